@@ -1,0 +1,200 @@
+"""Dimensions: an int, or a polynomial with integer coefficients in named symbols (`N`, `N*400`).
+
+A polynomial is kept canonical (sorted monomials, no zero coefficient, constants collapse to int), so
+equality is structural and decidable. Symbols stand for sizes and are taken to be at least 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from ir.errors import SymbolicDimError
+
+Monomial: TypeAlias = tuple[tuple[str, int], ...]
+
+
+class Poly:
+    """A non-constant polynomial. Build it with `symbol` and arithmetic, never directly."""
+
+    __slots__ = ("_hash", "terms")
+
+    def __init__(self, terms: tuple[tuple[Monomial, int], ...]) -> None:
+        self.terms = terms
+        self._hash = hash(terms)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Poly) and self.terms == other.terms
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __add__(self, other: Dim) -> Dim:
+        total = dict(self.terms)
+        for monomial, coefficient in _terms(other):
+            total[monomial] = total.get(monomial, 0) + coefficient
+        return _canonical(total)
+
+    __radd__ = __add__
+
+    def __mul__(self, other: Dim) -> Dim:
+        product: dict[Monomial, int] = {}
+        for left, a in self.terms:
+            for right, b in _terms(other):
+                monomial = _merge(left, right)
+                product[monomial] = product.get(monomial, 0) + a * b
+        return _canonical(product)
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Dim:
+        return self * -1
+
+    def __sub__(self, other: Dim) -> Dim:
+        return self + other * -1
+
+    def __rsub__(self, other: Dim) -> Dim:
+        return self * -1 + other
+
+    def __floordiv__(self, other: Dim) -> Dim:
+        """Exact division only: `N*400 // 400` is `N`. Raises SymbolicDimError where it leaves a remainder."""
+        quotient = divide(self, other)
+        if quotient is None:
+            raise SymbolicDimError(f"{self} // {other} is not a polynomial; make this dimension a fixed number")
+        return quotient
+
+    def __rfloordiv__(self, other: Dim) -> Dim:
+        raise SymbolicDimError(f"{other} // {self} is not a polynomial; make this dimension a fixed number")
+
+    def __mod__(self, other: Dim) -> int:
+        if divide(self, other) is None:
+            raise SymbolicDimError(f"{self} % {other} is not known; make this dimension a fixed number")
+        return 0
+
+    def __lt__(self, other: Dim) -> bool:
+        return _compare(self, other) < 0
+
+    def __le__(self, other: Dim) -> bool:
+        return _compare(self, other, or_equal=True) <= 0
+
+    def __gt__(self, other: Dim) -> bool:
+        return _compare(self, other) > 0
+
+    def __ge__(self, other: Dim) -> bool:
+        return _compare(self, other, or_equal=True) >= 0
+
+    def __index__(self) -> int:
+        raise SymbolicDimError(
+            f"the size {self} is symbolic here; a fixed number is needed. Write the code for any {self}, "
+            "or compile for the shapes you have instead of a symbolic batch"
+        )
+
+    __int__ = __index__
+
+    def __repr__(self) -> str:
+        parts: list[str] = []
+        for monomial, coefficient in self.terms:
+            factors = [name for name, power in monomial for _ in range(power)]
+            if not factors or abs(coefficient) != 1:
+                factors.append(str(abs(coefficient)))
+            sign = "-" if coefficient < 0 else "+"
+            parts.append(f" {sign} {'*'.join(factors)}" if parts else ("-" if sign == "-" else "") + "*".join(factors))
+        return "".join(parts)
+
+
+Dim: TypeAlias = int | Poly
+Shape: TypeAlias = tuple[Dim, ...]
+
+
+def symbol(name: str) -> Poly:
+    """The dim named `name`, a Python identifier."""
+    if not name.isidentifier():
+        raise ValueError(f"a symbolic dim needs an identifier for its name, not {name!r}")
+    return Poly(((((name, 1),), 1),))
+
+
+def divide(dividend: Dim, divisor: Dim) -> Dim | None:
+    """The exact quotient, or None. Division by a polynomial of more than one term is not attempted."""
+    if dividend == divisor:
+        return 1
+    if isinstance(dividend, int) and isinstance(divisor, int):
+        return dividend // divisor if divisor and dividend % divisor == 0 else None
+    terms = _terms(divisor)
+    if len(terms) != 1:
+        return None
+    (monomial, coefficient) = terms[0]
+    quotient: dict[Monomial, int] = {}
+    for left, a in _terms(dividend):
+        powers = dict(left)
+        for name, power in monomial:
+            powers[name] = powers.get(name, 0) - power
+        if a % coefficient or any(power < 0 for power in powers.values()):
+            return None
+        quotient[tuple(sorted((n, p) for n, p in powers.items() if p))] = a // coefficient
+    return _canonical(quotient)
+
+
+def product(shape: Shape) -> Dim:
+    """Number of elements of `shape`."""
+    total: Dim = 1
+    for dim in shape:
+        total = total * dim
+    return total
+
+
+def symbols(dim: Dim) -> set[str]:
+    """Names of the symbols in `dim`."""
+    return {name for monomial, _ in _terms(dim) for name, _ in monomial} if isinstance(dim, Poly) else set()
+
+
+def evaluate(dim: Dim, env: Mapping[str, Dim]) -> Dim:
+    """`dim` with the symbols that `env` binds put in."""
+    if isinstance(dim, int):
+        return dim
+    total: Dim = 0
+    for monomial, coefficient in dim.terms:
+        term: Dim = coefficient
+        for name, power in monomial:
+            value = env.get(name)
+            for _ in range(power):
+                term = term * (symbol(name) if value is None else value)
+        total = total + term
+    return total
+
+
+def _terms(dim: Dim) -> tuple[tuple[Monomial, int], ...]:
+    if isinstance(dim, Poly):
+        return dim.terms
+    return (((), int(dim)),) if dim else ()
+
+
+def _merge(left: Monomial, right: Monomial) -> Monomial:
+    powers = dict(left)
+    for name, power in right:
+        powers[name] = powers.get(name, 0) + power
+    return tuple(sorted(powers.items()))
+
+
+def _canonical(terms: Mapping[Monomial, int]) -> Dim:
+    kept = {monomial: coefficient for monomial, coefficient in terms.items() if coefficient}
+    if not kept:
+        return 0
+    if set(kept) == {()}:
+        return kept[()]
+    degree = lambda item: (-sum(power for _, power in item[0]), item[0])  # noqa: E731
+    return Poly(tuple(sorted(kept.items(), key=degree)))
+
+
+def _compare(left: Poly, right: Dim, or_equal: bool = False) -> int:
+    """Sign of left - right where it is the same for every size of at least 1."""
+    difference = left - right
+    if isinstance(difference, int):
+        return (difference > 0) - (difference < 0)
+    constant = sum(c for m, c in difference.terms if not m)
+    others = [c for m, c in difference.terms if m]
+    lowest = constant + sum(others)
+    if all(c > 0 for c in others) and (lowest > 0 or (or_equal and lowest == 0)):
+        return 1
+    if all(c < 0 for c in others) and (lowest < 0 or (or_equal and lowest == 0)):
+        return -1
+    raise SymbolicDimError(f"whether {left} is more or less than {right} is not known; make this dimension a fixed number")

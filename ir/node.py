@@ -1,0 +1,287 @@
+"""Nodes and graphs: an immutable, hash-consed DAG.
+
+Building the same node twice gives the same object, so common subexpressions are shared and dead ones
+vanish with their last reference. What a node *is* (op, inputs, attrs) decides its identity; where it came
+from (`where`) is a note beside it and does not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from ir.dims import Dim, Poly
+from ir.types import AnyType, Array, DType, TupleType, Type, dtype_of
+
+if TYPE_CHECKING:
+    from ir.op import Op
+
+
+class Where(NamedTuple):
+    """Provenance: module path, phase (forward, backward, update), and the user's file and line."""
+
+    module: str = ""
+    phase: str = "forward"
+    file: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        parts = [self.module] if self.module else []
+        if self.file:
+            parts.append(f"{self.file}:{self.line}")
+        return ", ".join(parts)
+
+
+_current: list[Where] = [Where()]
+
+
+def current_where() -> Where:
+    """Provenance given to nodes built now."""
+    return _current[-1]
+
+
+@contextlib.contextmanager
+def building_at(where: Where) -> Iterator[None]:
+    """Nodes built in the block get the provenance `where`."""
+    _current.append(where)
+    try:
+        yield
+    finally:
+        _current.pop()
+
+
+class Literal:
+    """An array as an attribute: immutable, compared by dtype, shape and bytes."""
+
+    __slots__ = ("_key", "array")
+
+    def __init__(self, array: Array) -> None:
+        self.array = np.ascontiguousarray(array).reshape(np.shape(array))
+        self.array.flags.writeable = False
+        self._key = (self.array.dtype.str, self.array.shape, self.array.tobytes())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Literal) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+
+Attr: TypeAlias = "int | float | bool | str | None | Poly | DType | Type | Literal | Graph | tuple[Any, ...]"
+
+
+class Node:
+    """One operation applied to inputs. Build it by calling an op; compare with `is`."""
+
+    __slots__ = ("__weakref__", "attrs", "inputs", "op", "type", "where")
+
+    op: Op
+    inputs: tuple[Node, ...]
+    attrs: Mapping[str, Any]
+    type: AnyType
+    where: Where
+
+    @property
+    def shape(self) -> tuple[Dim, ...]:
+        return self.ty.shape
+
+    @property
+    def dtype(self) -> DType:
+        return self.ty.dtype
+
+    @property
+    def ty(self) -> Type:
+        """The type of a single-result node."""
+        assert isinstance(self.type, Type), f"{self.op.name} has several results; pick one with get()"
+        return self.type
+
+    @property
+    def rank(self) -> int:
+        return len(self.ty.shape)
+
+    def __repr__(self) -> str:
+        return f"<{self.op.name}: {self.type}>"
+
+    # Arithmetic, so that gradients and formulas read as mathematics. Filled in by ir.ops.
+    def __add__(self, other: Operand) -> Node:
+        return _binary("add", self, other)
+
+    def __radd__(self, other: Operand) -> Node:
+        return _binary("add", other, self)
+
+    def __sub__(self, other: Operand) -> Node:
+        return _binary("sub", self, other)
+
+    def __rsub__(self, other: Operand) -> Node:
+        return _binary("sub", other, self)
+
+    def __mul__(self, other: Operand) -> Node:
+        return _binary("mul", self, other)
+
+    def __rmul__(self, other: Operand) -> Node:
+        return _binary("mul", other, self)
+
+    def __truediv__(self, other: Operand) -> Node:
+        return _binary("div", self, other)
+
+    def __rtruediv__(self, other: Operand) -> Node:
+        return _binary("div", other, self)
+
+    def __matmul__(self, other: Operand) -> Node:
+        return _binary("matmul", self, other)
+
+    def __neg__(self) -> Node:
+        return arithmetic["neg"](self)
+
+
+Operand: TypeAlias = "Node | int | float | bool"
+arithmetic: dict[str, Op] = {}  # the ops behind Node's operators; ir.ops fills it
+
+
+def _binary(name: str, left: Operand, right: Operand) -> Node:
+    return arithmetic[name](left, right)
+
+
+_nodes: WeakValueDictionary[tuple[Any, ...], Node] = WeakValueDictionary()
+
+
+def intern_node(op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, Any], infer: Callable[[], AnyType]) -> Node:
+    """The node (op, inputs, attrs): the one that exists, or a new one typed by `infer`."""
+    key = (op, inputs, tuple(attrs.values()))
+    node = _nodes.get(key)
+    if node is None:
+        node = Node()
+        node.op = op
+        node.inputs = inputs
+        node.attrs = attrs
+        node.type = infer()
+        node.where = _current[-1]
+        _nodes[key] = node
+    return node
+
+
+class Graph:
+    """A pure function from `inputs` to named `results` and named state `updates`.
+
+    `inputs` are leaf nodes (op `input`) of kind "input" (batch), "hyper" (scalars that a schedule changes) or
+    "state". Interned like nodes: `Graph.make` with the same arguments gives the same object. `order` is an
+    explicit schedule, or None for the order of a depth-first walk from the outputs.
+    """
+
+    __slots__ = ("__weakref__", "_topological", "inputs", "name", "order", "results", "updates")
+
+    name: str
+    inputs: tuple[Node, ...]
+    results: tuple[tuple[str, Node], ...]
+    updates: tuple[tuple[str, Node], ...]
+    order: tuple[Node, ...] | None
+
+    @staticmethod
+    def make(
+        name: str,
+        inputs: Iterable[Node],
+        results: Iterable[tuple[str, Node]],
+        updates: Iterable[tuple[str, Node]] = (),
+        order: Iterable[Node] | None = None,
+    ) -> Graph:
+        fields = (name, tuple(inputs), tuple(results), tuple(updates))
+        outputs = [node for _, node in fields[2] + fields[3]]
+        natural = _place(fields[1], topological(fields[1], outputs), outputs)
+        order = natural if order is None else _place(fields[1], order, outputs)
+        key = (*fields, None if order == natural else order)
+        graph = _graphs.get(key)
+        if graph is None:
+            graph = Graph()
+            graph.name, graph.inputs, graph.results, graph.updates, graph.order = key
+            graph._topological = order
+            _graphs[key] = graph
+        return graph
+
+    @property
+    def outputs(self) -> tuple[Node, ...]:
+        return tuple(node for _, node in self.results + self.updates)
+
+    def nodes(self) -> tuple[Node, ...]:
+        """Every reachable node, inputs first, operands before users."""
+        return self._topological
+
+    def operations(self) -> tuple[Node, ...]:
+        """The nodes that compute something: neither inputs nor constants."""
+        return tuple(node for node in self._topological if node.op.name not in ("input", "const"))
+
+    def input_named(self, name: str) -> Node:
+        for node in self.inputs:
+            if node.attrs["name"] == name:
+                return node
+        raise KeyError(f"graph {self.name} has no input named {name!r}")
+
+    def with_outputs(self, outputs: Iterable[Node], name: str | None = None, order: Iterable[Node] | None = None) -> Graph:
+        """The same interface over other output nodes, in the order of `outputs`."""
+        nodes = iter(outputs)
+        results = tuple((key, next(nodes)) for key, _ in self.results)
+        updates = tuple((key, next(nodes)) for key, _ in self.updates)
+        return Graph.make(name or self.name, self.inputs, results, updates, order)
+
+    def __repr__(self) -> str:
+        return f"<graph {self.name}: {len(self.operations())} operations>"
+
+
+_graphs: WeakValueDictionary[tuple[Any, ...], Graph] = WeakValueDictionary()
+
+
+def topological(inputs: Iterable[Node], outputs: Iterable[Node]) -> Iterator[Node]:
+    """`inputs`, then what `outputs` need, operands first (depth first, left to right, no recursion)."""
+    seen: set[Node] = set()
+    for node in inputs:
+        if node not in seen:
+            seen.add(node)
+            yield node
+    for output in outputs:
+        stack: list[tuple[Node, Iterator[Node]]] = []
+        if output not in seen:
+            seen.add(output)
+            stack.append((output, iter(output.inputs)))
+        while stack:
+            node, operands = stack[-1]
+            for operand in operands:
+                if operand not in seen:
+                    seen.add(operand)
+                    stack.append((operand, iter(operand.inputs)))
+                    break
+            else:
+                stack.pop()
+                yield node
+
+
+def _place(inputs: tuple[Node, ...], order: Iterable[Node], outputs: Iterable[Node]) -> tuple[Node, ...]:
+    """`order` with inputs first and each constant right before its first reader, so that a schedule is
+    decided by the operations alone."""
+    placed = dict.fromkeys(inputs)
+    for node in order:
+        if node.op.name != "const":
+            placed.update(dict.fromkeys(x for x in node.inputs if x.op.name == "const"))
+            placed[node] = None
+    placed.update(dict.fromkeys(node for node in outputs if node.op.name == "const"))
+    return tuple(placed)
+
+
+def users(graph: Graph) -> dict[Node, list[Node]]:
+    """For each node the nodes that read it, in graph order, once for each operand position."""
+    table: dict[Node, list[Node]] = {node: [] for node in graph.nodes()}
+    for node in graph.nodes():
+        for operand in node.inputs:
+            table[operand].append(node)
+    return table
+
+
+def const_type(value: Literal) -> Type:
+    return Type(dtype_of(value.array), value.array.shape)
+
+
+def item_type(node_type: AnyType, index: int) -> Type:
+    assert isinstance(node_type, TupleType)
+    return node_type.items[index]

@@ -1,0 +1,14 @@
+"""Every operation of the IR, by name: `ops.add(x, y)`."""
+
+from ir.node import arithmetic
+from ir.op import OPS as OPS
+from ir.op import leaf as leaf
+from ir.op import literal as literal
+from ir.op import scalar as scalar
+from ir.ops.control import *  # noqa: F403
+from ir.ops.elementwise import *  # noqa: F403
+from ir.ops.nn import *  # noqa: F403
+from ir.ops.reduce import *  # noqa: F403
+from ir.ops.shape import *  # noqa: F403
+
+arithmetic.update({name: OPS[name] for name in ("add", "sub", "mul", "div", "neg", "matmul")})

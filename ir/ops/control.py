@@ -1,0 +1,67 @@
+"""Operations that carry graphs or Python functions: scan, get, custom."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ir.dims import Dim
+from ir.errors import ShapeError
+from ir.node import Graph, item_type
+from ir.op import op
+from ir.types import AnyType, Array, TupleType, Type
+
+
+def _scan(*types: AnyType, body: Graph, carries: int, sequences: int, length: Dim, reverse: bool) -> TupleType:
+    operands = [t for t in types if isinstance(t, Type)]
+    expected = [*operands[:carries], *(t.with_shape(t.shape[1:]) for t in operands[carries : carries + sequences])]
+    expected += operands[carries + sequences :]
+    given = [node.ty for node in body.inputs]
+    if expected != given:
+        raise ShapeError(f"scan: the body {body.name} takes ({', '.join(map(str, given))}), but is given ({', '.join(map(str, expected))})")
+    for t in operands[carries : carries + sequences]:
+        if t.shape[0] != length:
+            raise ShapeError(f"scan: a sequence {t} does not have the length {length}")
+    outputs = [node.ty for node in body.outputs]
+    if outputs[:carries] != operands[:carries]:
+        raise ShapeError(
+            f"scan: the body {body.name} must return its carries with their types "
+            f"({', '.join(map(str, operands[:carries]))}), but returns ({', '.join(map(str, outputs[:carries]))})"
+        )
+    return TupleType((*outputs[:carries], *(t.with_shape((length, *t.shape)) for t in outputs[carries:])))
+
+
+@op(infer=_scan)
+def scan(*operands: Array, body: Graph, carries: int, sequences: int, length: int, reverse: bool = False) -> tuple[Array, ...]:
+    """Run `body` over the leading axis of sequences (jax.lax.scan, ONNX Scan).
+
+    Operands: `carries` initial values, `sequences` arrays [length, ...], then values that every step reads.
+    Body: (carries, one slice of each sequence, the rest) -> (carries, items). Results: the last carries, then
+    each item stacked to [length, ...]. `reverse` walks from the last slice to the first, stacking in place.
+    """
+    from ir.interpret import run
+
+    state, rest = operands[:carries], operands[carries + sequences :]
+    items: list[list[Array]] = [[] for _ in body.outputs[carries:]]
+    for step in reversed(range(length)) if reverse else range(length):
+        outputs = run(body, (*state, *(x[step] for x in operands[carries : carries + sequences]), *rest))
+        state = outputs[:carries]
+        for collected, value in zip(items, outputs[carries:], strict=True):
+            collected.append(value)
+    stacked = []
+    for collected, node in zip(items, body.outputs[carries:], strict=True):
+        ordered = collected[::-1] if reverse else collected
+        shape = tuple(int(d) for d in node.shape) if node.ty.is_static else ()
+        stacked.append(np.stack(ordered) if ordered else np.zeros((0, *shape), node.dtype.numpy))
+    return (*state, *stacked)
+
+
+@op(infer=lambda x, *, index: item_type(x, index))
+def get(x: tuple[Array, ...], *, index: int) -> Array:
+    """Result number `index` of an operation with several."""
+    return x[index]
+
+
+@op(infer=lambda x, *inputs, backward: x)
+def custom(x: Array, *inputs: Array, backward: str) -> Array:
+    """x, whose gradient goes to `inputs` through the registered backward function and not into x."""
+    return x

@@ -1,0 +1,201 @@
+"""Elementwise operations. Operands broadcast as in NumPy and ONNX; binary ones want one dtype."""
+
+from __future__ import annotations
+
+from math import erf as math_erf
+
+import numpy as np
+
+from ir.errors import DTypeError
+from ir.node import Literal, const_type
+from ir.op import op
+from ir.ops.rules import broadcast_shapes, comparison, elementwise, integral, logical, same_dtype, unary
+from ir.types import Array, DType, Type, bool_
+
+
+@op(infer=lambda *, name, type, kind: type)
+def input(*, name: str, type: Type, kind: str = "input") -> Array:
+    """A leaf: a value that the caller gives. kind: "input", "hyper" or "state"."""
+    raise AssertionError("the interpreter binds inputs itself")
+
+
+@op(infer=lambda *, value: const_type(value))
+def const(*, value: Literal) -> Array:
+    return value  # the interpreter hands over the array inside
+
+
+@op(infer=unary("neg", kinds=("float", "int")))
+def neg(x: Array) -> Array:
+    return -x
+
+
+@op(infer=unary("abs", kinds=("float", "int")))
+def abs(x: Array) -> Array:
+    return np.abs(x)
+
+
+@op(infer=unary("sign", kinds=("float", "int")))
+def sign(x: Array) -> Array:
+    return np.sign(x)
+
+
+@op(infer=unary("exp"))
+def exp(x: Array) -> Array:
+    return np.exp(x)
+
+
+@op(infer=unary("log"))
+def log(x: Array) -> Array:
+    return np.log(x)
+
+
+@op(infer=unary("sqrt"))
+def sqrt(x: Array) -> Array:
+    return np.sqrt(x)
+
+
+@op(infer=unary("sin"))
+def sin(x: Array) -> Array:
+    return np.sin(x)
+
+
+@op(infer=unary("cos"))
+def cos(x: Array) -> Array:
+    return np.cos(x)
+
+
+@op(infer=unary("tanh"))
+def tanh(x: Array) -> Array:
+    return np.tanh(x)
+
+
+@op(infer=unary("sigmoid"))
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)), computed so that neither tail overflows."""
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
+
+
+@op(infer=unary("relu", kinds=("float", "int")))
+def relu(x: Array) -> Array:
+    return np.maximum(x, 0)
+
+
+@op(infer=unary("erf"))
+def erf(x: Array) -> Array:
+    return np.vectorize(math_erf, otypes=[x.dtype])(x)
+
+
+@op(infer=unary("floor"))
+def floor(x: Array) -> Array:
+    return np.floor(x)
+
+
+@op(infer=elementwise("add"))
+def add(x: Array, y: Array) -> Array:
+    return x + y
+
+
+@op(infer=elementwise("sub"))
+def sub(x: Array, y: Array) -> Array:
+    return x - y
+
+
+@op(infer=elementwise("mul"))
+def mul(x: Array, y: Array) -> Array:
+    return x * y
+
+
+@op(infer=elementwise("div"))
+def div(x: Array, y: Array) -> Array:
+    """Quotient; of integers truncated towards zero, as ONNX Div."""
+    return x / y if x.dtype.kind == "f" else np.trunc(x / y)
+
+
+@op(infer=elementwise("pow", kinds=("float",)))
+def pow(x: Array, y: Array) -> Array:
+    return np.power(x, y)
+
+
+@op(infer=elementwise("maximum"))
+def maximum(x: Array, y: Array) -> Array:
+    return np.maximum(x, y)
+
+
+@op(infer=elementwise("minimum"))
+def minimum(x: Array, y: Array) -> Array:
+    return np.minimum(x, y)
+
+
+@op(infer=comparison("equal"))
+def equal(x: Array, y: Array) -> Array:
+    return np.equal(x, y)
+
+
+@op(infer=elementwise("less", result=bool_))
+def less(x: Array, y: Array) -> Array:
+    return np.less(x, y)
+
+
+@op(infer=elementwise("greater", result=bool_))
+def greater(x: Array, y: Array) -> Array:
+    return np.greater(x, y)
+
+
+@op(infer=logical("logical_not"))
+def logical_not(x: Array) -> Array:
+    return np.logical_not(x)
+
+
+@op(infer=logical("logical_and"))
+def logical_and(x: Array, y: Array) -> Array:
+    return np.logical_and(x, y)
+
+
+@op(infer=logical("logical_or"))
+def logical_or(x: Array, y: Array) -> Array:
+    return np.logical_or(x, y)
+
+
+@op(infer=integral("mod"))
+def mod(x: Array, y: Array) -> Array:
+    """Remainder with the sign of the divisor, as Python's % and ONNX Mod with fmod=0."""
+    return np.mod(x, y)
+
+
+@op(infer=integral("bitwise_xor"))
+def bitwise_xor(x: Array, y: Array) -> Array:
+    return np.bitwise_xor(x, y)
+
+
+def _where(condition: Type, x: Type, y: Type) -> Type:
+    if condition.dtype is not bool_:
+        raise DTypeError(f"where: the condition must be bool, not {condition}")
+    return Type(same_dtype("where", x, y), broadcast_shapes("where", condition.shape, x.shape, y.shape))
+
+
+@op(infer=_where)
+def where(condition: Array, x: Array, y: Array) -> Array:
+    return np.where(condition, x, y)
+
+
+@op(infer=lambda x, *, dtype: x.with_dtype(dtype))
+def cast(x: Array, *, dtype: DType) -> Array:
+    if dtype.name != "bf16":
+        return x.astype(dtype.numpy)
+    # bf16 is carried as f32 with the low half rounded away (to nearest, ties to even).
+    bits = np.ascontiguousarray(x, np.float32).view(np.uint32)
+    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)
+    return np.where(np.isnan(x), np.float32(np.nan), rounded.view(np.float32)).reshape(x.shape)
+
+
+@op(infer=lambda x: x)
+def stop_gradient(x: Array) -> Array:
+    """x, with a gradient of zero."""
+    return x
+
+
+@op(infer=lambda x, *, uid: x)
+def alias(x: Array, *, uid: int) -> Array:
+    """x under an identity of its own, so that two equal expressions can be told apart as autograd leaves."""
+    return x

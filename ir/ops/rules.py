@@ -1,0 +1,77 @@
+"""Type rules shared by the op records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ir.dims import Dim, Shape
+from ir.errors import DTypeError, ShapeError
+from ir.op import Infer
+from ir.types import DType, Type, bool_
+
+
+def broadcast_shapes(what: str, *shapes: Shape) -> Shape:
+    """NumPy's broadcasting over symbolic shapes. Raises ShapeError naming all the shapes and the axis."""
+    rank = max(map(len, shapes))
+    result: list[Dim] = []
+    for axis in range(-rank, 0):
+        dims = [shape[axis] for shape in shapes if len(shape) >= -axis]
+        size = next((dim for dim in dims if dim != 1), 1)
+        if any(dim not in (1, size) for dim in dims):
+            listed = " and ".join(show(shape) for shape in shapes)
+            raise ShapeError(
+                f"{what}: shapes {listed} do not broadcast: axis {axis} has sizes {' and '.join(map(str, dims))}"
+            )
+        result.append(size)
+    return tuple(result)
+
+
+def show(shape: Shape) -> str:
+    return f"[{', '.join(map(str, shape))}]"
+
+
+def same_dtype(what: str, *types: Type) -> DType:
+    if any(t.dtype is not types[0].dtype for t in types):
+        listed = " and ".join(map(str, types))
+        raise DTypeError(f"{what}: operands {listed} have different dtypes; cast one of them, e.g. with .to(dtype)")
+    return types[0].dtype
+
+
+def elementwise(what: str, *, kinds: tuple[str, ...] = ("float", "int"), result: DType | None = None) -> Infer:
+    """Broadcast operands of one dtype whose kind is among `kinds`; the result has it, or `result`."""
+
+    def infer(*types: Type, **_: Any) -> Type:
+        dtype = same_dtype(what, *types)
+        if dtype.kind not in kinds:
+            raise DTypeError(f"{what}: dtype {dtype} is not allowed here, only {' or '.join(kinds)} dtypes are")
+        return Type(result or dtype, broadcast_shapes(what, *(t.shape for t in types)))
+
+    return infer
+
+
+def unary(what: str, *, kinds: tuple[str, ...] = ("float",), result: DType | None = None) -> Infer:
+    return elementwise(what, kinds=kinds, result=result)
+
+
+def comparison(what: str) -> Infer:
+    return elementwise(what, kinds=("float", "int", "bool"), result=bool_)
+
+
+def logical(what: str) -> Infer:
+    return elementwise(what, kinds=("bool",))
+
+
+def integral(what: str) -> Infer:
+    return elementwise(what, kinds=("int",))
+
+
+def need_rank(what: str, operand: str, type: Type, rank: int) -> None:
+    if type.rank != rank:
+        raise ShapeError(f"{what}: {operand} must have {rank} dimensions, but it is {type}")
+
+
+def need_float(what: str, *types: Type) -> None:
+    for type in types:
+        if not type.dtype.is_float:
+            raise DTypeError(f"{what}: needs floating point operands, not {type}")
+    same_dtype(what, *types)

@@ -1,0 +1,1 @@
+"""Passes of lenetc: differentiation, rewrites, strategy choice, and the emission of ONNX."""
