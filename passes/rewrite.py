@@ -1,0 +1,103 @@
+"""The one driver of rewrite rules.
+
+A rule is a small named function from a node to its replacement, or None where it does not match; its
+docstring is the rule. The driver rebuilds a graph bottom-up and applies rules until none fires. Because
+nodes are hash-consed, what a rewrite leaves unused is gone and what it makes equal is shared.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from ir.errors import LenetcError
+from ir.node import Graph, Node, building_at
+from ir.op import OPS
+
+Rule = Callable[[Node], "Node | None"]
+log = logging.getLogger("lenetc.rewrite")
+_LIMIT = 100  # rewrites of one node in a row; a rule set that undoes itself would go on for ever
+
+
+class RewriteError(LenetcError):
+    """A rule changed a type, or a rule set does not come to rest."""
+
+
+def rewrite(graph: Graph, rules: Iterable[tuple[str, Rule]], fired: Counter[str] | None = None) -> Graph:
+    """`graph` with `rules`, pairs (op name, rule), applied to a fixpoint; bodies of scans too.
+
+    fired: counts the rules that fired, by name. Raises RewriteError where a rule changes a node's type.
+    """
+    table: dict[str, list[Rule]] = {}
+    for name, rule in rules:
+        table.setdefault(name, []).append(rule)
+    bodies: dict[Graph, Graph] = {}
+    new: dict[Node, Node] = {}
+
+    def settle(node: Node) -> Node:
+        """Apply rules at `node`, whose operands are settled; what a rule builds is settled first."""
+        for _ in range(_LIMIT):
+            if node in new:
+                return new[node]
+            for rule in table.get(node.op.name, ()):
+                with building_at(node.where):
+                    found = rule(node)
+                if found is not None and found is not node:
+                    break
+            else:
+                return node
+            if found.type != node.type:
+                raise RewriteError(f"{rule.__name__} turned {node} into {found}").at(str(node.where))
+            log.debug("%s at %s", rule.__name__, node)
+            if fired is not None:
+                fired[rule.__name__] += 1
+            node = visit(found)
+        raise RewriteError(f"the rules for {node.op.name} do not come to rest").at(str(node.where))
+
+    def visit(root: Node) -> Node:
+        """The settled form of `root` and of all below it, without recursion over long chains."""
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            if node in new:
+                stack.pop()
+                continue
+            waiting = [x for x in node.inputs if x not in new]
+            if waiting:
+                stack.extend(reversed(waiting))
+                continue
+            stack.pop()
+            rebuilt = _rebuilt(node, tuple(new[x] for x in node.inputs), attrs_of(node))
+            settled = settle(rebuilt)
+            new[node] = new[settled] = settled
+        return new[root]
+
+    def attrs_of(node: Node) -> dict[str, object]:
+        for value in node.attrs.values():
+            if isinstance(value, Graph) and value not in bodies:
+                bodies[value] = rewrite(value, [(n, r) for n, rs in table.items() for r in rs], fired)
+        return {k: bodies[v] if isinstance(v, Graph) else v for k, v in node.attrs.items()}
+
+    for node in graph.inputs:
+        new[node] = node
+    for node in graph.nodes():
+        visit(node)
+    return graph.with_outputs(new[node] for node in graph.outputs)
+
+
+def _rebuilt(node: Node, inputs: tuple[Node, ...], attrs: dict[str, object]) -> Node:
+    if inputs == node.inputs and attrs == dict(node.attrs):
+        return node
+    with building_at(node.where):
+        return OPS[node.op.name](*inputs, **attrs)
+
+
+def substitute(graph: Graph, replacements: dict[Node, Node], inputs: Iterable[Node], name: str | None = None) -> Graph:
+    """`graph` over other leaves: `replacements` maps nodes to what stands for them, `inputs` are the new inputs."""
+    new = dict(replacements)
+    for node in graph.nodes():
+        if node not in new:
+            new[node] = _rebuilt(node, tuple(new[x] for x in node.inputs), dict(node.attrs))
+    pairs = [tuple((key, new[node]) for key, node in part) for part in (graph.results, graph.updates)]
+    return Graph.make(name or graph.name, inputs, *pairs)
