@@ -1,0 +1,65 @@
+"""The compiler's table of contents: the passes in order, each IR -> IR, verified and timed one by one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ir.node import Graph
+from ir.verify import verify
+from passes import emit_ops, gradients  # noqa: F401  (they register the tables)
+from passes.fuse import fuse
+from passes.schedule import schedule
+from passes.simplify import simplify
+from passes.strategies import choose_strategies
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a graph is compiled for.
+
+    device: "cpu" or "cuda". profile: "portable" (ai.onnx operators only). batch: the size that costs assume
+    for a symbolic dim. overrides: (op name or module path, strategy name) pairs that take the choice away
+    from the cost model.
+    """
+
+    device: str = "cpu"
+    profile: str = "portable"
+    batch: int = 64
+    overrides: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass
+class Stage:
+    """The graph after one pass. notes: what the pass did, a line each; seconds: what it took."""
+
+    name: str
+    graph: Graph
+    seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+
+Pass = Callable[[Graph, Target], tuple[Graph, list[str]]]
+
+PASSES: tuple[tuple[str, Pass], ...] = (
+    ("simplify", simplify),
+    ("strategies", choose_strategies),
+    ("fuse", fuse),
+    ("schedule", schedule),
+)
+
+
+def run_pipeline(graph: Graph, target: Target) -> list[Stage]:
+    """The stages of compiling `graph`: "traced" as given, then one for each pass.
+
+    Raises VerifyError, naming the passes that ran, where a pass breaks the IR.
+    """
+    verify(graph, "tracing")
+    stages = [Stage("traced", graph)]
+    for name, run in PASSES:
+        start = time.perf_counter()
+        result, notes = run(stages[-1].graph, target)
+        verify(result, " -> ".join([*(stage.name for stage in stages), name]))
+        stages.append(Stage(name, result, time.perf_counter() - start, notes))
+    return stages
