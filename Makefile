@@ -52,7 +52,7 @@ bench: $(VENV)/installed-parity
 # Some distributions ship Python without ensurepip; there the system's pip fills the new environment.
 $(VENV)/created:
 	@"$(PYTHON)" -c '$(NEW_ENOUGH)' 2>/dev/null || { \
-	  echo "lenetc needs Python 3.11 or newer; found: $$($(or $(PYTHON),python3) --version 2>&1 || true)" >&2; \
+	  echo "lenetc needs Python 3.11 or newer; found: $$($(or $(PYTHON),python3) --version 2>/dev/null || echo none)" >&2; \
 	  echo "Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@echo "Creating $(VENV) with $$($(PYTHON) --version)"
 	@"$(PYTHON)" -m venv $(VENV) >/dev/null 2>&1 || { "$(PYTHON)" -m venv --without-pip --clear $(VENV) \

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import ml_dtypes  # noqa: F401 - importing it teaches NumPy, and so safetensors, the name bfloat16
 import numpy as np
 import safetensors
 import safetensors.numpy
