@@ -133,13 +133,13 @@ class TestTensors:
 
     def test_equal_content_gives_equal_files(self, path: Path):
         """Several processes, because the order inside safetensors differs from process to process."""
-        code = (
-            "import sys, numpy as np; from lenetc import checkpoint\n"
-            "metadata = dict.fromkeys('xyzuvw', '1')\n"
-            "checkpoint.save_tensors(sys.argv[1], {'b': np.ones(3), 'a': np.zeros(2)}, metadata)"
-        )
         contents = set()
-        for _ in range(3):
+        for names in ("xyzu", "uzyx", "zxuy"):
+            code = (
+                "import sys, numpy as np; from lenetc import checkpoint\n"
+                f"tensors = {{name: np.full(2, ord(name)) for name in {names!r}}}\n"
+                f"checkpoint.save_tensors(sys.argv[1], tensors, dict.fromkeys({names!r}, '1'))"
+            )
             run(code, path).check_returncode()
             contents.add(path.read_bytes())
         assert len(contents) == 1

@@ -137,7 +137,7 @@ def test_header_that_promises_more_than_memory(folder: Path):
         data.load_mnist(folder)
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "not gzip"])
+@pytest.mark.parametrize("damage", ["cut", "flip", "bad block", "not gzip"])
 def test_corrupt_gzip(folder: Path, damage: str):
     plain = folder / "train-images-idx3-ubyte"
     packed = bytearray(gzip.compress(plain.read_bytes()))
@@ -145,6 +145,8 @@ def test_corrupt_gzip(folder: Path, damage: str):
         packed = packed[: len(packed) // 2]
     elif damage == "flip":
         packed[len(packed) // 2] ^= 0xFF
+    elif damage == "bad block":
+        packed[10] |= 0b110  # the first block after the 10-byte header gets the type that deflate reserves
     else:
         packed = bytearray(plain.read_bytes())
     plain.unlink()
