@@ -11,7 +11,7 @@ GOLDENS = Path(__file__).parent / "goldens" / "printing.txt"
 
 
 def golden_cases() -> list[tuple[str, str]]:
-    """Pairs of an expression (an array, or an array and its suffixes) and its text; each block begins with >>>."""
+    """Pairs of an expression (an array, or an array and its suffixes) and its text; >>> begins a block."""
     blocks = GOLDENS.read_text().removeprefix(">>> ").split("\n>>> ")
     return [tuple(block.rstrip("\n").split("\n", 1)) for block in blocks]
 
