@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ir.errors import LenetcError
 from ir.node import Graph, Node, building_at
@@ -93,11 +93,26 @@ def _rebuilt(node: Node, inputs: tuple[Node, ...], attrs: dict[str, object]) -> 
         return OPS[node.op.name](*inputs, **attrs)
 
 
-def substitute(graph: Graph, replacements: dict[Node, Node], inputs: Iterable[Node], name: str | None = None) -> Graph:
-    """`graph` over other leaves: `replacements` maps nodes to what stands for them, `inputs` are the new inputs."""
-    new = dict(replacements)
-    for node in graph.nodes():
+def substitute(
+    name: str,
+    results: Sequence[tuple[str, Node]],
+    leaves: Mapping[Node, Node],
+    updates: Sequence[tuple[str, Node]] = (),
+) -> Graph:
+    """The graph of `results` and `updates` with the nodes that are keys of `leaves` replaced by their values,
+    which become the graph's inputs in that order. Provenance is that of the nodes given."""
+    new = dict(leaves)
+    stack = [node for _, node in (*updates[::-1], *results[::-1])]
+    while stack:
+        node = stack[-1]
+        waiting = [x for x in node.inputs if x not in new] if node not in new else []
+        if waiting:
+            stack.extend(reversed(waiting))
+            continue
+        stack.pop()
         if node not in new:
-            new[node] = _rebuilt(node, tuple(new[x] for x in node.inputs), dict(node.attrs))
-    pairs = [tuple((key, new[node]) for key, node in part) for part in (graph.results, graph.updates)]
-    return Graph.make(name or graph.name, inputs, *pairs)
+            rebuilt = _rebuilt(node, tuple(new[x] for x in node.inputs), dict(node.attrs))
+            rebuilt.where = node.where  # an equal node of an earlier trace may remember another line
+            new[node] = rebuilt
+    pairs = [tuple((key, new[node]) for key, node in part) for part in (results, updates)]
+    return Graph.make(name, leaves.values(), *pairs)
