@@ -6,6 +6,7 @@ table. The operations themselves are functions in `lenetc.operations`, which bec
 
 from __future__ import annotations
 
+import builtins
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -17,8 +18,8 @@ from ir.dims import Dim
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node, building_at
 from ir.op import scalar
-from ir.types import Array, DType, bool_, f32, i64
-from lenetc import autograd
+from ir.types import Array, DType, bool_, f16, f32, f64, i32, i64
+from lenetc import autograd, operations, shaping
 from lenetc.autograd import AccumulateGrad, GradFn, is_grad_enabled, record
 from lenetc.cell import Cell, Context, known
 from lenetc.printing import format_array
@@ -256,9 +257,6 @@ class Tensor:
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec and not self.ndim else format(repr(self), spec)
 
-    def __hash__(self) -> int:
-        return id(self)
-
     # In-place changes: a new value for the cell.
 
     def _change(self, name: str, value: Tensor) -> Tensor:
@@ -287,6 +285,159 @@ class Tensor:
         copy._requires_grad = self._requires_grad
         memo[id(self)] = copy
         return copy
+
+
+    # The operations, as methods.
+
+    def __hash__(self) -> builtins.int:
+        return id(self)
+
+    __add__ = __radd__ = operations.add
+    __sub__ = operations.sub
+    __rsub__ = operations.rsub
+    __mul__ = __rmul__ = operations.mul
+    __truediv__ = operations.div
+    __rtruediv__ = operations.rdiv
+    __pow__ = operations.pow
+    __rpow__ = operations.rpow
+    __matmul__ = operations.matmul
+    __neg__ = operations.neg
+    __abs__ = operations.abs
+    __eq__ = operations.eq  # type: ignore[assignment]
+    __ne__ = operations.ne  # type: ignore[assignment]
+    __lt__ = operations.lt
+    __le__ = operations.le
+    __gt__ = operations.gt
+    __ge__ = operations.ge
+    __invert__ = operations.logical_not
+    __and__ = operations.logical_and
+    __or__ = operations.logical_or
+    __iadd__ = operations.add_
+    __isub__ = operations.sub_
+    __imul__ = operations.mul_
+    __itruediv__ = operations.div_
+    __getitem__ = shaping.getitem
+    __setitem__ = shaping.setitem
+    add = operations.add
+    sub = operations.sub
+    mul = operations.mul
+    div = operations.div
+    pow = operations.pow
+    maximum = operations.maximum
+    minimum = operations.minimum
+    eq = operations.eq
+    ne = operations.ne
+    lt = operations.lt
+    gt = operations.gt
+    le = operations.le
+    ge = operations.ge
+    logical_not = operations.logical_not
+    logical_and = operations.logical_and
+    logical_or = operations.logical_or
+    matmul = operations.matmul
+    neg = operations.neg
+    abs = operations.abs
+    sign = operations.sign
+    exp = operations.exp
+    log = operations.log
+    sqrt = operations.sqrt
+    rsqrt = operations.rsqrt
+    square = operations.square
+    reciprocal = operations.reciprocal
+    sin = operations.sin
+    cos = operations.cos
+    tanh = operations.tanh
+    sigmoid = operations.sigmoid
+    erf = operations.erf
+    floor = operations.floor
+    relu = operations.relu
+    clamp = operations.clamp
+    isnan = operations.isnan
+    clone = operations.clone
+    to = operations.to
+    sum = operations.sum
+    mean = operations.mean
+    var = operations.var
+    std = operations.std
+    norm = operations.norm
+    amax = operations.amax
+    amin = operations.amin
+    argmax = operations.argmax
+    max = operations.max
+    min = operations.min
+    all = operations.all
+    any = operations.any
+    allclose = operations.allclose
+    equal = operations.equal
+    add_ = operations.add_
+    sub_ = operations.sub_
+    mul_ = operations.mul_
+    div_ = operations.div_
+    pow_ = operations.pow_
+    neg_ = operations.neg_
+    sqrt_ = operations.sqrt_
+    relu_ = operations.relu_
+    clamp_ = operations.clamp_
+    addcmul = operations.addcmul
+    addcdiv = operations.addcdiv
+    lerp = operations.lerp
+    addcmul_ = operations.addcmul_
+    addcdiv_ = operations.addcdiv_
+    lerp_ = operations.lerp_
+    fill_ = operations.fill_
+    zero_ = operations.zero_
+    copy_ = operations.copy_
+    view = shaping.view
+    reshape = shaping.reshape
+    view_as = shaping.view_as
+    flatten = shaping.flatten
+    squeeze = shaping.squeeze
+    unsqueeze = shaping.unsqueeze
+    permute = shaping.permute
+    transpose = shaping.transpose
+    expand = shaping.expand
+    expand_as = shaping.expand_as
+    contiguous = shaping.contiguous
+    gather = shaping.gather
+    index_select = shaping.index_select
+    split = shaping.split
+    chunk = shaping.chunk
+    tril = shaping.tril
+    mm = operations.matmul
+    t = shaping.transposed
+
+    @property
+    def T(self) -> Tensor:
+        """All dimensions in reverse order."""
+        return shaping.permute(self, *reversed(range(self.ndim)))
+
+    def float(self) -> Tensor:
+        return self.to(f32)
+
+    def double(self) -> Tensor:
+        return self.to(f64)
+
+    def half(self) -> Tensor:
+        return self.to(f16)
+
+    def long(self) -> Tensor:
+        return self.to(i64)
+
+    def int(self) -> Tensor:
+        return self.to(i32)
+
+    def bool(self) -> Tensor:
+        return self.to(bool_)
+
+    def type_as(self, other: Tensor) -> Tensor:
+        return self.to(other.dtype)
+
+    def cpu(self) -> Tensor:
+        return self.to("cpu")
+
+    def cuda(self, device: Any = None) -> Tensor:
+        """The same tensor, computed on CUDA from now on. Raises DeviceError where CUDA cannot be used."""
+        return self.to("cuda")
 
 
 class _Unreturned(Tensor):
