@@ -147,6 +147,16 @@ def symbols(dim: Dim) -> set[str]:
     return {name for monomial, _ in _terms(dim) for name, _ in monomial} if isinstance(dim, Poly) else set()
 
 
+def linear(dim: Dim) -> tuple[str, int, int] | None:
+    """(name, a, b) where `dim` is a*name + b: a size from which the symbol can be worked out. Else None."""
+    if not isinstance(dim, Poly):
+        return None
+    (monomial, factor), *rest = dim.terms
+    if len(monomial) != 1 or monomial[0][1] != 1 or any(other for other, _ in rest):
+        return None
+    return monomial[0][0], factor, rest[0][1] if rest else 0
+
+
 def evaluate(dim: Dim, env: Mapping[str, Dim]) -> Dim:
     """`dim` with the symbols that `env` binds put in."""
     if isinstance(dim, int):
