@@ -94,7 +94,7 @@ def _version() -> str:
 def value_info(name: str, type: Type) -> onnx.ValueInfoProto:
     """ONNX's record of a value's name, element type and shape."""
     shape = [dim if isinstance(dim, int) else str(dim) for dim in type.shape]
-    return helper.make_tensorvalue_info(name, ELEMENT_TYPES[type.dtype.name], shape)
+    return helper.make_tensor_value_info(name, ELEMENT_TYPES[type.dtype.name], shape)
 
 
 class Builder:

@@ -106,6 +106,8 @@ def _(b: Builder, node: Node, x: str) -> Any:
 
 @emit(ops.transpose)
 def _(b: Builder, node: Node, x: str) -> Any:
+    if node.rank < 2:  # an empty permutation is not an attribute that ONNX can hold
+        return x
     return b.op("Transpose", x, perm=node.attrs["perm"])
 
 
@@ -218,7 +220,13 @@ def _(b: Builder, node: Node, g: str, w: str) -> Any:
 
 @emit(ops.max_pool2d)
 def _(b: Builder, node: Node, x: str) -> Any:
-    return b.op("MaxPool", x, **_pool(node), dilations=node.attrs["dilation"])
+    pool = _pool(node)
+    top, left, *end = pool["pads"]
+    if any(extra >= k for extra, k in zip(end, pool["kernel_shape"], strict=True)):
+        # Dilated windows that reach further over the end than a pooling may pad.
+        x = b.op("Pad", x, b.ints(0, 0, top, left, 0, 0, *end), b.const(-np.inf, node.dtype.numpy))
+        pool["pads"] = (0, 0, 0, 0)
+    return b.op("MaxPool", x, **pool, dilations=node.attrs["dilation"])
 
 
 @emit(ops.avg_pool2d)

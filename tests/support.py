@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,11 @@ import onnx
 import onnxruntime
 
 from ir import Graph, Node, ops
+from ir.dims import Dim
 from ir.interpret import run
 from ir.node import topological
 from ir.op import leaf
-from ir.types import Array, DType
+from ir.types import Array, DType, Type, dtype_of
 from passes import emit_ops, gradients  # noqa: F401  (they register the tables)
 from passes import autodiff
 from passes.emit import to_onnx
@@ -34,23 +35,18 @@ def checked_model(graph: Graph) -> onnx.ModelProto:
     return model
 
 
-def run_model(model: onnx.ModelProto, inputs: Mapping[str, Array]) -> tuple[Array, ...]:
-    """Outputs of a model, run by ONNX Runtime on the CPU."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    wanted = {value.name for value in session.get_inputs()}
-    return tuple(session.run(None, {name: value for name, value in inputs.items() if name in wanted}))
-
-
-def run_onnx(graph: Graph, inputs: Sequence[Array] | Mapping[str, Array]) -> tuple[Array, ...]:
+def run_onnx(graph: Graph, inputs: Sequence[Array] | Mapping[str, Array], threads: int = 1) -> tuple[Array, ...]:
     """Outputs of `graph` (results, then updates), emitted as ONNX and run by ONNX Runtime on the CPU."""
     if not isinstance(inputs, Mapping):
         inputs = {node.attrs["name"]: x for node, x in zip(graph.inputs, inputs, strict=True)}
-    return run_model(checked_model(graph), inputs)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        checked_model(graph).SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    wanted = {value.name for value in session.get_inputs()}
+    return tuple(session.run(None, {name: value for name, value in inputs.items() if name in wanted}))
 
 
 def check_runtime(graph: Graph, inputs: Sequence[Array], rtol: float = 1e-4, atol: float = 1e-5) -> None:
@@ -63,10 +59,22 @@ def check_runtime(graph: Graph, inputs: Sequence[Array], rtol: float = 1e-4, ato
         np.testing.assert_allclose(got, want, rtol, atol, err_msg=f"{name}: {node}")
 
 
-def graph_of(*outputs: Node, inputs: Sequence[Node] | None = None, name: str = "f") -> Graph:
+def graph_to(*outputs: Node, inputs: Sequence[Node] | None = None, name: str = "f") -> Graph:
     """The graph with `outputs` as results y0, y1, ...; its inputs, unless given, are the leaves below them."""
     found = [n for n in topological((), outputs) if n.op is ops.input] if inputs is None else inputs
     return Graph.make(name, found, [(f"y{i}", node) for i, node in enumerate(outputs)])
+
+
+def graph_of(function: Callable[..., Any], *types: Type) -> Graph:
+    """A graph with inputs x0, x1, ... of `types` and the results y0, y1, ... of `function`."""
+    inputs = [leaf(f"x{i}", t) for i, t in enumerate(types)]
+    made = function(*inputs)
+    return graph_to(*(made if isinstance(made, tuple) else (made,)), inputs=inputs)
+
+
+def type_of(array: Array, batch: Dim | None = None) -> Type:
+    """The type of `array`, with `batch` for its leading dim where given."""
+    return Type(dtype_of(array), array.shape if batch is None else (batch, *array.shape[1:]))
 
 
 def gradient_graph(graph: Graph) -> tuple[Graph, list[Node]]:
@@ -121,6 +129,11 @@ def random_array(rng: np.random.Generator, shape: Sequence[int], dtype: DType) -
     if dtype.is_float:
         return rng.standard_normal(shape).astype(dtype.numpy)
     return np.asarray(rng.integers(0, 2 if dtype.kind == "bool" else 5, shape), dtype.numpy)
+
+
+def integers(rng: np.random.Generator, *shape: int, span: int = 3, dtype: Any = np.float32) -> Array:
+    """Small whole numbers, so that maxima tie and sums are exact in any order."""
+    return np.asarray(rng.integers(-span, span + 1, shape), dtype)
 
 
 def same(left: Any, right: Any) -> bool:
