@@ -218,6 +218,14 @@ def _(b: Builder, node: Node, g: str, w: str) -> Any:
     return b.op("ConvTranspose", g, w, **_window(how, kernel=kernel), output_padding=extra)
 
 
+@emit(ops.gemm)
+def _(b: Builder, node: Node, x: str, y: str, *c: str) -> Any:
+    attrs = node.attrs
+    given = {"transA": int(attrs["trans_a"]), "transB": int(attrs["trans_b"]), "alpha": attrs["alpha"]}
+    given |= {"beta": attrs["beta"]} if c else {}
+    return b.op("Gemm", x, y, *c, **{key: value for key, value in given.items() if value != (key in ("alpha", "beta"))})
+
+
 @emit(ops.max_pool2d)
 def _(b: Builder, node: Node, x: str) -> Any:
     pool = _pool(node)
