@@ -104,7 +104,7 @@ def check_gradients(graph: Graph, inputs: Sequence[Array], order: int = 1, step:
         made, wrt = gradient_graph(graph)
         floats = [i for i, (_, node) in enumerate(graph.results) if node.dtype.is_float]
         values = run(graph, inputs)
-        cotangents = [rng.standard_normal(values[i].shape) for i in floats]
+        cotangents = [rng.standard_normal(values[i].shape).astype(values[i].dtype) for i in floats]
         directions = {x: rng.standard_normal(np.shape(v)) for x, v in zip(graph.inputs, inputs, strict=True) if x in wrt}
         found = run(made, [*inputs, *cotangents])
         along = sum(float(np.vdot(g, directions[x])) for x, g in zip(wrt, found, strict=True))
