@@ -226,6 +226,11 @@ def _(b: Builder, node: Node, x: str, y: str, *c: str) -> Any:
     return b.op("Gemm", x, y, *c, **{key: value for key, value in given.items() if value != (key in ("alpha", "beta"))})
 
 
+@emit(ops.positive)
+def _(b: Builder, node: Node, x: str) -> Any:
+    return b.op("HardSigmoid", x, alpha=3.4e38, beta=0.0)
+
+
 @emit(ops.max_pool2d)
 def _(b: Builder, node: Node, x: str) -> Any:
     pool = _pool(node)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from ir import ops
 from ir.node import Graph, Node
 from ir.ops.rules import broadcast_shapes
+from ir.types import f32
 from passes import simplify
-from passes.match import Rules, either, is_const, is_positive_mask, value_of
+from passes.match import Rules, is_const, is_positive_mask, value_of
 from passes.rewrite import used_once
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ RULES = Rules()
 
 
 def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
-    """`graph` over the runtime's kernels, simplified again as strategies leave new chances; notes count rules."""
+    """`graph` over the runtime's kernels, simplified again after the strategies. Notes count the rules."""
     fired: Counter[str] = Counter()
     return simplify.to_rest(graph, Rules((*simplify.RULES, *RULES)), fired), simplify.counts(fired)
 
@@ -121,14 +122,8 @@ def gemm_takes_bias(node: Node) -> Node | None:
     return None
 
 
-@RULES.on("mul")
-def relu_mask_as_sign(node: Node) -> Node | None:
-    """mul(g, cast(greater(relu(x), 0))) => mul(g, sign(relu(x))): the sign of what is never negative"""
-    found = either(
-        node, lambda x: (r := is_positive_mask(x)) is not None and r.op is ops.relu and r.type == x.type
-    )
-    if found is None:
-        return None
-    mask, g = found
-    output = is_positive_mask(mask)
-    return None if output is None else ops.mul(g, ops.sign(output))
+@RULES.on("cast")
+def mask_of_positive(node: Node) -> Node | None:
+    """cast(greater(x, 0)) => positive(x): one kernel for two, and none of bool"""
+    x = is_positive_mask(node)
+    return ops.positive(x) if x is not None and x.dtype is f32 and node.dtype is f32 else None
