@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 from ir import to_text
 from ir.node import Graph
 from lenetc.checkpoint import atomic_write
-from passes.emit import Emitted, to_onnx
+from passes.emit import Emitted, ModelProto, to_onnx
 from passes.pipeline import Stage, Target, run_pipeline
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
-
     from lenetc.capture import Capture
     from lenetc.compile import CompiledFunction
 

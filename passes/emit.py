@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from onnx import ModelProto as ModelProto
 from onnx import TensorProto, helper, numpy_helper
 
 from ir.dims import Dim, Poly, linear, symbol
