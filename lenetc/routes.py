@@ -23,8 +23,7 @@ Side = Literal["top", "bottom", "left", "right"]
 
 @dataclass
 class Wire:
-    """How one edge runs: out of a side, through gaps (`leave`, `enter`) and a gutter or as a curve, into a
-    side."""
+    """How one edge runs: out of a side, through gaps and a gutter or as a curve, into a side."""
 
     source: Node
     target: Node
