@@ -73,11 +73,15 @@ def _(b: Builder, node: Node, x: str) -> Any:
 
 @emit(ops.sum)
 def _(b: Builder, node: Node, x: str) -> Any:
+    if not node.attrs["axes"]:  # to ONNX no axes mean all axes
+        return x
     return b.op("ReduceSum", x, b.ints(*node.attrs["axes"]), keepdims=int(node.attrs["keepdims"]))
 
 
 @emit(ops.reduce_max)
 def _(b: Builder, node: Node, x: str) -> Any:
+    if not node.attrs["axes"]:
+        return x
     return b.op("ReduceMax", x, b.ints(*node.attrs["axes"]), keepdims=int(node.attrs["keepdims"]))
 
 

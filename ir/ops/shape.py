@@ -33,7 +33,7 @@ def _transpose(x: Type, *, perm: tuple[int, ...]) -> Type:
 
 @op(infer=_transpose)
 def transpose(x: Array, *, perm: tuple[int, ...]) -> Array:
-    return np.ascontiguousarray(x.transpose(perm))
+    return x.transpose(perm).copy()
 
 
 def _broadcast_to(x: Type, *, shape: Shape) -> Type:
@@ -44,7 +44,7 @@ def _broadcast_to(x: Type, *, shape: Shape) -> Type:
 
 @op(infer=_broadcast_to)
 def broadcast_to(x: Array, *, shape: Shape) -> Array:
-    return np.ascontiguousarray(np.broadcast_to(x, shape))
+    return np.broadcast_to(x, shape).copy()
 
 
 def _slice(x: Type, *, starts: Shape, stops: Shape, steps: tuple[int, ...]) -> Type:
