@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,12 +16,16 @@ from ir.node import topological
 from ir.op import leaf
 from ir.text import to_text
 from ir.types import Array, DType, Type, f32
+from ir.verify import verify
 from passes.emit import to_onnx
+from passes.match import Rules
+from passes.rewrite import rewrite
 
 N = symbol("N")
 SIZE = 3  # what N is when a graph runs
 GOLDEN = Path(__file__).parent / "golden"
 Case = Callable[[], "Node | tuple[Node, ...]"]
+LOWERED_LATER = {"max_pool2d_grad", "max_pool2d_pick", "conv2d_weight_grad"}  # by the strategies
 
 
 def arg(name: str, *shape: Dim, dtype: DType = f32) -> Node:
@@ -107,3 +112,24 @@ def _sections(text: str) -> dict[str, str]:
 def sections(file: str) -> set[str]:
     """Names of the stored sections."""
     return set(_sections((GOLDEN / file).read_text()))
+
+
+def only(rules: Rules, name: str) -> Rules:
+    """The one rule called `name`."""
+    return Rules((op, rule) for op, rule in rules if rule.__name__ == name)
+
+
+def check_rule(rules: Rules, name: str, build: Case, file: str, update: bool) -> Graph:
+    """Apply the one rule to its case: it fires, gives the stored text and changes no value."""
+    before = graph_of(build(), name)
+    fired: Counter[str] = Counter()
+    after = rewrite(before, only(rules, name), fired)
+    verify(after, name)
+    assert fired[name] >= 1
+    check_golden(file, name, before, after, update)
+    for seed in range(3):
+        assert_same(before, after, values(before, seed))
+    for graph in (before, after):
+        if not LOWERED_LATER & {node.op.name for node in graph.nodes()}:
+            assert_runs_alike(graph, values(before))
+    return after

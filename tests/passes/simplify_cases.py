@@ -107,7 +107,8 @@ def drop_broadcast() -> object:
 def merge_factors() -> object:
     a, b, i = arg("a"), arg("b"), x(dtype=i32, name="i")
     known = (x() * 3.0 * 0.5, x() / 3.0 * 6.0, x() * 6.0 / 3.0, x() / 3.0 / 5.0, i * 2 * 3)
-    return *known, y() * a * b, y() / a * b, y() * a / b, y() / a / b
+    z = [op(y()) for op in (ops.neg, ops.abs, ops.exp, ops.tanh)]
+    return *known, z[0] * a * b, z[1] / a * b, z[2] * a / b, z[3] / a / b
 
 
 @refused("merge_factors")
