@@ -57,7 +57,7 @@ def _positive(x: Type) -> Type:
 def positive(x: Array) -> Array:
     """1 where x > 0, else 0: the gradient of relu.
 
-    It runs as ONNX HardSigmoid, clip(x * 3.4e38, 0, 1), in about half the time of Greater and Cast; that gives
-    less than 1 for x below 3e-39, a subnormal number that no activation needs to be told from 0.
+    It runs as ONNX HardSigmoid, clip(x * 3.4e38, 0, 1), in about half the time of Greater and Cast; that
+    gives less than 1 for x below 3e-39, a subnormal number that no activation needs to be told from 0.
     """
     return np.greater(x, 0).astype(x.dtype)
