@@ -109,7 +109,10 @@ def mul(x: Array, y: Array) -> Array:
 @op(infer=elementwise("div"))
 def div(x: Array, y: Array) -> Array:
     """Quotient; of integers truncated towards zero, as ONNX Div."""
-    return x / y if x.dtype.kind == "f" else np.trunc(x / y)
+    if x.dtype.kind == "f":
+        return x / y
+    quotient = np.floor_divide(x, y)
+    return quotient + ((np.mod(x, y) != 0) & ((x < 0) != (y < 0)))
 
 
 @op(infer=elementwise("pow", kinds=("float",)))
