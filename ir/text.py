@@ -269,6 +269,10 @@ class _Reader:
                 return self.graphs[name]
             case ast.Name(name) if name in DTYPES:
                 return DTYPES[name]
+            case ast.Name(("inf" | "nan") as name):
+                return float(name)
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Name("inf")):
+                return -math.inf
             case ast.Tuple(elts=elements):
                 return tuple(self._attr(e) for e in elements)
         try:

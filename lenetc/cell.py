@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
@@ -26,96 +26,97 @@ if TYPE_CHECKING:
 
 _numbers = itertools.count()
 _slots = itertools.count()
-_cells: WeakValueDictionary[Node, Cell] = WeakValueDictionary()  # leaf -> the cell that holds its value
-evaluated: WeakKeyDictionary[Node, Value | Array] = WeakKeyDictionary()  # computed nodes whose value is known
-pending: WeakValueDictionary[int, Cell] = WeakValueDictionary()  # cells nobody has looked at yet, by number
-
-evaluate_pending: Callable[[], None]  # lenetc.lazy sets it
+evaluated: WeakKeyDictionary[Node, Value | Array] = WeakKeyDictionary()  # nodes whose value is known
+pending: WeakValueDictionary[int, Cell] = WeakValueDictionary()  # cells that wait to be computed, by number
 
 
 class Context:
-    """The trace that is running, if one is."""
+    """The trace that is running, if one is; and what computes pending cells (lenetc.lazy)."""
 
     trace: Trace | None = None
+    epoch: int = 0  # counts changes that can make a compiled program stale: train/eval, requires_grad, new parameters
+    evaluate_pending: Callable[[], None]
 
 
 class Cell:
     """One value: a node, and its value where it is known.
 
     `slot` numbers the memory that holds the value now, so that a prepared run can tell whether it still fits.
+    `has_history` says that autograd may still ask how the value was computed.
     """
 
-    __slots__ = ("__weakref__", "_back", "_back_slot", "_node", "_value", "name", "number", "slot", "type", "version")
+    __slots__ = ("__weakref__", "_back", "_back_slot", "_node", "_value", "has_history", "number", "slot", "type", "version")
 
     def __init__(self, type: Type, node: Node | None = None, value: Value | Array | None = None) -> None:
         self.type = type
         self._node = node
         self._value = value
         self.version = 0
-        self.name = ""
+        self.has_history = False
         self.number = next(_numbers)
         self.slot = -1
         self._back: Value | None = None
         self._back_slot = -1
-        if value is None and Context.trace is None and node is not None and node.op.name != "input":
+        if Context.trace is not None:
+            Context.trace.own(self)
+        elif value is None:
             pending[self.number] = self
 
     @property
     def node(self) -> Node:
         """The IR node of the present value."""
-        if Context.trace is not None:
-            return Context.trace.read(self)
-        return self.own_node()
-
-    def own_node(self) -> Node:
-        if self._node is None:
-            self._node = leaf(f"t{next(_numbers)}", self.type)
-            _cells[self._node] = self
-        return self._node
+        return self.own_node() if Context.trace is None else Context.trace.read(self)
 
     @node.setter
     def node(self, node: Node) -> None:
         if Context.trace is not None:
             Context.trace.write(self, node)
-            return
+        else:
+            self.replace(node)
+            pending[self.number] = self
+
+    def own_node(self) -> Node:
+        """The node outside of any trace: a leaf that stands for the value where no computation does."""
+        if self._node is None:
+            assert self._value is not None
+            self._node = leaf(f"t{next(_numbers)}", self.type)
+            evaluated[self._node] = self._value
+        return self._node
+
+    def replace(self, node: Node) -> None:
+        """Let `node` be the value from now on."""
         self.version += 1
-        self._node, self._value = node, None
-        self.type = node.ty
-        pending[self.number] = self
+        self._node, self._value, self.type = node, None, node.ty
+        self.slot, self._back, self._back_slot = -1, None, -1
 
     def set_value(self, value: Value | Array) -> None:
-        """Put a known value in. Must not be called for a cell that a computation still has to read."""
-        self._value = value
-        self._node = None
+        """Put a known value of the same type in."""
         self.version += 1
+        self._node, self._value = None, value
         self.slot, self._back, self._back_slot = -1, None, -1
         pending.pop(self.number, None)
 
-    def settle(self, value: Value | Array, keep_history: bool) -> None:
-        """Record the computed value. With `keep_history` the node stays, for a later backward."""
-        if keep_history and self._node is not None:
-            evaluated[self._node] = value
-        else:
+    def settle(self, value: Value | Array) -> None:
+        """Record the computed value. Without history the cell becomes a leaf: a training loop's graph does not
+        grow from one iteration to the next."""
+        assert self._node is not None
+        evaluated[self._node] = value
+        if not self.has_history:
             self._node = None
         self._value = value
         pending.pop(self.number, None)
 
-    @property
-    def is_known(self) -> bool:
-        return self._value is not None
-
     def value(self) -> Value | Array:
         """The value, computed now if nobody looked before."""
         if Context.trace is not None:
-            Context.trace.refuse_value(self)
+            Context.trace.refuse_value()
         if self._value is None:
-            if self._node is not None and self._node.op.name == "input":
-                raise LenetcError(
-                    "this tensor belongs to a compiled function that has returned: its value was never computed. "
-                    "Return it from the function to see it"
-                )
-            evaluate_pending()
-        assert self._value is not None
+            Context.evaluate_pending()
+        if self._value is None:
+            raise LenetcError(
+                "this tensor was made inside a compiled function, whose intermediate values are never stored. "
+                "Return it from the function to see it"
+            )
         return self._value
 
     def numpy(self) -> Array:
@@ -128,12 +129,12 @@ class Cell:
     def front(self, device: str) -> Value:
         """The value on `device`, moved there if it is elsewhere."""
         value = self.value()
-        if isinstance(value, np.ndarray) or value.device_name().lower() != device:
+        if self.slot < 0 or isinstance(value, np.ndarray) or value.device_name() != device:
             host = value if isinstance(value, np.ndarray) else runtime.to_numpy(value)
             value = self._value = runtime.to_device(host, device)
-            self.slot = -1
-        if self.slot < 0:
-            self.slot = next(_slots)
+            if self._node is not None:
+                evaluated[self._node] = value
+            self.slot, self._back = next(_slots), None
         return value
 
     def back(self, device: str) -> Value:
@@ -144,10 +145,12 @@ class Cell:
         return self._back
 
     def swap(self) -> None:
-        """The back memory holds the value now."""
+        """The back memory holds the value now. Whoever needs the old one has computed it before the run."""
+        if self._node is not None:
+            evaluated.pop(self._node, None)
+            self._node = None
         self._value, self._back = self._back, self._value  # type: ignore[assignment]
         self.slot, self._back_slot = self._back_slot, self.slot
-        self._node = None
         self.version += 1
 
 
@@ -155,16 +158,3 @@ def known(array: Array) -> Cell:
     """A cell holding a copy of `array`."""
     copy = np.array(array)
     return Cell(Type(dtype_of(copy), copy.shape), value=copy)
-
-
-def leaf_value(node: Node) -> Value | Array | None:
-    """The value that leaf `node` stands for. Raises LenetcError where it has been overwritten since."""
-    cell = _cells.get(node)
-    if cell is None or cell._node is not node:
-        raise LenetcError(
-            "a value needed for this computation has been modified by an in-place operation (or has been freed): "
-            "compute the loss again before calling backward, or clone() what you want to keep"
-        ).at(str(node.where))
-    return cell._value
-
-

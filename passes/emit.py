@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 import onnx
+from onnx import ModelProto as ModelProto
 from onnx import TensorProto, helper, numpy_helper
 
-from ir.dims import Dim, Poly, symbol
+from ir.dims import Dim, Poly, linear, symbol
 from ir.errors import LenetcError
 from ir.node import Graph, Node, Where
 from ir.op import Op
-from ir.types import Type
+from ir.types import Array, Type
 
 OPSET = 18
 IR_VERSION = 8
@@ -65,15 +66,17 @@ class Emitted:
     places: dict[str, Where]
 
 
-def to_onnx(graph: Graph) -> Emitted:
+def to_onnx(graph: Graph, defaults: Mapping[str, Array] | None = None) -> Emitted:
     """`graph` as an ONNX model: inputs as in the graph, outputs results then `<state>.next`.
 
-    Only ai.onnx operators of opset 18. Raises EmitError for an op that has no emission.
+    Only ai.onnx operators of opset 18. defaults: values for inputs that a caller may leave out; they stay inputs,
+    so no runtime folds them away. Raises EmitError for an op that has no emission.
     """
     inputs = {node: str(node.attrs["name"]) for node in graph.inputs}
     outputs = [*(key for key, _ in graph.results), *(next_name(key) for key, _ in graph.updates)]
     builder = Builder(graph, {*inputs.values(), *outputs})
     proto = builder.finish(graph.name, graph.inputs, inputs, graph.outputs, outputs)
+    proto.initializer.extend(numpy_helper.from_array(np.asarray(value), name) for name, value in (defaults or {}).items())
     model = helper.make_model(
         proto,
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -91,7 +94,8 @@ def _version() -> str:
         return "0"
 
 
-def _value_info(name: str, type: Type) -> onnx.ValueInfoProto:
+def value_info(name: str, type: Type) -> onnx.ValueInfoProto:
+    """ONNX's record of a value's name, element type and shape."""
     shape = [dim if isinstance(dim, int) else str(dim) for dim in type.shape]
     return helper.make_tensor_value_info(name, ELEMENT_TYPES[type.dtype.name], shape)
 
@@ -146,8 +150,8 @@ class Builder:
         return helper.make_graph(
             self.nodes,
             name,
-            [_value_info(names[node], node.ty) for node in inputs],
-            [_value_info(output, node.ty) for output, node in zip(output_names, outputs, strict=True)],
+            [value_info(names[node], node.ty) for node in inputs],
+            [value_info(output, node.ty) for output, node in zip(output_names, outputs, strict=True)],
             list(self.initializers.values()) if self.root is self else [],
         )
 
@@ -219,15 +223,30 @@ class Builder:
             self.sizes[dim] = reduce(lambda a, b: str(self.op("Add", a, b)), terms)
         return self.sizes[dim]
 
+    def count(self, size: Dim) -> str:
+        """A 1-D i64 tensor 0, 1, ... size-1."""
+        if isinstance(size, int):
+            return self.const(np.arange(size))
+        return str(self.op("Range", self.const(np.int64(0)), self.op("Squeeze", self.size(size)), self.const(np.int64(1))))
+
     def _symbol(self, name: str) -> str:
         size = symbol(name)
         if size not in self.sizes:
-            source = next((node for node in self.graph.inputs if size in node.shape), None)
-            if source is None:
+            found = [(node, i, d) for node in self.graph.inputs for i, d in enumerate(node.shape) if _tells(d, name)]
+            if not found:
                 raise EmitError(f"no input has an axis of size {name} to read it from")
-            axis = source.shape.index(size)
-            self.sizes[size] = str(self.op("Shape", self.names[source], start=axis, end=axis + 1))
+            source, axis, dim = min(found, key=lambda place: place[2] != size)  # an axis of just `name`, if any
+            value = str(self.op("Shape", self.names[source], start=axis, end=axis + 1))
+            _, factor, offset = linear(dim) or (name, 1, 0)
+            if offset:
+                value = str(self.op("Sub", value, self.ints(offset)))
+            self.sizes[size] = str(self.op("Div", value, self.ints(factor))) if factor != 1 else value
         return self.sizes[size]
+
+
+def _tells(dim: Dim, name: str) -> bool:
+    solved = linear(dim)
+    return solved is not None and solved[0] == name
 
 
 def _rename(nodes: Iterable[onnx.NodeProto], renamed: Mapping[str, str]) -> None:
@@ -240,3 +259,19 @@ def _rename(nodes: Iterable[onnx.NodeProto], renamed: Mapping[str, str]) -> None
         for attribute in proto.attribute:
             if attribute.HasField("g"):
                 _rename(attribute.g.node, renamed)
+
+
+def constants_model(name: str, values: Mapping[str, Array]) -> ModelProto:
+    """A model without inputs whose outputs are `values`: initial state, for hosts that read nothing but ONNX."""
+    nodes, outputs = [], []
+    for key, value in values.items():
+        array = np.asarray(value)
+        nodes.append(helper.make_node("Constant", [], [key], name=key, value=numpy_helper.from_array(array)))
+        outputs.append(helper.make_tensor_value_info(key, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape))
+    return helper.make_model(
+        helper.make_graph(nodes, name, [], outputs),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="lenetc",
+        producer_version=_version(),
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ir.errors import LenetcError
 from ir.node import Graph, Node, building_at
@@ -121,12 +121,25 @@ def _rebuilt(node: Node, inputs: tuple[Node, ...], attrs: dict[str, object]) -> 
 
 
 def substitute(
-    graph: Graph, replacements: dict[Node, Node], inputs: Iterable[Node], name: str | None = None
+    name: str,
+    results: Sequence[tuple[str, Node]],
+    leaves: Mapping[Node, Node],
+    updates: Sequence[tuple[str, Node]] = (),
 ) -> Graph:
-    """`graph` over the new `inputs`, with what `replacements` maps nodes to in their place."""
-    new = dict(replacements)
-    for node in graph.nodes():
+    """The graph of `results` and `updates` with the nodes that are keys of `leaves` replaced by their values,
+    which become the graph's inputs in that order. Provenance is that of the nodes given."""
+    new = dict(leaves)
+    stack = [node for _, node in (*updates[::-1], *results[::-1])]
+    while stack:
+        node = stack[-1]
+        waiting = [x for x in node.inputs if x not in new] if node not in new else []
+        if waiting:
+            stack.extend(reversed(waiting))
+            continue
+        stack.pop()
         if node not in new:
-            new[node] = _rebuilt(node, tuple(new[x] for x in node.inputs), dict(node.attrs))
-    results, updates = (tuple((key, new[x]) for key, x in part) for part in (graph.results, graph.updates))
-    return Graph.make(name or graph.name, inputs, results, updates)
+            rebuilt = _rebuilt(node, tuple(new[x] for x in node.inputs), dict(node.attrs))
+            rebuilt.where = node.where  # an equal node of an earlier trace may remember another line
+            new[node] = rebuilt
+    pairs = [tuple((key, new[node]) for key, node in part) for part in (results, updates)]
+    return Graph.make(name, leaves.values(), *pairs)

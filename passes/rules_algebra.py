@@ -80,7 +80,10 @@ def drop_one(node: Node) -> Node | None:
 def constant_right(node: Node) -> Node | None:
     """mul(2, x) => mul(x, 2); and so a scalar goes to the right of a tensor"""
     x, y = node.inputs
-    moved = not is_const(y) if is_const(x) else is_scalar(x) and not is_scalar(y)
+    if is_const(x) or is_const(y):  # two rules of order would undo each other
+        moved = is_const(x) and not is_const(y)
+    else:
+        moved = is_scalar(x) and not is_scalar(y)
     return node.op(y, x) if moved else None
 
 

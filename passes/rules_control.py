@@ -54,8 +54,8 @@ def simplify_scans(graph: Graph, fired: Counter[str]) -> Graph:
 def _carried(body: Graph, carries: int) -> Graph:
     """The carries of `body` alone, over inputs with canonical names: equal for scans whose carries agree."""
     names = [OPS["input"](name=f"i{i}", type=node.type, kind="input") for i, node in enumerate(body.inputs)]
-    whole = substitute(body, dict(zip(body.inputs, names, strict=True)), names, "body")
-    return Graph.make("body", names, [(f"y{i}", node) for i, node in enumerate(whole.outputs[:carries])])
+    carried = [(f"y{i}", node) for i, node in enumerate(body.outputs[:carries])]
+    return substitute("body", carried, dict(zip(body.inputs, names, strict=True)))
 
 
 def _merged(
@@ -71,7 +71,7 @@ def _merged(
         other = bodies[scan]
         if scan is not first:
             fired["merge_scans"] += 1
-            other = substitute(other, dict(zip(other.inputs, body.inputs, strict=True)), body.inputs)
+            other = substitute(other.name, other.results, dict(zip(other.inputs, body.inputs, strict=True)))
         table = {i: i for i in range(carries)}
         for i, item in enumerate(other.outputs[carries:], carries):
             if i in read[scan]:

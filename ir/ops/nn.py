@@ -152,6 +152,7 @@ def conv2d_weight_grad(
 
 
 def _max_pool2d(x: Type, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool) -> Type:
+    need_float("max_pool2d", x)
     need_rank("max_pool2d", "the input", x, 4)
     if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
         raise ShapeError(f"max_pool2d: padding {padding} may be at most half of the kernel {kernel}")
@@ -213,7 +214,7 @@ def _avg_pool2d(x: Type, *, kernel: Pair, stride: Pair, padding: Pair, ceil_mode
     return _max_pool2d(x, kernel=kernel, stride=stride, padding=padding, dilation=(1, 1), ceil_mode=ceil_mode)
 
 
-def _divisors(size: Pair, kernel: Pair, stride: Pair, padding: Pair, ceil_mode: bool, include_pad: bool) -> Array:
+def pool_divisors(size: Pair, kernel: Pair, stride: Pair, padding: Pair, ceil_mode: bool, include_pad: bool) -> Array:
     """How many elements each window counts, [OH,OW]: PyTorch clips windows at the padded input."""
     out = window_sizes(size, kernel, stride, padding, (1, 1), ceil_mode)
     counts = []
@@ -230,7 +231,7 @@ def avg_pool2d(
 ) -> Array:
     """Mean of each window: x[N,C,H,W] -> [N,C,OH,OW] (torch.nn.functional.avg_pool2d)."""
     total = _pool_windows(x, kernel, stride, padding, (1, 1), ceil_mode, 0.0).sum(-1)
-    return total / _divisors((x.shape[2], x.shape[3]), kernel, stride, padding, ceil_mode, count_include_pad).astype(x.dtype)
+    return total / pool_divisors((x.shape[2], x.shape[3]), kernel, stride, padding, ceil_mode, count_include_pad).astype(x.dtype)
 
 
 def _avg_pool2d_grad(
@@ -248,7 +249,7 @@ def avg_pool2d_grad(
     g: Array, *, size: Pair, kernel: Pair, stride: Pair, padding: Pair = (0, 0), ceil_mode: bool = False, count_include_pad: bool = True
 ) -> Array:
     """Gradient of avg_pool2d: g[N,C,OH,OW] spread over the windows -> [N,C,*size]."""
-    shared = g / _divisors(size, kernel, stride, padding, ceil_mode, count_include_pad).astype(g.dtype)
+    shared = g / pool_divisors(size, kernel, stride, padding, ceil_mode, count_include_pad).astype(g.dtype)
     windows = np.broadcast_to(shared[..., None, None], (*g.shape, *kernel))
     return unpatches(windows, size, stride, padding, (1, 1))
 

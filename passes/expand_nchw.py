@@ -1,0 +1,197 @@
+"""Expansions in the IR's own layout NCHW: sliding windows as strided slices, one for each kernel position.
+
+A "tap" is what one kernel position sees: x[N,C,H,W] -> [N,C,OH,OW]. Everything a window does is a formula
+over its taps, and the transpose of a tap puts zeros between and around its elements.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from ir import ops
+from ir.node import Node
+
+Pair = tuple[int, int]
+
+
+def taps(
+    x: Node, out: Sequence[Any], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, fill: float = 0.0
+) -> list[Node]:
+    """What each kernel position (row-major) sees of x[N,C,H,W]: a list of [N,C,OH,OW]; `fill` outside of x."""
+    reach = [(o - 1) * s + (k - 1) * d + 1 for o, s, k, d in zip(out, stride, kernel, dilation, strict=True)]
+    high = [max(r - p - n, 0) for r, p, n in zip(reach, padding, x.shape[2:], strict=True)]
+    if any(padding) or any(high):
+        x = ops.pad(x, low=(0, 0, *padding), high=(0, 0, *high), value=fill)
+    spans = [(o - 1) * s + 1 for o, s in zip(out, stride, strict=True)]
+    return [
+        ops.slice(
+            x,
+            starts=(0, 0, i * dilation[0], j * dilation[1]),
+            stops=(*x.shape[:2], i * dilation[0] + spans[0], j * dilation[1] + spans[1]),
+            steps=(1, 1, *stride),
+        )
+        for i in range(kernel[0])
+        for j in range(kernel[1])
+    ]
+
+
+def untaps(
+    pieces: Sequence[Node], size: Sequence[Any], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> Node:
+    """The transpose of `taps`: pieces [N,C,OH,OW], one for each kernel position, added up into [N,C,*size]."""
+    n, c, oh, ow = pieces[0].shape
+    wide = [o * s for o, s in zip((oh, ow), stride, strict=True)]
+    full = [
+        max(p + m, (k - 1) * d + w)
+        for p, m, k, d, w in zip(padding, size, kernel, dilation, wide, strict=True)
+    ]
+    placed = []
+    for index, piece in enumerate(pieces):
+        if stride != (1, 1):
+            piece = ops.reshape(piece, shape=(n, c, oh, 1, ow, 1))
+            piece = ops.pad(piece, low=(0,) * 6, high=(0, 0, 0, stride[0] - 1, 0, stride[1] - 1))
+            piece = ops.reshape(piece, shape=(n, c, *wide))
+        top, left = (a * d for a, d in zip(divmod(index, kernel[1]), dilation, strict=True))
+        high = (0, 0, full[0] - top - wide[0], full[1] - left - wide[1])
+        placed.append(ops.pad(piece, low=(0, 0, top, left), high=high) if any(high) or top or left else piece)
+    total = reduce(ops.add, placed)
+    stops = (n, c, padding[0] + size[0], padding[1] + size[1])
+    return (
+        total
+        if total.shape == stops and not any(padding)
+        else ops.slice(total, starts=(0, 0, *padding), stops=stops, steps=(1,) * 4)
+    )
+
+
+def columns(
+    x: Node, out: Sequence[Any], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Node:
+    """im2col of x[N,C,H,W]: [N,G,(C/G)*KH*KW,OH*OW], or without the axis G where there is one group."""
+    n, c = x.shape[:2]
+    area = out[0] * out[1]
+    pieces = [ops.reshape(t, shape=(n, c, 1, area)) for t in taps(x, out, kernel, stride, padding, dilation)]
+    stacked = pieces[0] if len(pieces) == 1 else ops.concat(*pieces, axis=2)
+    depth = c // groups * kernel[0] * kernel[1]
+    return ops.reshape(stacked, shape=(n, depth, area) if groups == 1 else (n, groups, depth, area))
+
+
+def _matrices(w: Node, groups: int) -> Node:
+    """Weights [O,C/G,KH,KW] as [O,(C/G)*KH*KW], or [G,O/G,(C/G)*KH*KW]."""
+    depth = math.prod(int(d) for d in w.shape[1:])
+    return ops.reshape(w, shape=(w.shape[0], depth) if groups == 1 else (groups, w.shape[0] // groups, depth))
+
+
+def conv2d(node: Node, x: Node, w: Node, *bias: Node) -> Node:
+    """conv2d(x, w) => w @ im2col(x)"""
+    how: dict[str, Any] = dict(node.attrs)
+    y = _matrices(w, how["groups"]) @ columns(x, node.shape[2:], (w.shape[2], w.shape[3]), **how)  # type: ignore[arg-type]
+    y = ops.reshape(y, shape=node.shape)
+    return y + ops.reshape(bias[0], shape=(w.shape[0], 1, 1)) if bias else y
+
+
+def conv2d_weight_grad(node: Node, x: Node, g: Node) -> Node:
+    """conv2d_weight_grad(x, g) => sum over samples of g @ im2col(x)ᵀ"""
+    how = {key: node.attrs[key] for key in ("kernel", "stride", "padding", "dilation", "groups")}
+    groups = how["groups"]
+    cols = columns(x, g.shape[2:], **how)
+    n, o, oh, ow = g.shape
+    rows = ops.reshape(g, shape=(n, o, oh * ow) if groups == 1 else (n, groups, o // groups, oh * ow))
+    last = cols.rank - 1
+    swapped = ops.transpose(cols, perm=(*range(last - 1), last, last - 1))
+    return ops.reshape(ops.sum(rows @ swapped, axes=(0,)), shape=node.shape)
+
+
+def conv2d_input_grad(node: Node, g: Node, w: Node) -> Node:
+    """conv2d_input_grad(g, w) => col2im(wᵀ @ g)"""
+    how = dict(node.attrs)
+    groups, size = how.pop("groups"), how.pop("size")
+    n, o, oh, ow = g.shape
+    rows = ops.reshape(g, shape=(n, o, oh * ow) if groups == 1 else (n, groups, o // groups, oh * ow))
+    matrices = _matrices(w, groups)
+    perm = (1, 0) if groups == 1 else (0, 2, 1)
+    kernel = (int(w.shape[2]), int(w.shape[3]))
+    count = kernel[0] * kernel[1]
+    cols = ops.reshape(ops.transpose(matrices, perm=perm) @ rows, shape=(n, node.shape[1], count, oh * ow))
+    pieces = [
+        ops.reshape(
+            ops.slice(cols, starts=(0, 0, t, 0), stops=(n, node.shape[1], t + 1, oh * ow), steps=(1,) * 4),
+            shape=(n, node.shape[1], oh, ow),
+        )
+        for t in range(count)
+    ]
+    return untaps(pieces, size, kernel, **how)
+
+
+def max_pool2d(node: Node, x: Node) -> Node:
+    """max_pool2d(x) => maximum of the taps"""
+    return reduce(ops.maximum, _pool_taps(node, x, -math.inf))
+
+
+def _pool_taps(node: Node, x: Node, fill: float) -> list[Node]:
+    how = node.attrs
+    out = node.shape[2:] if node.op is not ops.max_pool2d_grad else node.inputs[0].shape[2:]
+    return taps(x, out, how["kernel"], how["stride"], how["padding"], how["dilation"], fill)
+
+
+def _winners(node: Node, x: Node) -> list[Node]:
+    """For each tap, whether it is the first maximum of its window: bool [N,C,OH,OW]."""
+    best = ops.max_pool2d(x, **node.attrs)
+    masks: list[Node] = []
+    taken: Node | None = None
+    for tap in _pool_taps(node, x, -math.inf):
+        equal = ops.equal(tap, best)
+        masks.append(equal if taken is None else ops.logical_and(equal, ops.logical_not(taken)))
+        taken = equal if taken is None else ops.logical_or(taken, equal)
+    return masks
+
+
+def max_pool2d_grad(node: Node, g: Node, x: Node) -> Node:
+    """max_pool2d_grad(g, x) => g to the first tap of each window that equals its maximum"""
+    pieces = [g * ops.cast(mask, dtype=g.dtype) for mask in _winners(node, x)]
+    how = node.attrs
+    return untaps(pieces, x.shape[2:], how["kernel"], how["stride"], how["padding"], how["dilation"])
+
+
+def max_pool2d_pick(node: Node, v: Node, x: Node) -> Node:
+    """max_pool2d_pick(v, x) => sum of v's taps where x's are the first maximum"""
+    picked = zip(_pool_taps(node, v, 0.0), _winners(node, x), strict=True)
+    return reduce(ops.add, [tap * ops.cast(mask, dtype=v.dtype) for tap, mask in picked])
+
+
+def avg_pool2d(node: Node, x: Node) -> Node:
+    """avg_pool2d(x) => sum of the taps / number of elements counted"""
+    how = node.attrs
+    windows = taps(x, node.shape[2:], how["kernel"], how["stride"], how["padding"], (1, 1))
+    return reduce(ops.add, windows) * shares(how, x.shape[2:], node)
+
+
+def avg_pool2d_grad(node: Node, g: Node) -> Node:
+    """avg_pool2d_grad(g) => g / number of elements counted, to every tap"""
+    how = node.attrs
+    shared = g * shares(how, how["size"], g)
+    return untaps(
+        [shared] * math.prod(how["kernel"]), how["size"], how["kernel"], how["stride"], how["padding"], (1, 1)
+    )
+
+
+def shares(how: Any, size: Sequence[Any], pooled: Node) -> Node:
+    """1 / number of elements that each window counts: a scalar where all count the same, else [OH,OW]."""
+    divisors = ops.pool_divisors(
+        (int(size[0]), int(size[1])),
+        how["kernel"],
+        how["stride"],
+        how["padding"],
+        how["ceil_mode"],
+        how["count_include_pad"],
+    )
+    value = 1 / divisors.astype(pooled.dtype.numpy)
+    return (
+        ops.scalar(value.flat[0], pooled.dtype)
+        if np.all(divisors == divisors.flat[0])
+        else ops.literal(value)
+    )
