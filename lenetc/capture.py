@@ -84,7 +84,14 @@ class Guard:
             (id(p._cell), p.requires_grad) for m in self.modules for p in m._parameters.values() if p is not None
         )
         groups = tuple(tuple(id(p._cell) for p in g["params"]) for o in self.optimizers for g in o.param_groups)
-        return modes, parameters, groups
+        state = tuple(
+            id(value._cell)
+            for optimizer in self.optimizers
+            for values in optimizer.state.values()
+            for value in values.values()
+            if isinstance(value, Tensor)
+        )
+        return modes, parameters, groups, state
 
     def holds(self) -> bool:
         if self.epoch != Context.epoch:
@@ -94,12 +101,12 @@ class Guard:
         for tensor, was_none in self.grads:
             if (tensor._grad is None) is not was_none:
                 return False
-        return all(optimizer.param_groups[group][key] == value for optimizer, group, key, value in self.baked)
+        return all(optimizer._option(group, key) == value for optimizer, group, key, value in self.baked)
 
     def promote(self) -> None:
         """Make hyperparameters that have changed since the trace inputs of the next one."""
         for optimizer, group, key, value in self.baked:
-            if optimizer.param_groups[group][key] != value:
+            if isinstance(value, float) and optimizer._option(group, key) != value:
                 optimizer._dynamic.add((group, key))
 
 
@@ -154,7 +161,7 @@ def _finish(name: str, function: Callable[..., Any], trace: Trace, inputs: list[
     used = _leaves([node for _, node in results] + list(updates.values()))
     leaves: dict[Node, Node] = {node: node for node in inputs}
     hypers = []
-    for (_, group, key), (optimizer, *_, node) in trace.hypers.items():
+    for optimizer, group, key, node in trace.hypers.values():
         if node in used:
             leaves[node] = node
             hypers.append(Hyper(node.attrs["name"], optimizer, group, key))
@@ -247,6 +254,9 @@ def state_names(function: Callable[..., Any], trace: Trace) -> dict[Cell, str]:
             names.setdefault(tensor._cell, prefix + label)
             if isinstance(tensor._grad, Tensor):
                 names.setdefault(tensor._grad._cell, f"{prefix}{label}.grad")
+    for key, value in variables.items():
+        if isinstance(value, Tensor):
+            names.setdefault(value._cell, key)
     for optimizer in trace.optimizers:
         for parameter, state in optimizer.state.items():
             owner = names.get(parameter._cell, "parameter")
@@ -254,9 +264,6 @@ def state_names(function: Callable[..., Any], trace: Trace) -> dict[Cell, str]:
                 if isinstance(value, Tensor):
                     names.setdefault(value._cell, "optimizer.step" if key == "step" else f"{owner}.{key}")
     names.update({cell: label for label, cell in default_generator.cells().items()})
-    for key, value in variables.items():
-        if isinstance(value, Tensor):
-            names.setdefault(value._cell, key)
     return names
 
 
