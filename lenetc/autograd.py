@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 from ir import ops
 from ir.errors import LenetcError, ShapeError
 from ir.node import Node, Where, building_at
+from lenetc.anomaly import AnomalyError as AnomalyError
+from lenetc.anomaly import detect_anomaly as detect_anomaly
+from lenetc.anomaly import set_detect_anomaly as set_detect_anomaly
 from lenetc.tracing import here, phase, where_now
 from passes.autodiff import CUSTOM, gradients
 

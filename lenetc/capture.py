@@ -75,6 +75,7 @@ class Guard:
         self.baked = list(trace.baked)
         self.grads = [(tensor, trace.grads[tensor] is None) for tensor in trace.grads_read]
         self.epoch = Context.epoch
+        self.is_stale = False
         self.snapshot = self._snapshot()
 
     def _snapshot(self) -> tuple[Any, ...]:
@@ -95,9 +96,10 @@ class Guard:
 
     def holds(self) -> bool:
         if self.epoch != Context.epoch:
-            if self._snapshot() != self.snapshot:
-                return False
             self.epoch = Context.epoch
+            self.is_stale = self._snapshot() != self.snapshot
+        if self.is_stale:
+            return False
         for tensor, was_none in self.grads:
             if (tensor._grad is None) is not was_none:
                 return False
@@ -147,13 +149,14 @@ def _finish(name: str, function: Callable[..., Any], trace: Trace, inputs: list[
     names = result_names(function, result)
     results: list[tuple[str, Node]] = []
     result_leaves: list[int | None] = []
+    taken = {node.attrs["name"] for node in inputs}
     for label, (_, item) in zip(names, flatten(result, ""), strict=True):
         if isinstance(item, Tensor):
             result_leaves.append(len(results))
-            results.append((label, item.node))
+            results.append((_free(label, taken), item.node))
+            taken.add(results[-1][0])
         else:
             result_leaves.append(None)
-    taken = {label for label, _ in results} | {node.attrs["name"] for node in inputs}
     grads, lost, carried = _gradients_left(trace, results, taken)
     results += carried
     labels = state_names(function, trace)
