@@ -141,5 +141,5 @@ def substitute(
             rebuilt = _rebuilt(node, tuple(new[x] for x in node.inputs), dict(node.attrs))
             rebuilt.where = node.where  # an equal node of an earlier trace may remember another line
             new[node] = rebuilt
-    pairs = [tuple((key, new[node]) for key, node in part) for part in (results, updates)]
-    return Graph.make(name, leaves.values(), *pairs)
+    renewed = [tuple((key, new[node]) for key, node in part) for part in (results, updates)]
+    return Graph.make(name, leaves.values(), renewed[0], renewed[1])

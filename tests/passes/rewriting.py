@@ -40,7 +40,7 @@ def graph_of(outputs: Node | tuple[Node, ...], name: str = "f") -> Graph:
     """
     nodes = outputs if isinstance(outputs, tuple) else (outputs,)
     leaves = [node for node in topological((), nodes) if node.op is ops.input]
-    symbolic = any(not node.ty.is_static for node in topological((), nodes))
+    symbolic = any(isinstance(x.type, Type) and not x.ty.is_static for x in topological((), nodes))
     if symbolic and not any(N in node.shape for node in leaves):
         leaves.append(arg("batch", N))
     leaves.sort(key=lambda node: str(node.attrs["name"]))
