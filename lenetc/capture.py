@@ -84,7 +84,8 @@ class Guard:
             (id(p._cell), p.requires_grad) for m in self.modules for p in m._parameters.values() if p is not None
         )
         groups = tuple(tuple(id(p._cell) for p in g["params"]) for o in self.optimizers for g in o.param_groups)
-        return modes, parameters, groups
+        state = tuple(id(t._cell) for o in self.optimizers for tensors in o.state.values() for t in tensors.values())
+        return modes, parameters, groups, state
 
     def holds(self) -> bool:
         if self.epoch != Context.epoch:

@@ -51,7 +51,7 @@ def export(program: Program, directory: str | Path, model: Module | None = None)
     graph = run_pipeline(captured.graph, Target(device="cpu"))[-1].graph
     state = {name: cell.numpy() for name, cell in captured.cells.items()}
     models = {"train.onnx": to_onnx(graph).model, "init.onnx": constants_model("init", state)}
-    defaults = {h.input: float(h.optimizer.param_groups[h.group][h.key]) for h in captured.hypers}
+    defaults = {h.input: float(h.optimizer.option(h.group, h.key)) for h in captured.hypers}
     defaults.update({name: float(leaf) for name, leaf in leaves if name in captured.scalars})
     if model is not None:
         name, sample = next((name, leaf) for name, leaf in leaves if is_array(leaf))
