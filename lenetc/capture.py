@@ -103,12 +103,12 @@ class Guard:
         for tensor, was_none in self.grads:
             if (tensor._grad is None) is not was_none:
                 return False
-        return all(optimizer._option(group, key) == value for optimizer, group, key, value in self.baked)
+        return all(optimizer.option(group, key) == value for optimizer, group, key, value in self.baked)
 
     def promote(self) -> None:
         """Make hyperparameters that have changed since the trace inputs of the next one."""
         for optimizer, group, key, value in self.baked:
-            if isinstance(value, float) and optimizer._option(group, key) != value:
+            if isinstance(value, float) and optimizer.option(group, key) != value:
                 optimizer._dynamic.add((group, key))
 
 

@@ -20,23 +20,24 @@ _NOTES = ("params", "param_names", "initial_lr", "max_lr", "min_lr", "max_moment
 
 def refuse_options(optimizer: str, unknown: Iterable[str], allowed: Iterable[str]) -> None:
     """Raise TypeError for the first of the `unknown` options, naming those that are allowed."""
+    allowed = list(allowed)
     for name in unknown:
         if name in IMPLEMENTATION:
             raise TypeError(
                 f"{optimizer}: the option {name!r} means nothing here, as every step runs as one program of "
                 "operations; leave it out"
             )
-        allowed = list(allowed)
         close = difflib.get_close_matches(name, allowed, 1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise TypeError(f"{optimizer} has no option {name!r}{hint} Its options are {', '.join(allowed)}")
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise TypeError(f"{optimizer} has no option {name!r}{hint}; its options are {', '.join(allowed)}")
 
 
 def listed(optimizer: str, params: Any) -> list[Group]:
     """The groups that a constructor's `params` stand for. Raises TypeError, ValueError."""
     if isinstance(params, Tensor):
         raise TypeError(
-            f"{optimizer}: params must be an iterable of tensors or dicts, but it is one tensor; write [tensor]"
+            f"{optimizer}: params must be an iterable of tensors or dicts, but it is one tensor; "
+            "put it in a list"
         )
     items = list(params)
     if not items:
@@ -89,13 +90,13 @@ def _check_tensors(optimizer: str, params: list[Any], groups: list[Group]) -> No
             raise TypeError(f"{optimizer} can only optimize tensors, but got a {type(param).__name__}")
         if not param.is_leaf:
             raise ValueError(
-                f"{optimizer} can't optimize a non-leaf tensor: the {param.type_text()} in param group {number} "
-                "is the result of an operation; give the tensors it was computed from, or detach() it"
+                f"{optimizer} can't optimize a non-leaf tensor: the {param.type_text()} in param group "
+                f"{number} is the result of an operation; give what it was computed from, or detach() it"
             )
         if param in seen:
             raise ValueError(
-                f"{optimizer}: a parameter {param.type_text()} is given twice, in param group {seen[param]} and "
-                f"again in param group {number}"
+                f"{optimizer}: a parameter {param.type_text()} is given twice, in param group {seen[param]} "
+                f"and again in param group {number}"
             )
         seen[param] = number
 
@@ -110,4 +111,5 @@ def _check_option(what: str, key: str, value: Any, default: Any) -> None:
         if not all(is_number(part) and 0 <= part < 1 for part in value):
             raise ValueError(f"{what} must be at least 0 and less than 1 each, got {value!r}")
     elif not is_number(value) or (value < 0 and key != "dampening"):
-        raise ValueError(f"{what} must be a number{' of at least 0' * (key != 'dampening')}, got {value!r}")
+        least = "" if key == "dampening" else " of at least 0"
+        raise ValueError(f"{what} must be a number{least}, got {value!r}")

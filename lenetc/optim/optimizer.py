@@ -1,8 +1,8 @@
 """What all optimizers share: param groups, state, and a step made of operations, so that it compiles.
 
-An optimizer says by `_rule` how one parameter changes, as a formula over IR nodes. Here is where the values come
-from: parameters and gradients, state tensors, step counters that parameters share, and hyperparameters, which
-are inputs of the program where they may change and constants where they do not.
+An optimizer says by `_rule` how one parameter changes, as a formula over IR nodes. Here is where the values
+come from: parameters and gradients, state tensors, step counters that parameters share, and hyperparameters,
+which are inputs of the program where they may change and constants where they do not.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from ir import ops
+from ir.errors import LenetcError
 from ir.node import Node, building_at
 from ir.op import leaf
 from ir.types import DType, Type, f32, f64
-from lenetc import factory
+from lenetc import factory, lazy
 from lenetc.autograd import set_grad_enabled
 from lenetc.cell import Context
 from lenetc.optim import groups, saved
 from lenetc.optim.groups import Group, Params
 from lenetc.tensor import Tensor
-from lenetc.tracing import phase, tracing, where_now
+from lenetc.tracing import Trace, here, phase, tracing, where_now
 
 Scalar: TypeAlias = Node | float
 Rule: TypeAlias = Callable[..., tuple[Node, ...]]
@@ -47,12 +48,10 @@ class Setting:
         return ops.cast(value, dtype=f64) if isinstance(value, Node) and self.dtype is f64 else value
 
     def fit(self, scalar: Scalar) -> Scalar:
-        """`scalar` in the parameters' dtype. Computing with scalars comes first, as f16 would lose too much."""
-        return (
-            scalar
-            if not isinstance(scalar, Node) or scalar.dtype is self.dtype
-            else ops.cast(scalar, dtype=self.dtype)
-        )
+        """`scalar` in the parameters' dtype, to be called last: f16 would lose too much on the way."""
+        if not isinstance(scalar, Node) or scalar.dtype is self.dtype:
+            return scalar
+        return ops.cast(scalar, dtype=self.dtype)
 
 
 def is_on(scalar: Scalar) -> bool:
@@ -63,9 +62,9 @@ def is_on(scalar: Scalar) -> bool:
 class Optimizer:
     """Base of the optimizers (torch.optim.Optimizer).
 
-    params: tensors, (name, tensor) pairs, or dicts {"params": tensors, option: value}. defaults: the options of
-    groups that do not give their own. `param_groups` may be changed between steps; `state` maps each parameter
-    that has stepped to its state tensors.
+    params: tensors, (name, tensor) pairs, or dicts {"params": tensors, option: value}. defaults: the options
+    of groups that do not give their own. `param_groups` may be changed between steps; `state` maps each
+    parameter that has stepped to its state tensors.
 
     Raises TypeError for what is no tensor or no option, ValueError for an empty list, a tensor given twice or
     not a leaf, and an option's wrong value.
@@ -98,8 +97,11 @@ class Optimizer:
             for param in group["params"]:
                 if set_to_none:
                     param.grad = None
-                elif param.grad is not None:
-                    param.grad = factory.zeros_like(param)
+                elif (grad := param.grad) is not None:
+                    if grad.grad_fn is not None:
+                        param.grad = grad = grad.detach()
+                    with set_grad_enabled(False):
+                        grad.zero_()
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change every parameter that has a gradient; returns what `closure`, called first, returned."""
@@ -108,20 +110,21 @@ class Optimizer:
             with set_grad_enabled(True):
                 loss = closure()
         trace = Context.trace
+        if trace is not None and self not in trace.optimizers:
+            trace.optimizers[self] = None
+            self._note_constants(trace)
         with set_grad_enabled(False), phase("update"), building_at(where_now()):
             for index in range(len(self.param_groups)):
                 self._step_group(index)
         if trace is None:
             self._step_count += 1
-            Context.evaluate_pending()  # now, or the graph of the parameters would grow from step to step
-        else:
-            trace.optimizers[self] = None
+            lazy.evaluate_pending()  # now, or the graph of the parameters would grow from step to step
         return loss
 
     def state_dict(self) -> dict[str, Any]:
         """{"state": {number: {name: tensor}}, "param_groups": [...]}, parameters numbered over all groups.
 
-        The tensors are those in use, as in PyTorch: copy.deepcopy the result to keep it while training goes on.
+        The tensors are those in use, as in PyTorch: copy.deepcopy the result to keep it over further steps.
         """
         return saved.state_dict(self.state, self.param_groups)
 
@@ -166,10 +169,6 @@ class Optimizer:
 
     def _step_group(self, index: int) -> None:
         group = self.param_groups[index]
-        trace = Context.trace
-        if trace is not None:
-            constant = (key for key in self._keys() if (index, key) not in self._dynamic)
-            trace.baked.extend((self, index, key, self._option(index, key)) for key in constant)
         names = group.get("param_names") or [None] * len(group["params"])
         stepping = [
             (param, grad._cell.node, name)
@@ -195,13 +194,13 @@ class Optimizer:
             with building_at(where if name is None else where._replace(module=name)):
                 changed, *values = rules[key](param._cell.node, grad, *(cell.node for cell in cells))
                 # Between two steps of one program, gradients of later losses end here.
-                param._cell.node = changed if trace is None else ops.stop_gradient(changed)
+                param._cell.node = changed if Context.trace is None else ops.stop_gradient(changed)
             for cell, value in zip(cells, values, strict=True):
                 cell.node = value
 
     def _state_of(self, param: Tensor, buffers: Mapping[str, float]) -> dict[str, Any]:
-        """The state of `param`, with the tensors that it lacks made. Their values are known, even in a trace, for
-        which they are state that was there before: the first step is a step like any other."""
+        """The state of `param`, with the tensors that it lacks made. Their values are known, even in a trace,
+        for which they are state that was there before: the first step is a step like any other."""
         state = self.state.setdefault(param, {}) if buffers else self.state.get(param, {})
         for name, start in buffers.items():
             if name not in state:
@@ -229,20 +228,16 @@ class Optimizer:
                 state["step"] = fresh[stepped]
             elif counter in idle:
                 if counter not in replaced:
-                    replaced[counter] = _parted(counter)
+                    replaced[counter] = _parted(type(self).__name__, counter)
                 state["step"] = replaced[counter]
         for counter in dict.fromkeys(state["step"] for state in states):
             counter._cell.node = counter._cell.node + 1.0
 
     # Hyperparameters.
 
-    def _keys(self) -> list[str]:
-        """Names of the hyperparameters, those in `_parts` instead of what holds them."""
-        several = {key for key, _ in self._parts.values()}
-        return [key for key in self.defaults if key not in several] + list(self._parts)
-
-    def _option(self, index: int, key: str) -> Any:
-        """The present value of the hyperparameter `key` (see `_keys`) of param group `index`."""
+    def option(self, index: int, key: str) -> Any:
+        """The present value of an option of param group `index`, or of a number inside of one, by its name in
+        `_parts`."""
         group = self.param_groups[index]
         if key in self._parts:
             key, part = self._parts[key]
@@ -250,10 +245,10 @@ class Optimizer:
         return group[key]
 
     def _hyper(self, index: int, key: str) -> Scalar:
-        """The hyperparameter as a number; as a node, an f32[] input of the program, if it may change."""
-        value = self._option(index, key)
-        if (index, key) not in self._dynamic:
-            return float(value)
+        """A hyperparameter as a number; as a node, an f32[] input of the program, if it may change."""
+        value = float(self.option(index, key))
+        if (index, self._parts[key][0] if key in self._parts else key) not in self._dynamic:
+            return value
         if Context.trace is None:
             held = self._leaves.get((index, key))
             if held is None or held[0] != value:
@@ -266,6 +261,14 @@ class Optimizer:
             hypers[id(self), index, key] = (self, index, key, node)
         return hypers[id(self), index, key][3]
 
+    def _note_constants(self, trace: Trace) -> None:
+        """Tell the trace which options it has built in, so that a change makes it stale."""
+        for index, group in enumerate(self.param_groups):
+            for key in self.defaults:
+                # A flag chooses between formulas: it is never an input.
+                if (index, key) not in self._dynamic or isinstance(group[key], bool):
+                    trace.baked.append((self, index, key, group[key]))
+
 
 def _number(counter: Tensor | None, dtype: DType) -> Node | None:
     if counter is None:
@@ -273,13 +276,17 @@ def _number(counter: Tensor | None, dtype: DType) -> Node | None:
     return ops.cast(counter._cell.node, dtype=f64) if dtype is f64 else counter._cell.node
 
 
-def _parted(counter: Tensor) -> Tensor:
-    """A counter of its own for parameters that step while others that share `counter` do not."""
-    trace = Context.trace
+def _parted(optimizer: str, counter: Tensor) -> Tensor:
+    """A counter of its own for parameters that step while others that share `counter` do not.
+
+    Raises LenetcError where a program has counted for both by one counter already.
+    """
+    if Context.trace is not None and counter._cell in Context.trace.current:
+        raise LenetcError(
+            f"{optimizer}: of parameters that stepped together earlier in this compiled function, some have "
+            "no gradient now. Put them into param groups of their own, so that their steps are counted apart"
+        ).at(here())
     with tracing(None):
         own = Tensor(counter.numpy())
-    if trace is not None and counter._cell in trace.current:
-        # The program at hand has counted for both by one counter, which is right this once: trace again.
-        own._cell.node = counter._cell.node
-        Context.epoch += 1
+    Context.epoch += 1  # programs that count for both by one counter are stale
     return own

@@ -36,15 +36,15 @@ def loaded(
     for index, (group, other) in enumerate(zip(groups, given, strict=True)):
         if len(group["params"]) != len(other["params"]):
             raise ValueError(
-                f"{optimizer}: param group {index} has {len(other['params'])} parameters in the loaded state and "
-                f"{len(group['params'])} in the optimizer"
+                f"{optimizer}: param group {index} has {len(other['params'])} parameters in the loaded state "
+                f"and {len(group['params'])} in the optimizer"
             )
         # Flags may be younger than the file; numbers and betas are what tells optimizers apart.
         missing = [key for key, value in defaults.items() if key not in other and not isinstance(value, bool)]
         if missing:
             raise ValueError(
-                f"{optimizer}: param group {index} of the loaded state lacks {', '.join(missing)}: it is the state of "
-                "another optimizer"
+                f"{optimizer}: param group {index} of the loaded state lacks {', '.join(missing)}: it is the "
+                "state of another optimizer"
             )
         params.update(zip(other["params"], group["params"], strict=True))
         options = {key: value for key, value in other.items() if key not in IMPLEMENTATION}

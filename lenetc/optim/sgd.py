@@ -17,8 +17,9 @@ class SGD(Optimizer):
 
     The first buf is g. nesterov: p = p - lr * (g + momentum * buf). maximize: g = -grad + weight_decay * p.
     With dampening, the state has a `step` beside PyTorch's `momentum_buffer`. Raises TypeError for an unknown
-    option, ValueError for a negative one, or nesterov without momentum or with dampening. Source:
-    torch.optim.SGD; Sutskever et al., "On the importance of initialization and momentum in deep learning" (2013).
+    option, ValueError for a negative one, or nesterov without momentum or with dampening.
+    Source: torch.optim.SGD; Sutskever et al., On the importance of initialization and momentum in deep
+    learning, 2013.
     """
 
     def __init__(
