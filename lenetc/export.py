@@ -21,7 +21,7 @@ from ir.dims import symbol
 from ir.errors import LenetcError
 from ir.node import Graph
 from ir.types import Array, Type
-from lenetc import runtime
+from lenetc import checkpoint, runtime
 from lenetc.checkpoint import atomic_write, save_tensors
 from lenetc.compile import CompiledFunction
 from lenetc.program import Program
@@ -189,3 +189,11 @@ class Artifact:
     def save(self, path: str | Path) -> None:
         """Write the present state as safetensors."""
         save_tensors(Path(path), self.state)
+
+
+def load(path: str | Path, device: str = "cpu") -> Any:
+    """What `lenetc.save` wrote to the file `path`; or, for a folder, the exported artifact in it.
+
+    Raises CheckpointError for what is neither, and never unpickles.
+    """
+    return Artifact(path, device) if Path(path).is_dir() else checkpoint.load(path)
