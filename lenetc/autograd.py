@@ -254,13 +254,14 @@ class FunctionContext:
     def __init__(self) -> None:
         self.saved_tensors: tuple[Tensor, ...] = ()
         self.needs_input_grad: tuple[bool, ...] = ()
+        self.not_differentiable: tuple[Tensor, ...] = ()
 
     def save_for_backward(self, *tensors: Tensor) -> None:
         self.saved_tensors = tensors
 
     def mark_non_differentiable(self, *tensors: Tensor) -> None:
-        for tensor in tensors:
-            tensor._not_differentiable = True
+        """Outputs that get no gradient."""
+        self.not_differentiable = tensors
 
 
 _calls = itertools.count()
@@ -296,7 +297,7 @@ class Function:
             return returned
         results = []
         for index, output in enumerate(outputs):
-            if not isinstance(output, Tensor) or getattr(output, "_not_differentiable", False) or not output.dtype.is_float:
+            if not isinstance(output, Tensor) or any(output is t for t in ctx.not_differentiable) or not output.dtype.is_float:
                 results.append(output)
                 continue
             key = f"{cls.__name__}_{next(_calls)}"

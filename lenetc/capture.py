@@ -184,7 +184,11 @@ def _finish(name: str, function: Callable[..., Any], trace: Trace, inputs: list[
     by_cell = {cell: label for label, cell in cells.items()}
     changed = [(by_cell[cell], node) for cell, node in updates.items()]
     graph = substitute(name if name.isidentifier() else "step", results, leaves, changed)
-    ranges = [Range(node.attrs["name"], *rest) for node, *rest in trace.ranges if node.attrs["name"] in taken]
+    ranges = [
+        Range(node.attrs["name"], low, high, ignore, message)
+        for node, low, high, ignore, message in trace.ranges
+        if node in leaves
+    ]
     return Capture(
         graph=graph,
         cells=cells,

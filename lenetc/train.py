@@ -161,8 +161,7 @@ class Trainer:
         weights = {name: value.detach().numpy() for name, value in self.net.state_dict().items()}
         save_tensors(self.out / "model.safetensors", weights)
         done = self.progress
-        steps = np.arange(1, len(done.losses) + 1)
-        plot_curve(self.out / "loss.png", steps, np.asarray(done.losses), accuracies={int(step): accuracy for step, accuracy in done.accuracies})
+        plot_curve(self.out / "loss.png", range(1, len(done.losses) + 1), done.losses, accuracies={int(step): accuracy for step, accuracy in done.accuracies})
         atomic_write(self.out / "report.md", self.report(program, accuracy).encode())
         return sorted(path.name + ("/" if path.is_dir() else "") for path in self.out.iterdir() if not path.name.startswith("."))
 
