@@ -186,6 +186,7 @@ class Graph:
     results: tuple[tuple[str, Node], ...]
     updates: tuple[tuple[str, Node], ...]
     order: tuple[Node, ...] | None
+    _topological: tuple[Node, ...]
 
     @staticmethod
     def make(
