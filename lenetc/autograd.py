@@ -102,6 +102,12 @@ class AccumulateGrad(GradFn):
         super().__init__(variable.node, (), (), saves=False)
         self.variable = variable
 
+    def name(self) -> str:
+        return "torch::autograd::AccumulateGrad"
+
+    def __repr__(self) -> str:
+        return f"<AccumulateGrad object at {id(self):#x}>"
+
 
 def record(name: str, node: Node, operands: Sequence[Tensor | GradFn | None], saves: bool = True) -> GradFn:
     """A GradFn called `name` for `node` computed from `operands` (None for operands without gradient)."""

@@ -69,6 +69,8 @@ def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     start, end = (normalize_axis(axis, x.ndim, f"flatten of {x.type_text()}") for axis in (start_dim, end_dim))
     if start > end:
         raise ShapeError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim} for {x.type_text()}").at(here())
+    if start == end:
+        return x
     return view(x, *x.shape[:start], product(tuple(x.shape[start : end + 1])), *x.shape[end + 1 :])
 
 

@@ -196,8 +196,11 @@ class Tensor:
 
     @data.setter
     def data(self, value: Tensor) -> None:
-        with autograd.set_grad_enabled(False):
-            self.detach().copy_(value) if value.shape == self.shape else self._cell.set_value(value.numpy())
+        if Context.trace is not None or value._cell.type == self._cell.type:
+            with autograd.set_grad_enabled(False):
+                self.detach().copy_(value)
+        else:
+            self._cell.become(value._cell.type, value.detach().numpy())
 
     # Looking at values.
 

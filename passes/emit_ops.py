@@ -26,6 +26,7 @@ PLAIN = {
     "sigmoid": "Sigmoid",
     "relu": "Relu",
     "erf": "Erf",
+    "softplus": "Softplus",
     "floor": "Floor",
     "add": "Add",
     "sub": "Sub",

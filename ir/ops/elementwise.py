@@ -83,6 +83,12 @@ def relu(x: Array) -> Array:
     return np.maximum(x, 0)
 
 
+@op(infer=unary("softplus"))
+def softplus(x: Array) -> Array:
+    """log(1 + exp(x)), exact in both tails."""
+    return np.logaddexp(x, x.dtype.type(0))
+
+
 @op(infer=unary("erf"))
 def erf(x: Array) -> Array:
     return np.vectorize(math_erf, otypes=[x.dtype])(x)
