@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 
 from ir.errors import LenetcError
-from ir.node import Graph, Node
+from ir.node import Node
 from ir.op import leaf
 from ir.types import Array, Type
 from lenetc import runtime
 from lenetc.cell import Context, evaluated, pending
 from lenetc.runtime import Session, Value
-from passes.emit import to_onnx
 from passes.pipeline import Target, run_pipeline
 from passes.rewrite import substitute
 
@@ -168,6 +167,8 @@ def _program(structure: Structure, roots: Sequence[Node]) -> tuple[Session, dict
 
 def _compile(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Session:
     """A session for `roots` as a function of `inputs`, which become x0, x1, ...; results y0, y1, ..."""
+    from passes.emit import to_onnx  # brings onnx in, which importing lenetc should not
+
     leaves = {node: leaf(f"x{i}", Type(node.dtype, node.shape)) for i, node in enumerate(inputs)}
     results = [(f"y{i}", root) for i, root in enumerate(roots)]
     graph = substitute("lazy", results, leaves)

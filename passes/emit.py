@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ir.dims import Dim, Poly, linear, symbol
 from ir.errors import LenetcError
-from ir.node import Graph, Node, Where
+from ir.node import Graph, Node, Where, next_name
 from ir.op import Op
 from ir.types import Array, Type
 
@@ -53,11 +52,6 @@ def emit(*records: Op) -> Callable[[Emission], Emission]:
     return register
 
 
-def next_name(state: str) -> str:
-    """Name of the output that holds the new value of `state`."""
-    return f"{state}.next"
-
-
 @dataclass(frozen=True)
 class Emitted:
     """An ONNX model, and for each of its nodes (by name) where in the user's code it came from."""
@@ -72,6 +66,8 @@ def to_onnx(graph: Graph, defaults: Mapping[str, Array] | None = None) -> Emitte
     Only ai.onnx operators of opset 18. defaults: values for inputs that a caller may leave out; they stay inputs,
     so no runtime folds them away. Raises EmitError for an op that has no emission.
     """
+    from passes import emit_ops  # noqa: F401  (fills EMISSIONS, and needs this module first)
+
     inputs = {node: str(node.attrs["name"]) for node in graph.inputs}
     outputs = [*(key for key, _ in graph.results), *(next_name(key) for key, _ in graph.updates)]
     builder = Builder(graph, {*inputs.values(), *outputs})
@@ -88,6 +84,8 @@ def to_onnx(graph: Graph, defaults: Mapping[str, Array] | None = None) -> Emitte
 
 
 def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # slow to import
+
     try:
         return version("lenetc")
     except PackageNotFoundError:
