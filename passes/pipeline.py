@@ -60,6 +60,7 @@ def run_pipeline(graph: Graph, target: Target) -> list[Stage]:
     for name, run in PASSES:
         start = time.perf_counter()
         result, notes = run(stages[-1].graph, target)
+        seconds = time.perf_counter() - start
         verify(result, " -> ".join([*(stage.name for stage in stages), name]))
-        stages.append(Stage(name, result, time.perf_counter() - start, notes))
+        stages.append(Stage(name, result, seconds, notes))
     return stages
