@@ -24,6 +24,7 @@ from lenetc.autograd import set_grad_enabled
 from lenetc.cell import Context
 from lenetc.optim import groups, saved
 from lenetc.optim.groups import Group, Params
+from lenetc.optim.schedule import is_number
 from lenetc.tensor import Tensor
 from lenetc.tracing import Trace, here, phase, tracing, where_now
 
@@ -268,8 +269,8 @@ class Optimizer:
         for index in range(len(self.param_groups)):
             for key in keys:
                 value = self.option(index, key)
-                # A flag chooses between formulas: it is never an input.
-                if (index, key) not in self._dynamic or isinstance(value, bool):
+                # What is no number, such as a flag, chooses between formulas: it is never an input.
+                if (index, key) not in self._dynamic or not is_number(value):
                     trace.baked.append((self, index, key, value))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ir.types import f32
-from lenetc.optim.groups import IMPLEMENTATION, Group
+from lenetc.optim.groups import FLAGS, IMPLEMENTATION, Group
 from lenetc.tensor import Tensor
 
 
@@ -42,7 +42,7 @@ def loaded(
                 f"and {len(group['params'])} in the optimizer"
             )
         # Flags may be younger than the file; numbers and betas are what tells optimizers apart.
-        missing = [key for key, value in defaults.items() if key not in other and not isinstance(value, bool)]
+        missing = [key for key in defaults if key not in other and key not in FLAGS]
         if missing:
             raise ValueError(
                 f"{optimizer}: param group {index} of the loaded state lacks {', '.join(missing)}: it is the "
