@@ -90,7 +90,7 @@ class Pair:
         for key, ours in self.ours.items():
             self.close(ours.detach().numpy(), self.theirs[key].detach().numpy(), key)
         ours, theirs = (optimizer.state_dict() for optimizer in self.optimizers)
-        # PyTorch's Adagrad has state from the start; its SGD keeps the step of our state, and does not use it.
+        # PyTorch's Adagrad has state from the start; its SGD keeps the step of our state without using it.
         stepped = {n: entry for n, entry in theirs["state"].items() if entry.get("step") != 0}
         assert ours["state"].keys() == stepped.keys()
         for number, entry in stepped.items():
