@@ -126,18 +126,15 @@ def _saved(
     reverse: bool,
 ) -> dict[int, Node]:
     """For each carry in `read`, its values before each step, stacked to [length, ...]."""
-    kept = [i for i in range(carries) if i in read]
-    if not kept:
-        return {}
-    stacked = [(f"{body.inputs[i].attrs['name']}_before", body.inputs[i]) for i in kept]
-    results = (*_results(body), *stacked)
-    again = ops.scan(
-        *operands,
-        body=Graph.make(f"{body.name}_saving", body.inputs, results),
-        carries=carries,
-        sequences=sequences,
-        length=length,
-        reverse=reverse,
-    )
-    first = len(results) - len(kept)
-    return {i: ops.get(again, index=first + number) for number, i in enumerate(kept)}
+    results = list(_results(body))
+    position: dict[int, int] = {}
+    for i in (i for i in range(carries) if i in read):
+        carry = body.inputs[i]
+        items = [node for _, node in results[carries:]]
+        position[i] = carries + (items.index(carry) if carry in items else len(items))
+        if carry not in items:
+            results.append((f"{carry.attrs['name']}_before", carry))
+    if len(results) > len(body.outputs):
+        body = Graph.make(f"{body.name}_saving", body.inputs, results)
+    again = ops.scan(*operands, body=body, carries=carries, sequences=sequences, length=length, reverse=reverse)
+    return {i: ops.get(again, index=index) for i, index in position.items()}

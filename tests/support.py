@@ -46,7 +46,7 @@ def run_onnx(graph: Graph, inputs: Sequence[Array] | Mapping[str, Array], thread
         checked_model(graph).SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     wanted = {value.name for value in session.get_inputs()}
-    return tuple(session.run(None, {name: value for name, value in inputs.items() if name in wanted}))
+    return tuple(session.run(None, {name: np.asarray(value) for name, value in inputs.items() if name in wanted}))
 
 
 def check_runtime(graph: Graph, inputs: Sequence[Array], rtol: float = 1e-4, atol: float = 1e-5) -> None:
