@@ -137,6 +137,8 @@ def _(b: Builder, node: Node, x: str) -> Any:
 @emit(ops.reverse)
 def _(b: Builder, node: Node, x: str) -> Any:
     axes = node.attrs["axes"]
+    if not axes:
+        return x
     least = np.iinfo(np.int64).min
     return b.op("Slice", x, b.ints(*(-1 for _ in axes)), b.ints(*(least for _ in axes)), b.ints(*axes), b.ints(*(-1 for _ in axes)))
 
@@ -144,6 +146,8 @@ def _(b: Builder, node: Node, x: str) -> Any:
 @emit(ops.pad)
 def _(b: Builder, node: Node, x: str) -> Any:
     attrs = node.attrs
+    if not node.rank:
+        return x
     return b.op("Pad", x, b.shape((*attrs["low"], *attrs["high"])), b.const(attrs["value"], node.dtype.numpy))
 
 
