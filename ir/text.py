@@ -240,7 +240,7 @@ class _Reader:
                 raise ParseError(f"line {call.lineno}: {error}") from None
 
     def _where(self, line: int) -> Where:
-        phase, module, *_ = (*self.comments.get(line, ()), "", "")
+        phase, module, *_ = [*self.comments.get(line, []), "", ""]
         return Where(module, phase or "forward")
 
     def _const(self, call: ast.Call, declared: Type | TupleType) -> Node:

@@ -25,6 +25,7 @@ PLAIN = {
     "tanh": "Tanh",
     "sigmoid": "Sigmoid",
     "relu": "Relu",
+    "softplus": "Softplus",
     "floor": "Floor",
     "add": "Add",
     "sub": "Sub",
@@ -208,7 +209,7 @@ def _(b: Builder, node: Node) -> Any:
     return b.const(np.int64(size)) if isinstance(size, int) else b.op("Squeeze", b.size(size))
 
 
-def _window(attrs: Any, *, kernel: tuple[int, int]) -> dict[str, Any]:
+def _window(attrs: Any, *, kernel: Any) -> dict[str, Any]:
     """Attributes of an ONNX Conv from ours; padding is symmetric, which CUDA wants."""
     (top, left) = attrs["padding"]
     return {
@@ -235,6 +236,19 @@ def _(b: Builder, node: Node, g: str, w: str) -> Any:
         for n, o, s, d, k, p in zip(how["size"], source.shape[2:], how["stride"], how["dilation"], kernel, how["padding"], strict=True)
     ]
     return b.op("ConvTranspose", g, w, **_window(how, kernel=kernel), output_padding=extra)
+
+
+@emit(ops.gemm)
+def _(b: Builder, node: Node, x: str, y: str, *c: str) -> Any:
+    attrs = node.attrs
+    given = {"transA": int(attrs["trans_a"]), "transB": int(attrs["trans_b"]), "alpha": attrs["alpha"]}
+    given |= {"beta": attrs["beta"]} if c else {}
+    return b.op("Gemm", x, y, *c, **{key: value for key, value in given.items() if value != (key in ("alpha", "beta"))})
+
+
+@emit(ops.positive)
+def _(b: Builder, node: Node, x: str) -> Any:
+    return b.op("HardSigmoid", x, alpha=3.4e38, beta=0.0)
 
 
 @emit(ops.max_pool2d)

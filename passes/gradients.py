@@ -77,6 +77,11 @@ def _(g: Node, out: Node, x: Node) -> Gradient:
     return g * (out * (1.0 - out))
 
 
+@vjp(ops.softplus)
+def _(g: Node, out: Node, x: Node) -> Gradient:
+    return g * ops.sigmoid(x)
+
+
 @vjp(ops.relu)
 def _(g: Node, out: Node, x: Node) -> Gradient:
     return g * mask(ops.greater(out, 0), g)
@@ -288,4 +293,5 @@ def _(g: Node, out: Node, x: Node, *, axis: int) -> Gradient:
 
 @vjp(ops.log_softmax)
 def _(g: Node, out: Node, x: Node, *, axis: int) -> Gradient:
-    return g - ops.softmax(x, axis=axis) * ops.sum(g, axes=(axis,), keepdims=True)
+    # exp(out) is the softmax, at half its price.
+    return g - ops.exp(out) * ops.sum(g, axes=(axis,), keepdims=True)

@@ -163,11 +163,12 @@ for name in ("neg", "abs", "relu"):
     sample(name, I(N, 3))
 sample("sign", F(N, 3))
 sample("sign", I(N, 3))
-for name in ("exp", "sin", "cos", "tanh", "sigmoid", "erf"):
+for name in ("exp", "sin", "cos", "tanh", "sigmoid", "softplus", "erf"):
     sample(name, F(N, 3))
 for name in ("log", "sqrt"):
     sample(name, F(N, 3, draw=positive))
 sample("floor", F(N, 3))
+sample("positive", Operand((N, 3), normal, f32))
 for name in ("add", "sub", "mul", "div"):
     sample(name, F(N, 3), F(N, 3))
     sample(name, F(N, 1, 3), F(4, 1))
@@ -296,6 +297,10 @@ sample("matmul", F(N, 2, 3), F(3, 4))
 sample("matmul", F(2, 3), F(N, 3, 4))
 sample("matmul", F(N, 1, 2, 3), F(4, 3, 2))
 sample("matmul", F(N, 2, 3), F(N, 3, 2))
+sample("gemm", F(N, 3), F(3, 4))
+sample("gemm", F(N, 3), F(3, 4), F(4), alpha=0.5, beta=-2.0)
+sample("gemm", F(3, N), F(4, 3), F(N, 1), trans_a=True, trans_b=True)
+sample("gemm", F(N, 3), F(4, 3), F(N, 4), trans_b=True, beta=0.9)
 WINDOWS = [
     # (input channels, height, width), (outputs, inputs per group, kernel), attributes
     ((1, 6, 6), (2, 1, 3, 3), {}),

@@ -45,8 +45,8 @@ def _broadcast_to(x: Type, *, shape: Shape) -> Type:
 
 
 @op(infer=_broadcast_to)
-def broadcast_to(x: Array, *, shape: Shape) -> Array:
-    return np.array(np.broadcast_to(x, shape), order="C")
+def broadcast_to(x: Array, *, shape: tuple[int, ...]) -> Array:
+    return np.broadcast_to(x, shape).copy()
 
 
 def _slice(x: Type, *, starts: Shape, stops: Shape, steps: tuple[int, ...]) -> Type:
@@ -171,7 +171,7 @@ def _put_along_axis(x: Type, indices: Type, *, axis: int, size: Dim) -> Type:
 def put_along_axis(x: Array, indices: Array, *, axis: int, size: int) -> Array:
     """The transpose of take_along_axis: x added into zeros of `size` along `axis` where indices say."""
     result = np.zeros((*x.shape[:axis], size, *x.shape[axis + 1 :]), x.dtype)
-    grid = list(np.indices(indices.shape, sparse=True))
+    grid: list[Array] = list(np.indices(indices.shape, sparse=True))
     grid[axis] = indices
     np.add.at(result, tuple(grid), x)
     return result
