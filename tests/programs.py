@@ -1,4 +1,4 @@
-"""Random small programs: what to build is drawn once, then built with this compiler's ops or with PyTorch's."""
+"""Random small programs: drawn once, then built with this compiler's ops or with PyTorch's."""
 
 from __future__ import annotations
 
@@ -98,7 +98,9 @@ BINARY = ("pow", "add", "sub", "mul", "div", "maximum", "minimum", "where")
 def draw_program(seed: int, length: int = 8) -> Program:
     """A program of `length` steps; the same seed gives the same one."""
     rng = random.Random(seed)
-    shapes = [tuple(rng.choice((1, 2, 3)) for _ in range(rng.randint(0, 3))) for _ in range(rng.randint(1, 3))]
+    shapes = [
+        tuple(rng.choice((1, 2, 3)) for _ in range(rng.randint(0, 3))) for _ in range(rng.randint(1, 3))
+    ]
     if rng.random() < 0.3:
         channels = rng.randint(1, 3)
         shapes += [(2, channels, rng.randint(4, 7), rng.randint(4, 7)), (rng.randint(1, 3), channels, 3, 2)]
@@ -180,4 +182,6 @@ def _shapes_of(size: int) -> list[tuple[int, ...]]:
     """Shapes of up to three axes that hold `size` elements."""
     divisors = [d for d in range(1, size + 1) if size % d == 0]
     pairs = [(d, size // d) for d in divisors]
-    return [(size,), *pairs, *((a, b // c, c) for a, b in pairs for c in divisors if b % c == 0)] + ([()] if size == 1 else [])
+    return [(size,), *pairs, *((a, b // c, c) for a, b in pairs for c in divisors if b % c == 0)] + (
+        [()] if size == 1 else []
+    )

@@ -39,7 +39,9 @@ def check_values(seed: int) -> None:
     for piece, values in ((graph, given), (made, [*given, *cotangents])):
         for want, got in zip(run(piece, values), run_onnx(piece, values), strict=True):
             assert got.shape == want.shape and got.dtype == want.dtype
-            np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-4 * max(1.0, float(np.abs(want).max(initial=0))))
+            np.testing.assert_allclose(
+                got, want, rtol=1e-3, atol=1e-4 * max(1.0, float(np.abs(want).max(initial=0)))
+            )
 
 
 def check_slopes(seed: int) -> None:

@@ -55,7 +55,14 @@ def test_outputs_that_nothing_computes() -> None:
     graph = Graph.make(
         "f",
         [X, W],
-        [("a", X), ("b", y), ("c", y), ("d", literal(VALUE)), ("e", scalar(2, f32)), ("g", ops.stop_gradient(y))],
+        [
+            ("a", X),
+            ("b", y),
+            ("c", y),
+            ("d", literal(VALUE)),
+            ("e", scalar(2, f32)),
+            ("g", ops.stop_gradient(y)),
+        ],
         [("fc.weight", W)],
     )
     check_runtime(graph, [VALUE, VALUE[0]])
@@ -70,7 +77,10 @@ def test_an_output_that_others_read_too() -> None:
 def test_names_of_the_user_are_not_taken(name: str) -> None:
     state = leaf(name, Type(f32, (3,)), "state")
     y = ops.sin(ops.sin(ops.sin(X * 2.0) + state))
-    check_runtime(Graph.make("f", [X, state], [("y", y), ("forward/mul", y * 2.0)], [(name, state + 1.0)]), [VALUE, VALUE[0]])
+    check_runtime(
+        Graph.make("f", [X, state], [("y", y), ("forward/mul", y * 2.0)], [(name, state + 1.0)]),
+        [VALUE, VALUE[0]],
+    )
 
 
 def test_names_that_would_meet_are_refused() -> None:
@@ -124,14 +134,22 @@ def test_symbolic_pads_slices_and_reversals() -> None:
 # -- scan ----------------------------------------------------------------------------------------------------
 def test_a_body_reads_outer_values_constants_and_outputs() -> None:
     """Captured: a computed value that is also a result, a constant, an input; the body shares their names."""
-    c, x, w, k = (leaf(name, Type(f32, shape)) for name, shape in (("c", (3,)), ("x", (3,)), ("w", (3,)), ("k", ())))
-    body = Graph.make("body", [c, x, w, k], [("c", c * k + x * w), ("before", c), ("w", w), ("two", literal(VALUE)), ("y", x * w)])
+    c, x, w, k = (
+        leaf(name, Type(f32, shape)) for name, shape in (("c", (3,)), ("x", (3,)), ("w", (3,)), ("k", ()))
+    )
+    body = Graph.make(
+        "body",
+        [c, x, w, k],
+        [("c", c * k + x * w), ("before", c), ("w", w), ("two", literal(VALUE)), ("y", x * w)],
+    )
     outer = ops.exp(W * 0.5)
     start = leaf("c", Type(f32, (3,)))
     made = ops.scan(start, X, outer, scalar(0.5, f32), body=body, carries=1, sequences=1, length=N)
     results = [ops.get(made, index=i) for i in range(5)]
     graph = Graph.make(
-        "f", [start, X, W], [("outer", outer), ("c_last", results[0]), *((f"y{i}", r) for i, r in enumerate(results))]
+        "f",
+        [start, X, W],
+        [("outer", outer), ("c_last", results[0]), *((f"y{i}", r) for i, r in enumerate(results))],
     )
     for batch in (1, 4):
         x_value = np.arange(batch * 3, dtype=np.float32).reshape(batch, 3)
@@ -162,7 +180,9 @@ def test_a_scan_of_scans_with_a_symbolic_number_of_steps(reverse: bool) -> None:
     inner = Graph.make("step", [c, x, v, w], [("c", c * 0.5 + x), ("y", c * v * ops.sum(w, axes=(0,)))])
     row_sum = ops.sum(row * w, axes=(0,))
     made = ops.scan(c, row, row_sum, w, body=inner, carries=1, sequences=1, length=3, reverse=not reverse)
-    outer = Graph.make("step", [c, row, w], [("c", ops.get(made, index=0)), ("ys", ops.get(made, index=1)), ("sum", row_sum)])
+    outer = Graph.make(
+        "step", [c, row, w], [("c", ops.get(made, index=0)), ("ys", ops.get(made, index=1)), ("sum", row_sum)]
+    )
     start = leaf("start", Type(f32, ()))
     whole = ops.scan(start, X, ops.cos(W), body=outer, carries=1, sequences=1, length=N, reverse=reverse)
     graph = Graph.make("f", [start, X, W], [(f"y{i}", ops.get(whole, index=i)) for i in range(3)])
@@ -188,7 +208,22 @@ def test_a_long_chain_needs_no_recursion() -> None:
 
 
 # -- dtypes --------------------------------------------------------------------------------------------------
-ELEMENTWISE = ["neg", "abs", "sign", "relu", "add", "sub", "mul", "div", "maximum", "minimum", "equal", "less", "greater", "mod"]
+ELEMENTWISE = [
+    "neg",
+    "abs",
+    "sign",
+    "relu",
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "maximum",
+    "minimum",
+    "equal",
+    "less",
+    "greater",
+    "mod",
+]
 
 
 @pytest.mark.parametrize("dtype", [f16, f32, f64, i64, i32, u8], ids=str)
@@ -223,7 +258,9 @@ MOVES = {
 @pytest.mark.parametrize("dtype", [f16, f32, f64, i64, i32, u8, bool_], ids=str)
 @pytest.mark.parametrize("name", list(MOVES))
 def test_moves_for_every_dtype(name: str, dtype) -> None:  # type: ignore[no-untyped-def]
-    check_runtime(graph_of(MOVES[name], Type(dtype, (N, 3))), [random_array(np.random.default_rng(1), (2, 3), dtype)])
+    check_runtime(
+        graph_of(MOVES[name], Type(dtype, (N, 3))), [random_array(np.random.default_rng(1), (2, 3), dtype)]
+    )
 
 
 REDUCTIONS = {
@@ -231,7 +268,9 @@ REDUCTIONS = {
     "reduce_max": lambda x: ops.reduce_max(x, axes=(1,)),
     "argmax": lambda x: ops.argmax(x, axis=1),
     "scatter_add": lambda x: ops.scatter_add(x, literal([1, 1, 0]), axis=1, size=2),
-    "put": lambda x: ops.put_along_axis(x, ops.broadcast_to(literal([[1, 1, 0]]), shape=(N, 3)), axis=1, size=2),
+    "put": lambda x: ops.put_along_axis(
+        x, ops.broadcast_to(literal([[1, 1, 0]]), shape=(N, 3)), axis=1, size=2
+    ),
 }
 
 
@@ -243,7 +282,9 @@ def test_reductions_for_every_dtype(name: str, dtype) -> None:  # type: ignore[n
         with pytest.raises(DTypeError, match="wider"):
             graph_of(REDUCTIONS[name], Type(dtype, (N, 3)))
         return
-    check_runtime(graph_of(REDUCTIONS[name], Type(dtype, (N, 3))), [values], rtol=2e-3 if dtype is f16 else 1e-5)
+    check_runtime(
+        graph_of(REDUCTIONS[name], Type(dtype, (N, 3))), [values], rtol=2e-3 if dtype is f16 else 1e-5
+    )
 
 
 FLOATS = ["exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "erf", "floor", "pow"]
@@ -255,14 +296,17 @@ def test_functions_for_other_floats(name: str, dtype) -> None:  # type: ignore[n
     op = ops.OPS[name]
     types = [Type(dtype, (4,))] * len(op.operands)
     values = [np.array([0.25, 0.5, 1.5, 2], dtype.numpy)] * len(types)
-    check_runtime(graph_of(op, *types), values, rtol=2e-3 if dtype is f16 else 1e-6 if name == "erf" else 1e-9)
+    check_runtime(
+        graph_of(op, *types), values, rtol=2e-3 if dtype is f16 else 1e-6 if name == "erf" else 1e-9
+    )
 
 
 def test_matrix_products_and_softmax_for_other_floats() -> None:
     for dtype in (f16, f64):
         values = [random_array(np.random.default_rng(1), shape, dtype) for shape in ((2, 3), (3, 4))]
         graph = graph_of(
-            lambda x, y: (x @ y, ops.softmax(x, axis=1), ops.log_softmax(y, axis=0)), *(Type(dtype, v.shape) for v in values)
+            lambda x, y: (x @ y, ops.softmax(x, axis=1), ops.log_softmax(y, axis=0)),
+            *(Type(dtype, v.shape) for v in values),
         )
         check_runtime(graph, values, rtol=5e-3 if dtype is f16 else 1e-9, atol=1e-3)
 
@@ -278,6 +322,10 @@ def test_casts(source) -> None:  # type: ignore[no-untyped-def]
 
 def test_special_values_pass_through() -> None:
     value = np.array([np.nan, np.inf, -np.inf, -0.0, 1e-45], np.float32)
-    graph = graph_to(literal(value), ops.maximum(literal(value), 0.0), ops.pad(literal(value), low=(1,), high=(0,), value=-np.inf))
+    graph = graph_to(
+        literal(value),
+        ops.maximum(literal(value), 0.0),
+        ops.pad(literal(value), low=(1,), high=(0,), value=-np.inf),
+    )
     for want, got in zip(run(graph, []), run_onnx(graph, []), strict=True):
         np.testing.assert_array_equal(want, got)
