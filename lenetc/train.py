@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import lenetc.nn.functional as F
 from lenetc import optim, random
-from lenetc.checkpoint import CheckpointError, atomic_write, load, save, save_tensors
+from lenetc.checkpoint import CheckpointError, atomic_write, load, save
 from lenetc.compile import CompiledFunction
 from lenetc.curve import plot_curve
 from lenetc.data import Mnist, batches, load_mnist, prepare
@@ -158,8 +158,6 @@ class Trainer:
         program = self.step.lower(*sample)
         program.export(self.out, self.net)
         program.dump(self.out / "stages")
-        weights = {name: value.detach().numpy() for name, value in self.net.state_dict().items()}
-        save_tensors(self.out / "model.safetensors", weights)
         done = self.progress
         plot_curve(self.out / "loss.png", range(1, len(done.losses) + 1), done.losses, accuracies={int(step): accuracy for step, accuracy in done.accuracies})
         atomic_write(self.out / "report.md", self.report(program, accuracy).encode())
