@@ -21,7 +21,7 @@ from ir.dims import symbol
 from ir.errors import LenetcError
 from ir.node import Graph
 from ir.types import Array, Type
-from lenetc import runtime
+from lenetc import checkpoint, runtime
 from lenetc.checkpoint import atomic_write, save_tensors
 from lenetc.compile import CompiledFunction
 from lenetc.program import Program
@@ -51,7 +51,7 @@ def export(program: Program, directory: str | Path, model: Module | None = None)
     graph = run_pipeline(captured.graph, Target(device="cpu"))[-1].graph
     state = {name: cell.numpy() for name, cell in captured.cells.items()}
     models = {"train.onnx": to_onnx(graph).model, "init.onnx": constants_model("init", state)}
-    defaults = {h.input: float(h.optimizer.param_groups[h.group][h.key]) for h in captured.hypers}
+    defaults = {h.input: float(h.optimizer.option(h.group, h.key)) for h in captured.hypers}
     defaults.update({name: float(leaf) for name, leaf in leaves if name in captured.scalars})
     if model is not None:
         name, sample = next((name, leaf) for name, leaf in leaves if is_array(leaf))
@@ -189,3 +189,11 @@ class Artifact:
     def save(self, path: str | Path) -> None:
         """Write the present state as safetensors."""
         save_tensors(Path(path), self.state)
+
+
+def load(path: str | Path, device: str = "cpu") -> Any:
+    """What `lenetc.save` wrote to the file `path`; or, for a folder, the exported artifact in it.
+
+    Raises CheckpointError for what is neither, and never unpickles.
+    """
+    return Artifact(path, device) if Path(path).is_dir() else checkpoint.load(path)

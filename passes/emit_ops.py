@@ -26,6 +26,7 @@ PLAIN = {
     "sigmoid": "Sigmoid",
     "relu": "Relu",
     "erf": "Erf",
+    "softplus": "Softplus",
     "floor": "Floor",
     "add": "Add",
     "sub": "Sub",
@@ -189,7 +190,7 @@ def _(b: Builder, node: Node) -> Any:
     return b.const(np.int64(size)) if isinstance(size, int) else b.op("Squeeze", b.size(size))
 
 
-def _window(attrs: Any, *, kernel: tuple[int, int]) -> dict[str, Any]:
+def _window(attrs: Any, *, kernel: Any) -> dict[str, Any]:
     """Attributes of an ONNX Conv from ours; padding is symmetric, which CUDA wants."""
     (top, left) = attrs["padding"]
     return {

@@ -163,7 +163,7 @@ for name in ("neg", "abs", "relu"):
     sample(name, I(N, 3))
 sample("sign", F(N, 3))
 sample("sign", I(N, 3))
-for name in ("exp", "sin", "cos", "tanh", "sigmoid", "erf"):
+for name in ("exp", "sin", "cos", "tanh", "sigmoid", "softplus", "erf"):
     sample(name, F(N, 3))
 for name in ("log", "sqrt"):
     sample(name, F(N, 3, draw=positive))

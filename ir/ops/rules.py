@@ -12,6 +12,8 @@ from ir.types import DType, Type, bool_
 
 def broadcast_shapes(what: str, *shapes: Shape) -> Shape:
     """NumPy's broadcasting over symbolic shapes. Raises ShapeError naming all the shapes and the axis."""
+    if all(shape == shapes[0] for shape in shapes):
+        return shapes[0]
     rank = max(map(len, shapes))
     result: list[Dim] = []
     for axis in range(-rank, 0):
@@ -63,6 +65,11 @@ def logical(what: str) -> Infer:
 
 def integral(what: str) -> Infer:
     return elementwise(what, kinds=("int",))
+
+
+def need_axis(what: str, type: Type, *axes: int) -> None:
+    if any(not 0 <= axis < type.rank for axis in axes) or len(set(axes)) != len(axes):
+        raise ShapeError(f"{what}: {', '.join(map(str, axes))} are not distinct axes of {type}, counted from 0")
 
 
 def need_rank(what: str, operand: str, type: Type, rank: int) -> None:
