@@ -208,6 +208,11 @@ def _(b: Builder, node: Node, x: str) -> Any:
     return b.op("MaxPool", x, **_pool(attrs), dilations=attrs["dilation"])
 
 
+@emit(ops.max_pool2d_with_indices)
+def _(b: Builder, node: Node, x: str) -> Any:
+    return b.op("MaxPool", x, outputs=2, **_pool(node.attrs), dilations=node.attrs["dilation"])
+
+
 @emit(ops.avg_pool2d)
 def _(b: Builder, node: Node, x: str) -> Any:
     return b.op("AveragePool", x, **_pool(node.attrs), count_include_pad=int(node.attrs["count_include_pad"]))
