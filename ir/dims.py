@@ -72,16 +72,16 @@ class Poly:
         return 0
 
     def __lt__(self, other: Dim) -> bool:
-        return _compare(self, other) < 0
+        return _less(self, other)
 
     def __le__(self, other: Dim) -> bool:
-        return _compare(self, other, or_equal=True) <= 0
+        return not _less(other, self)
 
     def __gt__(self, other: Dim) -> bool:
-        return _compare(self, other) > 0
+        return _less(other, self)
 
     def __ge__(self, other: Dim) -> bool:
-        return _compare(self, other, or_equal=True) >= 0
+        return not _less(self, other)
 
     def __index__(self) -> int:
         raise SymbolicDimError(
@@ -147,6 +147,16 @@ def symbols(dim: Dim) -> set[str]:
     return {name for monomial, _ in _terms(dim) for name, _ in monomial} if isinstance(dim, Poly) else set()
 
 
+def linear(dim: Dim) -> tuple[str, int, int] | None:
+    """(name, a, b) where `dim` is a*name + b: a size from which the symbol can be worked out. Else None."""
+    if not isinstance(dim, Poly):
+        return None
+    (monomial, factor), *rest = dim.terms
+    if len(monomial) != 1 or monomial[0][1] != 1 or any(other for other, _ in rest):
+        return None
+    return monomial[0][0], factor, rest[0][1] if rest else 0
+
+
 def evaluate(dim: Dim, env: Mapping[str, Dim]) -> Dim:
     """`dim` with the symbols that `env` binds put in."""
     if isinstance(dim, int):
@@ -185,16 +195,14 @@ def _canonical(terms: Mapping[Monomial, int]) -> Dim:
     return Poly(tuple(sorted(kept.items(), key=degree)))
 
 
-def _compare(left: Poly, right: Dim, or_equal: bool = False) -> int:
-    """Sign of left - right where it is the same for every size of at least 1."""
-    difference = left - right
+def _less(left: Dim, right: Dim) -> bool:
+    """left < right, where it is so, or is not so, for every size of at least 1."""
+    difference = right - left
     if isinstance(difference, int):
-        return (difference > 0) - (difference < 0)
-    constant = sum(c for m, c in difference.terms if not m)
-    others = [c for m, c in difference.terms if m]
-    lowest = constant + sum(others)
-    if all(c > 0 for c in others) and (lowest > 0 or (or_equal and lowest == 0)):
-        return 1
-    if all(c < 0 for c in others) and (lowest < 0 or (or_equal and lowest == 0)):
-        return -1
-    raise SymbolicDimError(f"whether {left} is more or less than {right} is not known; make this dimension a fixed number")
+        return difference > 0
+    at_one = sum(coefficient for _, coefficient in difference.terms)
+    if all(coefficient > 0 for monomial, coefficient in difference.terms if monomial) and at_one > 0:
+        return True  # at_one is the least value of the difference
+    if all(coefficient < 0 for monomial, coefficient in difference.terms if monomial) and at_one <= 0:
+        return False  # at_one is its greatest
+    raise SymbolicDimError(f"whether {left} is less than {right} is not known; make this dimension a fixed number")

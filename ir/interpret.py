@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ir.dims import Dim, Poly, divide, evaluate, symbols
-from ir.errors import ShapeError, VerifyError
+from ir.dims import Dim, Poly, divide, evaluate, linear
+from ir.errors import DTypeError, ShapeError, VerifyError
 from ir.node import Graph, Literal, Node
 from ir.types import Array, TupleType, Type
 
@@ -18,19 +18,21 @@ Env = dict[str, Dim]
 def run(graph: Graph, inputs: Sequence[Array] | Mapping[str, Array]) -> tuple[Array, ...]:
     """Outputs of `graph` (results, then updates) for NumPy inputs in graph order or by name.
 
-    Every result is checked against its inferred type. Raises ShapeError where an input does not fit its
-    type, VerifyError where a reference breaks its own type rule.
+    Every result is checked against its inferred type. Raises ShapeError or DTypeError where an
+    input is missing or does not fit its type, VerifyError where a reference breaks its own type rule.
     """
     if isinstance(inputs, Mapping):
+        missing = [node.attrs["name"] for node in graph.inputs if node.attrs["name"] not in inputs]
+        if missing:
+            raise ShapeError(f"graph {graph.name} was not given the inputs {', '.join(missing)}")
         inputs = [inputs[node.attrs["name"]] for node in graph.inputs]
-    env: Env = {}
-    values: dict[Node, Any] = {}
-    for node, value in zip(graph.inputs, inputs, strict=True):
-        array = np.asarray(value)
-        bind(node, array.shape, env)
+    if len(inputs) != len(graph.inputs):
+        raise ShapeError(f"graph {graph.name} takes {len(graph.inputs)} inputs, but was given {len(inputs)}")
+    values: dict[Node, Any] = {node: np.asarray(x) for node, x in zip(graph.inputs, inputs, strict=True)}
+    env = bind(graph.inputs, [array.shape for array in values.values()])
+    for node, array in values.items():
         if array.dtype != node.dtype.numpy:
-            raise ShapeError(f"input {node.attrs['name']} is {node.type}, but was given an array of {array.dtype}")
-        values[node] = array
+            raise DTypeError(f"input {node.attrs['name']} is {node.type}, but was given an array of {array.dtype}")
     with np.errstate(all="ignore"):
         for node in graph.nodes():
             if node not in values:
@@ -38,19 +40,27 @@ def run(graph: Graph, inputs: Sequence[Array] | Mapping[str, Array]) -> tuple[Ar
     return tuple(values[node] for node in graph.outputs)
 
 
-def bind(node: Node, shape: tuple[int, ...], env: Env) -> None:
-    """Record in `env` what a concrete `shape` of input `node` says about its symbols."""
-    name, expected = node.attrs["name"], node.shape
-    if len(shape) != len(expected):
-        raise ShapeError(f"input {name} is {node.type}, but was given shape {list(shape)}")
-    for want, size in zip(expected, shape, strict=True):
-        if isinstance(want, Poly) and want.terms[0][0][0][0] not in env and len(symbols(want)) == 1:
-            coefficient = want.terms[0][1]
-            quotient = divide(size, coefficient) if len(want.terms) == 1 else None
-            if quotient is not None:
-                env[want.terms[0][0][0][0]] = quotient
-        if evaluate(want, env) != size:
-            raise ShapeError(f"input {name} is {node.type}, but was given shape {list(shape)}")
+def bind(nodes: Sequence[Node], shapes: Sequence[tuple[int, ...]]) -> Env:
+    """What the concrete `shapes` of inputs `nodes` say about their symbols.
+
+    Raises ShapeError naming the first input that does not fit.
+    """
+    env: Env = {}
+    for node, shape in zip(nodes, shapes, strict=True):
+        for want, size in zip(node.shape, shape, strict=False):
+            if (solvable := linear(want)) and solvable[0] not in env:
+                name, factor, offset = solvable
+                quotient = divide(size - offset, factor)
+                if quotient is not None:
+                    env[name] = quotient
+    for node, shape in zip(nodes, shapes, strict=True):
+        if len(shape) != node.rank or any(evaluate(want, env) != n for want, n in zip(node.shape, shape, strict=True)):
+            sizes = ", ".join(f"{name}={size}" for name, size in sorted(env.items()))
+            raise ShapeError(
+                f"input {node.attrs['name']} is {node.type}, but was given shape {list(shape)}"
+                + (f" (the inputs say {sizes})" if sizes and len(shape) == node.rank else "")
+            )
+    return env
 
 
 def evaluate_node(node: Node, operands: list[Any], env: Env) -> Any:

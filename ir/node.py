@@ -7,7 +7,6 @@ from (`where`) is a note beside it and does not.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from weakref import WeakValueDictionary
@@ -44,13 +43,18 @@ def current_where() -> Where:
     return _current[-1]
 
 
-@contextlib.contextmanager
-def building_at(where: Where) -> Iterator[None]:
+class building_at:
     """Nodes built in the block get the provenance `where`."""
-    _current.append(where)
-    try:
-        yield
-    finally:
+
+    __slots__ = ("where",)
+
+    def __init__(self, where: Where) -> None:
+        self.where = where
+
+    def __enter__(self) -> None:
+        _current.append(self.where)
+
+    def __exit__(self, *_: object) -> None:
         _current.pop()
 
 

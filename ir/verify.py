@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ir.dims import Poly, symbols
+from ir.dims import Poly, linear, symbols
 from ir.errors import LenetcError, VerifyError
 from ir.node import Graph, Node
 from ir.types import TupleType, Type
@@ -20,8 +20,8 @@ def verify(graph: Graph, after: str = "") -> None:
     if len(set(names)) != len(names):
         raise VerifyError(f"{context}: two inputs have the same name: {sorted(n for n in names if names.count(n) > 1)}")
     seen: set[Node] = set()
+    bound = {solved[0] for node in graph.inputs for dim in node.shape if (solved := linear(dim))}
     known = set(graph.inputs)
-    bound = {s for node in graph.inputs for dim in node.shape for s in symbols(dim)}
     for node in graph.nodes():
         if node.op.name == "input" and node not in known:
             fail(node, f"reads the input {node.attrs['name']!r}, which is not among the graph's inputs")

@@ -21,6 +21,10 @@ Rule = Callable[..., "Gradient | tuple[Gradient, ...]"]
 RULES: dict[Op, Rule] = {}
 CONSTANT: set[Op] = set()  # ops whose derivative is zero everywhere
 
+# Backward functions of `custom` nodes, by their attribute `backward`: from the gradient of the value to one
+# gradient (or None) for each operand after the first.
+CUSTOM: dict[str, Callable[[Node], Sequence[Gradient]]] = {}
+
 
 class NoGradientError(LenetcError):
     """An op without a gradient rule lies between the outputs and what is differentiated."""
@@ -37,6 +41,19 @@ def vjp(*records: Op) -> Callable[[Rule], Rule]:
         return rule
 
     return register
+
+
+@vjp(ops.custom)
+def _(g: Node, out: Node, x: Node, *inputs: Node, backward: str) -> tuple[Gradient, ...]:
+    if backward not in CUSTOM:
+        raise NoGradientError(f"custom: no backward function is registered as {backward!r}")
+    found = tuple(CUSTOM[backward](g))
+    if len(found) != len(inputs):
+        raise LenetcError(
+            f"the backward function {backward!r} gave {len(found)} gradients for {len(inputs)} inputs; "
+            "return one for each, None where there is none"
+        )
+    return None, *found
 
 
 def gradients(outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node]) -> list[Gradient]:

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 import onnx
+from onnx import ModelProto as ModelProto
 from onnx import TensorProto, helper, numpy_helper
 
-from ir.dims import Dim, Poly, symbol
+from ir.dims import Dim, Poly, linear, symbol
 from ir.errors import LenetcError
 from ir.node import Graph, Node, Where
 from ir.op import Op
@@ -91,7 +92,8 @@ def _version() -> str:
         return "0"
 
 
-def _value_info(name: str, type: Type) -> onnx.ValueInfoProto:
+def value_info(name: str, type: Type) -> onnx.ValueInfoProto:
+    """ONNX's record of a value's name, element type and shape."""
     shape = [dim if isinstance(dim, int) else str(dim) for dim in type.shape]
     return helper.make_tensor_value_info(name, ELEMENT_TYPES[type.dtype.name], shape)
 
@@ -146,8 +148,8 @@ class Builder:
         return helper.make_graph(
             self.nodes,
             name,
-            [_value_info(names[node], node.ty) for node in inputs],
-            [_value_info(output, node.ty) for output, node in zip(output_names, outputs, strict=True)],
+            [value_info(names[node], node.ty) for node in inputs],
+            [value_info(output, node.ty) for output, node in zip(output_names, outputs, strict=True)],
             list(self.initializers.values()) if self.root is self else [],
         )
 
@@ -219,15 +221,30 @@ class Builder:
             self.sizes[dim] = reduce(lambda a, b: str(self.op("Add", a, b)), terms)
         return self.sizes[dim]
 
+    def count(self, size: Dim) -> str:
+        """A 1-D i64 tensor 0, 1, ... size-1."""
+        if isinstance(size, int):
+            return self.const(np.arange(size))
+        return str(self.op("Range", self.const(np.int64(0)), self.op("Squeeze", self.size(size)), self.const(np.int64(1))))
+
     def _symbol(self, name: str) -> str:
         size = symbol(name)
         if size not in self.sizes:
-            source = next((node for node in self.graph.inputs if size in node.shape), None)
-            if source is None:
+            found = [(node, i, d) for node in self.graph.inputs for i, d in enumerate(node.shape) if _tells(d, name)]
+            if not found:
                 raise EmitError(f"no input has an axis of size {name} to read it from")
-            axis = source.shape.index(size)
-            self.sizes[size] = str(self.op("Shape", self.names[source], start=axis, end=axis + 1))
+            source, axis, dim = min(found, key=lambda place: place[2] != size)  # an axis of just `name`, if any
+            value = str(self.op("Shape", self.names[source], start=axis, end=axis + 1))
+            _, factor, offset = linear(dim) or (name, 1, 0)
+            if offset:
+                value = str(self.op("Sub", value, self.ints(offset)))
+            self.sizes[size] = str(self.op("Div", value, self.ints(factor))) if factor != 1 else value
         return self.sizes[size]
+
+
+def _tells(dim: Dim, name: str) -> bool:
+    solved = linear(dim)
+    return solved is not None and solved[0] == name
 
 
 def _rename(nodes: Iterable[onnx.NodeProto], renamed: Mapping[str, str]) -> None:

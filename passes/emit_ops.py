@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from ir import ops
-from ir.dims import Poly
 from ir.node import Node
-from passes.emit import ELEMENT_TYPES, Builder, emit
+from ir.ops.nn import pool_divisors
+from ir.types import Type, bool_, i64
+from passes.emit import ELEMENT_TYPES, Builder, emit, value_info
 
 # Ops that are one ONNX operator with the same operands and no attributes.
 PLAIN = {
@@ -41,7 +42,6 @@ PLAIN = {
     "logical_or": "Or",
     "mod": "Mod",
     "bitwise_xor": "BitwiseXor",
-    "where": "Where",
     "matmul": "MatMul",
 }
 
@@ -66,6 +66,14 @@ def _(b: Builder, node: Node, x: str, *inputs: str) -> Any:
     return x
 
 
+@emit(ops.where)
+def _(b: Builder, node: Node, condition: str, x: str, y: str) -> Any:
+    if node.dtype is not bool_:
+        return b.op("Where", condition, x, y)
+    # The runtime has no Where for bool.
+    return b.op("Or", b.op("And", condition, x), b.op("And", b.op("Not", condition), y))
+
+
 @emit(ops.cast)
 def _(b: Builder, node: Node, x: str) -> Any:
     return b.op("Cast", x, to=ELEMENT_TYPES[node.dtype.name])
@@ -73,11 +81,15 @@ def _(b: Builder, node: Node, x: str) -> Any:
 
 @emit(ops.sum)
 def _(b: Builder, node: Node, x: str) -> Any:
+    if not node.attrs["axes"]:  # which ONNX takes for all of them
+        return x
     return b.op("ReduceSum", x, b.ints(*node.attrs["axes"]), keepdims=int(node.attrs["keepdims"]))
 
 
 @emit(ops.reduce_max)
 def _(b: Builder, node: Node, x: str) -> Any:
+    if not node.attrs["axes"]:
+        return x
     return b.op("ReduceMax", x, b.ints(*node.attrs["axes"]), keepdims=int(node.attrs["keepdims"]))
 
 
@@ -88,11 +100,14 @@ def _(b: Builder, node: Node, x: str) -> Any:
 
 @emit(ops.reshape)
 def _(b: Builder, node: Node, x: str) -> Any:
-    return b.op("Reshape", x, b.reshape_target(node.shape))
+    empty = {"allowzero": 1} if 0 in node.shape else {}  # without it ONNX copies the operand's size
+    return b.op("Reshape", x, b.reshape_target(node.shape), **empty)
 
 
 @emit(ops.transpose)
 def _(b: Builder, node: Node, x: str) -> Any:
+    if node.rank < 2:  # an empty permutation is not an attribute that ONNX can hold
+        return x
     return b.op("Transpose", x, perm=node.attrs["perm"])
 
 
@@ -106,7 +121,9 @@ def _(b: Builder, node: Node, x: str) -> Any:
     source, attrs = node.inputs[0].shape, node.attrs
     parts = zip(attrs["starts"], attrs["stops"], attrs["steps"], source, strict=True)
     kept = [(i, a, z, s) for i, (a, z, s, size) in enumerate(parts) if (a, z, s) != (0, size, 1)]
-    axes, starts, stops, steps = zip(*kept, strict=True) if kept else ((0,), (0,), (source[0],), (1,))
+    if not kept:
+        return x
+    axes, starts, stops, steps = zip(*kept, strict=True)
     return b.op("Slice", x, b.shape(starts), b.shape(stops), b.ints(*axes), b.ints(*steps))
 
 
@@ -159,18 +176,17 @@ def _(b: Builder, node: Node, x: str, indices: str) -> Any:
 
 @emit(ops.iota)
 def _(b: Builder, node: Node) -> Any:
-    size, dtype = node.attrs["size"], node.dtype.numpy
-    if not isinstance(size, Poly):
-        return b.const(np.arange(size, dtype=dtype))
-    limit = b.op("Squeeze", b.size(size))
-    counted = b.op("Range", b.const(np.int64(0)), limit, b.const(np.int64(1)))
-    return counted if node.dtype.name == "i64" else b.op("Cast", counted, to=ELEMENT_TYPES[node.dtype.name])
+    size, dtype = node.attrs["size"], node.dtype
+    if isinstance(size, int):
+        return b.const(np.arange(size, dtype=dtype.numpy))
+    counted = b.count(size)
+    return counted if dtype is i64 else b.op("Cast", counted, to=ELEMENT_TYPES[dtype.name])
 
 
 @emit(ops.dim)
 def _(b: Builder, node: Node) -> Any:
     size = node.attrs["size"]
-    return b.op("Squeeze", b.size(size)) if isinstance(size, Poly) else b.const(np.int64(size))
+    return b.const(np.int64(size)) if isinstance(size, int) else b.op("Squeeze", b.size(size))
 
 
 def _window(attrs: Any, *, kernel: tuple[int, int]) -> dict[str, Any]:
@@ -202,10 +218,28 @@ def _(b: Builder, node: Node, g: str, w: str) -> Any:
     return b.op("ConvTranspose", g, w, **_window(how, kernel=kernel), output_padding=extra)
 
 
+@emit(ops.gemm)
+def _(b: Builder, node: Node, x: str, y: str, *c: str) -> Any:
+    attrs = node.attrs
+    given = {"transA": int(attrs["trans_a"]), "transB": int(attrs["trans_b"]), "alpha": attrs["alpha"]}
+    given |= {"beta": attrs["beta"]} if c else {}
+    return b.op("Gemm", x, y, *c, **{key: value for key, value in given.items() if value != (key in ("alpha", "beta"))})
+
+
+@emit(ops.positive)
+def _(b: Builder, node: Node, x: str) -> Any:
+    return b.op("HardSigmoid", x, alpha=3.4e38, beta=0.0)
+
+
 @emit(ops.max_pool2d)
 def _(b: Builder, node: Node, x: str) -> Any:
-    attrs = node.attrs
-    return b.op("MaxPool", x, **_pool(attrs), dilations=attrs["dilation"])
+    pool = _pool(node)
+    top, left, *end = pool["pads"]
+    if any(extra >= k for extra, k in zip(end, pool["kernel_shape"], strict=True)):
+        # Dilated windows that reach further over the end than a pooling may pad.
+        x = b.op("Pad", x, b.ints(0, 0, top, left, 0, 0, *end), b.const(-np.inf, node.dtype.numpy))
+        pool["pads"] = (0, 0, 0, 0)
+    return b.op("MaxPool", x, **pool, dilations=node.attrs["dilation"])
 
 
 @emit(ops.max_pool2d_with_indices)
@@ -215,17 +249,25 @@ def _(b: Builder, node: Node, x: str) -> Any:
 
 @emit(ops.avg_pool2d)
 def _(b: Builder, node: Node, x: str) -> Any:
-    return b.op("AveragePool", x, **_pool(node.attrs), count_include_pad=int(node.attrs["count_include_pad"]))
+    attrs, pool = node.attrs, _pool(node)
+    if pool["pads"][:2] == pool["pads"][2:]:
+        return b.op("AveragePool", x, **pool, count_include_pad=int(attrs["count_include_pad"]))
+    # Windows that run over the end count fewer elements in PyTorch than in ONNX.
+    size = node.inputs[0].shape[2:]
+    how = (attrs["kernel"], attrs["stride"], attrs["padding"], attrs["ceil_mode"], attrs["count_include_pad"])
+    scale = np.prod(attrs["kernel"]) / pool_divisors((int(size[0]), int(size[1])), *how)
+    return b.op("Mul", b.op("AveragePool", x, **pool, count_include_pad=1), b.const(scale, node.dtype.numpy))
 
 
-def _pool(attrs: Any) -> dict[str, Any]:
-    (top, left) = attrs["padding"]
-    return {
-        "kernel_shape": attrs["kernel"],
-        "strides": attrs["stride"],
-        "pads": (top, left, top, left),
-        "ceil_mode": int(attrs["ceil_mode"]),
-    }
+def _pool(node: Node) -> dict[str, Any]:
+    """Attributes of an ONNX pooling. Its ceil_mode counts windows otherwise than PyTorch's: pad the end instead."""
+    attrs = node.attrs
+    begin = end = attrs["padding"]
+    if attrs["ceil_mode"]:
+        dilation = attrs.get("dilation", (1, 1))
+        parts = zip(node.shape[2:], node.inputs[0].shape[2:], attrs["kernel"], attrs["stride"], begin, dilation, strict=True)
+        end = tuple(max((o - 1) * s + (k - 1) * d + 1 - p - n, p) for o, n, k, s, p, d in parts)
+    return {"kernel_shape": attrs["kernel"], "strides": attrs["stride"], "pads": (*begin, *end)}
 
 
 @emit(ops.softmax)
@@ -242,24 +284,23 @@ def _(b: Builder, node: Node, x: str) -> Any:
 def _(b: Builder, node: Node, *operands: str) -> Any:
     attrs = node.attrs
     body, carries, sequences = attrs["body"], attrs["carries"], attrs["sequences"]
+    stacked = list(operands[carries : carries + sequences])
     inner = b.nested(body)
     stepped = body.inputs[: carries + sequences]
     names = {x: inner.fresh(f"{body.name}/{x.attrs['name']}") for x in stepped}
     names.update(zip(body.inputs[carries + sequences :], operands[carries + sequences :], strict=True))
     outputs = [inner.fresh(f"{body.name}/out") for _ in body.outputs]
     proto = inner.finish(body.name, stepped, names, body.outputs, outputs)
-    ways = int(attrs["reverse"])
-    directions = {
-        "scan_input_directions": [ways] * sequences,
-        "scan_output_directions": [ways] * (len(outputs) - carries),
-    }
+    if not stacked:  # ONNX takes the number of steps from a sequence; nothing reads this one
+        proto.input.append(value_info(inner.fresh(f"{body.name}/step"), Type(i64, ())))
+        stacked = [b.count(attrs["length"])]
+    ways: dict[str, list[int]] = {}
+    if attrs["reverse"]:
+        ways["scan_input_directions"] = [1] * len(stacked)
+        if len(outputs) > carries:
+            ways["scan_output_directions"] = [1] * (len(outputs) - carries)
     result = b.op(
-        "Scan",
-        *operands[: carries + sequences],
-        outputs=len(outputs),
-        body=proto,
-        num_scan_inputs=sequences,
-        **{key: value for key, value in directions.items() if ways and value},
+        "Scan", *operands[:carries], *stacked, outputs=len(outputs), body=proto, num_scan_inputs=len(stacked), **ways
     )
     return [result] if isinstance(result, str) else result
 

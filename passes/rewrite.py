@@ -1,7 +1,7 @@
-"""The one driver of rewrite rules.
+"""The rewrite driver: small named rules, run to a fixpoint over a graph.
 
-A rule is a small named function from a node to its replacement, or None where it does not match; its
-docstring is the rule. The driver rebuilds a graph bottom-up and applies rules until none fires. Because
+A rule is a function (node) -> replacement or None, with `before => after` as its docstring; its name is what
+debug output prints. The driver rebuilds a graph bottom-up and applies rules until none fires. Because
 nodes are hash-consed, what a rewrite leaves unused is gone and what it makes equal is shared.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ir.errors import LenetcError
 from ir.node import Graph, Node, building_at
@@ -18,29 +18,45 @@ from ir.op import OPS
 Rule = Callable[[Node], "Node | None"]
 log = logging.getLogger("lenetc.rewrite")
 _LIMIT = 100  # rewrites of one node in a row; a rule set that undoes itself would go on for ever
+_readers: list[Counter[Node]] = []  # for each rewrite in progress, how many operands and outputs read a node
 
 
 class RewriteError(LenetcError):
     """A rule changed a type, or a rule set does not come to rest."""
 
 
+def used_once(node: Node) -> bool:
+    """Whether the node that a rule looks at is the only reader of its operand `node`.
+
+    What is read elsewhere as well stays alive, so merging it into one of its readers does its work twice.
+    The count errs towards more readers while rules fire, and is right when `simplify` comes to rest.
+    """
+    return _readers[-1][node] <= 1
+
+
 def rewrite(graph: Graph, rules: Iterable[tuple[str, Rule]], fired: Counter[str] | None = None) -> Graph:
-    """`graph` with `rules`, pairs (op name, rule), applied to a fixpoint; bodies of scans too.
+    """`graph` with `rules`, pairs (op name or "*", rule), applied to a fixpoint; bodies of scans too.
 
     fired: counts the rules that fired, by name. Raises RewriteError where a rule changes a node's type.
     """
-    table: dict[str, list[Rule]] = {}
+    rules = list(rules)
+    anywhere = [rule for name, rule in rules if name == "*"]
+    table = {name: list(anywhere) for name, _ in rules}
     for name, rule in rules:
-        table.setdefault(name, []).append(rule)
+        if name != "*":
+            table[name].append(rule)
     bodies: dict[Graph, Graph] = {}
     new: dict[Node, Node] = {}
+    original = set(graph.nodes())
+    readers = Counter(x for node in original for x in node.inputs)
+    readers.update(graph.outputs)
 
     def settle(node: Node) -> Node:
         """Apply rules at `node`, whose operands are settled; what a rule builds is settled first."""
         for _ in range(_LIMIT):
             if node in new:
                 return new[node]
-            for rule in table.get(node.op.name, ()):
+            for rule in table.get(node.op.name, anywhere):
                 with building_at(node.where):
                     found = rule(node)
                 if found is not None and found is not node:
@@ -68,21 +84,29 @@ def rewrite(graph: Graph, rules: Iterable[tuple[str, Rule]], fired: Counter[str]
                 stack.extend(reversed(waiting))
                 continue
             stack.pop()
-            rebuilt = _rebuilt(node, tuple(new[x] for x in node.inputs), attrs_of(node))
-            settled = settle(rebuilt)
+            inputs = tuple(new[x] for x in node.inputs)
+            if node not in original:
+                readers.update(inputs)
+            settled = settle(_rebuilt(node, inputs, attrs_of(node)))
             new[node] = new[settled] = settled
+            if settled is not node:
+                readers[settled] += readers[node]
         return new[root]
 
     def attrs_of(node: Node) -> dict[str, object]:
         for value in node.attrs.values():
             if isinstance(value, Graph) and value not in bodies:
-                bodies[value] = rewrite(value, [(n, r) for n, rs in table.items() for r in rs], fired)
+                bodies[value] = rewrite(value, rules, fired)
         return {k: bodies[v] if isinstance(v, Graph) else v for k, v in node.attrs.items()}
 
     for node in graph.inputs:
         new[node] = node
-    for node in graph.nodes():
-        visit(node)
+    _readers.append(readers)
+    try:
+        for node in graph.nodes():
+            visit(node)
+    finally:
+        _readers.pop()
     return graph.with_outputs(new[node] for node in graph.outputs)
 
 
@@ -93,11 +117,26 @@ def _rebuilt(node: Node, inputs: tuple[Node, ...], attrs: dict[str, object]) -> 
         return OPS[node.op.name](*inputs, **attrs)
 
 
-def substitute(graph: Graph, replacements: dict[Node, Node], inputs: Iterable[Node], name: str | None = None) -> Graph:
-    """`graph` over other leaves: `replacements` maps nodes to what stands for them, `inputs` are the new inputs."""
-    new = dict(replacements)
-    for node in graph.nodes():
+def substitute(
+    name: str,
+    results: Sequence[tuple[str, Node]],
+    leaves: Mapping[Node, Node],
+    updates: Sequence[tuple[str, Node]] = (),
+) -> Graph:
+    """The graph of `results` and `updates` with the nodes that are keys of `leaves` replaced by their values,
+    which become the graph's inputs in that order. Provenance is that of the nodes given."""
+    new = dict(leaves)
+    stack = [node for _, node in (*updates[::-1], *results[::-1])]
+    while stack:
+        node = stack[-1]
+        waiting = [x for x in node.inputs if x not in new] if node not in new else []
+        if waiting:
+            stack.extend(reversed(waiting))
+            continue
+        stack.pop()
         if node not in new:
-            new[node] = _rebuilt(node, tuple(new[x] for x in node.inputs), dict(node.attrs))
-    pairs = [tuple((key, new[node]) for key, node in part) for part in (graph.results, graph.updates)]
-    return Graph.make(name or graph.name, inputs, *pairs)
+            rebuilt = _rebuilt(node, tuple(new[x] for x in node.inputs), dict(node.attrs))
+            rebuilt.where = node.where  # an equal node of an earlier trace may remember another line
+            new[node] = rebuilt
+    pairs = [tuple((key, new[node]) for key, node in part) for part in (results, updates)]
+    return Graph.make(name, leaves.values(), *pairs)

@@ -1,4 +1,127 @@
-"""Scheduling (stub to be replaced)."""
-from ir.node import Graph
-def schedule(graph: Graph, target: object) -> tuple[Graph, list[str]]:
-    return graph, []
+"""Scheduling: an order of the operations that keeps little memory alive at a time."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ir import ops
+from ir.dims import evaluate, symbols
+from ir.node import Graph, Node
+from ir.types import TupleType, Type
+
+if TYPE_CHECKING:
+    from passes.pipeline import Target
+
+_VIEWS = (ops.reshape, ops.get)  # results that share their operand's memory
+
+
+def schedule(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
+    """`graph` in the order of least peak memory that is found, never a worse one than its own.
+
+    Notes give the peak of live intermediate values in bytes, symbolic dims taken as target.batch.
+    """
+    sizes = {node: _bytes(node, target.batch) for node in graph.nodes()}
+    natural = graph.nodes()
+    found = _greedy(graph, sizes)
+    before, after = (peak(graph, order, sizes) for order in (natural, found))
+    if after >= before:
+        return graph, [f"peak {_shown(before)} in the order given, which is kept"]
+    chosen = graph.with_outputs(graph.outputs, order=found)
+    return chosen, [f"peak {_shown(before)} -> {_shown(after)}"]
+
+
+def _shown(size: int) -> str:
+    return f"{size:,} bytes"
+
+
+def _bytes(node: Node, batch: int) -> int:
+    """Bytes that computing `node` takes up: none for inputs, constants and views."""
+    if node.op in (ops.input, ops.const, *_VIEWS):
+        return 0
+    types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
+    return sum(_size(t, batch) for t in types)
+
+
+def _size(t: Type, batch: int) -> int:
+    width = 2 if t.dtype.name == "bf16" else t.dtype.numpy.itemsize
+    return int(evaluate(t.size, dict.fromkeys(symbols(t.size), batch))) * width
+
+
+def _base(node: Node) -> Node:
+    """The node whose memory `node` is."""
+    while node.op in _VIEWS:
+        node = node.inputs[0]
+    return node
+
+
+def _operands(node: Node) -> set[Node]:
+    """The memories that `node` reads."""
+    return {_base(x) for x in node.inputs}
+
+
+def peak(graph: Graph, order: Iterable[Node], sizes: dict[Node, int]) -> int:
+    """Most bytes alive at once when the nodes run in `order`; outputs stay alive to the end."""
+    order = list(order)
+    kept = {_base(node) for node in graph.outputs}
+    last = {x: i for i, node in enumerate(order) for x in _operands(node)}
+    ends: dict[int, list[Node]] = {}
+    for node, i in last.items():
+        if node not in kept:
+            ends.setdefault(i, []).append(node)
+    live = highest = 0
+    for i, node in enumerate(order):
+        live += sizes[node]
+        highest = max(highest, live)
+        live -= sum(sizes[x] for x in ends.get(i, ()))
+    return highest
+
+
+def _greedy(graph: Graph, sizes: dict[Node, int]) -> list[Node]:
+    """List scheduling: of the nodes that can run, the one that adds least memory (allocated minus freed).
+
+    A value is freed by its last reader, so when one reader is left, that one's cost falls and it is queued
+    again; stale entries are skipped. Ties keep the given order. O(E log E).
+    """
+    nodes = graph.nodes()
+    position = {node: i for i, node in enumerate(nodes)}
+    kept = {_base(node) for node in graph.outputs}
+    readers: dict[Node, set[Node]] = {node: set() for node in nodes}  # of a memory
+    users: dict[Node, list[Node]] = {node: [] for node in nodes}  # of a value
+    for node in nodes:
+        for x in dict.fromkeys(node.inputs):
+            users[x].append(node)
+        for x in _operands(node):
+            readers[x].add(node)
+    waiting = {node: len(set(node.inputs)) for node in nodes}
+    done: list[Node] = []
+    queue: list[tuple[int, int, Node]] = []
+    cost: dict[Node, int] = {}
+
+    def offer(node: Node) -> None:
+        freed = sum(sizes[x] for x in _operands(node) if x not in kept and len(readers[x]) == 1)
+        cost[node] = sizes[node] - freed
+        heapq.heappush(queue, (cost[node], position[node], node))
+
+    for node in nodes:
+        if not waiting[node]:
+            offer(node)
+    placed: set[Node] = set()
+    while queue:
+        found, _, node = heapq.heappop(queue)
+        if node in placed or found != cost[node]:
+            continue
+        placed.add(node)
+        done.append(node)
+        for x in _operands(node):
+            readers[x].discard(node)
+            if len(readers[x]) == 1:
+                (last,) = readers[x]
+                if not waiting[last]:
+                    offer(last)
+        for user in users[node]:
+            waiting[user] -= 1
+            if not waiting[user]:
+                offer(user)
+    return done

@@ -1,48 +1,142 @@
-"""Helpers of the tests: graphs from a function, and running them in the runtime."""
+"""Helpers of the tests: run graphs in ONNX Runtime, and check gradients along one random direction."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 
-from ir import ops
-from ir.node import Graph, Node
-from ir.types import Type, dtype_of
+from ir import Graph, Node, ops
+from ir.dims import Dim
+from ir.interpret import run
+from ir.node import topological
+from ir.op import leaf
+from ir.types import Array, DType, Type, dtype_of
+from passes import emit_ops, gradients  # noqa: F401  (they register the tables)
+from passes import autodiff
 from passes.emit import to_onnx
+from passes.pipeline import Target
+from passes.strategies import choose_strategies
 
 
-def graph_of(function: Callable[..., Any], *types: Type) -> Graph:
-    """A graph with inputs x0, x1, ... of `types` and the results y0, y1, ... of `function`."""
-    inputs = [ops.leaf(f"x{i}", t) for i, t in enumerate(types)]
-    made = function(*inputs)
-    outputs: tuple[Node, ...] = made if isinstance(made, tuple) else (made,)
-    return Graph.make("graph", inputs, [(f"y{i}", node) for i, node in enumerate(outputs)])
+def lowered(graph: Graph) -> Graph:
+    """`graph` with every op replaced that only a strategy can turn into ONNX."""
+    return choose_strategies(graph, Target())[0]
 
 
-def run_onnx(graph: Graph, arrays: Mapping[str, Any] | list[Any], threads: int = 1) -> list[Any]:
-    """Outputs of `graph` from ONNX Runtime on the CPU."""
-    if not isinstance(arrays, Mapping):
-        arrays = {node.attrs["name"]: a for node, a in zip(graph.inputs, arrays, strict=True)}
+def checked_model(graph: Graph) -> onnx.ModelProto:
+    """The ONNX model of `graph`, past ONNX's full checker with strict shape inference."""
+    model = to_onnx(lowered(graph)).model
+    onnx.checker.check_model(model, full_check=True)
+    onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    return model
+
+
+def run_onnx(graph: Graph, inputs: Sequence[Array] | Mapping[str, Array], threads: int = 1) -> tuple[Array, ...]:
+    """Outputs of `graph` (results, then updates), emitted as ONNX and run by ONNX Runtime on the CPU."""
+    if not isinstance(inputs, Mapping):
+        inputs = {node.attrs["name"]: x for node, x in zip(graph.inputs, inputs, strict=True)}
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(
-        to_onnx(graph).model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        checked_model(graph).SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     wanted = {value.name for value in session.get_inputs()}
-    result: list[Any] = session.run(None, {k: v for k, v in arrays.items() if k in wanted})
-    return result
+    return tuple(session.run(None, {name: value for name, value in inputs.items() if name in wanted}))
 
 
-def type_of(array: Any, batch: Any = None) -> Type:
+def check_runtime(graph: Graph, inputs: Sequence[Array], rtol: float = 1e-4, atol: float = 1e-5) -> None:
+    """Fail unless ONNX Runtime and the interpreter agree on every output's value, dtype and shape."""
+    expected = run(graph, inputs)
+    found = run_onnx(graph, inputs)
+    for (name, node), want, got in zip(graph.results + graph.updates, expected, found, strict=True):
+        assert got.dtype == want.dtype, f"{name}: the runtime gives {got.dtype}, the interpreter {want.dtype}"
+        assert got.shape == want.shape, f"{name}: the runtime gives {got.shape}, the interpreter {want.shape}"
+        np.testing.assert_allclose(got, want, rtol, atol, err_msg=f"{name}: {node}")
+
+
+def graph_to(*outputs: Node, inputs: Sequence[Node] | None = None, name: str = "f") -> Graph:
+    """The graph with `outputs` as results y0, y1, ...; its inputs, unless given, are the leaves below them."""
+    found = [n for n in topological((), outputs) if n.op is ops.input] if inputs is None else inputs
+    return Graph.make(name, found, [(f"y{i}", node) for i, node in enumerate(outputs)])
+
+
+def graph_of(function: Callable[..., Any], *types: Type) -> Graph:
+    """A graph with inputs x0, x1, ... of `types` and the results y0, y1, ... of `function`."""
+    inputs = [leaf(f"x{i}", t) for i, t in enumerate(types)]
+    made = function(*inputs)
+    return graph_to(*(made if isinstance(made, tuple) else (made,)), inputs=inputs)
+
+
+def type_of(array: Array, batch: Dim | None = None) -> Type:
     """The type of `array`, with `batch` for its leading dim where given."""
-    shape = array.shape if batch is None else (batch, *array.shape[1:])
-    return Type(dtype_of(array), shape)
+    return Type(dtype_of(array), array.shape if batch is None else (batch, *array.shape[1:]))
 
 
-def integers(rng: np.random.Generator, *shape: int, span: int = 3, dtype: Any = np.float32) -> Any:
+def gradient_graph(graph: Graph) -> tuple[Graph, list[Node]]:
+    """The gradients of sum(result * cotangent) for every float input of `graph`.
+
+    Its inputs are those of `graph` and then one cotangent for each float result, in their order; its results
+    are the gradients that exist. Also returns the inputs that these belong to.
+    """
+    floats = [node for _, node in graph.results if node.dtype.is_float]
+    depth = sum(str(node.attrs["name"]).startswith("ct") for node in graph.inputs)
+    cotangents = [leaf(f"ct{depth + i}", node.ty) for i, node in enumerate(floats)]
+    wrt = [node for node in graph.inputs if node.dtype.is_float]
+    found = autodiff.gradients(list(zip(floats, cotangents, strict=True)), wrt)
+    kept = [(x, g) for x, g in zip(wrt, found, strict=True) if g is not None]
+    results = [(f"d{i}", g) for i, (_, g) in enumerate(kept)]
+    made = Graph.make(f"{graph.name}_grad", (*graph.inputs, *cotangents), results)
+    return made, [x for x, _ in kept]
+
+
+def check_gradients(graph: Graph, inputs: Sequence[Array], order: int = 1, step: float = 1e-5) -> None:
+    """Fail unless gradients of `graph` (up to `order`, in f64) agree with central differences.
+
+    One random direction d is tried: <cotangent, f(x + d) - f(x - d)> / 2 against <gradient, d>.
+    """
+    rng = np.random.default_rng(len(graph.nodes()))
+    for _ in range(order):
+        made, wrt = gradient_graph(graph)
+        floats = [i for i, (_, node) in enumerate(graph.results) if node.dtype.is_float]
+        values = run(graph, inputs)
+        cotangents = [rng.standard_normal(values[i].shape).astype(values[i].dtype) for i in floats]
+        directions = {x: rng.standard_normal(np.shape(v)) for x, v in zip(graph.inputs, inputs, strict=True) if x in wrt}
+        found = run(made, [*inputs, *cotangents])
+        along = sum(float(np.vdot(g, directions[x])) for x, g in zip(wrt, found, strict=True))
+
+        def moved(by: float) -> float:
+            shifted = [v + by * directions[x] if x in directions else v for x, v in zip(graph.inputs, inputs, strict=True)]
+            results = run(graph, shifted)
+            return sum(float(np.vdot(results[i], ct)) for i, ct in zip(floats, cotangents, strict=True))
+
+        numeric = (moved(step) - moved(-step)) / (2 * step)
+        scale = max(1.0, abs(numeric))
+        assert abs(numeric - along) <= 1e-5 * scale, (
+            f"{made.name}: the gradient along a direction is {along}, differences give {numeric}"
+        )
+        graph, inputs = made, [*inputs, *cotangents]
+        if not graph.results:
+            return
+
+
+def random_array(rng: np.random.Generator, shape: Sequence[int], dtype: DType) -> Array:
+    """Small values of any dtype, none of them special."""
+    if dtype.is_float:
+        return rng.standard_normal(shape).astype(dtype.numpy)
+    return np.asarray(rng.integers(0, 2 if dtype.kind == "bool" else 5, shape), dtype.numpy)
+
+
+def integers(rng: np.random.Generator, *shape: int, span: int = 3, dtype: Any = np.float32) -> Array:
     """Small whole numbers, so that maxima tie and sums are exact in any order."""
-    return rng.integers(-span, span + 1, shape).astype(dtype)
+    return np.asarray(rng.integers(-span, span + 1, shape), dtype)
+
+
+def same(left: Any, right: Any) -> bool:
+    """Bitwise equality of two arrays: distinguishes -0.0 from 0.0, and a NaN equals itself."""
+    left, right = np.asarray(left), np.asarray(right)
+    return left.dtype == right.dtype and left.shape == right.shape and left.tobytes() == right.tobytes()

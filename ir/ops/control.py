@@ -18,6 +18,8 @@ def _scan(*types: AnyType, body: Graph, carries: int, sequences: int, length: Di
     given = [node.ty for node in body.inputs]
     if expected != given:
         raise ShapeError(f"scan: the body {body.name} takes ({', '.join(map(str, given))}), but is given ({', '.join(map(str, expected))})")
+    if length < 1:
+        raise ShapeError(f"scan: the length must be at least 1, not {length}")
     for t in operands[carries : carries + sequences]:
         if t.shape[0] != length:
             raise ShapeError(f"scan: a sequence {t} does not have the length {length}")
@@ -47,12 +49,7 @@ def scan(*operands: Array, body: Graph, carries: int, sequences: int, length: in
         state = outputs[:carries]
         for collected, value in zip(items, outputs[carries:], strict=True):
             collected.append(value)
-    stacked = []
-    for collected, node in zip(items, body.outputs[carries:], strict=True):
-        ordered = collected[::-1] if reverse else collected
-        shape = tuple(int(d) for d in node.shape) if node.ty.is_static else ()
-        stacked.append(np.stack(ordered) if ordered else np.zeros((0, *shape), node.dtype.numpy))
-    return (*state, *stacked)
+    return (*state, *(np.stack(collected[::-1] if reverse else collected) for collected in items))
 
 
 @op(infer=lambda x, *, index: item_type(x, index))

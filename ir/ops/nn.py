@@ -152,6 +152,7 @@ def conv2d_weight_grad(
 
 
 def _max_pool2d(x: Type, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool) -> Type:
+    need_float("max_pool2d", x)
     need_rank("max_pool2d", "the input", x, 4)
     if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
         raise ShapeError(f"max_pool2d: padding {padding} may be at most half of the kernel {kernel}")

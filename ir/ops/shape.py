@@ -33,7 +33,7 @@ def _transpose(x: Type, *, perm: tuple[int, ...]) -> Type:
 
 @op(infer=_transpose)
 def transpose(x: Array, *, perm: tuple[int, ...]) -> Array:
-    return np.ascontiguousarray(x.transpose(perm))
+    return np.array(x.transpose(perm), order="C")
 
 
 def _broadcast_to(x: Type, *, shape: Shape) -> Type:
@@ -44,7 +44,7 @@ def _broadcast_to(x: Type, *, shape: Shape) -> Type:
 
 @op(infer=_broadcast_to)
 def broadcast_to(x: Array, *, shape: Shape) -> Array:
-    return np.ascontiguousarray(np.broadcast_to(x, shape))
+    return np.array(np.broadcast_to(x, shape), order="C")
 
 
 def _slice(x: Type, *, starts: Shape, stops: Shape, steps: tuple[int, ...]) -> Type:
@@ -62,8 +62,6 @@ def _slice(x: Type, *, starts: Shape, stops: Shape, steps: tuple[int, ...]) -> T
 def slice(x: Array, *, starts: tuple[int, ...], stops: tuple[int, ...], steps: tuple[int, ...]) -> Array:
     """x[start:stop:step, ...], one triple for each axis, 0 <= start <= stop <= size, step >= 1."""
     return x[tuple(map(builtins.slice, starts, stops, steps))]
-
-
 
 
 @op(infer=lambda x, *, axes: x)

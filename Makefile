@@ -1,0 +1,82 @@
+# Every target sets itself up: a virtual environment in .venv, installed once and again only when pyproject.toml
+# changes. The install is editable, so source edits need none.
+#
+#   make demo     train LeNet on real digits, results in runs/demo
+#   make test     the whole test suite
+#   make parity   the live comparison with PyTorch
+#   make lint     ruff check, ruff format --check
+#   make types    mypy --strict
+#   make layers   the layering contracts
+#   make bench    time per step against PyTorch
+#
+#   make test PYTHON=python3.12 VENV=.venv-3.12   another Python, in an environment of its own
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest
+
+# The first Python that runs and is new enough. A name on PATH may be a launcher without a Python behind it.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
+PYTHON ?= $(shell for p in $(CANDIDATES); do "$$p" -c '$(NEW_ENOUGH)' 2>/dev/null && echo "$$p" && break; done)
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test parity lint types layers bench
+
+help:
+	@sed -n 's/^#   make/  make/p' Makefile
+
+demo: $(VENV)/installed
+	@$(BIN)/lenetc train --out runs/demo
+
+test: $(VENV)/installed-test
+	@$(PYTEST) -n auto --maxprocesses 8 --ignore tests/parity -m "not parity"
+
+parity: $(VENV)/installed-parity
+	@$(PYTEST) tests -m parity
+
+lint: $(VENV)/installed-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-dev
+	@$(BIN)/mypy
+
+layers: $(VENV)/installed-dev
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/installed-parity
+	@$(BIN)/python -m benchmarks
+
+# Some distributions ship Python without ensurepip; there the system's pip fills the new environment.
+$(VENV)/created:
+	@"$(PYTHON)" -c '$(NEW_ENOUGH)' 2>/dev/null || { \
+	  echo "lenetc needs Python 3.11 or newer; found: $$($(or $(PYTHON),python3) --version 2>/dev/null || echo none)" >&2; \
+	  echo "Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@echo "Creating $(VENV) with $$($(PYTHON) --version)"
+	@"$(PYTHON)" -m venv $(VENV) >/dev/null 2>&1 || { "$(PYTHON)" -m venv --without-pip --clear $(VENV) \
+	  && "$(PYTHON)" -m pip --python $(BIN)/python install --quiet pip; }
+	@touch $@
+
+$(VENV)/installed: pyproject.toml | $(VENV)/created
+	@echo "Installing lenetc into $(VENV) (the first time takes a minute or two)"
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	@echo "Installing the test tools into $(VENV)"
+	@$(PIP) --editable '.[test]'
+	@touch $@
+
+# PyTorch goes in by itself first, so that the resolver never weighs the other packages against its many wheels.
+$(VENV)/installed-parity: $(VENV)/installed-test
+	@echo "Installing PyTorch 2.13.0 into $(VENV) (a large download the first time)"
+	@$(PIP) torch==2.13.0
+	@$(PIP) --editable '.[test,parity]'
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed-test
+	@echo "Installing ruff, mypy and import-linter into $(VENV)"
+	@$(PIP) --editable '.[test,dev]'
+	@touch $@

@@ -1,0 +1,63 @@
+"""Operations that appear after lowering only: what the runtime computes in one kernel.
+
+`passes.fuse` makes them out of differentiated graphs, so they need no gradient rule.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ir.errors import DTypeError, ShapeError
+from ir.op import op
+from ir.ops.rules import broadcast_shapes, need_float, need_rank
+from ir.types import Array, Type, f32
+
+
+def _gemm(
+    a: Type, b: Type, c: Type | None = None, *, trans_a: bool, trans_b: bool, alpha: float, beta: float
+) -> Type:
+    need_float("gemm", *(t for t in (a, b, c) if t is not None))
+    need_rank("gemm", "a", a, 2)
+    need_rank("gemm", "b", b, 2)
+    (m, k), (k_b, n) = a.shape[:: -1 if trans_a else 1], b.shape[:: -1 if trans_b else 1]
+    if k != k_b:
+        turned = f"{' transposed' * trans_a} and {b}{' transposed' * trans_b}"
+        raise ShapeError(f"gemm: {a}{turned} do not multiply: {k} columns meet {k_b} rows")
+    if c is not None and (c.rank > 2 or broadcast_shapes("gemm", c.shape, (m, n)) != (m, n)):
+        raise ShapeError(f"gemm: c {c} does not broadcast to the product's shape [{m}, {n}]")
+    return a.with_shape((m, n))
+
+
+@op(infer=_gemm)
+def gemm(
+    a: Array,
+    b: Array,
+    c: Array | None = None,
+    *,
+    trans_a: bool = False,
+    trans_b: bool = False,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+) -> Array:
+    """alpha * a[M,K] @ b[K,L] + beta * c -> [M,L], c broadcast (ONNX Gemm); a and b transposed where told."""
+    product = (a.T if trans_a else a) @ (b.T if trans_b else b)
+    product = product if alpha == 1 else product * product.dtype.type(alpha)
+    if c is None:
+        return product
+    return product + (c if beta == 1 else c * product.dtype.type(beta))
+
+
+def _positive(x: Type) -> Type:
+    if x.dtype is not f32:
+        raise DTypeError(f"positive: is made for f32 only, not for {x}")
+    return x
+
+
+@op(infer=_positive)
+def positive(x: Array) -> Array:
+    """1 where x > 0, else 0: the gradient of relu.
+
+    It runs as ONNX HardSigmoid, clip(x * 3.4e38, 0, 1), in about half the time of Greater and Cast; that gives
+    less than 1 for x below 3e-39, a subnormal number that no activation needs to be told from 0.
+    """
+    return np.greater(x, 0).astype(x.dtype)

@@ -1,0 +1,160 @@
+"""Cells: where tensors keep their values.
+
+A cell is the storage that a tensor, its `.data` and its `.detach()` share. It holds an IR node (what the value
+is), and once somebody looked, the value itself. A cell whose value was given, not computed, stands in the IR as
+a leaf of its own; every new value gets a new leaf, so an IR node means one value for ever.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+import numpy as np
+
+from ir.errors import LenetcError
+from ir.node import Node
+from ir.op import leaf
+from ir.types import Array, Type, dtype_of
+from lenetc import runtime
+from lenetc.runtime import Value
+
+if TYPE_CHECKING:
+    from lenetc.tracing import Trace
+
+_numbers = itertools.count()
+_slots = itertools.count()
+evaluated: WeakKeyDictionary[Node, Value | Array] = WeakKeyDictionary()  # nodes whose value is known
+pending: WeakValueDictionary[int, Cell] = WeakValueDictionary()  # cells that wait to be computed, by number
+
+
+class Context:
+    """The trace that is running, if one is; and what computes pending cells (lenetc.lazy)."""
+
+    trace: Trace | None = None
+    epoch: int = 0  # counts changes that can make a compiled program stale: train/eval, requires_grad, new parameters
+    evaluate_pending: Callable[[], None]
+
+
+class Cell:
+    """One value: a node, and its value where it is known.
+
+    `slot` numbers the memory that holds the value now, so that a prepared run can tell whether it still fits.
+    `has_history` says that autograd may still ask how the value was computed.
+    """
+
+    __slots__ = ("__weakref__", "_back", "_back_slot", "_node", "_value", "has_history", "number", "slot", "type", "version")
+
+    def __init__(self, type: Type, node: Node | None = None, value: Value | Array | None = None) -> None:
+        self.type = type
+        self._node = node
+        self._value = value
+        self.version = 0
+        self.has_history = False
+        self.number = next(_numbers)
+        self.slot = -1
+        self._back: Value | None = None
+        self._back_slot = -1
+        if Context.trace is not None:
+            Context.trace.own(self)
+        elif value is None:
+            pending[self.number] = self
+
+    @property
+    def node(self) -> Node:
+        """The IR node of the present value."""
+        return self.own_node() if Context.trace is None else Context.trace.read(self)
+
+    @node.setter
+    def node(self, node: Node) -> None:
+        if Context.trace is not None:
+            Context.trace.write(self, node)
+        else:
+            self.replace(node)
+            pending[self.number] = self
+
+    def own_node(self) -> Node:
+        """The node outside of any trace: a leaf that stands for the value where no computation does."""
+        if self._node is None:
+            assert self._value is not None
+            self._node = leaf(f"t{next(_numbers)}", self.type)
+            evaluated[self._node] = self._value
+        return self._node
+
+    def replace(self, node: Node) -> None:
+        """Let `node` be the value from now on."""
+        self.version += 1
+        self._node, self._value, self.type = node, None, node.ty
+        self.slot, self._back, self._back_slot = -1, None, -1
+
+    def set_value(self, value: Value | Array) -> None:
+        """Put a known value of the same type in."""
+        self.version += 1
+        self._node, self._value = None, value
+        self.slot, self._back, self._back_slot = -1, None, -1
+        pending.pop(self.number, None)
+
+    def settle(self, value: Value | Array) -> None:
+        """Record the computed value. Without history the cell becomes a leaf: a training loop's graph does not
+        grow from one iteration to the next."""
+        assert self._node is not None
+        evaluated[self._node] = value
+        if not self.has_history:
+            self._node = None
+        self._value = value
+        pending.pop(self.number, None)
+
+    def value(self) -> Value | Array:
+        """The value, computed now if nobody looked before."""
+        if Context.trace is not None:
+            Context.trace.refuse_value()
+        if self._value is None:
+            Context.evaluate_pending()
+        if self._value is None:
+            raise LenetcError(
+                "this tensor was made inside a compiled function, whose intermediate values are never stored. "
+                "Return it from the function to see it"
+            )
+        return self._value
+
+    def numpy(self) -> Array:
+        """The value as an array of the caller's own."""
+        value = self.value()
+        return np.array(value) if isinstance(value, np.ndarray) else runtime.to_numpy(value)
+
+    # Memory on the device, double-buffered: a run reads `front` and writes `back`, then they change places.
+
+    def front(self, device: str) -> Value:
+        """The value on `device`, moved there if it is elsewhere."""
+        value = self.value()
+        if self.slot < 0 or isinstance(value, np.ndarray) or value.device_name() != device:
+            host = value if isinstance(value, np.ndarray) else runtime.to_numpy(value)
+            value = self._value = runtime.to_device(host, device)
+            if self._node is not None:
+                evaluated[self._node] = value
+            self.slot, self._back = next(_slots), None
+        return value
+
+    def back(self, device: str) -> Value:
+        """Memory of the same type for the next value."""
+        if self._back is None:
+            self._back = runtime.empty([int(dim) for dim in self.type.shape], self.type.dtype.numpy, device)
+            self._back_slot = next(_slots)
+        return self._back
+
+    def swap(self) -> None:
+        """The back memory holds the value now. Whoever needs the old one has computed it before the run."""
+        if self._node is not None:
+            evaluated.pop(self._node, None)
+            self._node = None
+        self._value, self._back = self._back, self._value  # type: ignore[assignment]
+        self.slot, self._back_slot = self._back_slot, self.slot
+        self.version += 1
+
+
+def known(array: Array) -> Cell:
+    """A cell holding a copy of `array`."""
+    copy = np.array(array)
+    return Cell(Type(dtype_of(copy), copy.shape), value=copy)

@@ -1,0 +1,175 @@
+"""Lazy evaluation: compute every pending cell in one run, with programs cached by structure.
+
+Two graphs of the same structure over different leaves share a program, so a training loop compiles in its first
+iteration only. Python numbers in the code are constants of the program at first; one that is seen to change
+becomes an input, so a number that changes every iteration costs one more compilation and no further ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ir.errors import LenetcError
+from ir.node import Graph, Node
+from ir.op import leaf
+from ir.types import Array, Type
+from lenetc import runtime
+from lenetc.cell import Context, evaluated, pending
+from lenetc.runtime import Session, Value
+from passes.emit import to_onnx
+from passes.pipeline import Target, run_pipeline
+from passes.rewrite import substitute
+
+# What only differentiation looks at; a value passes through.
+_TRANSPARENT = frozenset(("stop_gradient", "alias", "custom"))
+
+
+@dataclass
+class Structure:
+    """A graph up to the identity of its leaves and the values of its scalar constants."""
+
+    key: tuple[Any, ...]
+    inputs: list[Node]  # leaves and known nodes, in order of first use
+    scalars: list[Node]  # scalar constants, in order of first use
+
+
+@dataclass
+class Programs:
+    """The programs of one structure: `promoted` scalars (by position) are inputs, the rest are built in."""
+
+    promoted: frozenset[int] = frozenset()
+    by_values: dict[tuple[Any, ...], Session] = field(default_factory=dict)
+
+
+_cache: dict[tuple[Any, ...], Programs] = {}
+_device = ["cpu"]
+
+
+def set_default_device(device: str) -> None:
+    """Where lazy computations run: "cpu" or "cuda". Raises DeviceError where CUDA cannot be used."""
+    _device[0] = runtime.resolve_device(device)
+
+
+def default_device() -> str:
+    return _device[0]
+
+
+def through(node: Node) -> Node:
+    """`node` without the marks that only differentiation looks at."""
+    while node.op.name in _TRANSPARENT:
+        node = node.inputs[0]
+    return node
+
+
+def evaluate_pending() -> None:
+    """Compute every pending cell."""
+    cells = [cell for _, cell in sorted(pending.items())]
+    if not cells:
+        return
+    roots = {id(cell): through(cell.own_node()) for cell in cells}
+    lost = [c for c in cells if roots[id(c)].op.name == "input" and roots[id(c)] not in evaluated]
+    for cell in lost:  # escaped from a compiled function; looking at it is an error of its own
+        pending.pop(cell.number, None)
+    wanted = list(dict.fromkeys(roots[id(cell)] for cell in cells if cell not in lost))
+    values = dict(zip(wanted, compute(wanted), strict=True))
+    for cell in cells:
+        if cell not in lost:
+            cell.settle(values[roots[id(cell)]])
+
+
+Context.evaluate_pending = staticmethod(evaluate_pending)
+
+
+def compute(nodes: Sequence[Node]) -> list[Value | Array]:
+    """Values of `nodes`, in memory of their own."""
+    fresh = [node for node in nodes if node not in evaluated]
+    results: dict[Node, Value | Array] = {}
+    for node in nodes:
+        if node in evaluated:  # a copy: the memory of a parameter is written again by later steps
+            value = evaluated[node]
+            results[node] = value if isinstance(value, np.ndarray) else runtime.to_numpy(value)
+    if fresh:
+        structure = _structure(fresh)
+        session, feeds = _program(structure, fresh)
+        outputs = [f"y{i}" for i in range(len(fresh))]
+        results.update(zip(fresh, session.run(feeds, outputs), strict=True))
+    return [results[node] for node in nodes]
+
+
+def _structure(roots: Sequence[Node]) -> Structure:
+    number: dict[Node, int] = {}
+    entries: list[tuple[Any, ...]] = []
+    inputs: list[Node] = []
+    scalars: list[Node] = []
+    for root in roots:
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            if node in number:
+                stack.pop()
+                continue
+            if node in evaluated or node.op.name == "input":
+                entry: tuple[Any, ...] = (node.type,)
+                inputs.append(node)
+            elif node.op.name == "const" and not node.shape:
+                entry = ("const", node.type)
+                scalars.append(node)
+            else:
+                operands = tuple(map(through, node.inputs))
+                waiting = [x for x in operands if x not in number]
+                if waiting:
+                    stack.extend(reversed(waiting))
+                    continue
+                entry = (node.op, tuple(number[x] for x in operands), *node.attrs.values())
+            stack.pop()
+            number[node] = len(entries)
+            entries.append(entry)
+    return Structure((_device[0], *entries, tuple(number[root] for root in roots)), inputs, scalars)
+
+
+def _program(structure: Structure, roots: Sequence[Node]) -> tuple[Session, dict[str, Value]]:
+    device = _device[0]
+    programs = _cache.setdefault(structure.key, Programs())
+    values = [node.attrs["value"].array for node in structure.scalars]
+
+    def baked() -> tuple[Any, ...]:
+        return tuple(v.tobytes() for i, v in enumerate(values) if i not in programs.promoted)
+
+    session = programs.by_values.get(baked())
+    if session is None:
+        if programs.by_values:  # the same structure with other numbers: make those that differ inputs
+            fixed = [i for i in range(len(values)) if i not in programs.promoted]
+            before = next(iter(programs.by_values))
+            changed = {i for i, old in zip(fixed, before, strict=True) if values[i].tobytes() != old}
+            programs.promoted |= changed
+            programs.by_values.clear()
+        promoted = [structure.scalars[i] for i in sorted(programs.promoted)]
+        session = programs.by_values[baked()] = _compile(roots, [*structure.inputs, *promoted], device)
+    feeds: dict[str, Value] = {}
+    for i, node in enumerate(structure.inputs):
+        value = evaluated.get(node)
+        if value is None:
+            raise LenetcError(
+                "a value needed for this computation has been modified by an in-place operation or freed: compute "
+                "the loss again before calling backward(), or clone() what you want to keep"
+            ).at(str(node.where))
+        if isinstance(value, np.ndarray) or value.device_name() != device:
+            host = value if isinstance(value, np.ndarray) else runtime.to_numpy(value)
+            value = evaluated[node] = runtime.to_device(host, device)
+        feeds[f"x{i}"] = value
+    for i, position in enumerate(sorted(programs.promoted), len(structure.inputs)):
+        feeds[f"x{i}"] = runtime.to_device(values[position], device)
+    return session, feeds
+
+
+def _compile(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Session:
+    """A session for `roots` as a function of `inputs`, which become x0, x1, ...; results y0, y1, ..."""
+    leaves = {node: leaf(f"x{i}", Type(node.dtype, node.shape)) for i, node in enumerate(inputs)}
+    results = [(f"y{i}", root) for i, root in enumerate(roots)]
+    graph = substitute("lazy", results, leaves)
+    emitted = to_onnx(run_pipeline(graph, Target(device=device))[-1].graph)
+    return Session(emitted.model.SerializeToString(), device, emitted.places)

@@ -1,0 +1,171 @@
+"""The one place that talks to ONNX Runtime: devices, values, sessions, runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from ir.errors import LenetcError
+from ir.node import Where
+from ir.types import Array
+
+log = logging.getLogger("lenetc.runtime")
+_told: set[str] = set()
+
+
+class DeviceError(LenetcError):
+    """The device asked for cannot be used on this machine; the message says what is missing."""
+
+
+class RunError(LenetcError):
+    """ONNX Runtime failed while running a program; the message names the module and the user's line."""
+
+
+def resolve_device(device: str) -> str:
+    """ "cpu" or "cuda" for "auto", "cpu", "cuda" or "cuda:0".
+
+    "auto" takes CUDA where it works and the CPU elsewhere, and says so once. Raises DeviceError for "cuda"
+    where CUDA cannot be used, ValueError for an unknown name.
+    """
+    name = str(device).split(":")[0]
+    if name == "cpu":
+        return "cpu"
+    if name not in ("auto", "cuda"):
+        raise ValueError(f"unknown device {device!r}; use 'auto', 'cpu' or 'cuda'")
+    why = _cuda_missing()
+    if not why:
+        return "cuda"
+    if name == "cuda":
+        raise DeviceError(
+            f"device='cuda' cannot be used: {why}. Install the CUDA libraries with `pip install 'lenetc[cuda]'`, "
+            "or use device='auto' or device='cpu'"
+        )
+    if "auto" not in _told:
+        _told.add("auto")
+        log.info("no usable CUDA (%s): running on the CPU", why)
+    return "cpu"
+
+
+def _cuda_missing() -> str:
+    """Why CUDA cannot be used, or "" where it can. Looks for the driver before loading any library."""
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        return "this build of ONNX Runtime has no CUDA provider"
+    if not any(os.path.exists(path) for path in ("/dev/nvidiactl", "/dev/dxg", r"C:\Windows\System32\nvcuda.dll")):
+        return "there is no NVIDIA driver on this machine"
+    if "preloaded" not in _told:
+        _told.add("preloaded")
+        ort.preload_dlls()
+    try:
+        ort.OrtValue.ortvalue_from_numpy(np.zeros(1, np.float32), "cuda", 0)
+    except Exception as error:  # the runtime raises its own exception types for a missing library
+        return f"its libraries do not load ({str(error).splitlines()[0]})"
+    return ""
+
+
+Value = ort.OrtValue
+
+
+def to_device(array: Array, device: str) -> Value:
+    """A copy of `array` on `device`. The copy is ours: the caller may change his array."""
+    # On the CPU the runtime would share the caller's memory.
+    source = np.array(array, order="C") if device == "cpu" else np.ascontiguousarray(array)
+    return ort.OrtValue.ortvalue_from_numpy(source, device, 0)
+
+
+def empty(shape: Sequence[int], dtype: np.dtype[Any], device: str) -> Value:
+    """Uninitialized memory on `device`."""
+    return ort.OrtValue.ortvalue_from_shape_and_type(list(shape), dtype.type, device, 0)
+
+
+def to_numpy(value: Value) -> Array:
+    """The contents of `value` as an array of the caller's own."""
+    return np.asarray(value.numpy())
+
+
+def overwrite(value: Value, array: Array) -> None:
+    """Copy `array` into the memory of `value`."""
+    value.update_inplace(np.ascontiguousarray(array))
+
+
+class Session:
+    """A loaded program. `places` says where in the user's code each ONNX node came from."""
+
+    def __init__(self, model: bytes, device: str, places: Mapping[str, Where], threads: int = 0) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        # Denormals slow every kernel down and carry nothing that f32 training needs.
+        options.add_session_config_entry("session.set_denormal_as_zero", "1")
+        providers: list[Any] = ["CPUExecutionProvider"]
+        if device == "cuda":
+            providers.insert(0, ("CUDAExecutionProvider", {"device_id": 0}))
+        try:
+            self._session = ort.InferenceSession(model, options, providers=providers)
+        except Exception as error:
+            raise self._explained(error, places, "loading") from error
+        if device == "cuda" and "CUDAExecutionProvider" not in self._session.get_providers():
+            raise DeviceError("device='cuda' was asked for, but ONNX Runtime could not load its CUDA provider for this program")
+        self.device = device
+        self.places = places
+
+    def bind(self, inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> Binding:
+        """A prepared run that reads `inputs` and writes `outputs`; the rest is bound at each call."""
+        return Binding(self, inputs, outputs)
+
+    def run(self, feeds: Mapping[str, Value], outputs: Sequence[str]) -> list[Value]:
+        """One run with named inputs; values of the named outputs, on the device."""
+        binding = self._session.io_binding()
+        for name, value in feeds.items():
+            binding.bind_ortvalue_input(name, value)
+        for name in outputs:
+            binding.bind_output(name, self.device)
+        self.execute(binding)
+        return list(binding.get_outputs())
+
+    def io_binding(self) -> Any:
+        return self._session.io_binding()
+
+    def execute(self, binding: Any) -> None:
+        try:
+            self._session.run_with_iobinding(binding)
+        except Exception as error:
+            raise self._explained(error, self.places, "running") from error
+
+    def _explained(self, error: Exception, places: Mapping[str, Where], doing: str) -> RunError:
+        """The runtime's error with the module path and the user's line of the node that it names."""
+        text = str(error)
+        named = [name for name in places if f"'{name}'" in text or f"Name:{name}" in text or f"({name})" in text]
+        explained = RunError(f"ONNX Runtime failed {doing} the program: {text}")
+        return explained.at(str(places[max(named, key=len)])) if named else explained  # type: ignore[return-value]
+
+
+class Binding:
+    """Inputs and outputs bound once, for a run that costs a feed and nothing else."""
+
+    def __init__(self, session: Session, inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> None:
+        self._session = session
+        self._io = session.io_binding()
+        self._kept = (dict(inputs), dict(outputs))  # the runtime does not keep bound values alive
+        for name, value in inputs.items():
+            self._io.bind_ortvalue_input(name, value)
+        for name, value in outputs.items():
+            self._io.bind_ortvalue_output(name, value)
+
+    def feed(self, name: str, value: Value | Array) -> None:
+        """Bind an input for the next run: an array on the host, or a value on the device."""
+        if isinstance(value, np.ndarray):
+            self._io.bind_cpu_input(name, value)
+        else:
+            self._io.bind_ortvalue_input(name, value)
+
+    def receive(self, name: str, value: Value) -> None:
+        """Bind an output for the next run."""
+        self._io.bind_ortvalue_output(name, value)
+
+    def run(self) -> None:
+        self._session.execute(self._io)

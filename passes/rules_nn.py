@@ -1,0 +1,138 @@
+"""Rules for reductions, matrix products, convolution and pooling."""
+
+from __future__ import annotations
+
+from ir import ops
+from ir.dims import product
+from ir.node import Node
+from passes.match import (
+    Rules,
+    at_most,
+    either,
+    is_positive_mask,
+    number,
+    reshaped,
+)
+from passes.rewrite import used_once
+from passes.rules_algebra import rescaled, scaled
+
+RULES = Rules()
+
+
+@RULES.on("sum", "reduce_max")
+def drop_reduction(node: Node) -> Node | None:
+    """sum(x, axes) => reshape(x), where the axes have size 1; axes of size 1 are not summed over"""
+    x, axes = node.inputs[0], node.attrs["axes"]
+    kept = tuple(axis for axis in axes if x.shape[axis] != 1)
+    if kept == axes and axes:
+        return None
+    return reshaped(node.op(x, axes=kept, keepdims=True) if kept else x, node.shape)
+
+
+@RULES.on("sum", "reduce_max")
+def merge_reductions(node: Node) -> Node | None:
+    """sum(sum(x)) => sum(x) over the axes of both"""
+    inner, axes = node.inputs[0], node.attrs["axes"]
+    if inner.op is not node.op or not used_once(inner):
+        return None
+    x, first = inner.inputs[0], inner.attrs["axes"]
+    left = range(x.rank) if inner.attrs["keepdims"] else [axis for axis in range(x.rank) if axis not in first]
+    merged = tuple(sorted({*first, *(left[axis] for axis in axes)}))
+    return reshaped(node.op(x, axes=merged, keepdims=node.attrs["keepdims"]), node.shape)
+
+
+@RULES.on("reshape")
+def reshape_reduction(node: Node) -> Node | None:
+    """reshape(sum(x, axes)) => sum(x, axes, keepdims=True), where that has the shape; or without keepdims"""
+    inner = node.inputs[0]
+    if inner.op not in (ops.sum, ops.reduce_max) or not used_once(inner):
+        return None
+    other = inner.op(inner.inputs[0], axes=inner.attrs["axes"], keepdims=not inner.attrs["keepdims"])
+    return other if other.shape == node.shape else None
+
+
+@RULES.on("sum")
+def sum_of_broadcast(node: Node) -> Node | None:
+    """sum(broadcast_to(x)) => mul(sum(x), count), where `count` equal elements are added up"""
+    inner, axes = node.inputs[0], node.attrs["axes"]
+    if inner.op is not ops.broadcast_to or node.dtype.name == "bf16":
+        return None
+    x = inner.inputs[0]
+    x = reshaped(x, (1,) * (inner.rank - x.rank) + x.shape)
+    spread = [axis for axis in axes if x.shape[axis] == 1 and inner.shape[axis] != 1]
+    if not spread:
+        return None
+    count = product(tuple(inner.shape[axis] for axis in spread))
+    factor = (
+        number(count, node) if isinstance(count, int) else ops.cast(ops.dim(size=count), dtype=node.dtype)
+    )
+    if factor is None:
+        return None
+    total = reshaped(
+        ops.sum(x, axes=axes, keepdims=True), tuple(1 if i in axes else d for i, d in enumerate(x.shape))
+    )
+    shape = tuple(d for i, d in enumerate(total.shape) if node.attrs["keepdims"] or i not in axes)
+    return ops.broadcast_to(reshaped(total, shape) * factor, shape=node.shape)
+
+
+@RULES.on("sum")
+def scale_after_sum(node: Node) -> Node | None:
+    """sum(mul(x, 2)) => mul(sum(x), 2); so for neg and div: fewer elements to scale"""
+    x = node.inputs[0]
+    found = scaled(x)
+    if found is None or not used_once(x) or (x.op is ops.div and not x.dtype.is_float):
+        return None
+    return rescaled(x, ops.sum(found[0], **node.attrs))
+
+
+@RULES.on("matmul")
+def scale_after_matmul(node: Node) -> Node | None:
+    """matmul(mul(x, 2), y) => mul(matmul(x, y), 2), where the product is the smaller; so for neg, div"""
+    for i, x in enumerate(node.inputs):
+        found = scaled(x)
+        if found is not None and used_once(x) and at_most(node.ty.size, x.ty.size):
+            return rescaled(x, ops.matmul(*(found[0] if j == i else y for j, y in enumerate(node.inputs))))
+    return None
+
+
+@RULES.on("add")
+def conv_bias(node: Node) -> Node | None:
+    """add(conv2d(x, w), reshape(b, [O,1,1])) => conv2d(x, w, b)"""
+    found = either(node, lambda x: x.op is ops.conv2d and len(x.inputs) == 2 and x.shape == node.shape)
+    if found is None or not used_once(found[0]):
+        return None
+    conv, bias = found
+    channels = conv.shape[1]
+    if bias.shape not in ((channels, 1, 1), (1, channels, 1, 1)):
+        return None
+    return ops.conv2d(*conv.inputs, reshaped(bias, (channels,)), **conv.attrs)
+
+
+@RULES.on("max_pool2d")
+def pool_before_relu(node: Node) -> Node | None:
+    """max_pool2d(relu(x)) => relu(max_pool2d(x)): relu is monotone, and there is less of it to do"""
+    x = node.inputs[0]
+    if x.op is not ops.relu or not at_most(node.ty.size, x.ty.size):
+        return None
+    return ops.relu(ops.max_pool2d(x.inputs[0], **node.attrs))
+
+
+@RULES.on("mul")
+def relu_grad_before_pool_grad(node: Node) -> Node | None:
+    """mul(max_pool2d_grad(g, r), cast(greater(r, 0))) => max_pool2d_grad(mul(g, cast(greater(p, 0))), x)
+
+    where r = relu(x) and p = relu(max_pool2d(x)). A window with a positive element has the same first maximum
+    in r and in x, and is paid there on both sides. One without pays an element of r that is 0, where the
+    mask takes it away again; on the right the mask is 0 for the whole window. Exact for finite g.
+    """
+    found = either(node, lambda x: x.op is ops.max_pool2d_grad)
+    if found is None:
+        return None
+    (pool_grad, mask) = found
+    g, r = pool_grad.inputs
+    if r.op is not ops.relu or is_positive_mask(mask) is not r or not at_most(g.ty.size, r.ty.size):
+        return None
+    x = r.inputs[0]
+    pooled = ops.relu(ops.max_pool2d(x, **pool_grad.attrs))
+    kept = ops.cast(ops.greater(pooled, ops.scalar(0, pooled.dtype)), dtype=g.dtype)
+    return ops.max_pool2d_grad(g * kept, x, **pool_grad.attrs)

@@ -1,0 +1,53 @@
+"""Every sample: gradients to second order, and ONNX Runtime against the interpreter."""
+
+from __future__ import annotations
+
+import pytest
+
+from ir import ops
+from ir.types import f32, f64
+from passes.autodiff import CONSTANT, RULES
+from passes.emit import EMISSIONS
+from tests.samples import SAMPLES, Sample
+from tests.support import check_gradients, check_runtime, lowered
+
+
+def ids(samples: list[Sample]) -> list[str]:
+    return [sample.id for sample in samples]
+
+
+SMOOTH = [s for s in SAMPLES if s.differentiable and s.op not in CONSTANT]
+LEAVES = {"input"}  # bound by the caller
+
+
+def test_every_op_has_a_gradient() -> None:
+    known = {op.name for op in RULES} | {op.name for op in CONSTANT} | {"get"}  # the driver handles get
+    missing = sorted(set(ops.OPS) - known)
+    assert not missing, f"these ops have no rule in passes/gradients and are not in CONSTANT: {', '.join(missing)}"
+
+
+def test_every_op_has_an_emission_or_a_strategy() -> None:
+    emitted = {op.name for op in EMISSIONS} | LEAVES
+    missing = set(ops.OPS) - emitted
+    for sample in SAMPLES:
+        if sample.op.name in missing and all(n.op in EMISSIONS for n in lowered(sample.graph()).operations()):
+            missing.discard(sample.op.name)
+    assert not missing, f"these ops have neither an emission nor a strategy: {', '.join(sorted(missing))}"
+
+
+@pytest.mark.parametrize("sample", SMOOTH, ids=ids(SMOOTH))
+def test_gradient(sample: Sample) -> None:
+    check_gradients(sample.graph(f64, 2), sample.values(f64, 2), order=2)
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=ids(SAMPLES))
+def test_runtime(sample: Sample) -> None:
+    check_runtime(sample.graph(f32, 2), sample.values(f32, 2))
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=ids(SAMPLES))
+def test_runtime_with_a_symbolic_batch(sample: Sample) -> None:
+    """One model for any batch: run it for two sizes."""
+    graph = sample.graph(f32)
+    for batch in (1, 3):
+        check_runtime(graph, sample.values(f32, batch))
