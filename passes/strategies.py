@@ -115,7 +115,20 @@ def _max_pool(node: Node, target: Target) -> bool:
 
 
 def _indices(node: Node, target: Target) -> bool:
-    return target.device == "cpu"  # among equal maxima CUDA's MaxPool indicates the first of a column, not of a row
+    # Among equal maxima CUDA's MaxPool indicates the first of a column, not of a row.
+    return target.device == "cpu" and _static_image(node, target) and all(p < k for p, k in _end_padding(node))
+
+
+def _end_padding(node: Node) -> list[tuple[int, int]]:
+    """By how much the last windows reach over the end, and the kernel size, for both axes."""
+    how = node.attrs
+    pooled = node.inputs[0] if node.op is ops.max_pool2d_grad else node
+    parts = zip(
+        *(pooled.shape[2:], node.inputs[-1].shape[2:]),
+        *(how[key] for key in ("kernel", "stride", "padding", "dilation")),
+        strict=True,
+    )
+    return [(int((o - 1) * s + (k - 1) * d + 1 - p - n), k) for o, n, k, s, p, d in parts]
 
 
 def _average_pool(node: Node, target: Target) -> bool:
