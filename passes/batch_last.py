@@ -1,14 +1,15 @@
 """Values stored batch-last: a logical [N,C,H,W] as [C,H,W,N], a logical [N,F] as [F,N].
 
 Rows of N numbers lie together, so that moving pixels about is a gather of whole rows and a convolution over
-the batch is one large matrix product. The pixels of an image may besides be dealt out to several pieces
-[C,P,N] (an `Order`): a pool then reads what each kernel position sees without moving anything, and the
-convolution before it computes its pixels in that order for nothing.
+the batch is one large matrix product. An image may besides be stored in blocks of BH x BW neighbouring
+pixels, [BH*BW, C, (H/BH)*(W/BW), N]: a pool then finds each kernel position in a plane of its own, and a
+convolution computes all pixels of a block in one go, from a window that they share.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,10 +17,10 @@ import numpy as np
 from ir import ops
 from ir.dims import Dim, Shape, product
 from ir.node import Node
+from ir.types import Array
 
-# For each piece the pixels (row-major numbers of H*W) that it holds; () is one piece in row-major order.
-Order: TypeAlias = tuple[tuple[int, ...], ...]
-NATURAL: Order = ()
+Block: TypeAlias = tuple[int, int]
+PIXEL: Block = (1, 1)  # no blocks: pixels in row-major order
 
 
 def reshape(x: Node, shape: Shape) -> Node:
@@ -29,44 +30,78 @@ def reshape(x: Node, shape: Shape) -> Node:
     return x if x.shape == shape else ops.reshape(x, shape=shape)
 
 
+def swap(x: Node) -> Node:
+    """The transpose of the last two axes."""
+    perm = (*range(x.rank - 2), x.rank - 1, x.rank - 2)
+    return x.inputs[0] if x.op is ops.transpose and x.attrs["perm"] == perm else ops.transpose(x, perm=perm)
+
+
 @dataclass(frozen=True)
 class Stored:
     """A value of logical `shape` (batch first), stored batch-last.
 
-    pieces: one node [*shape[1:], N] in the natural order, else a node [C,P,N] for each piece of `order`.
+    node: [*shape[1:], N], or [BH*BW, C, P, N] where `block` is (BH, BW): plane t, a row-major position in the
+    block, holds that pixel of each of the P blocks.
     """
 
     shape: Shape
-    pieces: tuple[Node, ...]
-    order: Order = NATURAL
+    node: Node
+    block: Block = PIXEL
 
     @property
     def batch(self) -> Dim:
         return self.shape[0]
 
-    def natural(self) -> Node:
-        """The one node [*shape[1:], N]."""
-        if self.order == NATURAL:
-            return self.pieces[0]
-        places = np.argsort(np.concatenate([np.asarray(piece) for piece in self.order]))
-        joined = ops.gather(ops.concat(*self.pieces, axis=1), ops.literal(places), axis=1)
-        return reshape(joined, (*self.shape[1:], self.batch))
+    @property
+    def pixels(self) -> tuple[int, int]:
+        return int(self.shape[2]), int(self.shape[3])  # type: ignore[arg-type]
 
     def rows(self) -> Node:
-        """The one node [C*H*W, N]."""
-        return reshape(self.natural(), (product(self.shape[1:]), self.batch))
+        """The elements as rows [C*H*W, N] in the order stored."""
+        return reshape(self.node, (product(self.shape[1:]), self.batch))
 
-    def ordered(self, order: Order) -> tuple[Node, ...]:
-        """Pieces [C,P,N] in `order`."""
-        if order == self.order != NATURAL:
-            return self.pieces
-        pixels = reshape(self.natural(), (self.shape[1], self.shape[2] * self.shape[3], self.batch))
-        return tuple(ops.gather(pixels, ops.literal(np.asarray(p)), axis=1) for p in order) or (pixels,)
+    def matrix(self) -> Node:
+        """[BH*BW*C, P*N]."""
+        planes = self.block[0] * self.block[1]
+        area = self.pixels[0] * self.pixels[1] // planes
+        return reshape(self.node, (planes * self.shape[1], area * self.batch))
+
+    def places(self) -> Array:
+        """In which of `rows` pixel (c,h,w) is: i64[C,H*W]."""
+        return _places(int(self.shape[1]), self.pixels, self.block)  # type: ignore[arg-type]
+
+    def in_blocks(self, block: Block) -> Node:
+        """The node stored in blocks of the given size."""
+        if block == self.block:
+            return self.node
+        order = np.empty(self.places().size, np.int64)
+        order[_places(int(self.shape[1]), self.pixels, block)] = self.places()  # type: ignore[arg-type]
+        moved = ops.gather(self.rows(), ops.literal(order), axis=0)
+        return store(self.shape, moved, block).node
+
+    def natural(self) -> Node:
+        """The node [*shape[1:], N]."""
+        return self.in_blocks(PIXEL)
 
 
-def store(shape: Shape, node: Node) -> Stored:
-    """A node that holds all of [C,H,W,N] in the natural order, whatever its shape."""
-    return Stored(shape, (reshape(node, (*shape[1:], shape[0])),))
+@lru_cache(maxsize=256)
+def _places(channels: int, size: tuple[int, int], block: Block) -> Array:
+    planes = block[0] * block[1]
+    area = size[0] * size[1] // planes
+    h, w = np.divmod(np.arange(size[0] * size[1]), size[1])
+    plane = h % block[0] * block[1] + w % block[1]
+    within = h // block[0] * (size[1] // block[1]) + w // block[1]
+    places: Array = (plane * channels + np.arange(channels)[:, None]) * area + within
+    return places
+
+
+def store(shape: Shape, node: Node, block: Block = PIXEL) -> Stored:
+    """A node that holds all elements of a value of logical `shape` in the right order, whatever its own shape."""
+    if block == PIXEL:
+        return Stored(shape, reshape(node, (*shape[1:], shape[0])))
+    planes = block[0] * block[1]
+    area = shape[2] * shape[3] // planes
+    return Stored(shape, reshape(node, (planes, shape[1], area, shape[0])), block)
 
 
 def to_batch_last(x: Node) -> Stored:
@@ -85,45 +120,27 @@ def to_batch_first(x: Stored) -> Node:
     return reshape(swap(reshape(x.natural(), (rest, n))), x.shape)
 
 
-def operand(x: Stored, shape: Shape, order: Order) -> tuple[Node, ...]:
-    """Pieces of an operand that broadcasts to logical `shape`: one natural node, or one for each of `order`."""
-    if not order:
-        return (x.natural(),)
+def operand(x: Stored, shape: Shape, block: Block) -> Node:
+    """An operand that broadcasts to logical `shape`, as a node that broadcasts to it in blocks."""
+    if block == PIXEL:
+        return x.natural()
     if x.shape[2:] == (1, 1):
-        return (reshape(x.natural(), (x.shape[1], 1, x.batch)),) * len(order)
-    whole = (x.shape[1], *shape[2:], x.batch)
+        return reshape(x.natural(), (1, x.shape[1], 1, x.batch))
     if x.shape[2:] != shape[2:]:
-        x = store((x.batch, *whole[:-1]), ops.broadcast_to(x.natural(), shape=whole))
-    return x.ordered(order)
+        whole = (x.batch, x.shape[1], *shape[2:])
+        x = store(whole, ops.broadcast_to(x.natural(), shape=(*whole[1:], x.batch)))
+    return x.in_blocks(block)
 
 
-def parameter(p: Node, shape: Shape, order: Order) -> tuple[Node, ...]:
-    """Pieces of an operand without a batch axis, as `operand`."""
+def parameter(p: Node, shape: Shape, block: Block) -> Node:
+    """As `operand`, of one without a batch axis."""
     if p.rank == 0:
-        return (p,) * max(len(order), 1)
+        return p
     aligned = (*(1,) * (len(shape) - p.rank), *p.shape)
     assert aligned[0] == 1, f"{p} has a batch axis"
-    return operand(store(aligned, p), shape, order)
+    return operand(store(aligned, p), shape, block)
 
 
-def swap(x: Node) -> Node:
-    """The transpose of a matrix."""
-    return x.inputs[0] if x.op is ops.transpose and x.attrs["perm"] == (1, 0) else ops.transpose(x, perm=(1, 0))
-
-
-def phases(size: Any, out: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Order:
-    """The order in which piece t holds what kernel position t sees, where every pixel is seen just once."""
-    order = tuple(map(tuple, window_pixels(size, out, kernel, stride, padding, dilation).tolist()))
-    seen = sorted(pixel for piece in order for pixel in piece)
-    return order if seen == list(range(size[0] * size[1])) else NATURAL
-
-
-def window_pixels(size: Any, out: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Any:
-    """For each kernel position and window the pixel that it sees, i64[KH*KW, OH*OW]; H*W outside of the image."""
-    axes = []
-    for n, o, k, s, p, d in zip(size, out, kernel, stride, padding, dilation, strict=True):
-        axes.append(np.arange(k)[:, None] * d + np.arange(o) * s - p)
-    rows, columns = axes[0][:, None, :, None], axes[1][None, :, None, :]
-    inside = (rows >= 0) & (rows < size[0]) & (columns >= 0) & (columns < size[1])
-    pixels = np.where(inside, rows * size[1] + columns, size[0] * size[1])
-    return pixels.reshape(kernel[0] * kernel[1], out[0] * out[1])
+def fits(size: Any, block: Block) -> bool:
+    """Whether blocks tile an image of `size` pixels."""
+    return all(isinstance(n, int) and n % b == 0 for n, b in zip(size, block, strict=True))

@@ -7,19 +7,20 @@ to a node, what it costs there, and how it builds the node. `choose_strategies` 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ir import ops
 from ir.dims import Dim, evaluate, symbols
 from ir.errors import LenetcError
 from ir.node import Graph, Node
 from passes import costs, expand_chwn, expand_nchw
-from passes.batch_last import Stored
+from passes.batch_last import PIXEL, Block
+from passes.costs import Work
+from passes.expand_chwn import Windows, windows_of
 from passes.layout import CHWN, HEAVY, NCHW, Shared, assign
-from passes.relayout import Expand, Lowering, pixel_orders
+from passes.relayout import POOLS, Expand, Lowering, block_candidates, choose_blocks, steering
 
 if TYPE_CHECKING:
     from passes.pipeline import Target
@@ -32,33 +33,19 @@ class StrategyError(LenetcError):
     """No strategy fits an op, or an override names one that does not."""
 
 
-@dataclass(frozen=True)
-class Work:
-    """Sizes of a heavy node as plain numbers, with the batch that costs assume."""
-
-    n: int
-    c: int  # channels of the image side
-    o: int  # channels of the other side
-    groups: int
-    image: int  # pixels of the image
-    out: int  # windows
-    taps: int  # positions of a kernel
-
-    @property
-    def depth(self) -> int:
-        """Rows of im2col in one group."""
-        return self.c // self.groups * self.taps
+Applies: TypeAlias = "Callable[[Node, Target], bool]"
+Cost: TypeAlias = Callable[[Work, Block], float]
 
 
 @dataclass(frozen=True)
 class Strategy:
-    """One way to compute a heavy op. `cost` is in µs on two cores of a CPU."""
+    """One way to compute a heavy op. `cost` is in µs; the block is that of the image on the windows' side."""
 
     op: str
     name: str
     layout: str
-    applies: Callable[[Node, Target], bool]
-    cost: Callable[[Work], float]
+    applies: Applies
+    cost: Cost
     expand: Expand
 
 
@@ -71,19 +58,17 @@ def work(node: Node, target: Target) -> Work:
     """Sizes of `node`."""
 
     def number(dim: Dim) -> int:
-        return int(evaluate(dim, dict.fromkeys(symbols(dim), target.batch)))
+        return int(evaluate(dim, dict.fromkeys(symbols(dim), target.batch)))  # type: ignore[arg-type]
 
-    how = node.attrs
-    if node.op in (ops.conv2d, ops.max_pool2d, ops.max_pool2d_pick, ops.avg_pool2d):
+    if node.op in (ops.conv2d, *POOLS):
         image, pooled = node.inputs[0], node
     elif node.op is ops.conv2d_weight_grad:
         image, pooled = node.inputs
     else:
         image, pooled = node, node.inputs[0]
-    kernel = how["kernel"] if "kernel" in how else node.inputs[1].shape[2:]
-    n, c, h, w = map(number, image.shape)
-    _, o, oh, ow = map(number, pooled.shape)
-    return Work(n, c, o, how.get("groups", 1), h * w, oh * ow, math.prod(map(number, kernel)))
+    windows = Windows(*(tuple(map(number, pair)) for pair in windows_of(node)))  # type: ignore[arg-type]
+    n, channels, height, width = map(number, image.shape)
+    return Work(n, channels, number(pooled.shape[1]), node.attrs.get("groups", 1), height * width, windows)
 
 
 def _convolved(node: Node, target: Target) -> bool:
@@ -138,47 +123,39 @@ def _average_pool(node: Node, target: Target) -> bool:
     return not how["ceil_mode"] or all((o - 1) * s + k <= n + 2 * p for n, o, k, s, p in windows)
 
 
-def _columns_cost(w: Work) -> float:
-    return costs.gather(w.c * w.taps * w.out, w.n)
+def _first(op: str, name: str, applies: Applies, cost: Callable[[Work], float], expand: Expand) -> Strategy:
+    return Strategy(op, name, NCHW, applies, lambda w, block: cost(w), expand)
 
 
-def _products(w: Work, count: float = 1) -> float:
-    return count * costs.product(w.o, w.depth, w.n * w.out)
-
-
-def _macs(w: Work) -> float:
-    return w.n * w.o * w.depth * w.out
-
-
-def _cheap(w: Work) -> float:
-    return 10 * costs.NODE + _macs(w) / 1e5
+def _last(op: str, name: str, applies: Applies, cost: Cost, expand: Expand) -> Strategy:
+    return Strategy(op, name, CHWN, applies, cost, expand)
 
 
 TABLE: tuple[Strategy, ...] = (
-    Strategy("conv2d", "conv", NCHW, _convolved, _cheap, keep),
-    Strategy("conv2d", "im2col", NCHW, _static_image, lambda w: 4 * _cheap(w), expand_nchw.conv2d),
-    Strategy("conv2d", "gather", CHWN, _batch_last, _cheap, expand_chwn.conv2d),
-    Strategy("conv2d_weight_grad", "swapped_conv", NCHW, _convolved, _cheap, expand_nchw.conv2d_weight_grad_swapped),
-    Strategy("conv2d_weight_grad", "im2col", NCHW, _static_image, _cheap, expand_nchw.conv2d_weight_grad),
-    Strategy("conv2d_weight_grad", "gather", CHWN, _batch_last, _cheap, expand_chwn.conv2d_weight_grad),
-    Strategy("conv2d_input_grad", "conv_transpose", NCHW, _convolved, _cheap, keep),
-    Strategy("conv2d_input_grad", "col2im", NCHW, _static_image, lambda w: 4 * _cheap(w), expand_nchw.conv2d_input_grad),
-    Strategy("conv2d_input_grad", "gather", CHWN, _batch_last, _cheap, expand_chwn.conv2d_input_grad),
-    Strategy("conv2d_input_grad", "dilated", CHWN, _dilatable, _cheap, expand_chwn.conv2d_input_grad_dilated),
-    Strategy("max_pool2d", "max_pool", NCHW, _max_pool, _cheap, keep),
-    Strategy("max_pool2d", "knockout", NCHW, _static_image, lambda w: 4 * _cheap(w), expand_nchw.max_pool2d),
-    Strategy("max_pool2d", "knockout_last", CHWN, _batch_last, _cheap, expand_chwn.max_pool2d),
-    Strategy("max_pool2d_grad", "indices", NCHW, _indices, _cheap, expand_nchw.max_pool2d_grad_indices),
-    Strategy("max_pool2d_grad", "knockout", NCHW, _static_image, lambda w: 4 * _cheap(w), expand_nchw.max_pool2d_grad),
-    Strategy("max_pool2d_grad", "knockout_last", CHWN, _batch_last, _cheap, expand_chwn.max_pool2d_grad),
-    Strategy("max_pool2d_pick", "indices", NCHW, _indices, _cheap, expand_nchw.max_pool2d_pick_indices),
-    Strategy("max_pool2d_pick", "knockout", NCHW, _static_image, lambda w: 4 * _cheap(w), expand_nchw.max_pool2d_pick),
-    Strategy("max_pool2d_pick", "knockout_last", CHWN, _batch_last, _cheap, expand_chwn.max_pool2d_pick),
-    Strategy("avg_pool2d", "average_pool", NCHW, _average_pool, _cheap, keep),
-    Strategy("avg_pool2d", "taps", NCHW, _static_image, lambda w: 4 * _cheap(w), expand_nchw.avg_pool2d),
-    Strategy("avg_pool2d", "gather", CHWN, _batch_last, _cheap, expand_chwn.avg_pool2d),
-    Strategy("avg_pool2d_grad", "taps", NCHW, _static_image, _cheap, expand_nchw.avg_pool2d_grad),
-    Strategy("avg_pool2d_grad", "gather", CHWN, _batch_last, _cheap, expand_chwn.avg_pool2d_grad),
+    _first("conv2d", "conv", _convolved, costs.conv, keep),
+    _first("conv2d", "im2col", _static_image, costs.im2col, expand_nchw.conv2d),
+    _last("conv2d", "gather", _batch_last, costs.gather_conv, expand_chwn.conv2d),
+    _first("conv2d_weight_grad", "swapped_conv", _convolved, costs.swapped_conv, expand_nchw.conv2d_weight_grad_swapped),
+    _first("conv2d_weight_grad", "im2col", _static_image, costs.im2col, expand_nchw.conv2d_weight_grad),
+    _last("conv2d_weight_grad", "gather", _batch_last, costs.gather_weight_grad, expand_chwn.conv2d_weight_grad),
+    _first("conv2d_input_grad", "conv_transpose", _convolved, costs.conv_transpose, keep),
+    _first("conv2d_input_grad", "col2im", _static_image, costs.im2col, expand_nchw.conv2d_input_grad),
+    _last("conv2d_input_grad", "gather", _batch_last, costs.gather_input_grad, expand_chwn.conv2d_input_grad),
+    _last("conv2d_input_grad", "dilated", _dilatable, costs.dilated_input_grad, expand_chwn.conv2d_input_grad_dilated),
+    _first("max_pool2d", "max_pool", _max_pool, costs.pool, keep),
+    _first("max_pool2d", "slices", _static_image, costs.pool_taps, expand_nchw.max_pool2d),
+    _last("max_pool2d", "knockout", _batch_last, costs.knockout, expand_chwn.max_pool2d),
+    _first("max_pool2d_grad", "indices", _indices, costs.pool_indices, expand_nchw.max_pool2d_grad_indices),
+    _first("max_pool2d_grad", "slices", _static_image, costs.pool_taps, expand_nchw.max_pool2d_grad),
+    _last("max_pool2d_grad", "knockout", _batch_last, costs.knockout_grad, expand_chwn.max_pool2d_grad),
+    _first("max_pool2d_pick", "indices", _indices, costs.pool_indices, expand_nchw.max_pool2d_pick_indices),
+    _first("max_pool2d_pick", "slices", _static_image, costs.pool_taps, expand_nchw.max_pool2d_pick),
+    _last("max_pool2d_pick", "knockout", _batch_last, costs.knockout_grad, expand_chwn.max_pool2d_pick),
+    _first("avg_pool2d", "average_pool", _average_pool, costs.pool, keep),
+    _first("avg_pool2d", "slices", _static_image, costs.pool_taps, expand_nchw.avg_pool2d),
+    _last("avg_pool2d", "gather", _batch_last, costs.average, expand_chwn.avg_pool2d),
+    _first("avg_pool2d_grad", "slices", _static_image, costs.pool_taps, expand_nchw.avg_pool2d_grad),
+    _last("avg_pool2d_grad", "gather", _batch_last, costs.average_grad, expand_chwn.avg_pool2d_grad),
 )
 
 
@@ -204,48 +181,69 @@ def candidates(node: Node, target: Target) -> list[Strategy]:
 def choose_strategies(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     """`graph` with its heavy ops expanded, and a note for each: module path, op, strategy, layout, estimate."""
     heavy = [node for node in graph.nodes() if node.op.name in HEAVY]
-    choices: dict[Node, dict[str, tuple[float, Strategy]]] = {}
+    works = {node: work(node, target) for node in heavy}
+    fitting = {node: candidates(node, target) for node in heavy}
+
+    def best(node: Node, layout: str, block: Block) -> tuple[float, Strategy] | None:
+        priced = [(s.cost(works[node], block), s) for s in fitting[node] if s.layout == layout]
+        return min(priced, key=lambda pair: pair[0], default=None)
+
+    def likely(node: Node) -> Block:
+        """The block that `node` would choose by itself."""
+        return min(block_candidates(node), key=lambda block: _with_columns(node, block))
+
+    def _with_columns(node: Node, block: Block) -> float:
+        found = best(node, CHWN, block)
+        own = costs.columns(works[node], block) if node.op is ops.conv2d else 0.0
+        return own + (found[0] if found else 0.0)
+
+    def elements(value: Node) -> int:
+        return int(evaluate(value.ty.size, {name: target.batch for d in value.shape for name in symbols(d)}))  # type: ignore[arg-type]
+
+    def transposed(value: Node) -> float:
+        return 0.0 if evaluate(value.shape[0], {"N": 2}) == 1 else costs.transpose(elements(value))
+
+    sides: dict[Node, dict[str, float]] = {}
     for node in heavy:
-        sides: dict[str, tuple[float, Strategy]] = {}
-        for strategy in candidates(node, target):
-            cost = strategy.cost(work(node, target))
-            if strategy.layout not in sides or cost < sides[strategy.layout][0]:
-                sides[strategy.layout] = (cost, strategy)
-        choices[node] = sides
-    sides_cost = {node: {layout: cost for layout, (cost, _) in sides.items()} for node, sides in choices.items()}
-
-    def transpose_cost(value: Node) -> float:
-        batch = evaluate(value.shape[0], dict.fromkeys(symbols(value.shape[0]), target.batch))
-        size = evaluate(value.ty.size, {name: target.batch for dim in value.shape for name in symbols(dim)})
-        return 0.0 if batch == 1 else costs.transpose(int(size))  # type: ignore[arg-type]
-
-    layouts = assign(graph, sides_cost, _shared_columns(heavy, target), transpose_cost) if heavy else {}
-    chosen = {node: choices[node][layouts[node]] for node in heavy}
+        found = {layout: best(node, layout, likely(node)) for layout in (NCHW, CHWN)}
+        sides[node] = {layout: pair[0] for layout, pair in found.items() if pair}
+    shared = [
+        Shared(costs.columns(works[nodes[0]], likely(nodes[0])), nodes) for nodes in _sharing_columns(heavy)
+    ]
+    layouts = assign(graph, sides, shared, transposed) if heavy else {}
+    blocks = choose_blocks(graph, layouts, _with_columns, lambda value: costs.gather(elements(value), 1))
+    chosen: dict[Node, tuple[float, Strategy]] = {}
+    for node in heavy:
+        pair = best(node, layouts[node], blocks.get(steering(node), PIXEL))
+        assert pair is not None
+        chosen[node] = pair
     expand = {node: strategy.expand for node, (_, strategy) in chosen.items()}
     _share_indices(expand)
-    notes = [
-        f"{node.where.module or '-'}: {node.op.name} by {s.name} in {s.layout}, about {cost:.0f} µs"
-        for node, (cost, s) in chosen.items()
-    ]
+    notes = [_note(node, s, cost, blocks.get(steering(node), PIXEL)) for node, (cost, s) in chosen.items()]
 
     def body(inner: Graph) -> Graph:
         lowered, more = choose_strategies(inner, target)
         notes.extend(more)
         return lowered
 
-    return Lowering(layouts, pixel_orders(graph, layouts), expand, body).graph(graph), notes
+    return Lowering(layouts, blocks, expand, body).graph(graph), notes
 
 
-def _shared_columns(heavy: list[Node], target: Target) -> list[Shared]:
-    """The columns of a convolution, which its weight gradient reads as well."""
+def _note(node: Node, strategy: Strategy, cost: float, block: Block) -> str:
+    where = node.where.module or node.where.phase
+    layout = strategy.layout
+    if layout == CHWN and block != PIXEL:
+        layout += f" in blocks of {block[0]}x{block[1]}"
+    return f"{where}: {node.op.name} by {strategy.name}, {layout}, about {cost:.0f} µs"
+
+
+def _sharing_columns(heavy: list[Node]) -> list[tuple[Node, ...]]:
+    """Convolutions and weight gradients that read the same columns."""
     groups: dict[Any, list[Node]] = {}
     for node in heavy:
         if node.op in (ops.conv2d, ops.conv2d_weight_grad):
-            how = node.attrs
-            kernel = how["kernel"] if node.op is ops.conv2d_weight_grad else node.inputs[1].shape[2:]
-            key = (node.inputs[0], kernel, how["stride"], how["padding"], how["dilation"])
-            groups.setdefault(key, []).append(node)
-    return [Shared(_columns_cost(work(nodes[0], target)), tuple(nodes)) for nodes in groups.values()]
+            groups.setdefault((node.inputs[0], windows_of(node)), []).append(node)
+    return [tuple(nodes) for nodes in groups.values()]
 
 
 def _share_indices(expand: dict[Node, Expand]) -> None:
