@@ -7,6 +7,7 @@ which are inputs of the program where they may change and constants where they d
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
@@ -16,13 +17,14 @@ import numpy as np
 from ir import ops
 from ir.errors import LenetcError
 from ir.node import Node, building_at
-from ir.op import leaf
+from ir.op import leaf, scalar
 from ir.types import DType, Type, f32, f64
 from lenetc import factory, lazy
 from lenetc.autograd import set_grad_enabled
 from lenetc.cell import Context
 from lenetc.optim import groups, saved
 from lenetc.optim.groups import Group, Params
+from lenetc.optim.schedule import is_number
 from lenetc.tensor import Tensor
 from lenetc.tracing import Trace, here, phase, tracing, where_now
 
@@ -47,16 +49,16 @@ class Setting:
         value = self.optimizer._hyper(self.index, key)
         return ops.cast(value, dtype=f64) if isinstance(value, Node) and self.dtype is f64 else value
 
-    def fit(self, scalar: Scalar) -> Scalar:
-        """`scalar` in the parameters' dtype, to be called last: f16 would lose too much on the way."""
-        if not isinstance(scalar, Node) or scalar.dtype is self.dtype:
-            return scalar
-        return ops.cast(scalar, dtype=self.dtype)
+    def fit(self, number: Scalar) -> Node:
+        """`number` in the parameters' dtype, to be called last: f16 would lose too much on the way."""
+        if not isinstance(number, Node):
+            return scalar(number, self.dtype)
+        return number if number.dtype is self.dtype else ops.cast(number, dtype=self.dtype)
 
 
-def is_on(scalar: Scalar) -> bool:
+def is_on(factor: Scalar) -> bool:
     """Whether a term with this factor is needed: not if it is the number 0."""
-    return isinstance(scalar, Node) or scalar != 0
+    return isinstance(factor, Node) or factor != 0
 
 
 class Optimizer:
@@ -76,7 +78,7 @@ class Optimizer:
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         self.param_groups: list[Group] = []
-        self.state: dict[Tensor, dict[str, Any]] = {}
+        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self._step_count = 0
         self._dynamic: set[tuple[int, str]] = set()  # hyperparameters that are inputs of programs
         self._leaves: dict[tuple[int, str], tuple[float, Tensor]] = {}  # their last values
@@ -177,14 +179,15 @@ class Optimizer:
         ]
         if not stepping:
             return
-        if self._counts(group):
+        counts = self._counts(group)
+        if counts:
             self._count(group, [param for param, _, _ in stepping])
         buffers = self._buffers(group)
         rules: dict[tuple[Tensor | None, DType], Rule] = {}
         where = where_now()
         for param, grad, name in stepping:
             state = self._state_of(param, buffers)
-            counter = state.get("step") if self._counts(group) else None
+            counter = state["step"] if counts else None
             key = (counter, param.dtype)
             if key not in rules:
                 rules[key] = self._rule(
@@ -201,7 +204,7 @@ class Optimizer:
     def _state_of(self, param: Tensor, buffers: Mapping[str, float]) -> dict[str, Any]:
         """The state of `param`, with the tensors that it lacks made. Their values are known, even in a trace,
         for which they are state that was there before: the first step is a step like any other."""
-        state = self.state.setdefault(param, {}) if buffers else self.state.get(param, {})
+        state = self.state[param] if buffers else self.state.get(param, {})
         for name, start in buffers.items():
             if name not in state:
                 with tracing(None):
@@ -210,12 +213,11 @@ class Optimizer:
 
     def _count(self, group: Group, params: list[Tensor]) -> None:
         """Advance the step counters of `params`. Parameters that always step together share one."""
-        states = [self.state.setdefault(param, {}) for param in params]
-        idle = {
-            self.state[param].get("step")
-            for param in (group["params"] if len(params) < len(group["params"]) else ())
-            if param in self.state and not any(param is other for other in params)
-        }
+        states = [self.state[param] for param in params]
+        idle: set[Tensor | None] = set()
+        if len(params) < len(group["params"]):
+            unmoved = set(group["params"]) - set(params)
+            idle = {self.state[param].get("step") for param in unmoved if param in self.state}
         replaced: dict[Tensor, Tensor] = {}
         fresh: dict[bool, Tensor] = {}
         for state in states:
@@ -236,8 +238,7 @@ class Optimizer:
     # Hyperparameters.
 
     def option(self, index: int, key: str) -> Any:
-        """The present value of an option of param group `index`, or of a number inside of one, by its name in
-        `_parts`."""
+        """The present value of an option of param group `index`, or of a number inside of one (`_parts`)."""
         group = self.param_groups[index]
         if key in self._parts:
             key, part = self._parts[key]
@@ -247,7 +248,7 @@ class Optimizer:
     def _hyper(self, index: int, key: str) -> Scalar:
         """A hyperparameter as a number; as a node, an f32[] input of the program, if it may change."""
         value = float(self.option(index, key))
-        if (index, self._parts[key][0] if key in self._parts else key) not in self._dynamic:
+        if (index, key) not in self._dynamic:
             return value
         if Context.trace is None:
             held = self._leaves.get((index, key))
@@ -262,12 +263,16 @@ class Optimizer:
         return hypers[id(self), index, key][3]
 
     def _note_constants(self, trace: Trace) -> None:
-        """Tell the trace which options it has built in, so that a change makes it stale."""
-        for index, group in enumerate(self.param_groups):
-            for key in self.defaults:
-                # A flag chooses between formulas: it is never an input.
-                if (index, key) not in self._dynamic or isinstance(group[key], bool):
-                    trace.baked.append((self, index, key, group[key]))
+        """Tell the trace which options it builds in, so that a change makes it stale."""
+        whole = {key for key, _ in self._parts.values()}
+        keys = [key for key in self.defaults if key not in whole] + list(self._parts)
+        for index in range(len(self.param_groups)):
+            for key in keys:
+                value = self.option(index, key)
+                # A flag, and a number that is 0, choose between formulas: a change is not one of input.
+                chooses = not is_number(value) or (value == 0 and key != "lr")
+                if chooses or (index, key) not in self._dynamic:
+                    trace.baked.append((self, index, key, value))
 
 
 def _number(counter: Tensor | None, dtype: DType) -> Node | None:
