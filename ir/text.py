@@ -22,7 +22,7 @@ import numpy as np
 from ir import dims
 from ir.dims import Dim, Poly
 from ir.errors import LenetcError, ParseError
-from ir.node import Graph, Literal, Node, Where, building_at, users
+from ir.node import Graph, Node, Where, building_at, users
 from ir.op import OPS, leaf, literal
 from ir.types import DTYPES, DType, TupleType, Type
 

@@ -6,6 +6,7 @@ value after the state (`conv1.weight.next`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -70,11 +71,15 @@ def to_onnx(graph: Graph, defaults: Mapping[str, Array] | None = None) -> Emitte
     """`graph` as an ONNX model: inputs as in the graph, outputs results then `<state>.next`.
 
     Only ai.onnx operators of opset 18. defaults: values for inputs that a caller may leave out; they stay inputs,
-    so no runtime folds them away. Raises EmitError for an op that has no emission.
+    so no runtime folds them away. Raises EmitError for an op that has no emission, and where an output would have
+    the name of an input or of another output.
     """
     inputs = {node: str(node.attrs["name"]) for node in graph.inputs}
     outputs = [*(key for key, _ in graph.results), *(next_name(key) for key, _ in graph.updates)]
-    builder = Builder(graph, {*inputs.values(), *outputs})
+    names = Counter([*inputs.values(), *outputs])
+    if twice := sorted(name for name, count in names.items() if count > 1):
+        raise EmitError(f"two inputs or outputs of the model would be called {', '.join(twice)}; rename one of them")
+    builder = Builder(graph, set(names))
     proto = builder.finish(graph.name, graph.inputs, inputs, graph.outputs, outputs)
     proto.initializer.extend(numpy_helper.from_array(np.asarray(value), name) for name, value in (defaults or {}).items())
     model = helper.make_model(

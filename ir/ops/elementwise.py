@@ -26,7 +26,7 @@ def const(*, value: Any) -> Array:
     return np.asarray(value)
 
 
-@op(infer=unary("neg", kinds=("float", "int")))
+@op(infer=unary("neg", kinds=("float", "signed")))
 def neg(x: Array) -> Array:
     return -x
 
@@ -36,7 +36,7 @@ def abs(x: Array) -> Array:
     return np.abs(x)
 
 
-@op(infer=unary("sign", kinds=("float", "int")))
+@op(infer=unary("sign", kinds=("float", "signed")))
 def sign(x: Array) -> Array:
     return np.sign(x)
 
@@ -78,7 +78,7 @@ def sigmoid(x: Array) -> Array:
     return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
 
 
-@op(infer=unary("relu", kinds=("float", "int")))
+@op(infer=unary("relu", kinds=("float", "signed")))
 def relu(x: Array) -> Array:
     return np.maximum(x, 0)
 

@@ -7,7 +7,7 @@ import numpy as np
 from ir.errors import DTypeError, ShapeError
 from ir.op import op
 from ir.ops.rules import need_axis
-from ir.types import Array, Type, i64
+from ir.types import Array, Type, i64, u8
 
 
 def _reduced(what: str, x: Type, axes: tuple[int, ...], keepdims: bool) -> Type:
@@ -26,7 +26,13 @@ def _largest(what: str, x: Type, axes: tuple[int, ...], keepdims: bool) -> Type:
     return reduced
 
 
-@op(infer=lambda x, *, axes, keepdims: _reduced("sum", x, axes, keepdims))
+def _sum(x: Type, *, axes: tuple[int, ...], keepdims: bool) -> Type:
+    if x.dtype is u8:
+        raise DTypeError(f"sum: cast {x} to a wider integer first")
+    return _reduced("sum", x, axes, keepdims)
+
+
+@op(infer=_sum)
 def sum(x: Array, *, axes: tuple[int, ...], keepdims: bool = False) -> Array:
     return x.sum(axis=axes, keepdims=keepdims, dtype=x.dtype)
 

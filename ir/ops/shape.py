@@ -87,7 +87,7 @@ def _pad(x: Type, *, low: tuple[int, ...], high: tuple[int, ...], value: float) 
 
 @op(infer=_pad)
 def pad(x: Array, *, low: tuple[int, ...], high: tuple[int, ...], value: float = 0.0) -> Array:
-    return np.pad(x, tuple(zip(low, high, strict=True)), constant_values=value)
+    return np.pad(x, tuple(zip(low, high, strict=True)), constant_values=value) if x.ndim else x
 
 
 def _concat(*types: Type, axis: int) -> Type:

@@ -63,7 +63,14 @@ def test_numbers_take_the_dtype_of_the_node_beside_them() -> None:
     assert (1 - X).type == X.type
     assert (leaf("h", Type(bf16, (2,))) * 0.5).dtype is bf16
     assert (leaf("i", Type(i64, (2,))) + 2.0).dtype is i64
-    for dtype, value in ((i64, 0.5), (u8, 300), (u8, -1), (bool_, 0.5), (i64, float("inf")), (i64, float("nan"))):
+    for dtype, value in (
+        (i64, 0.5),
+        (u8, 300),
+        (u8, -1),
+        (bool_, 0.5),
+        (i64, float("inf")),
+        (i64, float("nan")),
+    ):
         with pytest.raises(DTypeError, match="does not fit"):
             scalar(value, dtype)
 
@@ -98,19 +105,24 @@ def test_type_errors_say_where_once() -> None:
     assert str(caught.value.at("elsewhere")) == message
 
 
-Y, I, B, IMAGE = leaf("y", Type(f32, (4,))), leaf("i", Type(i64, (2,))), leaf("b", Type(bool_, (2, 3))), leaf("im", Type(f32, (1, 2, 5, 5)))
+Y, INDEX, B, IMAGE = (
+    leaf("y", Type(f32, (4,))),
+    leaf("i", Type(i64, (2,))),
+    leaf("b", Type(bool_, (2, 3))),
+    leaf("im", Type(f32, (1, 2, 5, 5))),
+)
 D, W = leaf("d", Type(f64, (2, 3))), leaf("w", Type(f32, (4, 2, 3, 3)))
 HOW = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
 N = symbol("N")
 REFUSED = [
     (lambda: X + D, DTypeError, r"f32\[2,3\] and f64\[2,3\] have different dtypes"),
-    (lambda: ops.exp(I), DTypeError, "exp: dtype i64"),
+    (lambda: ops.exp(INDEX), DTypeError, "exp: dtype i64"),
     (lambda: ops.logical_not(X), DTypeError, "logical_not: dtype f32"),
     (lambda: ops.bitwise_xor(X, X), DTypeError, "bitwise_xor"),
     (lambda: ops.where(X, X, X), DTypeError, "condition must be bool"),
     (lambda: ops.matmul(X, X), ShapeError, r"f32\[2,3\] and f32\[2,3\] do not multiply"),
     (lambda: ops.matmul(X, Y), ShapeError, "do not multiply"),
-    (lambda: ops.matmul(I, I), DTypeError, "matmul"),
+    (lambda: ops.matmul(INDEX, INDEX), DTypeError, "matmul"),
     (lambda: ops.reshape(X, shape=(4, 2)), ShapeError, r"6 elements, shape \[4, 2\] has 8"),
     (lambda: ops.reshape(X, shape=(-2, -3)), ShapeError, "negative"),
     (lambda: ops.transpose(X, perm=(0, 0)), ShapeError, "not a permutation"),
@@ -127,11 +139,11 @@ REFUSED = [
     (lambda: ops.concat(X, D, axis=0), DTypeError, "different dtypes"),
     (lambda: ops.concat(X, axis=2), ShapeError, "axes of"),
     (lambda: ops.gather(X, Y, axis=0), DTypeError, "indices must be integers"),
-    (lambda: ops.gather(X, I, axis=-1), ShapeError, "axes of"),
-    (lambda: ops.scatter_add(X, I, axis=1, size=4), ShapeError, "one slice for each"),
-    (lambda: ops.scatter_add(X, I, axis=2, size=4), ShapeError, "has no 1 axes from axis 2"),
-    (lambda: ops.take_along_axis(X, I, axis=0), ShapeError, "differ outside axis"),
-    (lambda: ops.put_along_axis(X, I, axis=0, size=4), ShapeError, "same shape"),
+    (lambda: ops.gather(X, INDEX, axis=-1), ShapeError, "axes of"),
+    (lambda: ops.scatter_add(X, INDEX, axis=1, size=4), ShapeError, "one slice for each"),
+    (lambda: ops.scatter_add(X, INDEX, axis=2, size=4), ShapeError, "has no 1 axes from axis 2"),
+    (lambda: ops.take_along_axis(X, INDEX, axis=0), ShapeError, "differ outside axis"),
+    (lambda: ops.put_along_axis(X, INDEX, axis=0, size=4), ShapeError, "same shape"),
     (lambda: ops.sum(X, axes=(0, 0)), ShapeError, "distinct axes"),
     (lambda: ops.sum(B, axes=(0,)), DTypeError, "cast bool"),
     (lambda: ops.reduce_max(B, axes=(0,)), DTypeError, "cast bool"),
@@ -146,13 +158,25 @@ REFUSED = [
     (lambda: ops.conv2d(IMAGE, W, dilation=(3, 1)), ShapeError, r"window of 7x3 .* does not fit"),
     (lambda: ops.conv2d_input_grad(IMAGE, W, size=(9, 9)), ShapeError, "is not the output shape|channels"),
     (lambda: ops.conv2d_weight_grad(IMAGE, IMAGE, kernel=(2, 2)), ShapeError, "is not the output shape"),
-    (lambda: ops.max_pool2d(I, kernel=(2, 2), stride=(2, 2)), DTypeError, "floating point"),
+    (lambda: ops.max_pool2d(INDEX, kernel=(2, 2), stride=(2, 2)), DTypeError, "floating point"),
     (lambda: ops.max_pool2d(IMAGE, kernel=(2, 2), stride=(2, 2), padding=(2, 0)), ShapeError, "at most half"),
-    (lambda: ops.max_pool2d_grad(IMAGE, IMAGE, kernel=(2, 2), stride=(2, 2)), ShapeError, "not the pooled shape"),
+    (
+        lambda: ops.max_pool2d_grad(IMAGE, IMAGE, kernel=(2, 2), stride=(2, 2)),
+        ShapeError,
+        "not the pooled shape",
+    ),
     (lambda: ops.max_pool2d_pick(W, IMAGE, kernel=(2, 2), stride=(2, 2)), ShapeError, "same type"),
-    (lambda: ops.avg_pool2d_grad(IMAGE, size=(5, 5), kernel=(2, 2), stride=(2, 2)), ShapeError, "not the pooled shape"),
+    (
+        lambda: ops.avg_pool2d_grad(IMAGE, size=(5, 5), kernel=(2, 2), stride=(2, 2)),
+        ShapeError,
+        "not the pooled shape",
+    ),
     (lambda: ops.get(X, index=0), ShapeError, "no result 0"),
-    (lambda: leaf("n", Type(f32, (N, 2))) + leaf("m", Type(f32, (symbol("M"), 2))), ShapeError, "sizes N and M"),
+    (
+        lambda: leaf("n", Type(f32, (N, 2))) + leaf("m", Type(f32, (symbol("M"), 2))),
+        ShapeError,
+        "sizes N and M",
+    ),
 ]
 
 
@@ -169,12 +193,27 @@ def _body(*results: tuple[str, Node]) -> Graph:
 
 C = leaf("c", Type(f32, ()))
 SCANS = [
-    ([C, X], _body(("c", C)), {"carries": 1, "sequences": 1, "length": 3}, r"sequence f32\[2,3\] does not have the length 3"),
+    (
+        [C, X],
+        _body(("c", C)),
+        {"carries": 1, "sequences": 1, "length": 3},
+        r"sequence f32\[2,3\] does not have the length 3",
+    ),
     ([C, X], _body(("c", C)), {"carries": 1, "sequences": 1, "length": 0}, "at least 1"),
-    ([C, D], _body(("c", C)), {"carries": 1, "sequences": 1, "length": 2}, r"takes \(f32, f32\[3\]\), but is given \(f32, f64\[3\]\)"),
+    (
+        [C, D],
+        _body(("c", C)),
+        {"carries": 1, "sequences": 1, "length": 2},
+        r"takes \(f32, f32\[3\]\), but is given \(f32, f64\[3\]\)",
+    ),
     ([C, X], _body(("c", C + X)), {"carries": 1, "sequences": 1, "length": 2}, "must return its carries"),
     ([C, X], _body(), {"carries": 1, "sequences": 1, "length": 2}, "do not make 1 carries"),
-    ([C], _body(("c", C)), {"carries": 1, "sequences": 1, "length": 2}, "do not make 1 carries and 1 sequences"),
+    (
+        [C],
+        _body(("c", C)),
+        {"carries": 1, "sequences": 1, "length": 2},
+        "do not make 1 carries and 1 sequences",
+    ),
     ([C, C], _body(("c", C)), {"carries": 1, "sequences": 1, "length": 2}, "a scalar has none"),
 ]
 

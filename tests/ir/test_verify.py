@@ -28,9 +28,13 @@ def test_a_good_graph_passes() -> None:
 def test_the_message_names_the_graph_the_passes_and_the_place() -> None:
     with building_at(Where("fc", "forward", "net.py", 3)):
         y = ops.tanh(X * 7.5)
-    with pytest.raises(VerifyError, match=r"graph f after simplify: input -> f32\[N,3\]: reads the input 'x'"):
+    with pytest.raises(
+        VerifyError, match=r"graph f after simplify: input -> f32\[N,3\]: reads the input 'x'"
+    ):
         verify(Graph.make("f", [], [("y", y)]), "simplify")
-    broken(Graph.make("f", [X], [("y", X)], [("x", y)]), r"tanh -> f32\[N,3\] \(at fc, net.py:3\): updates 'x'")
+    broken(
+        Graph.make("f", [X], [("y", X)], [("x", y)]), r"tanh -> f32\[N,3\] \(at fc, net.py:3\): updates 'x'"
+    )
 
 
 def test_input_names_differ() -> None:
