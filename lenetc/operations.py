@@ -341,7 +341,17 @@ def norm(x: Tensor, p: Number = 2, dim: Axes = None, keepdim: bool = False) -> T
     if p == 1:
         return sum(abs(x), axes, keepdim)
     if p == 2:
-        return t.apply("LinalgVectorNormBackward0", lambda a: ops.sqrt(ops.sum(a * a, axes=axes, keepdims=keepdim)), x)
+
+        def build(a: Node) -> Node:
+            squares = ops.sum(a * a, axes=axes, keepdims=keepdim)
+            if not x.requires_grad:
+                return ops.sqrt(squares)
+            # The gradient at 0 is 0, where that of the root is infinite.
+            zero = ops.equal(squares, 0)
+            root = ops.sqrt(ops.where(zero, scalar(1, a.dtype), squares))
+            return ops.where(zero, scalar(0, a.dtype), root)
+
+        return t.apply("LinalgVectorNormBackward0", build, x)
     if math.isinf(p):
         return amax(abs(x), axes, keepdim)
     raise ValueError(f"norm: p must be 1, 2 or inf, not {p}")

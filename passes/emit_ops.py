@@ -246,6 +246,12 @@ def _(b: Builder, node: Node, x: str, y: str, *c: str) -> Any:
     return b.op("Gemm", x, y, *c, **{key: value for key, value in given.items() if value != (key in ("alpha", "beta"))})
 
 
+@emit(ops.split)
+def _(b: Builder, node: Node, x: str) -> Any:
+    axis, sizes = node.attrs["axis"], node.attrs["sizes"]
+    return b.op("Split", x, b.ints(*sizes), axis=axis, outputs=len(sizes))
+
+
 @emit(ops.positive)
 def _(b: Builder, node: Node, x: str) -> Any:
     return b.op("HardSigmoid", x, alpha=3.4e38, beta=0.0)

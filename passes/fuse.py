@@ -14,6 +14,7 @@ from ir.node import Graph, Node
 from ir.types import f32
 from passes import simplify
 from passes.match import Rules, is_const, is_positive_mask, joint_shape, number, value_of
+from passes.pack import pack
 from passes.rewrite import used_once
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ RULES = Rules()
 def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     """`graph` over the runtime's kernels, simplified again after the strategies. Notes count the rules."""
     fired: Counter[str] = Counter()
-    return simplify.to_rest(graph, Rules((*simplify.RULES, *RULES)), fired), simplify.counts(fired)
+    fused = simplify.to_rest(graph, Rules((*simplify.RULES, *RULES)), fired)
+    packed, count = pack(fused)
+    return packed, simplify.counts(fired) + ([f"pack x{count}"] if count else [])
 
 
 class Gemm:
@@ -142,3 +145,10 @@ def mask_of_positive(node: Node) -> Node | None:
     """cast(greater(x, 0)) => positive(x): one kernel for two, and none of bool"""
     x = is_positive_mask(node)
     return ops.positive(x) if x is not None and x.dtype is f32 and node.dtype is f32 else None
+
+
+@RULES.on("scan")
+def pack_body(node: Node) -> Node | None:
+    """scan(body) => scan(body with the arithmetic on small carries packed)"""
+    body, count = pack(node.attrs["body"])
+    return ops.scan(*node.inputs, **{**node.attrs, "body": body}) if count else None

@@ -294,6 +294,7 @@ sample("argmax", F(N, 5, draw=ties), axis=1, keepdims=True)
 sample("argmax", I(N, 5), axis=0)
 
 # -- linear algebra and images -------------------------------------------------------------------------------
+sample("split", F(N, 6), axis=1, sizes=(1, 3, 2))
 sample("matmul", F(N, 3), F(3, 4))
 sample("matmul", F(N, 2, 3), F(3, 4))
 sample("matmul", F(2, 3), F(N, 3, 4))

@@ -71,7 +71,10 @@ class LogSoftmax(Softmax):
 
 
 class Dropout(Module):
-    """In training mode, functional.dropout (Srivastava et al. 2014; torch.nn.Dropout). Raises ValueError unless 0 <= p <= 1."""
+    """In training mode, functional.dropout (Srivastava et al. 2014; torch.nn.Dropout).
+
+    Raises ValueError unless 0 <= p <= 1.
+    """
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()

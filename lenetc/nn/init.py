@@ -97,11 +97,11 @@ def eye_(tensor: Tensor) -> Tensor:
     """The identity matrix [rows, columns]. Raises ValueError for a tensor of another rank."""
     if tensor.ndim != 2:
         raise ValueError(f"eye_ needs a tensor with 2 dimensions, but it is {tensor.type_text()}")
-    return _filled(tensor, np.eye(*_shape(tensor)))
+    return _filled(tensor, np.eye(int(tensor.shape[0]), int(tensor.shape[1])))
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
-    """A convolution weight [out, in, *kernel] that passes its input on, channel by channel, within each group.
+    """A convolution weight [out, in, *kernel] that passes its input on, channel by channel in each group.
 
     Raises ValueError for a rank other than 3 to 5, or output channels that `groups` does not divide.
     """
@@ -111,10 +111,11 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     if shape[0] % groups:
         raise ValueError(f"dirac_: groups={groups} must divide the {shape[0]} output channels")
     values = np.zeros(shape)
-    centre = tuple(size // 2 for size in shape[2:])
+    centre = [size // 2 for size in shape[2:]]
     per_group = shape[0] // groups
     for channel in range(min(per_group, shape[1])):
-        values[(slice(channel, None, per_group), channel, *centre)] = 1
+        for group in range(groups):
+            values[(group * per_group + channel, channel, *centre)] = 1
     return _filled(tensor, values)
 
 

@@ -44,7 +44,8 @@ class Linear(Module):
 class Embedding(Module):
     """Rows of weight[num_embeddings,embedding_dim] by index: integers [*] -> [*,D] (torch.nn.Embedding).
 
-    Rows start normal; `padding_idx` starts as zeros and is not trained. Raises ValueError for one out of range.
+    Rows start normal; row `padding_idx` starts as zeros and is not trained. Raises ValueError for one out
+    of range.
     """
 
     weight: Parameter

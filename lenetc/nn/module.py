@@ -20,8 +20,8 @@ _calling: list[Module] = []  # modules whose forward is running, outermost first
 class Module:
     """A part of a network: parameters, buffers and child modules, registered on assignment (torch.nn.Module).
 
-    Subclasses call `super().__init__()` first, assign their parts to attributes and define `forward`; calling the
-    module runs it. Operations in a child's forward carry its dotted name, which error messages show.
+    Subclasses call `super().__init__()` first, assign their parts to attributes and define `forward`;
+    calling the module runs it. Operations in a child's forward carry its dotted name, which errors show.
     """
 
     training: bool
@@ -67,8 +67,8 @@ class Module:
             found: dict[str, Any] = self.__dict__[kind]
         except KeyError:
             raise AttributeError(
-                f"cannot assign {kind[1:]} before Module.__init__() call: begin {type(self).__name__}.__init__ "
-                "with super().__init__()"
+                f"cannot assign {kind[1:]} before Module.__init__() call: "
+                f"begin {type(self).__name__}.__init__ with super().__init__()"
             ) from None
         return found
 
@@ -87,7 +87,8 @@ class Module:
         """Add a parameter; None keeps the name for none. Raises KeyError for a name that is taken."""
         if param is not None and not isinstance(param, Parameter):
             raise TypeError(
-                f"cannot assign {type(param).__name__!r} object to parameter {name!r} (nn.Parameter or None required)"
+                f"cannot assign {type(param).__name__!r} object to parameter {name!r} "
+                "(nn.Parameter or None required)"
             )
         self._register("_parameters", name, param)
 
@@ -129,7 +130,8 @@ class Module:
                         kind
                     ]
                     raise TypeError(
-                        f"cannot assign {type(value).__name__!r} as {what} {name!r} ({wanted} or None expected)"
+                        f"cannot assign {type(value).__name__!r} as {what} {name!r} "
+                        f"({wanted} or None expected)"
                     )
                 if value is not None and table[name] is not None and Context.trace is not None:
                     value = _updated(table[name], value)
@@ -216,7 +218,7 @@ class Module:
         return (buffer for _, buffer in self.named_buffers(recurse=recurse))
 
     def get_submodule(self, target: str) -> Module:
-        """The module below this one with the dotted name `target`. Raises AttributeError where there is none."""
+        """The module below this one named `target`, with dots. Raises AttributeError where there is none."""
         module = self
         for name in target.split(".") if target else ():
             found = module._modules.get(name)
@@ -272,7 +274,7 @@ class Module:
     def to(self, *args: Any, dtype: DType | None = None, device: Any = None) -> Self:
         """Floating point parameters and buffers with another dtype, and / or a device name, as Tensor.to.
 
-        Raises TypeError for a dtype that is not floating point, DeviceError for "cuda" where it cannot be used.
+        Raises TypeError for a dtype that is not floating point, DeviceError where a device cannot be used.
         """
         for item in (*args, device):
             if isinstance(item, DType):

@@ -30,7 +30,7 @@ class IncompatibleKeys(NamedTuple):
 
 
 def named_state(module: Module, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Parameters, then persistent buffers, then those of the children; what is shared comes under every name."""
+    """Parameters, persistent buffers, then those of the children; what is shared comes under every name."""
     for name, tensor in (*module._parameters.items(), *module._buffers.items()):
         if tensor is not None and name not in module._non_persistent:
             yield prefix + name, tensor
@@ -60,13 +60,13 @@ def load(module: Module, values: Mapping[str, Any], strict: bool) -> Incompatibl
             found = _array(values[name])
             if found is None:
                 problems.append(
-                    f'While copying the parameter named "{name}", expected a tensor or an array from checkpoint '
-                    f"but received {type(values[name])}"
+                    f'While copying the parameter named "{name}", expected a tensor or an array from '
+                    f"checkpoint but received {type(values[name])}"
                 )
             elif found.shape != target.shape:
                 problems.append(
-                    f"size mismatch for {name}: copying a param with shape {Size(found.shape)} from checkpoint, "
-                    f"the shape in current model is {target.shape}."
+                    f"size mismatch for {name}: copying a param with shape {Size(found.shape)} "
+                    f"from checkpoint, the shape in current model is {target.shape}."
                 )
             else:
                 arrays[name] = found.astype(target.dtype.numpy)

@@ -14,6 +14,8 @@ Params: TypeAlias = Iterable[Tensor] | Iterable[Group] | Iterable[tuple[str, Ten
 
 # PyTorch's choices among implementations, of which there is one here.
 IMPLEMENTATION = ("foreach", "fused", "capturable", "differentiable")
+FLAGS = ("nesterov", "maximize", "amsgrad", "centered", "decoupled_weight_decay")
+_NUMBERS = ("lr", "momentum", "weight_decay", "alpha", "eps", "lr_decay", "initial_accumulator_value")
 # What groups hold besides options: the parameters, and what schedules note down.
 _NOTES = ("params", "param_names", "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum")
 
@@ -76,9 +78,8 @@ def made(optimizer: str, given: Any, defaults: Mapping[str, Any], groups: list[G
     if any(("param_names" in group) != ("param_names" in other) for other in groups):
         raise ValueError(f"{optimizer}: all param groups must be with names, or all without")
     for key, default in defaults.items():
-        _check_option(
-            f"{optimizer}: {key} of param group {number}", key, group.setdefault(key, default), default
-        )
+        value = group.setdefault(key, default)
+        _check_option(f"{optimizer}: {key} of param group {number}", key, value)
     return group
 
 
@@ -101,15 +102,15 @@ def _check_tensors(optimizer: str, params: list[Any], groups: list[Group]) -> No
         seen[param] = number
 
 
-def _check_option(what: str, key: str, value: Any, default: Any) -> None:
-    if isinstance(default, bool):
-        if not isinstance(value, bool):
-            raise ValueError(f"{what} must be True or False, got {value!r}")
-    elif isinstance(default, tuple):
-        if not (isinstance(value, (tuple, list)) and len(value) == len(default)):
-            raise ValueError(f"{what} must be {len(default)} numbers, got {value!r}")
+def _check_option(what: str, key: str, value: Any) -> None:
+    if key in FLAGS and not isinstance(value, bool):
+        raise ValueError(f"{what} must be True or False, got {value!r}")
+    if key == "betas":
+        if not (isinstance(value, (tuple, list)) and len(value) == 2):
+            raise ValueError(f"{what} must be 2 numbers, got {value!r}")
         if not all(is_number(part) and 0 <= part < 1 for part in value):
             raise ValueError(f"{what} must be at least 0 and less than 1 each, got {value!r}")
-    elif not is_number(value) or (value < 0 and key != "dampening"):
-        least = "" if key == "dampening" else " of at least 0"
-        raise ValueError(f"{what} must be a number{least}, got {value!r}")
+    if key in _NUMBERS and not (is_number(value) and value >= 0):
+        raise ValueError(f"{what} must be a number of at least 0, got {value!r}")
+    if key == "dampening" and not is_number(value):
+        raise ValueError(f"{what} must be a number, got {value!r}")

@@ -7,6 +7,7 @@ which are inputs of the program where they may change and constants where they d
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
@@ -23,6 +24,7 @@ from lenetc.autograd import set_grad_enabled
 from lenetc.cell import Context
 from lenetc.optim import groups, saved
 from lenetc.optim.groups import Group, Params
+from lenetc.optim.schedule import is_number
 from lenetc.tensor import Tensor
 from lenetc.tracing import Trace, here, phase, tracing, where_now
 
@@ -76,7 +78,7 @@ class Optimizer:
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         self.param_groups: list[Group] = []
-        self.state: dict[Tensor, dict[str, Any]] = {}
+        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self._step_count = 0
         self._dynamic: set[tuple[int, str]] = set()  # hyperparameters that are inputs of programs
         self._leaves: dict[tuple[int, str], tuple[float, Tensor]] = {}  # their last values
@@ -177,14 +179,15 @@ class Optimizer:
         ]
         if not stepping:
             return
-        if self._counts(group):
+        counts = self._counts(group)
+        if counts:
             self._count(group, [param for param, _, _ in stepping])
         buffers = self._buffers(group)
         rules: dict[tuple[Tensor | None, DType], Rule] = {}
         where = where_now()
         for param, grad, name in stepping:
             state = self._state_of(param, buffers)
-            counter = state.get("step") if self._counts(group) else None
+            counter = state["step"] if counts else None
             key = (counter, param.dtype)
             if key not in rules:
                 rules[key] = self._rule(
@@ -201,7 +204,7 @@ class Optimizer:
     def _state_of(self, param: Tensor, buffers: Mapping[str, float]) -> dict[str, Any]:
         """The state of `param`, with the tensors that it lacks made. Their values are known, even in a trace,
         for which they are state that was there before: the first step is a step like any other."""
-        state = self.state.setdefault(param, {}) if buffers else self.state.get(param, {})
+        state = self.state[param] if buffers else self.state.get(param, {})
         for name, start in buffers.items():
             if name not in state:
                 with tracing(None):
@@ -210,12 +213,11 @@ class Optimizer:
 
     def _count(self, group: Group, params: list[Tensor]) -> None:
         """Advance the step counters of `params`. Parameters that always step together share one."""
-        states = [self.state.setdefault(param, {}) for param in params]
-        idle = {
-            self.state[param].get("step")
-            for param in (group["params"] if len(params) < len(group["params"]) else ())
-            if param in self.state and not any(param is other for other in params)
-        }
+        states = [self.state[param] for param in params]
+        idle: set[Tensor | None] = set()
+        if len(params) < len(group["params"]):
+            unmoved = set(group["params"]) - set(params)
+            idle = {self.state[param].get("step") for param in unmoved if param in self.state}
         replaced: dict[Tensor, Tensor] = {}
         fresh: dict[bool, Tensor] = {}
         for state in states:
@@ -236,8 +238,7 @@ class Optimizer:
     # Hyperparameters.
 
     def option(self, index: int, key: str) -> Any:
-        """The present value of an option of param group `index`, or of a number inside of one, by its name in
-        `_parts`."""
+        """The present value of an option of param group `index`, or of a number inside of one (`_parts`)."""
         group = self.param_groups[index]
         if key in self._parts:
             key, part = self._parts[key]
@@ -247,7 +248,7 @@ class Optimizer:
     def _hyper(self, index: int, key: str) -> Scalar:
         """A hyperparameter as a number; as a node, an f32[] input of the program, if it may change."""
         value = float(self.option(index, key))
-        if (index, self._parts[key][0] if key in self._parts else key) not in self._dynamic:
+        if (index, key) not in self._dynamic:
             return value
         if Context.trace is None:
             held = self._leaves.get((index, key))
@@ -262,12 +263,15 @@ class Optimizer:
         return hypers[id(self), index, key][3]
 
     def _note_constants(self, trace: Trace) -> None:
-        """Tell the trace which options it has built in, so that a change makes it stale."""
-        for index, group in enumerate(self.param_groups):
-            for key in self.defaults:
-                # A flag chooses between formulas: it is never an input.
-                if (index, key) not in self._dynamic or isinstance(group[key], bool):
-                    trace.baked.append((self, index, key, group[key]))
+        """Tell the trace which options it builds in, so that a change makes it stale."""
+        whole = {key for key, _ in self._parts.values()}
+        keys = [key for key in self.defaults if key not in whole] + list(self._parts)
+        for index in range(len(self.param_groups)):
+            for key in keys:
+                value = self.option(index, key)
+                # What is no number, such as a flag, chooses between formulas: it is never an input.
+                if (index, key) not in self._dynamic or not is_number(value):
+                    trace.baked.append((self, index, key, value))
 
 
 def _number(counter: Tensor | None, dtype: DType) -> Node | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ir.types import f32
-from lenetc.optim.groups import IMPLEMENTATION, Group
+from lenetc.optim.groups import FLAGS, IMPLEMENTATION, Group
 from lenetc.tensor import Tensor
 
 
@@ -19,12 +20,13 @@ def state_dict(state: Mapping[Tensor, dict[str, Any]], groups: list[Group]) -> d
     for group in groups:
         options = {key: value for key, value in group.items() if key != "params"}
         packed.append({**options, "params": [numbers[param] for param in group["params"]]})
-    return {"state": {numbers[param]: dict(entry) for param, entry in state.items()}, "param_groups": packed}
+    entries = {numbers[param]: dict(entry) for param, entry in state.items() if param in numbers}
+    return {"state": entries, "param_groups": packed}
 
 
 def loaded(
     optimizer: str, saved: Mapping[str, Any], groups: list[Group], defaults: Mapping[str, Any]
-) -> tuple[list[Group], dict[Tensor, dict[str, Any]]]:
+) -> tuple[list[Group], defaultdict[Tensor, dict[str, Any]]]:
     """Groups and state from `saved`, a state_dict, for the parameters of `groups`. Raises ValueError."""
     given = saved["param_groups"]
     if len(given) != len(groups):
@@ -40,7 +42,7 @@ def loaded(
                 f"and {len(group['params'])} in the optimizer"
             )
         # Flags may be younger than the file; numbers and betas are what tells optimizers apart.
-        missing = [key for key, value in defaults.items() if key not in other and not isinstance(value, bool)]
+        missing = [key for key in defaults if key not in other and key not in FLAGS]
         if missing:
             raise ValueError(
                 f"{optimizer}: param group {index} of the loaded state lacks {', '.join(missing)}: it is the "
@@ -49,7 +51,7 @@ def loaded(
         params.update(zip(other["params"], group["params"], strict=True))
         options = {key: value for key, value in other.items() if key not in IMPLEMENTATION}
         new_groups.append({**group, **options, "params": group["params"]})
-    state: dict[Tensor, dict[str, Any]] = {}
+    state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
     for number, entry in saved["state"].items():
         if number not in params:
             raise ValueError(

@@ -369,6 +369,54 @@ def join_reshapes() -> object:
     )
 
 
+@case
+def concat_of_reshapes() -> object:
+    parts = [ops.reshape(op(x(N, 2, 3)), shape=(N, 1, 6)) for op in (ops.exp, ops.neg, ops.abs)]
+    return ops.concat(*parts, axis=1)
+
+
+@refused("concat_of_reshapes")
+def _() -> object:  # an axis before the concatenated one changes
+    return ops.concat(*(ops.reshape(op(x(N, 2, 3)), shape=(2 * N, 3)) for op in (ops.exp, ops.abs)), axis=1)
+
+
+@case
+def reshape_before_slice() -> object:
+    cube = x(N, 4, 6)
+    parts = [ops.slice(cube, starts=(0, t, 0), stops=(N, t + 2, 6), steps=(1,) * 3) for t in range(3)]
+    return *(ops.reshape(part, shape=(N, 2, 2, 3)) for part in parts[:2]), ops.reshape(
+        parts[2], shape=(N, 6, 2)
+    )
+
+
+@refused("reshape_before_slice")
+def _() -> object:
+    both = ops.slice(x(N, 4, 6), starts=(0, 1, 0), stops=(N, 4, 4), steps=(1,) * 3)
+    row = ops.slice(y(N, 4, 6), starts=(0, 1, 0), stops=(N, 3, 6), steps=(1,) * 3)
+    return (
+        ops.reshape(both, shape=(N, 12)),
+        ops.reshape(row, shape=(2 * N, 6)),
+        ops.reshape(row, shape=(N, 3, 4)),
+    )
+
+
+@case
+def merge_gathers() -> object:
+    inner = ops.gather(x(N, 3), ops.literal(np.int64([2, 0, 1, 1])), axis=1)
+    return (
+        ops.gather(inner, ops.literal(np.int64([1, 1, 3])), axis=1),
+        ops.gather(y(), ops.literal(np.arange(3)), axis=1),
+    )
+
+
+@refused("merge_gathers")
+def _() -> object:
+    rows = ops.gather(x(4, 3), ops.literal(np.int64([2, 0])), axis=0)
+    return ops.gather(rows, ops.literal(np.int64([2, 0])), axis=1), ops.gather(
+        y(4, 3), ops.literal(np.arange(3)), axis=0
+    )
+
+
 # Reductions, matrix products, convolution and pooling
 
 

@@ -10,7 +10,8 @@ import pytest
 from ir import Graph, Node, ops
 from ir.errors import LenetcError
 from ir.interpret import run
-from ir.types import f16, f32, f64
+from ir.op import leaf
+from ir.types import Type, f16, f32, f64
 from ir.verify import verify
 from passes.fuse import RULES, fuse
 from passes.pipeline import Target
@@ -27,6 +28,7 @@ from tests.passes.rewriting import (
     graph_of,
     only,
     sections,
+    values,
 )
 
 GOLDEN = "fuse.txt"
@@ -35,6 +37,32 @@ A, B = arg("a", N, 4), arg("b", 4, 2)
 
 def turned(x: Node) -> Node:
     return ops.transpose(x, perm=(1, 0))
+
+
+def adam(count: int, name: str = "p") -> Graph:
+    """Adam's update of `count` vectors of 2, 3, ... elements (no bias correction)."""
+    lr = arg("lr")
+    states: list[Node] = []
+    updates: list[tuple[str, Node]] = []
+    for i in range(count):
+        p, m, v = (leaf(f"{name}{key}{i}", Type(f32, (i + 2,)), "state") for key in ("", "m", "v"))
+        g = ops.exp(ops.sum(arg(f"x{i}", 4, i + 2), axes=(0,)))
+        m2, v2 = m * 0.9 + g * 0.1, v * 0.99 + g * g * 0.01
+        moved = p - m2 * lr / (ops.sqrt(ops.abs(v2)) + 1e-8)
+        states += [p, m, v]
+        updates += zip((f"{name}{i}", f"{name}m{i}", f"{name}v{i}"), (moved, m2, v2), strict=True)
+    images = [arg(f"x{i}", 4, i + 2) for i in range(count)]
+    return Graph.make("adam", (lr, *images, *states), (), updates)
+
+
+def scanned(step: Graph) -> tuple[Node, ...]:
+    """Three of these steps, of which the state is carried."""
+    states = [node for node in step.inputs if node.attrs["kind"] == "state"]
+    rest = [node for node in step.inputs if node.attrs["kind"] != "state"]
+    body = Graph.make("step", (*states, *rest), [(key, node) for key, node in step.updates])
+    carried = [arg(f"start_{node.attrs['name']}", *node.shape) for node in states]
+    run = ops.scan(*carried, *rest, body=body, carries=len(states), sequences=0, length=3)
+    return tuple(ops.get(run, index=i) for i in range(len(states)))
 
 
 CASES: dict[str, Case] = {
@@ -60,6 +88,7 @@ CASES: dict[str, Case] = {
         ops.tanh(A) @ B - arg("m", N, 2),
         arg("c", 2) - ops.abs(A) @ B,
     ),
+    "pack_body": lambda: scanned(adam(5)),
     "mask_of_positive": lambda: ops.cast(ops.greater(A, 0.0), dtype=f32),
 }
 
@@ -154,3 +183,44 @@ def test_positive_runs_exactly_down_to_the_smallest_normal_number() -> None:
 def test_bad_operands_are_named(build: Case, message: str) -> None:
     with pytest.raises(LenetcError, match=message):
         build()
+
+
+def test_updates_of_small_vectors_are_packed() -> None:
+    before = adam(5)
+    after, notes = fuse(before, Target())
+    assert "pack x15" in notes
+    names = Counter(node.op.name for node in after.operations())
+    # Parameters, both moments and gradients go in, parameters and moments come out.
+    assert (names["concat"], names["split"], names["sqrt"], names["sum"]) == (4, 3, 1, 5)
+    assert len(after.operations()) < len(before.operations()) / 1.5
+    assert_same(before, after, values(before))
+    assert_runs_alike(after, values(before))
+    assert fuse(after, Target())[0] is after
+
+
+def test_momentum_of_few_vectors_is_left_alone() -> None:
+    """Copying three vectors in and two out takes as long as the four operators do."""
+    lr, count = arg("lr"), 5
+    p, m, g = ([arg(f"{name}{i}", i + 2) for i in range(count)] for name in "pmg")
+    moved = [a * 0.9 + b for a, b in zip(m, g, strict=True)]
+    graph = graph_of((*moved, *(a - b * lr for a, b in zip(p, moved, strict=True))))
+    assert fuse(graph, Target())[0] is graph
+
+
+def test_different_formulas_large_vectors_and_matrices_are_not_packed() -> None:
+    def update(name: str, *shape: int, rate: float = 0.1) -> Node:
+        x = arg(name, *shape)
+        for _ in range(6):
+            x = ops.tanh(x * rate)
+        return x
+
+    kinds = [
+        update("a", 3),
+        update("b", 3, rate=0.2),
+        update("c", 3000),
+        update("d", 3000),
+        update("e", 2, 2),
+    ]
+    assert fuse(graph_of((*kinds, update("f", 2, 2))), Target())[0].outputs[:5] == tuple(kinds)
+    alike = graph_of((*kinds, update("g", 7)))
+    assert "pack x2" in fuse(alike, Target())[1]

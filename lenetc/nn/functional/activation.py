@@ -7,6 +7,7 @@ import warnings
 
 from ir import ops
 from ir.node import Node
+from ir.op import Op
 from ir.types import DType, f32, normalize_axis
 from lenetc import operations, random
 from lenetc.tensor import Tensor, apply
@@ -48,14 +49,15 @@ def log_softmax(input: Tensor, dim: int | None = None, *, dtype: DType | None = 
     return apply("LogSoftmaxBackward0", lambda a: _over(ops.log_softmax, a, axis), x)
 
 
-def _over(op: ops.Op, x: Node, axis: int) -> Node:
+def _over(op: Op, x: Node, axis: int) -> Node:
     return op(x, axis=axis) if x.rank else ops.reshape(op(ops.reshape(x, shape=(1,)), axis=0), shape=())
 
 
 def _along(what: str, x: Tensor, dim: int | None, dtype: DType | None) -> tuple[int, Tensor]:
     if dim is None:
         warn(
-            f"Implicit dimension choice for {what} has been deprecated. Change the call to include dim=X as an argument."
+            f"Implicit dimension choice for {what} has been deprecated. "
+            "Change the call to include dim=X as an argument."
         )
         dim = 0 if x.ndim in (0, 1, 3) else 1
     return normalize_axis(dim, x.ndim, what), x if dtype is None else x.to(dtype)
@@ -68,6 +70,25 @@ def warn(message: str) -> None:
         warnings.warn(message, stacklevel=2)
     else:
         warnings.warn_explicit(message, UserWarning, frame.f_code.co_filename, frame.f_lineno)
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """log(1 + exp(beta * input)) / beta, and the input where beta * input is above `threshold`.
+
+    Source: torch.nn.functional.softplus.
+    """
+
+    def build(x: Node) -> Node:
+        scaled = x if beta == 1 else x * beta
+        y = ops.softplus(scaled)
+        return ops.where(ops.greater(scaled, threshold), x, y if beta == 1 else y / beta)
+
+    return apply("SoftplusBackward0", build, input)
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """log(sigmoid(input)), computed stably (torch.nn.functional.logsigmoid)."""
+    return apply("LogSigmoidBackward0", lambda x: -ops.softplus(-x), input)
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:

@@ -29,7 +29,8 @@ def _images(what: str, x: Tensor) -> bool:
     """Whether `x` is a batch [N,C,H,W] rather than one image [C,H,W]. Raises ShapeError for anything else."""
     if x.ndim not in (3, 4):
         raise ShapeError(
-            f"{what}: expected a 3D (unbatched, [C,H,W]) or 4D (batched, [N,C,H,W]) input, but it is {x.type_text()}"
+            f"{what}: expected a 3D (unbatched, [C,H,W]) or 4D (batched, [N,C,H,W]) input, "
+            f"but it is {x.type_text()}"
         ).at(here())
     return x.ndim == 4
 
@@ -50,9 +51,10 @@ def conv2d(
     dilation: Size2 = 1,
     groups: int = 1,
 ) -> Tensor:
-    """input[N,C,H,W], or [C,H,W], with weight[O,C/groups,KH,KW] and bias[O] -> [N,O,OH,OW] (torch.nn.functional.conv2d).
+    """input[N,C,H,W], or [C,H,W], with weight[O,C/groups,KH,KW] and bias[O] -> [N,O,OH,OW].
 
-    padding: zeros on both sides of height and width; or "valid" for none; or "same" to keep the size, with stride 1.
+    padding: zeros on both sides of height and width; or "valid" for none; or "same" to keep the size, which
+    needs stride 1. Source: torch.nn.functional.conv2d.
     Raises ShapeError and DTypeError naming both types.
     """
     if weight.ndim != 4:
@@ -175,7 +177,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
         return operations.mean(input, (-2, -1), keepdim=True)
     if any(want < 1 or size % want for size, want in zip(sizes, out, strict=True)):
         raise ShapeError(
-            f"adaptive_avg_pool2d: output size {out} must divide the height and width of {input.type_text()}; "
+            f"adaptive_avg_pool2d: output size {out} must divide height and width of {input.type_text()}; "
             "use avg_pool2d with a kernel and a stride for overlapping windows"
         ).at(here())
     kernel = tuple(int(size) // want for size, want in zip(sizes, out, strict=True))

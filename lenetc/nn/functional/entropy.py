@@ -12,6 +12,7 @@ from ir.types import f32, f64, i64, u8
 from lenetc import operations
 from lenetc.nn.functional.activation import log_softmax
 from lenetc.nn.functional.labels import check_range, class_mask
+from lenetc.nn.functional.linear import same_dtype
 from lenetc.nn.functional.loss import check_reduction
 from lenetc.size import Size
 from lenetc.tensor import Tensor, apply
@@ -26,10 +27,11 @@ def nll_loss(
     ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Tensor:
-    """Minus the log-probability of the labels: input[N,C,...] or [C], target i64[N,...] (torch.nn.functional.nll_loss).
+    """Minus the log-probability of the labels: input[N,C,...] or [C], target i64[N,...] or a scalar.
 
-    weight[C]: factors of the classes; the mean is over the weights. Labels `ignore_index` are left out, also of
-    the mean. Raises LabelError for labels out of range, ShapeError and DTypeError naming both types.
+    weight[C]: factors of the classes; the mean is over the weights. Labels `ignore_index` are left out,
+    also of the mean. Raises LabelError for labels out of range, ShapeError and DTypeError naming both types.
+    Source: torch.nn.functional.nll_loss.
     """
     target = _checked("nll_loss", input, target, weight, ignore_index, reduction)
     return _picked(input, target, weight, ignore_index, reduction)
@@ -44,10 +46,11 @@ def cross_entropy(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """nll_loss of log_softmax: scores input[N,C,...] or [C]; target labels i64[N,...], or probabilities [N,C,...].
+    """nll_loss of log_softmax: scores input[N,C,...] or [C]; labels i64[N,...] or probabilities [N,C,...].
 
     label_smoothing: the part of the probability that is spread evenly over the classes. The rest is as for
-    nll_loss; the mean over probabilities is over N and the other places. Source: torch.nn.functional.cross_entropy.
+    nll_loss; for probabilities the mean is over N and the other places.
+    Source: torch.nn.functional.cross_entropy.
     """
     check_reduction(reduction)
     if not 0.0 <= label_smoothing <= 1.0:
@@ -79,7 +82,9 @@ def _checked(
         )
     classes = int(input.shape[0 if input.ndim == 1 else 1])
     labels = Size((*input.shape[:1], *input.shape[2:])) if input.ndim > 1 else Size()
-    both = f"the input {input.type_text()} takes labels of shape {list(labels)}, but the target is {target.type_text()}"
+    both = (
+        f"input {input.type_text()} takes labels of shape {list(labels)}, the target is {target.type_text()}"
+    )
     if target.shape == input.shape and not target.dtype.is_float and what == "cross_entropy":
         raise DTypeError(
             f"{what}: a target of the input's shape holds probabilities, which are floating point: {both}"
@@ -90,16 +95,18 @@ def _checked(
         raise DTypeError(
             f"{what}: expected target dtype to be i64 or u8: {both}; convert it with .long()"
         ).at(here())
-    if weight is not None and tuple(weight.shape) != (classes,):
-        raise ShapeError(
-            f"{what}: the weight {weight.type_text()} must hold one factor for each of the {classes} classes of {input.type_text()}"
-        ).at(here())
-    if weight is not None and weight.dtype is not input.dtype:
-        raise DTypeError(
-            f"{what}: the weight {weight.type_text()} and the input {input.type_text()} should have the same dtype"
-        ).at(here())
+    _check_weight(what, input, weight, classes)
     check_range(what, "label", target, classes, ignore_index, f"{classes} classes in {input.type_text()}")
     return target.to(i64)
+
+
+def _check_weight(what: str, input: Tensor, weight: Tensor | None, classes: int) -> None:
+    same_dtype(what, input, weight)
+    if weight is not None and tuple(weight.shape) != (classes,):
+        raise ShapeError(
+            f"{what}: the weight {weight.type_text()} must hold one factor for each of the {classes} classes "
+            f"of the input {input.type_text()}"
+        ).at(here())
 
 
 def _over_classes(weight: Node, like: Node, axis: int) -> Node:
@@ -186,18 +193,15 @@ def _of_probabilities(
 ) -> Tensor:
     if not target.dtype.is_float:
         raise DTypeError(
-            f"cross_entropy: expected floating point type for target with class probabilities, got {target.type_text()} "
-            f"for the input {input.type_text()}; labels have no dimension of classes"
+            "cross_entropy: expected floating point type for target with class probabilities, got "
+            f"{target.type_text()} for the input {input.type_text()}; labels have no dimension of classes"
         ).at(here())
     if ignore_index >= 0:
         raise LenetcError("cross_entropy: ignore_index is not supported for a target of probabilities").at(
             here()
         )
     classes = int(input.shape[axis])
-    if weight is not None and tuple(weight.shape) != (classes,):
-        raise ShapeError(
-            f"cross_entropy: the weight {weight.type_text()} must hold one factor for each of the {classes} classes of {input.type_text()}"
-        ).at(here())
+    _check_weight("cross_entropy", input, weight, classes)
     logs = log_softmax(input, axis)
     if smoothing:
         target = target * (1 - smoothing) + smoothing / classes

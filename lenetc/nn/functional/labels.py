@@ -58,15 +58,15 @@ def _present(values: Tensor) -> Array:
 
 
 def class_mask(labels: Node, classes: Dim, axis: int) -> Node:
-    """labels[N,...] as bool [N,C,...], the classes at `axis`; a label that is no class gives a row of false."""
+    """labels[N,...] as bool [N,C,...], classes at `axis`; all is false for a label that is no class."""
     return shaping.one_hot_mask(labels, classes, axis)
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """Labels [*] as i64[*,C], one where the class is the label (torch.nn.functional.one_hot).
 
-    num_classes: -1 takes the largest label plus one. Raises DTypeError for a dtype other than i64, LabelError for
-    labels out of range.
+    num_classes: -1 takes the largest label plus one. Raises DTypeError for a dtype other than i64,
+    LabelError for labels out of range.
     """
     if tensor.dtype is not i64:
         raise DTypeError(

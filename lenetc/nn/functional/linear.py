@@ -29,11 +29,13 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if input.shape[-1] != inputs:
         raise ShapeError(
             f"linear: mat1 and mat2 shapes cannot be multiplied: the input {input.type_text()} has "
-            f"{input.shape[-1]} features in its last dimension, the weight {weight.type_text()} takes {inputs}"
+            f"{input.shape[-1]} features in its last dimension, but the weight {weight.type_text()} "
+            f"takes {inputs}"
         ).at(here())
     if bias is not None and tuple(bias.shape) not in ((outputs,), (1,), ()):
         raise ShapeError(
-            f"linear: the bias {bias.type_text()} does not fit the weight {weight.type_text()}; it needs shape [{outputs}]"
+            f"linear: the bias {bias.type_text()} does not fit the weight {weight.type_text()}; "
+            f"it needs shape [{outputs}]"
         ).at(here())
     matrix = input
     if input.ndim != 2:
@@ -57,16 +59,16 @@ def same_dtype(what: str, input: Tensor, *others: Tensor | None) -> None:
     for other in others:
         if other is not None and other.dtype is not input.dtype:
             raise DTypeError(
-                f"{what}: the input {input.type_text()} and the parameter {other.type_text()} should have the same "
-                "dtype; convert the input with .to(dtype), or the module with .float() or .double()"
+                f"{what}: the input {input.type_text()} and the operand {other.type_text()} should have the "
+                "same dtype; convert the input with .to(dtype), or the module with .float() or .double()"
             ).at(here())
 
 
 def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
     """Rows of weight[V,D] by index: input[*] -> [*,D] (torch.nn.functional.embedding).
 
-    The row `padding_idx` gets no gradient. Raises DTypeError for indices that are not integers, and LabelError
-    for one that is out of range.
+    The row `padding_idx` gets no gradient. Raises DTypeError for indices that are not integers,
+    LabelError for one that is out of range.
     """
     if input.dtype.kind != "int":
         raise DTypeError(f"embedding: the indices must be integers, but they are {input.type_text()}").at(

@@ -74,8 +74,9 @@ def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor
     check_reduction(reduction)
     x, y = _pair("l1_loss", input, target)
     distance = operations.abs(x - y)
-    finish = {"none": lambda d: d, "mean": operations.mean, "sum": operations.sum}[reduction]
-    return finish(distance)
+    if reduction == "none":
+        return distance
+    return operations.mean(distance) if reduction == "mean" else operations.sum(distance)
 
 
 def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta: float = 1.0) -> Tensor:
@@ -94,7 +95,10 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta:
 
 
 def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", beta: float = 1.0) -> Tensor:
-    """huber_loss with delta=beta, divided by beta; l1_loss for 0 (Girshick 2015; torch.nn.functional.smooth_l1_loss)."""
+    """huber_loss with delta=beta, divided by beta; l1_loss for 0 (Girshick 2015).
+
+    Source: torch.nn.functional.smooth_l1_loss.
+    """
     if beta < 0:
         raise LenetcError(f"smooth_l1_loss does not support negative values for beta, but it is {beta}").at(
             here()
@@ -120,9 +124,10 @@ def _same_size(input: Tensor, target: Tensor) -> None:
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean"
 ) -> Tensor:
-    """-(target log(input) + (1 - target) log(1 - input)), for inputs in [0, 1]; logarithms are cut off at -100.
+    """-(target log(input) + (1 - target) log(1 - input)), for inputs in [0, 1].
 
-    weight: factors of the elements, broadcast. Source: torch.nn.functional.binary_cross_entropy.
+    Logarithms are cut off at -100. weight: factors of the elements, broadcast.
+    Source: torch.nn.functional.binary_cross_entropy.
     """
     check_reduction(reduction)
     _same_size(input, target)

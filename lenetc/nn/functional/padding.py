@@ -12,17 +12,18 @@ from lenetc.tracing import here
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
-    """`value` (0 if None) added around x; amounts (before, after) for the last dimension, the one before it, ...
+    """`value` (0 if None) added around x: (before, after) for the last dimension, then the one before, ...
 
-    Negative amounts take elements away (torch.nn.functional.pad). Raises LenetcError for other modes, ShapeError
-    for amounts that do not fit.
+    Negative amounts take elements away. Raises LenetcError for other modes, ShapeError for amounts that do
+    not fit. Source: torch.nn.functional.pad.
     """
     if mode != "constant":
         raise LenetcError(f"pad: mode {mode!r} is not supported, only 'constant' is").at(here())
     amounts = [int(amount) for amount in pad]
     if len(amounts) % 2 or len(amounts) > 2 * input.ndim:
         raise ShapeError(
-            f"pad: needs two amounts for each of the last dimensions, but got {len(amounts)} for {input.type_text()}"
+            f"pad: needs two amounts for each of the last dimensions, but got {len(amounts)} "
+            f"for {input.type_text()}"
         ).at(here())
     before = [0] * input.ndim
     after = [0] * input.ndim
