@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ir import Graph, parse, to_text, verify
+from ir import Graph, Node, ops, parse, to_text, verify
 from ir.interpret import run
-from ir.types import f32, f64
+from ir.op import leaf
+from ir.types import Type, f32, f64
+from passes.autodiff import gradients
+from passes.emit import to_onnx
 from passes.pipeline import Target, run_pipeline
 from tests.programs import draw_program
 from tests.support import check_gradients, gradient_graph, run_onnx
@@ -96,3 +99,15 @@ def test_passes(seed: int) -> None:
 @pytest.mark.parametrize("check", [check_text, check_values, check_slopes, check_passes])
 def test_many(check) -> None:  # type: ignore[no-untyped-def]
     many(given(SEEDS)(lambda seed: check(seed)))()
+
+
+def test_a_long_chain_needs_no_recursion() -> None:
+    x, ct = leaf("x", Type(f32, (4,))), leaf("ct", Type(f32, (4,)))
+    y: Node = x
+    for _ in range(5_000):
+        y = ops.sin(y)
+    (found,) = gradients([(y, ct)], [x])
+    assert found is not None
+    graph = Graph.make("chain", [x, ct], [("y", y), ("dx", found)])
+    stages = run_pipeline(graph, Target())
+    assert len(to_onnx(stages[-1].graph).model.graph.node) >= 10_000
