@@ -136,6 +136,7 @@ TORCH: dict[str, Callable[..., Any]] = {
     "reverse": lambda x, *, axes: torch.flip(x, axes),
     "pad": _padded,
     "concat": lambda *xs, axis: torch.cat(xs, axis),
+    "split": lambda x, *, axis, sizes: torch.split(x, sizes, axis),
     "gather": _gathered,
     "scatter_add": _scattered,
     "take_along_axis": lambda x, indices, *, axis: torch.gather(x, axis, indices.long()),
