@@ -154,7 +154,8 @@ class Cell:
         if self._node is not None:
             evaluated.pop(self._node, None)
             self._node = None
-        self._value, self._back = self._back, self._value  # type: ignore[assignment]
+        assert self._back is not None and not isinstance(self._value, np.ndarray)
+        self._value, self._back = self._back, self._value
         self.slot, self._back_slot = self._back_slot, self.slot
         self.version += 1
 

@@ -133,9 +133,9 @@ def randint(low: int, high: int | None = None, size: Sequence[Any] = (), *, dtyp
     """Integers in [low, high), or [0, low) if `high` is left out."""
     first, last = (0, low) if high is None else (low, high)
 
-    def build(seed: Any, counter: Any, shape: Any, dtype: DType) -> Any:
+    def build(key: Any, counter: Any, shape: Any, dtype: DType) -> Any:
         # The high bits of a 32-bit product: unbiased to 2^-32.
-        return ops.div(random.bits(seed, counter, shape) * (last - first), 1 << 32) + first
+        return ops.div(random.bits(key, counter, shape) * (last - first), 1 << 32) + first
 
     return _random(build, size, i64, False, None).to(dtype)
 

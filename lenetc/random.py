@@ -1,12 +1,13 @@
 """Random numbers from a counter: same seed, same numbers, on every provider and in exported files.
 
-Number i of draw c under seed s is a hash of (s, c, i), made of integer operations that every provider computes
+Number i of draw c under seed s is a hash of (hash of s, c, i), made of integer operations that every provider computes
 exactly. Outside of `compile` the formula is run by the interpreter at once; inside, the counter is state of the
 program and the formula is part of the graph, so every run draws new numbers.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import secrets
 from collections.abc import Callable, Sequence
@@ -25,52 +26,56 @@ _MASK = 1 << 32
 
 
 class Generator:
-    """A seed and the number of draws made so far, both i64 scalars that compiled programs keep as state."""
+    """A seed and the number of draws made so far. Compiled programs keep both as state, i64 scalars: the seed
+    as a 32-bit key, hashed once here rather than in every run."""
 
     def __init__(self, seed: int | None = None) -> None:
-        self._seed = known(np.int64(0))
-        self._counter = known(np.int64(0))
+        self._key = known(np.zeros((), np.int64))
+        self._counter = known(np.zeros((), np.int64))
         self.manual_seed(secrets.randbits(31) if seed is None else seed)
 
     def manual_seed(self, seed: int) -> Generator:
         """Start again from `seed`, any integer."""
-        self._seed.set_value(np.asarray(seed % (1 << 63), np.int64))
+        self.seed = int(seed)
+        digest = hashlib.blake2s(str(self.seed).encode(), digest_size=4).digest()
+        self._key.set_value(np.asarray(int.from_bytes(digest, "little"), np.int64))
         self._counter.set_value(np.asarray(0, np.int64))
         return self
 
     def initial_seed(self) -> int:
-        return int(self._seed.numpy())
+        return self.seed
 
     def get_state(self) -> Array:
-        """Seed and counter, i64[2]."""
-        return np.array([self._seed.numpy(), self._counter.numpy()], np.int64)
+        """Key and counter, i64[2]."""
+        return np.array([self._key.numpy(), self._counter.numpy()], np.int64)
 
     def set_state(self, state: Array) -> None:
-        seed, counter = np.asarray(state, np.int64)
-        self._seed.set_value(np.asarray(seed))
+        """Go back to what get_state gave."""
+        key, counter = np.asarray(state, np.int64)
+        self._key.set_value(np.asarray(key))
         self._counter.set_value(np.asarray(counter))
 
     def cells(self) -> dict[str, Cell]:
-        return {"rng.seed": self._seed, "rng.counter": self._counter}
+        return {"rng.key": self._key, "rng.counter": self._counter}
 
     def next_draw(self) -> tuple[Node, Node]:
-        """Nodes of the seed and of this draw's number; the counter moves on."""
+        """Nodes of the key and of this draw's number; the counter moves on."""
         if Context.trace is not None:
-            seed, counter = self._seed.node, self._counter.node
+            key, counter = self._key.node, self._counter.node
             self._counter.node = counter + 1
-            return seed, counter
-        seed, number = known(self._seed.numpy()), self._counter.numpy()
+            return key, counter
+        key_now, number = known(self._key.numpy()), self._counter.numpy()
         draw = known(number)
         self._counter.set_value(np.asarray(number + 1))
-        return seed.node, draw.node
+        return key_now.node, draw.node
 
     def draw(self, build: Callable[[Node, Node], Node]) -> Array:
-        """The values of build(seed, draw number), computed at once."""
-        seed, counter = leaf("seed", Type(i64, ())), leaf("counter", Type(i64, ()))
+        """The values of build(key, draw number), computed at once."""
+        key, counter = leaf("key", Type(i64, ())), leaf("counter", Type(i64, ()))
         number = self._counter.numpy()
         self._counter.set_value(np.asarray(number + 1))
-        graph = Graph.make("draw", (seed, counter), [("values", build(seed, counter))])
-        return run(graph, (self._seed.numpy(), number))[0]
+        graph = Graph.make("draw", (key, counter), [("values", build(key, counter))])
+        return run(graph, (self._key.numpy(), number))[0]
 
 
 default_generator = Generator()
@@ -102,28 +107,25 @@ def _mix(x: Node) -> Node:
     return ops.bitwise_xor(x, ops.div(x, 1 << 15))
 
 
-def bits(seed: Node, counter: Node, shape: Sequence[Dim]) -> Node:
-    """Independent uniform 32-bit integers of `shape`, as i64."""
-    # seed and counter may need more than 32 bits: both halves go in.
-    key = _mix(ops.mod(seed, _MASK))
-    for part in (ops.div(seed, _MASK), ops.mod(counter, _MASK), ops.div(counter, _MASK)):
-        key = _mix(ops.mod(ops.bitwise_xor(key, part) + 0x9E3779B9, _MASK))
+def bits(key: Node, counter: Node, shape: Sequence[Dim]) -> Node:
+    """Independent uniform 32-bit integers of `shape`, as i64. key below 2^32, counter up to 2^31 draws."""
+    stream = _mix(ops.mod(key + counter * 0x9E3779B1, _MASK))
     size = product(tuple(shape))
     index = ops.iota(size=size, dtype=i64) if isinstance(size, Poly) else literal(np.arange(size, dtype=np.int64))
-    # Two rounds with the key between them: neighbours under one key and one index under two keys are unrelated.
-    mixed = _mix(ops.bitwise_xor(_mix(ops.mod(index * 0x9E3779B1 + key, _MASK)), key))
+    # Two rounds with the stream between them: neighbours in one stream and one index in two are unrelated.
+    mixed = _mix(ops.bitwise_xor(_mix(ops.mod(index * 0x9E3779B1 + stream, _MASK)), stream))
     return ops.reshape(mixed, shape=tuple(shape))
 
 
-def uniform(seed: Node, counter: Node, shape: Sequence[Dim], dtype: DType = f32) -> Node:
+def uniform(key: Node, counter: Node, shape: Sequence[Dim], dtype: DType = f32) -> Node:
     """Uniform numbers in [0, 1): multiples of 2^-24."""
-    high = ops.div(bits(seed, counter, shape), 1 << 8)
+    high = ops.div(bits(key, counter, shape), 1 << 8)
     return ops.cast(ops.cast(high, dtype=f32) * (1.0 / (1 << 24)), dtype=dtype)
 
 
-def normal(seed: Node, counter: Node, shape: Sequence[Dim], dtype: DType = f32) -> Node:
+def normal(key: Node, counter: Node, shape: Sequence[Dim], dtype: DType = f32) -> Node:
     """Standard normal numbers (Box and Muller 1958)."""
-    pairs = uniform(seed, counter, (2, *shape))
+    pairs = uniform(key, counter, (2, *shape))
 
     def half(i: int) -> Node:
         rank = len(shape)
@@ -136,18 +138,18 @@ def normal(seed: Node, counter: Node, shape: Sequence[Dim], dtype: DType = f32) 
 
 def values(kind: Callable[..., Node], shape: Sequence[int], dtype: DType = f32, generator: Generator | None = None) -> Array:
     """Numbers of `kind` (uniform or normal) as an array, drawn at once."""
-    return (generator or default_generator).draw(lambda seed, counter: kind(seed, counter, tuple(shape), dtype))
+    return (generator or default_generator).draw(lambda key, counter: kind(key, counter, tuple(shape), dtype))
 
 
 def node(kind: Callable[..., Node], shape: Sequence[Dim], dtype: DType = f32) -> Node:
     """Numbers of `kind` as a node: part of the graph, with a new draw each time the program runs."""
-    seed, counter = default_generator.next_draw()
-    return kind(seed, counter, tuple(shape), dtype)
+    key, counter = default_generator.next_draw()
+    return kind(key, counter, tuple(shape), dtype)
 
 
 def permutation(n: int) -> Array:
     """A random order of 0..n-1, drawn at once, i64[n]."""
-    keys = default_generator.draw(lambda seed, counter: bits(seed, counter, (n,)))
+    keys = default_generator.draw(lambda key, counter: bits(key, counter, (n,)))
     return np.argsort(keys, kind="stable")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnxruntime as ort
@@ -67,7 +67,7 @@ def _cuda_missing() -> str:
     return ""
 
 
-Value = ort.OrtValue
+Value: TypeAlias = ort.OrtValue
 
 
 def to_device(array: Array, device: str) -> Value:

@@ -36,7 +36,7 @@ class Tensor:
     are looked at: print, item, numpy, float, bool, tolist.
     """
 
-    __slots__ = ("__weakref__", "_accumulate", "_cell", "_grad", "_grad_fn", "_not_differentiable", "_requires_grad", "_shares")
+    __slots__ = ("__weakref__", "_accumulate", "_cell", "_grad", "_grad_fn", "_requires_grad", "_shares")
 
     def __init__(self, data: Any, *, requires_grad: bool = False) -> None:
         self._init(data._cell if isinstance(data, Tensor) else known(np.asarray(data)))

@@ -13,7 +13,7 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
-from ir.types import Type
+from passes import scan_gradient as scan_gradient
 from passes.autodiff import CONSTANT, Gradient, vjp
 
 CONSTANT.update(
@@ -25,10 +25,6 @@ CONSTANT.update(
 def mask(condition: Node, like: Node) -> Node:
     """A condition as ones and zeros of `like`'s dtype."""
     return ops.cast(condition, dtype=like.dtype)
-
-
-def zeros(type: Type) -> Node:
-    return ops.broadcast_to(ops.scalar(0, type.dtype), shape=type.shape)
 
 
 def swap_last(x: Node) -> Node:
@@ -297,4 +293,5 @@ def _(g: Node, out: Node, x: Node, *, axis: int) -> Gradient:
 
 @vjp(ops.log_softmax)
 def _(g: Node, out: Node, x: Node, *, axis: int) -> Gradient:
-    return g - ops.softmax(x, axis=axis) * ops.sum(g, axes=(axis,), keepdims=True)
+    # exp(out) is the softmax, at half its price.
+    return g - ops.exp(out) * ops.sum(g, axes=(axis,), keepdims=True)

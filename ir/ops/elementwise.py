@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from math import erf as math_erf
+from typing import Any
 
 import numpy as np
 
 from ir.errors import DTypeError
-from ir.node import Literal, const_type
+from ir.node import const_type
 from ir.op import op
 from ir.ops.rules import broadcast_shapes, comparison, elementwise, integral, logical, same_dtype, unary
 from ir.types import Array, DType, Type, bool_
@@ -20,11 +21,12 @@ def input(*, name: str, type: Type, kind: str = "input") -> Array:
 
 
 @op(infer=lambda *, value: const_type(value))
-def const(*, value: Literal) -> Array:
-    return value  # the interpreter hands over the array inside
+def const(*, value: Any) -> Array:
+    """A constant; the attribute is a Literal, of which the interpreter hands over the array inside."""
+    return np.asarray(value)
 
 
-@op(infer=unary("neg", kinds=("float", "int")))
+@op(infer=unary("neg", kinds=("float", "signed")))
 def neg(x: Array) -> Array:
     return -x
 
@@ -34,7 +36,7 @@ def abs(x: Array) -> Array:
     return np.abs(x)
 
 
-@op(infer=unary("sign", kinds=("float", "int")))
+@op(infer=unary("sign", kinds=("float", "signed")))
 def sign(x: Array) -> Array:
     return np.sign(x)
 
@@ -76,7 +78,7 @@ def sigmoid(x: Array) -> Array:
     return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
 
 
-@op(infer=unary("relu", kinds=("float", "int")))
+@op(infer=unary("relu", kinds=("float", "signed")))
 def relu(x: Array) -> Array:
     return np.maximum(x, 0)
 
@@ -115,7 +117,10 @@ def mul(x: Array, y: Array) -> Array:
 @op(infer=elementwise("div"))
 def div(x: Array, y: Array) -> Array:
     """Quotient; of integers truncated towards zero, as ONNX Div."""
-    return x / y if x.dtype.kind == "f" else np.trunc(x / y)
+    if x.dtype.kind == "f":
+        return x / y
+    quotient = np.floor_divide(x, y)
+    return quotient + ((np.mod(x, y) != 0) & ((x < 0) != (y < 0)))
 
 
 @op(infer=elementwise("pow", kinds=("float",)))

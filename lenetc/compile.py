@@ -1,0 +1,244 @@
+"""`lenetc.compile`: a function that trains (forward, loss, backward, update) becomes one program, run in one call."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, overload
+
+import numpy as np
+
+from ir import ops
+from ir.errors import LenetcError, ShapeError
+from ir.node import Graph, Node
+from ir.op import leaf
+from ir.types import Array, Type
+from lenetc import anomaly, runtime
+from lenetc.capture import Capture, Range, capture
+from lenetc.cell import Cell, Context, pending
+from lenetc.program import Program
+from lenetc.runtime import Binding, Session, Value
+from lenetc.structure import Arguments, check_static, flatten, is_array, rebuild, signature_key, type_of
+from lenetc.tensor import Tensor, _Unreturned
+from passes.emit import next_name
+from passes.pipeline import Target
+
+_BINDINGS = 16  # prepared runs kept for each program; two are in use while nothing else writes its state
+
+
+class Specialization:
+    """One compiled program for one signature: its session, its state, and the prepared runs."""
+
+    def __init__(self, captured: Capture, graph: Graph, device: str) -> None:
+        self.capture = captured
+        self.program = Program(graph, Target(device=device), captured)
+        self.device = device
+        emitted = self.program.emitted
+        self.session = Session(emitted.model.SerializeToString(), device, emitted.places)
+        self.cells = list(captured.cells.values())
+        self.updated = [captured.cells[name] for name in captured.updated]
+        inputs = [node for node in graph.inputs if node.attrs["kind"] != "state"]
+        self.inputs = [node.attrs["name"] for node in inputs if node.attrs["kind"] == "input"]
+        self.scalars = {name: runtime.to_device(np.zeros((), np.float32), device) for name in captured.scalars}
+        self.hypers = [(hyper, runtime.to_device(np.zeros((), np.float32), device)) for hyper in captured.hypers]
+        self.fed: list[float | None] = [None] * len(self.hypers)
+        self.results = [(name, node.ty) for name, node in graph.results]
+        self.shapes = [([int(dim) for dim in type.shape], type.dtype.numpy) for _, type in self.results]
+        self.bindings: dict[tuple[int, ...], Binding] = {}
+        self.ranges: dict[str, Range] = {r.input: r for r in captured.ranges}
+
+    def binding(self) -> Binding:
+        """The prepared run for the memory that the state is in now."""
+        slots = tuple([cell.slot for cell in self.cells])
+        found = self.bindings.get(slots)
+        if found is not None:
+            return found
+        inputs = {name: cell.front(self.device) for name, cell in self.capture.cells.items()}
+        inputs.update(self.scalars)
+        inputs.update((hyper.input, value) for hyper, value in self.hypers)
+        outputs = {next_name(name): self.capture.cells[name].back(self.device) for name in self.capture.updated}
+        if len(self.bindings) >= _BINDINGS:
+            self.bindings.clear()
+        slots = tuple([cell.slot for cell in self.cells])
+        found = self.bindings[slots] = self.session.bind(inputs, outputs)
+        return found
+
+    def run(self, arrays: Sequence[Tensor | Array], scalars: Sequence[float]) -> Any:
+        """One call: feed, run, exchange the state's buffers, hand out the results."""
+        if pending:
+            Context.evaluate_pending()
+        binding = self.binding()
+        for name, array in zip(self.inputs, arrays, strict=True):
+            value = array._cell.front(self.device) if isinstance(array, Tensor) else np.ascontiguousarray(array)
+            if name in self.ranges:
+                check_range(self.ranges[name], value if isinstance(value, np.ndarray) else runtime.to_numpy(value))
+            binding.feed(name, value)
+        for (_, memory), scalar in zip(self.scalars.items(), scalars, strict=True):
+            runtime.overwrite(memory, np.asarray(scalar, np.float32))
+        for i, (hyper, memory) in enumerate(self.hypers):
+            rate = float(hyper.optimizer.option(hyper.group, hyper.key))
+            if rate != self.fed[i]:
+                runtime.overwrite(memory, np.asarray(rate, np.float32))
+                self.fed[i] = rate
+        values = [runtime.empty(shape, dtype, self.device) for shape, dtype in self.shapes]
+        for (name, _), value in zip(self.results, values, strict=True):
+            binding.receive(name, value)
+        binding.run()
+        if anomaly.is_enabled():
+            self._check_finite(arrays, values)
+        for cell in self.updated:
+            cell.swap()
+        for optimizer in self.capture.guard.optimizers:
+            optimizer._step_count += 1
+        return self._hand_out(values)
+
+    def _hand_out(self, values: list[Value]) -> Any:
+        tensors = [Tensor._from_cell(Cell(type, value=value)) for (_, type), value in zip(self.results, values, strict=True)]
+        if self.capture.grads or self.capture.lost_grads:
+            by_name = {name: tensor for (name, _), tensor in zip(self.results, tensors, strict=True)}
+            for parameter, name in self.capture.grads:
+                parameter._grad = by_name[name] if name else None
+            for parameter in self.capture.lost_grads:
+                parameter._grad = _unreturned
+        static = (item for _, item in flatten(self.capture.result, ""))
+        leaves = (item if n is None else tensors[n] for n, item in zip(self.capture.result_leaves, static, strict=True))
+        return rebuild(self.capture.result, leaves)
+
+    def _check_finite(self, arrays: Sequence[Tensor | Array], values: Sequence[Value]) -> None:
+        """With detect_anomaly: find the op that made the first NaN. The state is still as it was before the call."""
+        if all(np.isfinite(array).all() for array in map(runtime.to_numpy, values) if array.dtype.kind == "f"):
+            return
+        feeds = {name: cell.numpy() for name, cell in self.capture.cells.items()}
+        feeds.update(zip(self.inputs, (np.asarray(a) for a in arrays), strict=True))
+        feeds.update((h.input, runtime.to_numpy(v)) for h, v in self.hypers)
+        feeds.update((name, runtime.to_numpy(v)) for name, v in self.scalars.items())
+        anomaly.explain(self.program.graph("traced"), feeds)
+
+
+_unreturned = _Unreturned(0.0)
+
+
+def check_range(expected: Range, values: Array) -> None:
+    """Raise LenetcError where `values` are outside of what the program was built for (class labels)."""
+    if not values.size:
+        return
+    low, high = values.min(), values.max()
+    if low >= expected.low and high < expected.high:
+        return
+    wrong = (values < expected.low) | (values >= expected.high)
+    if expected.ignore is not None:
+        wrong &= values != expected.ignore
+    if wrong.any():
+        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise LenetcError(
+            f"{expected.message}: {expected.input}[{', '.join(map(str, place))}] is {values[place]}, but class labels "
+            f"must lie in 0..{expected.high - 1}"
+            + (f" or be ignore_index={expected.ignore}" if expected.ignore is not None else "")
+            + ". Nothing was run"
+        )
+
+
+class CompiledFunction:
+    """A function compiled by `lenetc.compile`. Calling it runs the whole function in one call of the runtime.
+
+    It specializes to the types of its array arguments (one program for each, cached); floats are inputs, other
+    arguments constants. State (parameters, buffers, optimizer state, random counters) is found by itself, stays on
+    the device, and is seen by Python whenever somebody looks.
+    """
+
+    def __init__(self, function: Callable[..., Any], device: str) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.device = runtime.resolve_device(device)
+        self.arguments = Arguments(function)
+        self._specializations: dict[tuple[Any, ...], list[Specialization]] = {}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if Context.trace is not None:  # compiled functions compose: the outer program takes this one in
+            return self.function(*args, **kwargs)
+        values = self.arguments.bind(args, kwargs)
+        leaves = self.arguments.leaves(values)
+        specialization = self._find(values, leaves, ())
+        arrays = [leaf for _, leaf in leaves if is_array(leaf)]
+        return specialization.run(arrays, [leaf for _, leaf in leaves if isinstance(leaf, float)])
+
+    def lower(self, *args: Any, **kwargs: Any) -> Program:
+        """The compiled program for arguments of these types, without running it. Only shapes and dtypes count."""
+        values = self.arguments.bind(args, kwargs)
+        specialization = self._find(values, self.arguments.leaves(values), ())
+        specialization.program.source = (self, values)
+        return specialization.program
+
+    def scan(self, *args: Any, **kwargs: Any) -> Any:
+        """K calls in one run: every array argument has a leading axis of K, and so has every result.
+
+        The same as stacking the results of K calls, in order. Raises ShapeError where the leading axes differ.
+        """
+        values = self.arguments.bind(args, kwargs)
+        leaves = self.arguments.leaves(values)
+        arrays = [(name, leaf) for name, leaf in leaves if is_array(leaf)]
+        lengths = {type_of(leaf).shape[0] if type_of(leaf).rank else None for _, leaf in arrays}
+        if len(lengths) != 1 or None in lengths:
+            listed = ", ".join(f"{name} {type_of(leaf)}" for name, leaf in arrays)
+            raise ShapeError(f"scan: every array needs the same leading axis, the number of steps; given: {listed}")
+        specialization = self._find(values, leaves, (next(iter(lengths)),))
+        return specialization.run([leaf for _, leaf in arrays], [leaf for _, leaf in leaves if isinstance(leaf, float)])
+
+    def capture(self, values: dict[str, Any], types: dict[str, Type]) -> Capture:
+        """Trace the function once more, with its arrays as inputs of `types`."""
+        return capture(self.function, self.arguments, values, types)
+
+    def _find(self, values: dict[str, Any], leaves: list[tuple[str, Any]], steps: tuple[Any, ...]) -> Specialization:
+        flat = [leaf for _, leaf in leaves]
+        for name, item in leaves:
+            if not is_array(item):
+                check_static(name, item)
+        key = (*signature_key(flat), steps)
+        known = self._specializations.setdefault(key, [])
+        for specialization in known:
+            if specialization.capture.guard.holds():
+                return specialization
+        for specialization in known:
+            specialization.capture.guard.promote()
+        types = {name: type_of(item) for name, item in leaves if is_array(item)}
+        if steps:
+            types = {name: type.with_shape(type.shape[1:]) for name, type in types.items()}
+        captured = self.capture(values, types)
+        graph = scanned(captured, steps[0]) if steps else captured.graph
+        specialization = Specialization(captured, graph, self.device)
+        known.append(specialization)
+        return specialization
+
+
+def scanned(captured: Capture, steps: int) -> Graph:
+    """`captured.graph` run `steps` times: state is carried, inputs are sequences, results are stacked."""
+    graph = captured.graph
+    by_name: dict[str, Node] = {node.attrs["name"]: node for node in graph.inputs}
+    carried = [by_name[name] for name in captured.updated]
+    batches = [node for node in graph.inputs if node.attrs["kind"] == "input"]
+    constant = [node for node in graph.inputs if node not in carried and node not in batches]
+    body = Graph.make(f"{graph.name}_body", (*carried, *batches, *constant), (*graph.updates, *graph.results))
+    sequences = {node: leaf(node.attrs["name"], Type(node.dtype, (steps, *node.shape))) for node in batches}
+    operands = [*carried, *sequences.values(), *constant]
+    run = ops.scan(*operands, body=body, carries=len(carried), sequences=len(batches), length=steps)
+    outputs = [ops.get(run, index=i) for i in range(len(body.outputs))]
+    inputs = [sequences.get(node, node) for node in graph.inputs]
+    results = [(name, node) for (name, _), node in zip(graph.results, outputs[len(carried) :], strict=True)]
+    updates = [(name, node) for name, node in zip(captured.updated, outputs, strict=False)]
+    return Graph.make(f"{graph.name}_scan", inputs, results, updates)
+
+
+@overload
+def compile(function: Callable[..., Any], *, device: str = "auto") -> CompiledFunction: ...
+@overload
+def compile(function: None = None, *, device: str = "auto") -> Callable[[Callable[..., Any]], CompiledFunction]: ...
+def compile(function: Callable[..., Any] | None = None, *, device: str = "auto") -> Any:
+    """Compile `function` into one program for each signature it is called with; as a decorator or as a call.
+
+    device: "auto" (CUDA where it works, else the CPU), "cpu" or "cuda". Raises DeviceError for "cuda" without CUDA.
+    """
+    if function is None:
+        return lambda f: CompiledFunction(f, device)
+    return CompiledFunction(function, device)
+
+

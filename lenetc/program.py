@@ -1,0 +1,89 @@
+"""A compiled program: its stages as text and graphs, its ONNX model, its pictures, its export."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ir import to_text
+from ir.node import Graph
+from lenetc.checkpoint import atomic_write
+from passes.emit import Emitted, ModelProto, to_onnx
+from passes.pipeline import Stage, Target, run_pipeline
+
+if TYPE_CHECKING:
+    from lenetc.capture import Capture
+    from lenetc.compile import CompiledFunction
+    from lenetc.nn.module import Module
+
+
+class Program:
+    """One specialization of a compiled function, stage by stage.
+
+    `graph(stage)` is the IR, `text(stage)` its text form, `onnx` the ModelProto: (batch, hyperparameters, state) ->
+    (results, new state).
+    """
+
+    def __init__(self, graph: Graph, target: Target, captured: Capture) -> None:
+        self._stages = run_pipeline(graph, target)
+        self.target = target
+        self.capture = captured
+        self.source: tuple[CompiledFunction, dict[str, Any]] | None = None
+
+    @cached_property
+    def _by_name(self) -> dict[str, Stage]:
+        traced = self._stages[0].graph
+        forward = Stage("forward", Graph.make(traced.name, traced.inputs, traced.results))
+        return {stage.name: stage for stage in (forward, *self._stages)}
+
+    def stages(self) -> list[str]:
+        """Names of the stages in order: "forward" (what the results alone need), "traced" (with backward and
+        update), then one for each pass."""
+        return list(self._by_name)
+
+    def stage(self, name: str | None = None) -> Stage:
+        """A stage with its notes and time; the last one by default. Raises KeyError naming the stages there are."""
+        key = self._stages[-1].name if name is None else name
+        if key not in self._by_name:
+            raise KeyError(f"there is no stage {key!r}; the stages are {', '.join(self._by_name)}")
+        return self._by_name[key]
+
+    def graph(self, stage: str | None = None) -> Graph:
+        """The IR graph after `stage` (the last one by default)."""
+        return self.stage(stage).graph
+
+    def text(self, stage: str | None = None) -> str:
+        """The graph after `stage` in the IR's text form, which `ir.parse` reads back."""
+        return to_text(self.graph(stage))
+
+    @cached_property
+    def emitted(self) -> Emitted:
+        return to_onnx(self.graph())
+
+    @property
+    def onnx(self) -> ModelProto:
+        """The program as an ONNX model, of ai.onnx operators only."""
+        return self.emitted.model
+
+    def export(self, directory: str | Path, model: Module | None = None) -> list[Path]:
+        """Write a folder that trains without this package: train.onnx with a symbolic batch, its state, a manifest;
+        with `model`, infer.onnx too (`lenetc.export` says what is in it). Returns the paths written."""
+        from lenetc import export
+
+        return export.export(self, directory, model)
+
+    def dump(self, directory: str | Path) -> list[Path]:
+        """Write every stage as text, DOT, GraphML and SVG, and the ONNX file. Returns the paths written."""
+        from lenetc import visualize
+
+        folder = Path(directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        written = []
+        for number, name in enumerate(self.stages()):
+            stem = f"{number}-{name}"
+            atomic_write(folder / f"{stem}.txt", self.text(name).encode())
+            written.append(folder / f"{stem}.txt")
+            written += visualize.write(self.graph(name), folder, stem)
+        atomic_write(folder / "program.onnx", self.onnx.SerializeToString())
+        return [*written, folder / "program.onnx"]
