@@ -310,6 +310,45 @@ def test_assigning_a_buffer_while_compiled_updates_its_state() -> None:
     assert compiled.state.tolist() == [4.25, 4.25]
 
 
+def test_changing_a_buffer_in_place_while_compiled_updates_its_state() -> None:
+    class Counter(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("count", lenetc.zeros(()))
+
+        def forward(self, x: Any) -> Any:
+            self.count += 1
+            return x * self.count
+
+    counter = Counter()
+    count = counter.count
+    step = lenetc.compile(counter)
+    assert [step(lenetc.ones(())).item() for _ in range(3)] == [1, 2, 3]
+    assert counter.count is count and count.item() == 3
+
+
+def test_assigning_a_buffer_of_another_type_while_compiled_is_refused() -> None:
+    class Grower(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("seen", lenetc.zeros(1))
+
+        def forward(self, x: Any) -> Any:
+            self.seen = lenetc.cat([self.seen, x])
+            return self.seen
+
+    with pytest.raises(RuntimeError, match=r"f32\[1\].*f32\[2\]"):
+        lenetc.compile(Grower())(lenetc.ones(1))
+
+
+def test_state_goes_through_a_file(tmp_path: Any) -> None:
+    source, target = Block(), Block()
+    lenetc.save(source.state_dict(), tmp_path / "state.safetensors")
+    target.load_state_dict(lenetc.load(tmp_path / "state.safetensors"))
+    x = lenetc.ones(1, 2)
+    assert target(x).item() == source(x).item()
+
+
 # Containers.
 
 
