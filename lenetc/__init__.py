@@ -17,4 +17,4 @@ from lenetc.random import get_rng_state, initial_seed, manual_seed, set_rng_stat
 from lenetc.shaping import *  # noqa: F403
 from lenetc.size import Size
 from lenetc.tensor import Tensor
-from lenetc import nn  # noqa: I001  (last: it is made of the rest)
+from lenetc import nn, optim  # noqa: I001  (last: they are made of the rest)

@@ -8,7 +8,7 @@ from ir.dims import Dim, Shape
 from ir.errors import ShapeError
 from ir.op import op
 from ir.ops.rules import broadcast_shapes, need_axis, need_float, need_rank
-from ir.types import Array, Type
+from ir.types import Array, TupleType, Type, i64
 
 Pair = tuple[int, int]
 
@@ -175,6 +175,29 @@ def _pool_windows(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation:
 def max_pool2d(x: Array, *, kernel: Pair, stride: Pair, padding: Pair = (0, 0), dilation: Pair = (1, 1), ceil_mode: bool = False) -> Array:
     """Largest element of each window: x[N,C,H,W] -> [N,C,OH,OW] (torch.nn.functional.max_pool2d)."""
     return _pool_windows(x, kernel, stride, padding, dilation, ceil_mode, -np.inf).max(-1)
+
+
+def _with_indices(x: Type, **attrs: Pair | bool) -> TupleType:
+    pooled = _max_pool2d(x, **attrs)  # type: ignore[arg-type]
+    return TupleType((pooled, pooled.with_dtype(i64)))
+
+
+@op(infer=_with_indices)
+def max_pool2d_with_indices(
+    x: Array,
+    *,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    ceil_mode: bool = False,
+) -> tuple[Array, Array]:
+    """max_pool2d(x), and where in the flat x[N,C,H,W] each first maximum is: i64[N,C,OH,OW] (ONNX MaxPool's Indices)."""
+    windows = _pool_windows(x, kernel, stride, padding, dilation, ceil_mode, -np.inf)
+    places = np.arange(x.size).reshape(x.shape)
+    numbers = _pool_windows(places, kernel, stride, padding, dilation, ceil_mode, -1)
+    first = windows.argmax(-1)[..., None]
+    return np.take_along_axis(windows, first, -1)[..., 0], np.take_along_axis(numbers, first, -1)[..., 0]
 
 
 def _like_pooled(g: Type, x: Type, **attrs: Pair | bool) -> Type:
