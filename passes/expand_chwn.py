@@ -184,9 +184,13 @@ def conv2d_input_grad(node: Node, block: Block, g: Stored, w: Node) -> Stored:
     groups, windows = node.attrs["groups"], windows_of(node)
     image = Stored(node.shape, node, block)
     seen = _seen(windows, g.block, image.pixels)
-    cols = swap(_weights(w, windows, g.block, groups)) @ _by_group(g, groups)
-    cols = reshape(cols, (node.shape[1] * seen.size, g.batch))
     sources = _sources(seen, image.pixels[0] * image.pixels[1])
+    weights = _weights(w, windows, g.block, groups)
+    if groups == 1 and (sources == seen.size).any():
+        # Rows of zeros for pixels that fewer windows see: one more column of weights makes them on the way.
+        weights = ops.pad(weights, low=(0, 0), high=(0, 1))
+    cols = swap(weights) @ _by_group(g, groups)
+    cols = reshape(cols, (cols.ty.size // cols.shape[-1] * seen.shape[1], g.batch))
     return store(node.shape, _add_up(cols, sources, seen.size, image), block)
 
 
@@ -211,7 +215,7 @@ def _add_up(parts: Node, sources: Array, count: int, image: Stored) -> Node:
     table = np.where(sources[:, None, :] == count, channels * count, table)
     order = np.empty((len(sources), image.places().size), np.int64)
     order[:, image.places().reshape(-1)] = table.reshape(len(sources), -1)
-    if order.max() == parts.shape[0]:
+    if order.max() >= parts.shape[0]:
         parts = ops.pad(parts, low=(0, 0), high=(1, 0))
     gathered = ops.gather(parts, ops.literal(order.reshape(-1)), axis=0)
     if len(sources) == 1:

@@ -38,8 +38,8 @@ def choose_blocks(
     layouts: Mapping[Node, str],
     cost: Callable[[Node, Block], float],
     move: Callable[[Node], float],
-) -> dict[Node, Block]:
-    """The block of each batch-last image; single pixels where it is not listed.
+) -> tuple[dict[Node, Block], float]:
+    """The block of each batch-last image, single pixels where it is not listed; and what moving pixels costs.
 
     Images tied by elementwise operations share one block: the one for which the heavy operations on them
     (`cost`, in µs) and what it takes to `move` pixels for others are cheapest together.
@@ -67,20 +67,23 @@ def choose_blocks(
         if find(value) in heavy:
             members.setdefault(find(value), []).append(value)
     chosen: dict[Node, Block] = {}
+    spent = 0.0
     for root, nodes in heavy.items():
         totals: dict[Block, float] = {}
+        moves: dict[Block, float] = {}
         for block in dict.fromkeys(block for node in nodes for block in block_candidates(node)):
-            total = sum(cost(node, block) for node in nodes)
+            moves[block] = 0.0
             if block != PIXEL:
                 for value in members[root]:
                     made = layouts.get(value) == CHWN and (value.op in ELEMENTWISE or value.op.name in HEAVY and value.op not in POOLS)
                     read = value not in outputs and all(
                         _reads_blocks(user, i, layouts) for user in table[value] for i, x in enumerate(user.inputs) if x is value
                     )
-                    total += move(value) * ((not made) + (not read))
-            totals[block] = total
+                    moves[block] += move(value) * ((not made) + (not read))
+            totals[block] = moves[block] + sum(cost(node, block) for node in nodes)
         chosen[root] = min(totals, key=lambda block: totals[block])
-    return {value: chosen[root] for root, values in members.items() for value in values}
+        spent += moves[chosen[root]]
+    return {value: chosen[root] for root, values in members.items() for value in values}, spent
 
 
 def _reads_blocks(user: Node, position: int, layouts: Mapping[Node, str]) -> bool:

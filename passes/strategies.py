@@ -7,7 +7,7 @@ to a node, what it costs there, and how it builds the node. `choose_strategies` 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -54,11 +54,15 @@ def keep(node: Node, *operands: Node) -> Node:
     return node.op(*operands, **node.attrs)
 
 
-def work(node: Node, target: Target) -> Work:
-    """Sizes of `node`."""
+def _number(dim: Dim, sizes: Mapping[str, Dim]) -> int:
+    return int(evaluate(dim, sizes))  # type: ignore[arg-type]
+
+
+def work(node: Node, sizes: Mapping[str, Dim]) -> Work:
+    """Sizes of `node` where symbolic dims are `sizes`."""
 
     def number(dim: Dim) -> int:
-        return int(evaluate(dim, dict.fromkeys(symbols(dim), target.batch)))  # type: ignore[arg-type]
+        return _number(dim, sizes)
 
     if node.op in (ops.conv2d, *POOLS):
         image, pooled = node.inputs[0], node
@@ -180,53 +184,95 @@ def candidates(node: Node, target: Target) -> list[Strategy]:
 
 def choose_strategies(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     """`graph` with its heavy ops expanded, and a note for each: module path, op, strategy, layout, estimate."""
-    heavy = [node for node in graph.nodes() if node.op.name in HEAVY]
-    works = {node: work(node, target) for node in heavy}
-    fitting = {node: candidates(node, target) for node in heavy}
-
-    def best(node: Node, layout: str, block: Block) -> tuple[float, Strategy] | None:
-        priced = [(s.cost(works[node], block), s) for s in fitting[node] if s.layout == layout]
-        return min(priced, key=lambda pair: pair[0], default=None)
-
-    def likely(node: Node) -> Block:
-        """The block that `node` would choose by itself."""
-        return min(block_candidates(node), key=lambda block: _with_columns(node, block))
-
-    def _with_columns(node: Node, block: Block) -> float:
-        found = best(node, CHWN, block)
-        own = costs.columns(works[node], block) if node.op is ops.conv2d else 0.0
-        return own + (found[0] if found else 0.0)
-
-    def elements(value: Node) -> int:
-        return int(evaluate(value.ty.size, {name: target.batch for d in value.shape for name in symbols(d)}))  # type: ignore[arg-type]
-
-    def transposed(value: Node) -> float:
-        return 0.0 if evaluate(value.shape[0], {"N": 2}) == 1 else costs.transpose(elements(value))
-
-    sides: dict[Node, dict[str, float]] = {}
-    for node in heavy:
-        found = {layout: best(node, layout, likely(node)) for layout in (NCHW, CHWN)}
-        sides[node] = {layout: pair[0] for layout, pair in found.items() if pair}
-    shared = [
-        Shared(costs.columns(works[nodes[0]], likely(nodes[0])), nodes) for nodes in _sharing_columns(heavy)
-    ]
-    layouts = assign(graph, sides, shared, transposed) if heavy else {}
-    blocks = choose_blocks(graph, layouts, _with_columns, lambda value: costs.gather(elements(value), 1))
-    chosen: dict[Node, tuple[float, Strategy]] = {}
-    for node in heavy:
-        pair = best(node, layouts[node], blocks.get(steering(node), PIXEL))
-        assert pair is not None
-        chosen[node] = pair
-    expand = {node: strategy.expand for node, (_, strategy) in chosen.items()}
-    _share_indices(expand)
-    notes = [_note(node, s, cost, blocks.get(steering(node), PIXEL)) for node, (cost, s) in chosen.items()]
+    notes: list[str] = []
 
     def body(inner: Graph) -> Graph:
         lowered, more = choose_strategies(inner, target)
         notes.extend(more)
         return lowered
 
-    return Lowering(layouts, blocks, expand, body).graph(graph), notes
+    layouts, blocks, chosen = Choice(graph, target).cheapest()
+    expand = {node: strategy.expand for node, (_, strategy) in chosen.items()}
+    _share_indices(expand)
+    lowered = Lowering(layouts, blocks, expand, body).graph(graph)
+    mine = [_note(node, s, cost, blocks.get(steering(node), PIXEL)) for node, (cost, s) in chosen.items()]
+    return lowered, mine + notes
+
+
+class Choice:
+    """The search for the cheapest layouts, blocks and strategies of one graph.
+
+    The cut is exact for given blocks of pixels, but which blocks there will be follows from the layouts. So a
+    few plans are made, each priced with the blocks that it really has, and the cheapest is taken.
+    """
+
+    def __init__(self, graph: Graph, target: Target) -> None:
+        self.graph = graph
+        self.heavy = [node for node in graph.nodes() if node.op.name in HEAVY]
+        self.sizes = {name: target.batch for node in graph.inputs for dim in node.shape for name in symbols(dim)}
+        self.fitting = {node: candidates(node, target) for node in self.heavy}
+        self.works = {node: work(node, self.sizes) for node in self.heavy}
+
+    def cheapest(self) -> tuple[dict[Node, str], dict[Node, Block], dict[Node, tuple[float, Strategy]]]:
+        """The layout of each movable node, the block of each image, and the strategy of each heavy node."""
+        if not self.heavy:
+            return {}, {}, {}
+        likely = {node: min(block_candidates(node), key=lambda b: self.in_blocks(node, b)) for node in self.heavy}
+        plans = [self.plan(likely, (NCHW,)), self.plan(likely)]
+        found = {node: plans[-1][2].get(steering(node), PIXEL) for node in self.heavy}
+        plans.append(self.plan(found))
+        _, layouts, blocks = min(plans, key=lambda plan: plan[0])
+        chosen = {}
+        for node in self.heavy:
+            best = self.best(node, layouts[node], blocks.get(steering(node), PIXEL))
+            assert best is not None
+            chosen[node] = best
+        return layouts, blocks, chosen
+
+    def plan(
+        self, wanted: Mapping[Node, Block], sides: tuple[str, ...] = (NCHW, CHWN)
+    ) -> tuple[float, dict[Node, str], dict[Node, Block]]:
+        """Layouts that are cheapest if heavy nodes work in the blocks `wanted`, the blocks that follow, and the
+        whole cost with those. Of `sides` only the first that a node has a strategy for, if it is the only one."""
+        layouts, _ = self.assign(wanted, lambda node: sides if self.best(node, sides[0], PIXEL) else (NCHW, CHWN))
+        blocks, moves = choose_blocks(self.graph, layouts, self.in_blocks, self.moved)
+        real = {node: blocks.get(steering(node), PIXEL) for node in self.heavy}
+        _, total = self.assign(real, lambda node: (layouts[node],))
+        return total + moves, layouts, blocks
+
+    def assign(
+        self, blocks: Mapping[Node, Block], sides: Callable[[Node], tuple[str, ...]]
+    ) -> tuple[dict[Node, str], float]:
+        """The minimum cut for given blocks, each heavy node on one of its `sides`."""
+        prices: dict[Node, dict[str, float]] = {}
+        columns: dict[Any, list[Node]] = {}
+        for node in self.heavy:
+            found = {layout: self.best(node, layout, blocks[node]) for layout in sides(node)}
+            prices[node] = {layout: pair[0] for layout, pair in found.items() if pair}
+            if node.op in (ops.conv2d, ops.conv2d_weight_grad):
+                columns.setdefault((node.inputs[0], windows_of(node), blocks[node]), []).append(node)
+        shared = [Shared(costs.columns(self.works[n[0]], blocks[n[0]]), tuple(n)) for n in columns.values()]
+        return assign(self.graph, prices, shared, self.transposed)
+
+    def best(self, node: Node, layout: str, block: Block) -> tuple[float, Strategy] | None:
+        """The cheapest strategy in a layout, with its cost."""
+        priced = [(s.cost(self.works[node], block), s) for s in self.fitting[node] if s.layout == layout]
+        return min(priced, key=lambda pair: pair[0], default=None)
+
+    def in_blocks(self, node: Node, block: Block) -> float:
+        """The cost of `node` batch-last, the columns of a convolution included."""
+        best = self.best(node, CHWN, block)
+        own = costs.columns(self.works[node], block) if node.op is ops.conv2d else 0.0
+        return own + (best[0] if best else 0.0)
+
+    def transposed(self, value: Node) -> float:
+        """The cost of changing the layout of `value`."""
+        return costs.transpose(_number(value.ty.size, self.sizes)) if value.shape[0] != 1 else 0.0
+
+    def moved(self, value: Node) -> float:
+        """The cost of moving the pixels of `value` about, batch-last."""
+        batch = _number(value.shape[0], self.sizes)
+        return costs.gather(_number(value.ty.size, self.sizes) / batch, batch)
 
 
 def _note(node: Node, strategy: Strategy, cost: float, block: Block) -> str:
@@ -235,15 +281,6 @@ def _note(node: Node, strategy: Strategy, cost: float, block: Block) -> str:
     if layout == CHWN and block != PIXEL:
         layout += f" in blocks of {block[0]}x{block[1]}"
     return f"{where}: {node.op.name} by {strategy.name}, {layout}, about {cost:.0f} µs"
-
-
-def _sharing_columns(heavy: list[Node]) -> list[tuple[Node, ...]]:
-    """Convolutions and weight gradients that read the same columns."""
-    groups: dict[Any, list[Node]] = {}
-    for node in heavy:
-        if node.op in (ops.conv2d, ops.conv2d_weight_grad):
-            groups.setdefault((node.inputs[0], windows_of(node)), []).append(node)
-    return [tuple(nodes) for nodes in groups.values()]
 
 
 def _share_indices(expand: dict[Node, Expand]) -> None:
