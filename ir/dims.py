@@ -6,6 +6,8 @@ equality is structural and decidable. Symbols stand for sizes and are taken to b
 
 from __future__ import annotations
 
+import keyword
+import unicodedata
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -106,9 +108,14 @@ Dim: TypeAlias = int | Poly
 Shape: TypeAlias = tuple[Dim, ...]
 
 
+def is_name(name: str) -> bool:
+    """Whether Python reads `name` as a name, and as this one (it folds some letters into others)."""
+    return name.isidentifier() and not keyword.iskeyword(name) and unicodedata.normalize("NFKC", name) == name
+
+
 def symbol(name: str) -> Poly:
-    """The dim named `name`, a Python identifier."""
-    if not name.isidentifier():
+    """The dim named `name`, a Python identifier. Raises ValueError for any other."""
+    if not is_name(name):
         raise ValueError(f"a symbolic dim needs an identifier for its name, not {name!r}")
     return Poly(((((name, 1),), 1),))
 
@@ -198,11 +205,14 @@ def _canonical(terms: Mapping[Monomial, int]) -> Dim:
 def _less(left: Dim, right: Dim) -> bool:
     """left < right, where it is so, or is not so, for every size of at least 1."""
     difference = right - left
-    if isinstance(difference, int):
-        return difference > 0
-    at_one = sum(coefficient for _, coefficient in difference.terms)
-    if all(coefficient > 0 for monomial, coefficient in difference.terms if monomial) and at_one > 0:
-        return True  # at_one is the least value of the difference
-    if all(coefficient < 0 for monomial, coefficient in difference.terms if monomial) and at_one <= 0:
-        return False  # at_one is its greatest
+    # In sizes less one, which are at least 0, a polynomial without negative coefficients grows from its constant.
+    shifted = evaluate(difference, {name: symbol(name) + 1 for name in symbols(difference)})
+    if isinstance(shifted, int):
+        return shifted > 0
+    constant = next((coefficient for monomial, coefficient in shifted.terms if not monomial), 0)
+    growing = {coefficient > 0 for monomial, coefficient in shifted.terms if monomial}
+    if growing == {True} and constant > 0:
+        return True
+    if growing == {False} and constant <= 0:
+        return False
     raise SymbolicDimError(f"whether {left} is less than {right} is not known; make this dimension a fixed number")

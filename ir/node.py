@@ -7,13 +7,14 @@ from (`where`) is a note beside it and does not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from weakref import WeakValueDictionary
 
 import numpy as np
 
-from ir.dims import Dim, Poly
+from ir.dims import Dim, Poly, is_name
+from ir.errors import ShapeError
 from ir.types import AnyType, Array, DType, TupleType, Type, dtype_of
 
 if TYPE_CHECKING:
@@ -64,9 +65,9 @@ class Literal:
     __slots__ = ("_key", "array")
 
     def __init__(self, array: Array) -> None:
-        self.array = np.ascontiguousarray(array).reshape(np.shape(array))
-        self.array.flags.writeable = False
-        self._key = (self.array.dtype.str, self.array.shape, self.array.tobytes())
+        data = array.tobytes()
+        self._key = (array.dtype.str, array.shape, data)
+        self.array: Array = np.frombuffer(data, array.dtype).reshape(array.shape)  # read-only, and nobody else's
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Literal) and self._key == other._key
@@ -153,18 +154,20 @@ def _binary(name: str, left: Operand, right: Operand) -> Node:
 _nodes: WeakValueDictionary[tuple[Any, ...], Node] = WeakValueDictionary()
 
 
-def intern_node(op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, Any], infer: Callable[[], AnyType]) -> Node:
-    """The node (op, inputs, attrs): the one that exists, or a new one typed by `infer`."""
-    key = (op, inputs, tuple(attrs.values()))
-    node = _nodes.get(key)
-    if node is None:
-        node = Node()
-        node.op = op
-        node.inputs = inputs
-        node.attrs = attrs
-        node.type = infer()
-        node.where = _current[-1]
-        _nodes[key] = node
+def find_node(op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, Any]) -> Node | None:
+    """The node (op, inputs, attrs), if it exists."""
+    return _nodes.get((op, inputs, tuple(attrs.values())))
+
+
+def new_node(op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, Any], type: AnyType) -> Node:
+    """A node that `find_node` finds from now on, with the current provenance."""
+    node = Node()
+    node.op = op
+    node.inputs = inputs
+    node.attrs = attrs
+    node.type = type
+    node.where = _current[-1]
+    _nodes[op, inputs, tuple(attrs.values())] = node
     return node
 
 
@@ -183,6 +186,7 @@ class Graph:
     results: tuple[tuple[str, Node], ...]
     updates: tuple[tuple[str, Node], ...]
     order: tuple[Node, ...] | None
+    _topological: tuple[Node, ...]
 
     @staticmethod
     def make(
@@ -192,10 +196,16 @@ class Graph:
         updates: Iterable[tuple[str, Node]] = (),
         order: Iterable[Node] | None = None,
     ) -> Graph:
+        if not is_name(name):
+            raise ValueError(f"{name!r} cannot name a graph: it has to be a Python identifier")
         fields = (name, tuple(inputs), tuple(results), tuple(updates))
         outputs = [node for _, node in fields[2] + fields[3]]
         natural = _place(fields[1], topological(fields[1], outputs), outputs)
-        order = natural if order is None else _place(fields[1], order, outputs)
+        if order is None:
+            order = natural
+        else:
+            needed = set(natural)
+            order = _place(fields[1], (node for node in order if node in needed), outputs)
         key = (*fields, None if order == natural else order)
         graph = _graphs.get(key)
         if graph is None:
@@ -287,5 +297,6 @@ def const_type(value: Literal) -> Type:
 
 
 def item_type(node_type: AnyType, index: int) -> Type:
-    assert isinstance(node_type, TupleType)
+    if not isinstance(node_type, TupleType) or not 0 <= index < len(node_type.items):
+        raise ShapeError(f"get: there is no result {index} of {node_type}")
     return node_type.items[index]

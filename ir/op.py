@@ -8,13 +8,16 @@ attributes and gives the result's type, or raises an error that names both shape
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from ir.dims import is_name
 from ir.errors import DTypeError, LenetcError
-from ir.node import Literal, Node, Operand, current_where, intern_node
+from ir.node import Literal, Node, Operand, current_where, find_node, new_node
 from ir.types import AnyType, DType, Type
 
 Infer = Callable[..., AnyType]
@@ -35,30 +38,47 @@ class Op:
         self.required = sum(p.default is p.empty for p in positional)
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self.attributes = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        self.mandatory = frozenset(key for key, default in self.attributes.items() if default is inspect.Parameter.empty)
 
     def __call__(self, *operands: Operand, **attrs: Any) -> Node:
+        """The node (self, operands, attrs): the one that exists, or a new one typed by the type rule.
+
+        Python numbers among the operands become constants of the first node's dtype. Raises TypeError where
+        the operands or attributes are not the record's, and what the type rule raises.
+        """
         inputs = self._nodes(operands)
-        values = {key: attrs.pop(key, default) for key, default in self.attributes.items()}
-        if attrs or inspect.Parameter.empty in values.values():
+        values = {**self.attributes, **attrs}
+        if len(values) != len(self.attributes) or not self.mandatory <= attrs.keys():
             raise TypeError(f"{self.name} takes the attributes {', '.join(self.attributes) or 'none'}")
-        if not self.required <= len(inputs) or not (self.variadic or len(inputs) <= len(self.operands)):
-            raise TypeError(f"{self.name} takes {len(self.operands)} operands, not {len(inputs)}")
-
-        def infer() -> AnyType:
-            try:
-                return self.infer(*(node.type for node in inputs), **values)
-            except LenetcError as error:
-                raise error.at(str(current_where())) from None
-
-        return intern_node(self, inputs, values, infer)
+        try:
+            node = find_node(self, inputs, values)
+        except TypeError:
+            raise TypeError(f"{self.name}: attributes are numbers, strings and tuples (not lists): {attrs}") from None
+        return self._build(inputs, values) if node is None else node
 
     def _nodes(self, operands: tuple[Operand, ...]) -> tuple[Node, ...]:
-        peer = next((x for x in operands if isinstance(x, Node)), None)
-        if all(isinstance(x, Node) for x in operands):
+        for x in operands:
+            if not isinstance(x, Node):
+                break
+        else:
             return operands  # type: ignore[return-value]
+        peer = next((x for x in operands if isinstance(x, Node)), None)
         if peer is None:
             raise TypeError(f"{self.name} needs at least one node among its operands")
         return tuple(x if isinstance(x, Node) else scalar(x, peer.dtype) for x in operands)
+
+    def _build(self, inputs: tuple[Node, ...], values: dict[str, Any]) -> Node:
+        if not self.required <= len(inputs) or not (self.variadic or len(inputs) <= len(self.operands)):
+            raise TypeError(f"{self.name} takes {len(self.operands)} operands, not {len(inputs)}")
+        values = {key: _plain(value) for key, value in values.items()}
+        node = find_node(self, inputs, values)
+        if node is not None:
+            return node
+        try:
+            type = self.infer(*[node.type for node in inputs], **values)
+        except LenetcError as error:
+            raise error.at(str(current_where())) from None
+        return new_node(self, inputs, values, type)
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
@@ -77,11 +97,32 @@ def op(infer: Infer, name: str | None = None) -> Callable[[Callable[..., Any]], 
     return decorate
 
 
+def _plain(value: Any) -> Any:
+    """An attribute in the one form that the text has for it: tuples, Python's numbers, one NaN."""
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    return math.nan if isinstance(value, float) and value != value else value
+
+
 def scalar(value: Any, dtype: DType) -> Node:
-    """A constant of rank 0. Raises DTypeError where the number does not fit the dtype's kind."""
-    if not dtype.is_float and isinstance(value, float) and not value.is_integer():
-        raise DTypeError(f"the number {value} does not fit {dtype}; use an integer, or cast the other operand")
-    return OPS["const"](value=Literal(np.asarray(value, dtype.numpy)))
+    """A constant of rank 0. Raises DTypeError where the number does not fit the dtype."""
+    if not isinstance(value, (int, float, np.number, np.bool_)):
+        raise TypeError(f"an operand must be a node or a number, not {value!r}")
+    node = OPS["const"](value=_number(value, repr(value), dtype))
+    return node if node.dtype is dtype else OPS["cast"](node, dtype=dtype)  # NumPy has no bf16
+
+
+@lru_cache(maxsize=1024)
+def _number(value: Any, shown: str, dtype: DType) -> Literal:
+    """`shown` tells -0.0 from 0.0, which are equal."""
+    try:
+        if not dtype.is_float and int(value) != value:
+            raise ValueError
+        return Literal(np.asarray(value, dtype.numpy))
+    except (ValueError, OverflowError):
+        raise DTypeError(f"the number {shown} does not fit {dtype}; use an integer in its range, or cast the other operand") from None
 
 
 def literal(array: Any) -> Node:
@@ -90,10 +131,10 @@ def literal(array: Any) -> Node:
 
 
 def leaf(name: str, type: Type, kind: str = "input") -> Node:
-    """A graph input. `kind` is "input", "hyper" or "state"; the name of all but state is an identifier.
+    """A graph input. `kind` is "input", "hyper" or "state".
 
-    Raises ValueError for a name that the text form could not hold.
+    Raises ValueError for a name that is not a Python identifier, unless it names state.
     """
-    if not name or '"' in name or "\n" in name or (kind != "state" and not name.isidentifier()):
-        raise ValueError(f"{name!r} cannot name a graph input of kind {kind}")
+    if not name or (kind != "state" and not is_name(name)):
+        raise ValueError(f"{name!r} cannot name a graph input of kind {kind}: it has to be a Python identifier")
     return OPS["input"](name=name, type=type, kind=kind)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import ast
 import io
-import keyword
 import math
 import tokenize
 from typing import Any
@@ -22,8 +21,8 @@ import numpy as np
 
 from ir import dims
 from ir.dims import Dim, Poly
-from ir.errors import ParseError
-from ir.node import Graph, Literal, Node, Where, building_at, users
+from ir.errors import LenetcError, ParseError
+from ir.node import Graph, Node, Where, building_at, users
 from ir.op import OPS, leaf, literal
 from ir.types import DTYPES, DType, TupleType, Type
 
@@ -66,7 +65,7 @@ def _function(graph: Graph, name: str, bodies: dict[Graph, str]) -> str:
         if node in names:
             continue
         if node not in outputs and _fits_inline(node, readers[node]):
-            names[node] = repr(node.attrs["value"].array.item())
+            names[node] = _numbers(node.attrs["value"].array)
             continue
         while f"v{number}" in taken:
             number += 1
@@ -83,25 +82,21 @@ def _argument(node: Node) -> str:
     return f"{node.attrs['name']}: {node.type}"
 
 
-def _is_identifier(name: str) -> bool:
-    return name.isidentifier() and not keyword.iskeyword(name)
-
-
 def _reference(name: str) -> str:
-    """`conv1.weight` as it is; `0.weight`, which Python cannot read, as state["0.weight"]."""
-    dotted = all(map(_is_identifier, name.split(".")))
-    return name if dotted else f'state["{name}"]'
+    """`conv1.weight` as it is; `0.weight`, which Python cannot read, as state['0.weight']."""
+    return name if all(map(dims.is_name, name.split("."))) else f"state[{name!r}]"
 
 
 def _fits_inline(node: Node, readers: list[Node]) -> bool:
-    """Whether a scalar constant can stand as a bare number, which takes the dtype of its peer."""
-    if node.op.name != "const" or node.shape or not math.isfinite(value := node.attrs["value"].array.item()):
+    """Whether a scalar constant can stand as a bare number, which takes the dtype of the first operand that is
+    none: wherever it is read there is one that is no constant, and all have one dtype."""
+    if node.op.name != "const" or node.shape or not np.isfinite(node.attrs["value"].array):
         return False
-    for reader in readers:
-        peer = next((x for x in reader.inputs if x.op.name != "const"), None)
-        if peer is None or not isinstance(peer.type, Type) or peer.dtype is not node.dtype:
-            return False
-    return True
+    return all(
+        any(x.op.name != "const" for x in reader.inputs)
+        and all(isinstance(x.type, Type) and x.dtype is node.dtype for x in reader.inputs)
+        for reader in readers
+    )
 
 
 def _call(node: Node, names: dict[Node, str], bodies: dict[Graph, str]) -> str:
@@ -113,9 +108,14 @@ def _call(node: Node, names: dict[Node, str], bodies: dict[Graph, str]) -> str:
 
 
 def _array(array: np.ndarray[Any, Any]) -> str:
-    if array.size <= _LISTED:
-        return repr(array.tolist())
-    return f"hex={array.tobytes().hex()!r}"
+    if array.size > _LISTED or (array.dtype.kind == "f" and np.isnan(array).any()):  # NaNs differ in their bits
+        return f"hex={array.tobytes().hex()!r}"
+    return _numbers(array)
+
+
+def _numbers(array: np.ndarray[Any, Any]) -> str:
+    """The elements in nested lists, each with no more digits than its dtype needs."""
+    return f"[{', '.join(map(_numbers, array))}]" if array.ndim else str(array[()])
 
 
 def _attr(value: Any, bodies: dict[Graph, str]) -> str:
@@ -229,24 +229,29 @@ class _Reader:
         if name not in OPS:
             raise ParseError(f"line {call.lineno}: there is no op {name!r}")
         with building_at(self._where(call.lineno)):
-            if name == "const":
-                return self._const(call, declared)
-            attrs = {k.arg: self._attr(k.value) for k in call.keywords if k.arg}
-            return OPS[name](*map(self._operand, call.args), **attrs)
+            try:
+                if name == "const":
+                    return self._const(call, declared)
+                attrs = {k.arg: self._attr(k.value) for k in call.keywords if k.arg}
+                return OPS[name](*map(self._operand, call.args), **attrs)
+            except ParseError:
+                raise
+            except (LenetcError, TypeError, ValueError) as error:
+                raise ParseError(f"line {call.lineno}: {error}") from None
 
     def _where(self, line: int) -> Where:
-        phase, module, *_ = (*self.comments.get(line, ()), "", "")
+        phase, module, *_ = [*self.comments.get(line, []), "", ""]
         return Where(module, phase or "forward")
 
     def _const(self, call: ast.Call, declared: Type | TupleType) -> Node:
-        assert isinstance(declared, Type)
+        if not isinstance(declared, Type) or not declared.is_static:
+            raise ParseError(f"line {call.lineno}: a constant has a dtype and a fixed shape, not {declared}")
         dtype, shape = declared.dtype.numpy, tuple(int(dim) for dim in declared.shape)
         match call:
             case ast.Call(args=[], keywords=[ast.keyword(arg="hex", value=ast.Constant(value=str() as data))]):
                 return literal(np.frombuffer(bytes.fromhex(data), dtype).reshape(shape))
             case ast.Call(args=[values], keywords=[]):
-                values = ast.parse(ast.unparse(values).replace("nan", "'nan'").replace("inf", "1e999"), mode="eval").body
-                return literal(np.asarray(ast.literal_eval(values), dtype).reshape(shape))
+                return literal(np.asarray(self._attr(values), dtype).reshape(shape))
         raise ParseError(f"line {call.lineno}: const takes a list, or hex=\"...\"")
 
     def _operand(self, node: ast.expr) -> Node | int | float | bool:
@@ -273,7 +278,7 @@ class _Reader:
                 return float(name)
             case ast.UnaryOp(op=ast.USub(), operand=ast.Name("inf")):
                 return -math.inf
-            case ast.Tuple(elts=elements):
+            case ast.Tuple(elts=elements) | ast.List(elts=elements):
                 return tuple(self._attr(e) for e in elements)
         try:
             return ast.literal_eval(node)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ir.errors import LenetcError
-from ir.interpret import Env, bind, evaluate_node
+from ir.interpret import bind, evaluate_node
 from ir.node import Graph
 from ir.types import Array
 
@@ -46,11 +46,9 @@ def is_enabled() -> bool:
 
 def explain(graph: Graph, feeds: Mapping[str, Array]) -> None:
     """Interpret `graph` and raise AnomalyError at the first op whose result is not finite though its operands are."""
-    env: Env = {}
-    values = {}
-    for node in graph.inputs:
-        array = values[node] = np.asarray(feeds[node.attrs["name"]])
-        bind(node, array.shape, env)
+    values = {node: np.asarray(feeds[node.attrs["name"]]) for node in graph.inputs}
+    env = bind(graph.inputs, [array.shape for array in values.values()])
+    for node, array in values.items():
         if not _finite(array):
             raise AnomalyError(f"the value of {node.attrs['name']} ({node.type}) has {_what(array)} before the run")
     with np.errstate(all="ignore"):

@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 from ir import ops
 from ir.errors import LenetcError, ShapeError
 from ir.node import Node, Where, building_at
+from lenetc.anomaly import AnomalyError as AnomalyError
+from lenetc.anomaly import detect_anomaly as detect_anomaly
+from lenetc.anomaly import set_detect_anomaly as set_detect_anomaly
 from lenetc.tracing import here, phase, where_now
 from passes.autodiff import CUSTOM, gradients
 
@@ -98,6 +101,12 @@ class AccumulateGrad(GradFn):
     def __init__(self, variable: Tensor) -> None:
         super().__init__(variable.node, (), (), saves=False)
         self.variable = variable
+
+    def name(self) -> str:
+        return "torch::autograd::AccumulateGrad"
+
+    def __repr__(self) -> str:
+        return f"<AccumulateGrad object at {id(self):#x}>"
 
 
 def record(name: str, node: Node, operands: Sequence[Tensor | GradFn | None], saves: bool = True) -> GradFn:
@@ -251,13 +260,14 @@ class FunctionContext:
     def __init__(self) -> None:
         self.saved_tensors: tuple[Tensor, ...] = ()
         self.needs_input_grad: tuple[bool, ...] = ()
+        self.not_differentiable: tuple[Tensor, ...] = ()
 
     def save_for_backward(self, *tensors: Tensor) -> None:
         self.saved_tensors = tensors
 
     def mark_non_differentiable(self, *tensors: Tensor) -> None:
-        for tensor in tensors:
-            tensor._not_differentiable = True
+        """Outputs that get no gradient."""
+        self.not_differentiable = tensors
 
 
 _calls = itertools.count()
@@ -293,7 +303,7 @@ class Function:
             return returned
         results = []
         for index, output in enumerate(outputs):
-            if not isinstance(output, Tensor) or getattr(output, "_not_differentiable", False) or not output.dtype.is_float:
+            if not isinstance(output, Tensor) or any(output is t for t in ctx.not_differentiable) or not output.dtype.is_float:
                 results.append(output)
                 continue
             key = f"{cls.__name__}_{next(_calls)}"

@@ -75,6 +75,7 @@ class Guard:
         self.baked = list(trace.baked)
         self.grads = [(tensor, trace.grads[tensor] is None) for tensor in trace.grads_read]
         self.epoch = Context.epoch
+        self.is_stale = False
         self.snapshot = self._snapshot()
 
     def _snapshot(self) -> tuple[Any, ...]:
@@ -84,22 +85,30 @@ class Guard:
             (id(p._cell), p.requires_grad) for m in self.modules for p in m._parameters.values() if p is not None
         )
         groups = tuple(tuple(id(p._cell) for p in g["params"]) for o in self.optimizers for g in o.param_groups)
-        return modes, parameters, groups
+        state = tuple(
+            id(value._cell)
+            for optimizer in self.optimizers
+            for values in optimizer.state.values()
+            for value in values.values()
+            if isinstance(value, Tensor)
+        )
+        return modes, parameters, groups, state
 
     def holds(self) -> bool:
         if self.epoch != Context.epoch:
-            if self._snapshot() != self.snapshot:
-                return False
             self.epoch = Context.epoch
+            self.is_stale = self._snapshot() != self.snapshot
+        if self.is_stale:
+            return False
         for tensor, was_none in self.grads:
             if (tensor._grad is None) is not was_none:
                 return False
-        return all(optimizer.param_groups[group][key] == value for optimizer, group, key, value in self.baked)
+        return all(optimizer.option(group, key) == value for optimizer, group, key, value in self.baked)
 
     def promote(self) -> None:
         """Make hyperparameters that have changed since the trace inputs of the next one."""
         for optimizer, group, key, value in self.baked:
-            if optimizer.param_groups[group][key] != value:
+            if isinstance(value, float) and optimizer.option(group, key) != value:
                 optimizer._dynamic.add((group, key))
 
 
@@ -140,13 +149,14 @@ def _finish(name: str, function: Callable[..., Any], trace: Trace, inputs: list[
     names = result_names(function, result)
     results: list[tuple[str, Node]] = []
     result_leaves: list[int | None] = []
+    taken = {node.attrs["name"] for node in inputs}
     for label, (_, item) in zip(names, flatten(result, ""), strict=True):
         if isinstance(item, Tensor):
             result_leaves.append(len(results))
-            results.append((label, item.node))
+            results.append((_free(label, taken), item.node))
+            taken.add(results[-1][0])
         else:
             result_leaves.append(None)
-    taken = {label for label, _ in results} | {node.attrs["name"] for node in inputs}
     grads, lost, carried = _gradients_left(trace, results, taken)
     results += carried
     labels = state_names(function, trace)
@@ -154,7 +164,7 @@ def _finish(name: str, function: Callable[..., Any], trace: Trace, inputs: list[
     used = _leaves([node for _, node in results] + list(updates.values()))
     leaves: dict[Node, Node] = {node: node for node in inputs}
     hypers = []
-    for (_, group, key), (optimizer, *_, node) in trace.hypers.items():
+    for optimizer, group, key, node in trace.hypers.values():
         if node in used:
             leaves[node] = node
             hypers.append(Hyper(node.attrs["name"], optimizer, group, key))
@@ -174,7 +184,11 @@ def _finish(name: str, function: Callable[..., Any], trace: Trace, inputs: list[
     by_cell = {cell: label for label, cell in cells.items()}
     changed = [(by_cell[cell], node) for cell, node in updates.items()]
     graph = substitute(name if name.isidentifier() else "step", results, leaves, changed)
-    ranges = [Range(node.attrs["name"], *rest) for node, *rest in trace.ranges if node.attrs["name"] in taken]
+    ranges = [
+        Range(node.attrs["name"], low, high, ignore, message)
+        for node, low, high, ignore, message in trace.ranges
+        if node in leaves
+    ]
     return Capture(
         graph=graph,
         cells=cells,
@@ -247,6 +261,9 @@ def state_names(function: Callable[..., Any], trace: Trace) -> dict[Cell, str]:
             names.setdefault(tensor._cell, prefix + label)
             if isinstance(tensor._grad, Tensor):
                 names.setdefault(tensor._grad._cell, f"{prefix}{label}.grad")
+    for key, value in variables.items():
+        if isinstance(value, Tensor):
+            names.setdefault(value._cell, key)
     for optimizer in trace.optimizers:
         for parameter, state in optimizer.state.items():
             owner = names.get(parameter._cell, "parameter")
@@ -254,9 +271,6 @@ def state_names(function: Callable[..., Any], trace: Trace) -> dict[Cell, str]:
                 if isinstance(value, Tensor):
                     names.setdefault(value._cell, "optimizer.step" if key == "step" else f"{owner}.{key}")
     names.update({cell: label for label, cell in default_generator.cells().items()})
-    for key, value in variables.items():
-        if isinstance(value, Tensor):
-            names.setdefault(value._cell, key)
     return names
 
 

@@ -96,6 +96,11 @@ class Cell:
         self.slot, self._back, self._back_slot = -1, None, -1
         pending.pop(self.number, None)
 
+    def become(self, type: Type, value: Value | Array) -> None:
+        """Put a known value of another type in."""
+        self.type = type
+        self.set_value(value)
+
     def settle(self, value: Value | Array) -> None:
         """Record the computed value. Without history the cell becomes a leaf: a training loop's graph does not
         grow from one iteration to the next."""
@@ -149,7 +154,8 @@ class Cell:
         if self._node is not None:
             evaluated.pop(self._node, None)
             self._node = None
-        self._value, self._back = self._back, self._value  # type: ignore[assignment]
+        assert self._back is not None and not isinstance(self._value, np.ndarray)
+        self._value, self._back = self._back, self._value
         self.slot, self._back_slot = self._back_slot, self.slot
         self.version += 1
 

@@ -22,6 +22,8 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from ir.errors import LenetcError
+
 __all__ = [
     "CheckpointError",
     "atomic_write",
@@ -45,7 +47,7 @@ _ZIP_MAGIC = b"PK\x03\x04"
 _PICKLE_MAGIC = b"\x80"
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(LenetcError):
     """A checkpoint could not be written, or what is on disk is not a whole checkpoint."""
 
 

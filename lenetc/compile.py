@@ -76,7 +76,7 @@ class Specialization:
         for (_, memory), scalar in zip(self.scalars.items(), scalars, strict=True):
             runtime.overwrite(memory, np.asarray(scalar, np.float32))
         for i, (hyper, memory) in enumerate(self.hypers):
-            rate = float(hyper.optimizer.param_groups[hyper.group][hyper.key])
+            rate = float(hyper.optimizer.option(hyper.group, hyper.key))
             if rate != self.fed[i]:
                 runtime.overwrite(memory, np.asarray(rate, np.float32))
                 self.fed[i] = rate

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import lenetc.tensor as t
 from ir import ops
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lenetc.tensor import Number, Tensor
 
 Axes = int | Sequence[int] | None
+InPlace: TypeAlias = "Callable[..., Tensor]"
 
 
 # Two operands.
@@ -34,7 +35,7 @@ def _binary(name: str, op: Op, x: Any, y: Any, *, to_float: bool = False, saves:
     if not isinstance(x, (t.Tensor, bool, int, float)) or not isinstance(y, (t.Tensor, bool, int, float)):
         other = y if isinstance(x, t.Tensor) else x
         if not hasattr(other, "__array__"):
-            return NotImplemented
+            return NotImplemented  # type: ignore[no-any-return]  # Python then asks the other operand
         x, y = t.as_tensor(x), t.as_tensor(y)
         first = x
     dtype = t.result_dtype(first, y if first is x else x)
@@ -340,7 +341,17 @@ def norm(x: Tensor, p: Number = 2, dim: Axes = None, keepdim: bool = False) -> T
     if p == 1:
         return sum(abs(x), axes, keepdim)
     if p == 2:
-        return t.apply("LinalgVectorNormBackward0", lambda a: ops.sqrt(ops.sum(a * a, axes=axes, keepdims=keepdim)), x)
+
+        def build(a: Node) -> Node:
+            squares = ops.sum(a * a, axes=axes, keepdims=keepdim)
+            if not x.requires_grad:
+                return ops.sqrt(squares)
+            # The gradient at 0 is 0, where that of the root is infinite.
+            zero = ops.equal(squares, 0)
+            root = ops.sqrt(ops.where(zero, scalar(1, a.dtype), squares))
+            return ops.where(zero, scalar(0, a.dtype), root)
+
+        return t.apply("LinalgVectorNormBackward0", build, x)
     if math.isinf(p):
         return amax(abs(x), axes, keepdim)
     raise ValueError(f"norm: p must be 1, 2 or inf, not {p}")
@@ -423,16 +434,16 @@ def _in_place(operation: Callable[..., Tensor], name: str) -> Callable[..., Tens
     return change
 
 
-add_ = _in_place(add, "add_")
-sub_ = _in_place(sub, "sub_")
-mul_ = _in_place(mul, "mul_")
-div_ = _in_place(div, "div_")
-pow_ = _in_place(pow, "pow_")
-neg_ = _in_place(neg, "neg_")
-sqrt_ = _in_place(sqrt, "sqrt_")
-relu_ = _in_place(relu, "relu_")
-clamp_ = _in_place(clamp, "clamp_")
-maximum_ = _in_place(maximum, "maximum_")
+add_: InPlace = _in_place(add, "add_")
+sub_: InPlace = _in_place(sub, "sub_")
+mul_: InPlace = _in_place(mul, "mul_")
+div_: InPlace = _in_place(div, "div_")
+pow_: InPlace = _in_place(pow, "pow_")
+neg_: InPlace = _in_place(neg, "neg_")
+sqrt_: InPlace = _in_place(sqrt, "sqrt_")
+relu_: InPlace = _in_place(relu, "relu_")
+clamp_: InPlace = _in_place(clamp, "clamp_")
+maximum_: InPlace = _in_place(maximum, "maximum_")
 
 
 def addcmul(x: Tensor, a: Tensor, b: Tensor, *, value: Number = 1) -> Tensor:
@@ -450,9 +461,9 @@ def lerp(x: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     return x + weight * (end - x)
 
 
-addcmul_ = _in_place(addcmul, "addcmul_")
-addcdiv_ = _in_place(addcdiv, "addcdiv_")
-lerp_ = _in_place(lerp, "lerp_")
+addcmul_: InPlace = _in_place(addcmul, "addcmul_")
+addcdiv_: InPlace = _in_place(addcdiv, "addcdiv_")
+lerp_: InPlace = _in_place(lerp, "lerp_")
 
 
 def fill_(x: Tensor, value: Number | Tensor) -> Tensor:

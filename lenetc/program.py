@@ -15,6 +15,7 @@ from passes.pipeline import Stage, Target, run_pipeline
 if TYPE_CHECKING:
     from lenetc.capture import Capture
     from lenetc.compile import CompiledFunction
+    from lenetc.nn.module import Module
 
 
 class Program:
@@ -64,6 +65,13 @@ class Program:
     def onnx(self) -> ModelProto:
         """The program as an ONNX model, of ai.onnx operators only."""
         return self.emitted.model
+
+    def export(self, directory: str | Path, model: Module | None = None) -> list[Path]:
+        """Write a folder that trains without this package: train.onnx with a symbolic batch, its state, a manifest;
+        with `model`, infer.onnx too (`lenetc.export` says what is in it). Returns the paths written."""
+        from lenetc import export
+
+        return export.export(self, directory, model)
 
     def dump(self, directory: str | Path) -> list[Path]:
         """Write every stage as text, DOT, GraphML and SVG, and the ONNX file. Returns the paths written."""

@@ -30,8 +30,8 @@ class Generator:
     as a 32-bit key, hashed once here rather than in every run."""
 
     def __init__(self, seed: int | None = None) -> None:
-        self._key = known(np.int64(0))
-        self._counter = known(np.int64(0))
+        self._key = known(np.zeros((), np.int64))
+        self._counter = known(np.zeros((), np.int64))
         self.manual_seed(secrets.randbits(31) if seed is None else seed)
 
     def manual_seed(self, seed: int) -> Generator:

@@ -69,6 +69,8 @@ def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     start, end = (normalize_axis(axis, x.ndim, f"flatten of {x.type_text()}") for axis in (start_dim, end_dim))
     if start > end:
         raise ShapeError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim} for {x.type_text()}").at(here())
+    if start == end:
+        return x
     return view(x, *x.shape[:start], product(tuple(x.shape[start : end + 1])), *x.shape[end + 1 :])
 
 
@@ -209,20 +211,20 @@ def getitem(x: Tensor, index: Any) -> Tensor:
             if i.dtype is bool_:
                 raise LenetcError("indexing with a bool mask gives a shape that depends on values; use lenetc.where").at(here())
             gathers.append((len(shape), i))
-            start, stop, step = 0, size, 1
+            bounds: tuple[Dim, Dim, int] = (0, size, 1)
             shape.append(size)
         elif isinstance(i, slice):
-            start, stop, step = _bounds(i, size)
+            bounds = start, stop, step = _bounds(i, size)
             shape.append((stop - start + step - 1) // step if step > 1 else stop - start)
         else:
             position = int(i)
             if isinstance(size, int) and not -size <= position < size:
                 raise IndexError(f"index {position} is out of bounds for dimension {len(starts)} of {x.type_text()}")
-            start = position if position >= 0 else size + position
-            stop, step = start + 1, 1
-        starts.append(start)
-        stops.append(stop)
-        steps.append(step)
+            first = position if position >= 0 else size + position
+            bounds = (first, first + 1, 1)
+        starts.append(bounds[0])
+        stops.append(bounds[1])
+        steps.append(bounds[2])
 
     def build(a: Node, *positions: Node) -> Node:
         whole = all(p == (0, n, 1) for p, n in zip(zip(starts, stops, steps, strict=True), a.shape, strict=True))
@@ -243,11 +245,13 @@ def getitem(x: Tensor, index: Any) -> Tensor:
 
 def _bounds(index: slice, size: Dim) -> tuple[Dim, Dim, int]:
     step = 1 if index.step is None else int(index.step)
+    start: Dim
+    stop: Dim
     if step < 1:
         raise ValueError("slice step must be positive")
     if isinstance(size, int):
-        start, stop, _ = index.indices(size)
-        return start, max(start, stop), step
+        first, last, _ = index.indices(size)
+        return first, max(first, last), step
     start = 0 if index.start is None else index.start if index.start >= 0 else size + index.start
     stop = size if index.stop is None else index.stop if not isinstance(index.stop, int) or index.stop >= 0 else size + index.stop
     return start, stop, step

@@ -80,7 +80,7 @@ class Arguments:
         return dict(bound.arguments)
 
     def call(self, function: Callable[..., Any], values: dict[str, Any]) -> Any:
-        bound = inspect.BoundArguments(self.signature, values)  # type: ignore[arg-type]
+        bound = inspect.BoundArguments(self.signature, values)
         return function(*bound.args, **bound.kwargs)
 
     def leaves(self, values: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -36,7 +36,7 @@ class Tensor:
     are looked at: print, item, numpy, float, bool, tolist.
     """
 
-    __slots__ = ("__weakref__", "_accumulate", "_cell", "_grad", "_grad_fn", "_not_differentiable", "_requires_grad", "_shares")
+    __slots__ = ("__weakref__", "_accumulate", "_cell", "_grad", "_grad_fn", "_requires_grad", "_shares")
 
     def __init__(self, data: Any, *, requires_grad: bool = False) -> None:
         self._init(data._cell if isinstance(data, Tensor) else known(np.asarray(data)))
@@ -196,8 +196,11 @@ class Tensor:
 
     @data.setter
     def data(self, value: Tensor) -> None:
-        with autograd.set_grad_enabled(False):
-            self.detach().copy_(value) if value.shape == self.shape else self._cell.set_value(value.numpy())
+        if Context.trace is not None or value._cell.type == self._cell.type:
+            with autograd.set_grad_enabled(False):
+                self.detach().copy_(value)
+        else:
+            self._cell.become(value._cell.type, value.detach().numpy())
 
     # Looking at values.
 

@@ -37,7 +37,7 @@ class Trace:
         self._own: set[Cell] = set()
         self.captured: dict[Cell, Node] = {}
         self.current: dict[Cell, Node] = {}
-        self.hypers: dict[tuple[int, str], tuple[Optimizer, Node]] = {}
+        self.hypers: dict[tuple[int, int, str], tuple[Optimizer, int, str, Node]] = {}
         self.baked: list[tuple[Optimizer, int, str, Any]] = []
         self.modules: dict[Module, bool] = {}
         self.grads: dict[Tensor, Tensor | None] = {}

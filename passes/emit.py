@@ -6,6 +6,7 @@ value after the state (`conv1.weight.next`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -21,7 +22,7 @@ from ir.dims import Dim, Poly, linear, symbol
 from ir.errors import LenetcError
 from ir.node import Graph, Node, Where
 from ir.op import Op
-from ir.types import Type
+from ir.types import Array, Type
 
 OPSET = 18
 IR_VERSION = 8
@@ -66,15 +67,21 @@ class Emitted:
     places: dict[str, Where]
 
 
-def to_onnx(graph: Graph) -> Emitted:
+def to_onnx(graph: Graph, defaults: Mapping[str, Array] | None = None) -> Emitted:
     """`graph` as an ONNX model: inputs as in the graph, outputs results then `<state>.next`.
 
-    Only ai.onnx operators of opset 18. Raises EmitError for an op that has no emission.
+    Only ai.onnx operators of opset 18. defaults: values for inputs that a caller may leave out; they stay inputs,
+    so no runtime folds them away. Raises EmitError for an op that has no emission, and where an output would have
+    the name of an input or of another output.
     """
     inputs = {node: str(node.attrs["name"]) for node in graph.inputs}
     outputs = [*(key for key, _ in graph.results), *(next_name(key) for key, _ in graph.updates)]
-    builder = Builder(graph, {*inputs.values(), *outputs})
+    names = Counter([*inputs.values(), *outputs])
+    if twice := sorted(name for name, count in names.items() if count > 1):
+        raise EmitError(f"two inputs or outputs of the model would be called {', '.join(twice)}; rename one of them")
+    builder = Builder(graph, set(names))
     proto = builder.finish(graph.name, graph.inputs, inputs, graph.outputs, outputs)
+    proto.initializer.extend(numpy_helper.from_array(np.asarray(value), name) for name, value in (defaults or {}).items())
     model = helper.make_model(
         proto,
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -257,3 +264,19 @@ def _rename(nodes: Iterable[onnx.NodeProto], renamed: Mapping[str, str]) -> None
         for attribute in proto.attribute:
             if attribute.HasField("g"):
                 _rename(attribute.g.node, renamed)
+
+
+def constants_model(name: str, values: Mapping[str, Array]) -> ModelProto:
+    """A model without inputs whose outputs are `values`: initial state, for hosts that read nothing but ONNX."""
+    nodes, outputs = [], []
+    for key, value in values.items():
+        array = np.asarray(value)
+        nodes.append(helper.make_node("Constant", [], [key], name=key, value=numpy_helper.from_array(array)))
+        outputs.append(helper.make_tensor_value_info(key, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape))
+    return helper.make_model(
+        helper.make_graph(nodes, name, [], outputs),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="lenetc",
+        producer_version=_version(),
+    )

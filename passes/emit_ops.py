@@ -9,7 +9,7 @@ import numpy as np
 from ir import ops
 from ir.node import Node
 from ir.ops.nn import pool_divisors
-from ir.types import TupleType, Type, bool_, i64
+from ir.types import TupleType, Type, bool_, f64, i64
 from passes.emit import ELEMENT_TYPES, Builder, emit, value_info
 
 # Ops that are one ONNX operator with the same operands and no attributes.
@@ -25,7 +25,7 @@ PLAIN = {
     "tanh": "Tanh",
     "sigmoid": "Sigmoid",
     "relu": "Relu",
-    "erf": "Erf",
+    "softplus": "Softplus",
     "floor": "Floor",
     "add": "Add",
     "sub": "Sub",
@@ -64,6 +64,14 @@ def _(b: Builder, node: Node, x: str) -> Any:
 @emit(ops.custom)
 def _(b: Builder, node: Node, x: str, *inputs: str) -> Any:
     return x
+
+
+@emit(ops.erf)
+def _(b: Builder, node: Node, x: str) -> Any:
+    if node.dtype is not f64:
+        return b.op("Erf", x)
+    # The runtime has no Erf for f64: seven digits of it.
+    return b.op("Cast", b.op("Erf", b.op("Cast", x, to=ELEMENT_TYPES["f32"])), to=ELEMENT_TYPES["f64"])
 
 
 @emit(ops.where)
@@ -130,6 +138,8 @@ def _(b: Builder, node: Node, x: str) -> Any:
 @emit(ops.reverse)
 def _(b: Builder, node: Node, x: str) -> Any:
     axes = node.attrs["axes"]
+    if not axes:
+        return x
     least = np.iinfo(np.int64).min
     return b.op("Slice", x, b.ints(*(-1 for _ in axes)), b.ints(*(least for _ in axes)), b.ints(*axes), b.ints(*(-1 for _ in axes)))
 
@@ -137,6 +147,8 @@ def _(b: Builder, node: Node, x: str) -> Any:
 @emit(ops.pad)
 def _(b: Builder, node: Node, x: str) -> Any:
     attrs = node.attrs
+    if not node.rank:
+        return x
     return b.op("Pad", x, b.shape((*attrs["low"], *attrs["high"])), b.const(attrs["value"], node.dtype.numpy))
 
 
@@ -159,8 +171,7 @@ def _(b: Builder, node: Node, x: str, indices: str) -> Any:
     updates = x if index.rank == 1 else b.op("Reshape", x, b.shape(flat))
     spread = b.op("Reshape", indices, b.shape((*(1 for _ in lead), index.ty.size, *(1 for _ in tail))))
     spread = b.op("Expand", spread, b.shape(flat))
-    zeros = b.op("Expand", b.const(0, node.dtype.numpy), b.shape(node.shape))
-    return b.op("ScatterElements", zeros, spread, updates, axis=axis, reduction="add")
+    return _added(b, node, updates, spread, axis)
 
 
 @emit(ops.take_along_axis)
@@ -170,8 +181,17 @@ def _(b: Builder, node: Node, x: str, indices: str) -> Any:
 
 @emit(ops.put_along_axis)
 def _(b: Builder, node: Node, x: str, indices: str) -> Any:
-    zeros = b.op("Expand", b.const(0, node.dtype.numpy), b.shape(node.shape))
-    return b.op("ScatterElements", zeros, indices, x, axis=node.attrs["axis"], reduction="add")
+    return _added(b, node, x, indices, node.attrs["axis"])
+
+
+def _added(b: Builder, node: Node, updates: str, indices: str, axis: int) -> Any:
+    """`updates` added into zeros of the type of `node`; halves in f32, for which the runtime has a kernel."""
+    half = node.dtype.name in ("f16", "bf16")
+    if half:
+        updates = b.op("Cast", updates, to=ELEMENT_TYPES["f32"])
+    zeros = b.op("Expand", b.const(0, np.float32 if half else node.dtype.numpy), b.shape(node.shape))
+    total = b.op("ScatterElements", zeros, indices, updates, axis=axis, reduction="add")
+    return b.op("Cast", total, to=ELEMENT_TYPES[node.dtype.name]) if half else total
 
 
 @emit(ops.iota)
@@ -189,7 +209,7 @@ def _(b: Builder, node: Node) -> Any:
     return b.const(np.int64(size)) if isinstance(size, int) else b.op("Squeeze", b.size(size))
 
 
-def _window(attrs: Any, *, kernel: tuple[int, int]) -> dict[str, Any]:
+def _window(attrs: Any, *, kernel: Any) -> dict[str, Any]:
     """Attributes of an ONNX Conv from ours; padding is symmetric, which CUDA wants."""
     (top, left) = attrs["padding"]
     return {
@@ -224,6 +244,12 @@ def _(b: Builder, node: Node, x: str, y: str, *c: str) -> Any:
     given = {"transA": int(attrs["trans_a"]), "transB": int(attrs["trans_b"]), "alpha": attrs["alpha"]}
     given |= {"beta": attrs["beta"]} if c else {}
     return b.op("Gemm", x, y, *c, **{key: value for key, value in given.items() if value != (key in ("alpha", "beta"))})
+
+
+@emit(ops.split)
+def _(b: Builder, node: Node, x: str) -> Any:
+    axis, sizes = node.attrs["axis"], node.attrs["sizes"]
+    return b.op("Split", x, b.ints(*sizes), axis=axis, outputs=len(sizes))
 
 
 @emit(ops.positive)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from ir import ops
 from ir.node import Graph, Node
-from ir.ops.rules import broadcast_shapes
 from ir.types import f32
 from passes import simplify
-from passes.match import Rules, is_const, is_positive_mask, value_of
+from passes.match import Rules, is_const, is_positive_mask, joint_shape, number, value_of
+from passes.pack import pack
 from passes.rewrite import used_once
 
 if TYPE_CHECKING:
@@ -26,99 +26,117 @@ RULES = Rules()
 def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     """`graph` over the runtime's kernels, simplified again after the strategies. Notes count the rules."""
     fired: Counter[str] = Counter()
-    return simplify.to_rest(graph, Rules((*simplify.RULES, *RULES)), fired), simplify.counts(fired)
+    fused = simplify.to_rest(graph, Rules((*simplify.RULES, *RULES)), fired)
+    packed, count = pack(fused)
+    return packed, simplify.counts(fired) + ([f"pack x{count}"] if count else [])
 
 
-def _as_gemm(node: Node) -> tuple[list[Node], dict[str, object]] | None:
-    """Operands and attributes of `node` as a gemm, if it is a product of two matrices."""
-    if node.op is ops.gemm:
-        return list(node.inputs), dict(node.attrs)
-    if node.op is ops.matmul and node.rank == 2 and all(x.rank == 2 for x in node.inputs):
-        return list(node.inputs), {"trans_a": False, "trans_b": False, "alpha": 1.0, "beta": 1.0}
+class Gemm:
+    """alpha * a @ b + beta * c, taken apart so that rules can change a part and put it together again."""
+
+    def __init__(self, node: Node) -> None:
+        self.a, self.b, *rest = node.inputs
+        self.c: Node | None = rest[0] if rest else None
+        attrs = node.attrs if node.op is ops.gemm else ops.gemm.attributes
+        self.turned: tuple[bool, bool] = (attrs["trans_a"], attrs["trans_b"])
+        self.alpha: float = attrs["alpha"]
+        self.beta: float = attrs["beta"]
+
+    def built(self) -> Node | None:
+        """The gemm; None where a factor does not fit the dtype."""
+        if number(self.alpha, self.a) is None or number(self.beta, self.a) is None:
+            return None
+        operands = (self.a, self.b) if self.c is None else (self.a, self.b, self.c)
+        beta = 1.0 if self.c is None else self.beta
+        trans_a, trans_b = self.turned
+        return ops.gemm(*operands, trans_a=trans_a, trans_b=trans_b, alpha=self.alpha, beta=beta)
+
+
+def _product(node: Node) -> Gemm | None:
+    """`node` as a Gemm, if it is a product of two matrices."""
+    matrices = node.op is ops.gemm or (node.op is ops.matmul and all(x.rank == 2 for x in node.inputs))
+    return Gemm(node) if matrices else None
+
+
+def _factor(node: Node) -> tuple[Node, float] | None:
+    """(x, number) where `node` is x times a number."""
+    if node.op is ops.neg:
+        return node.inputs[0], -1.0
+    if node.op is ops.mul and is_const(node.inputs[1]) and node.inputs[0].type == node.type:
+        value = value_of(node.inputs[1])
+        return None if value is None else (node.inputs[0], float(value))
     return None
 
 
 @RULES.on("matmul", "gemm")
 def gemm_takes_transpose(node: Node) -> Node | None:
     """matmul(transpose(x), y) => gemm(x, y, trans_a=True); so for the second operand"""
-    found = _as_gemm(node)
-    if found is None:
+    gemm = _product(node)
+    if gemm is None or not any(x.op is ops.transpose for x in (gemm.a, gemm.b)):
         return None
-    operands, attrs = found
-    turned = False
-    for i, key in enumerate(("trans_a", "trans_b")):
-        if operands[i].op is ops.transpose:
-            operands[i], attrs[key], turned = operands[i].inputs[0], not attrs[key], True
-    return ops.gemm(*operands, **attrs) if turned else None
+    turned_a, turned_b = gemm.turned
+    if gemm.a.op is ops.transpose:
+        gemm.a, turned_a = gemm.a.inputs[0], not turned_a
+    if gemm.b.op is ops.transpose:
+        gemm.b, turned_b = gemm.b.inputs[0], not turned_b
+    gemm.turned = (turned_a, turned_b)
+    return gemm.built()
 
 
 @RULES.on("matmul", "gemm")
 def gemm_takes_factor(node: Node) -> Node | None:
-    """matmul(mul(x, 2), y) => gemm(x, y, alpha=2); so for neg"""
-    found = _as_gemm(node)
-    if found is None:
+    """matmul(mul(x, 2), y) => gemm(x, y, alpha=2); so for neg, and for the second operand"""
+    gemm = _product(node)
+    if gemm is None:
         return None
-    operands, attrs = found
-    for i in range(2):
-        x, factor = _factor(operands[i])
-        if factor is not None and used_once(operands[i]):
-            operands[i], attrs["alpha"] = x, attrs["alpha"] * factor  # type: ignore[operator]
-            return ops.gemm(*operands, **attrs)
+    for key in ("a", "b"):
+        x = getattr(gemm, key)
+        found = _factor(x)
+        if found is not None and used_once(x):
+            setattr(gemm, key, found[0])
+            gemm.alpha *= found[1]
+            return gemm.built()
     return None
-
-
-def _factor(node: Node) -> tuple[Node, float | None]:
-    """(x, number) where `node` is x times a number; (node, None) elsewhere."""
-    if node.op is ops.neg:
-        return node.inputs[0], -1.0
-    if node.op is ops.mul and is_const(node.inputs[1]) and node.inputs[0].type == node.type:
-        value = value_of(node.inputs[1])
-        return (node, None) if value is None else (node.inputs[0], float(value))
-    return node, None
 
 
 @RULES.on("transpose")
 def transpose_of_gemm(node: Node) -> Node | None:
     """transpose(matmul(x, y)) => gemm(y, x, trans_a=True, trans_b=True)"""
-    product = node.inputs[0]
-    found = _as_gemm(product)
-    if found is None or not used_once(product):
+    gemm = _product(node.inputs[0])
+    if gemm is None or gemm.c is not None or not used_once(node.inputs[0]):
         return None
-    (x, y, *c), attrs = found
-    if c:
-        return None
-    return ops.gemm(y, x, **{**attrs, "trans_a": not attrs["trans_b"], "trans_b": not attrs["trans_a"]})
+    gemm.a, gemm.b = gemm.b, gemm.a
+    gemm.turned = (not gemm.turned[1], not gemm.turned[0])
+    return gemm.built()
 
 
 @RULES.on("mul", "neg")
 def factor_into_gemm(node: Node) -> Node | None:
     """mul(matmul(x, y), 2) => gemm(x, y, alpha=2); so for neg"""
-    product, factor = _factor(node)
-    found = _as_gemm(product)
-    if found is None or factor is None or not used_once(product):
+    found = _factor(node)
+    gemm = None if found is None else _product(found[0])
+    if found is None or gemm is None or not used_once(found[0]):
         return None
-    operands, attrs = found
-    return ops.gemm(*operands, **{**attrs, "alpha": attrs["alpha"] * factor, "beta": attrs["beta"] * factor})  # type: ignore[operator]
+    gemm.alpha *= found[1]
+    gemm.beta *= found[1]
+    return gemm.built()
 
 
 @RULES.on("add", "sub")
 def gemm_takes_bias(node: Node) -> Node | None:
     """add(matmul(x, y), c) => gemm(x, y, c); so for sub, and a factor of c becomes beta"""
     for i, product in enumerate(node.inputs):
-        found = _as_gemm(product)
-        if found is None or len(found[0]) > 2 or not used_once(product) or product.type != node.type:
+        gemm = _product(product)
+        if gemm is None or gemm.c is not None or not used_once(product) or product.type != node.type:
             continue
-        operands, attrs = found
-        c, sign = node.inputs[1 - i], -1.0 if node.op is ops.sub else 1.0
-        scaled, factor = _factor(c)
-        if factor is not None and used_once(c):
-            c, beta = scaled, factor
-        else:
-            beta = 1.0
-        if c.rank > 2 or broadcast_shapes("gemm", c.shape, node.shape) != node.shape:
+        c, signs = node.inputs[1 - i], (1.0, -1.0 if node.op is ops.sub else 1.0)
+        found = _factor(c) if used_once(c) else None
+        gemm.c, factor = (c, 1.0) if found is None else found
+        if gemm.c.rank > 2 or joint_shape(gemm.c, node) != node.shape:
             continue
-        attrs["alpha"], attrs["beta"] = (attrs["alpha"] * sign, beta) if i else (attrs["alpha"], beta * sign)  # type: ignore[operator]
-        return ops.gemm(*operands, c, **attrs)
+        gemm.alpha *= signs[i]
+        gemm.beta = factor * signs[1 - i]
+        return gemm.built()
     return None
 
 
@@ -127,3 +145,10 @@ def mask_of_positive(node: Node) -> Node | None:
     """cast(greater(x, 0)) => positive(x): one kernel for two, and none of bool"""
     x = is_positive_mask(node)
     return ops.positive(x) if x is not None and x.dtype is f32 and node.dtype is f32 else None
+
+
+@RULES.on("scan")
+def pack_body(node: Node) -> Node | None:
+    """scan(body) => scan(body with the arithmetic on small carries packed)"""
+    body, count = pack(node.attrs["body"])
+    return ops.scan(*node.inputs, **{**node.attrs, "body": body}) if count else None

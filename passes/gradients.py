@@ -77,6 +77,11 @@ def _(g: Node, out: Node, x: Node) -> Gradient:
     return g * (out * (1.0 - out))
 
 
+@vjp(ops.softplus)
+def _(g: Node, out: Node, x: Node) -> Gradient:
+    return g * ops.sigmoid(x)
+
+
 @vjp(ops.relu)
 def _(g: Node, out: Node, x: Node) -> Gradient:
     return g * mask(ops.greater(out, 0), g)

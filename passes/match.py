@@ -12,10 +12,25 @@ from ir import ops
 from ir.dims import Dim, Shape
 from ir.node import Node
 from ir.ops.rules import broadcast_shapes
-from ir.types import Type
+from ir.types import Type, u8
 from passes.rewrite import Rule
 
-UNARY = ("neg", "abs", "sign", "exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "relu", "erf", "floor")
+UNARY = (
+    "neg",
+    "abs",
+    "sign",
+    "exp",
+    "log",
+    "sqrt",
+    "sin",
+    "cos",
+    "tanh",
+    "sigmoid",
+    "relu",
+    "softplus",
+    "erf",
+    "floor",
+)
 ARITHMETIC = ("add", "sub", "mul", "div", "pow", "maximum", "minimum")
 COMPARISONS = ("equal", "less", "greater")
 LOGIC = ("logical_not", "logical_and", "logical_or", "mod", "bitwise_xor")
@@ -61,14 +76,18 @@ def value_of(node: Node) -> Any:
 
 
 def number(value: float, like: Node) -> Node | None:
-    """`value` as a scalar of `like`'s dtype, or None where it overflows, or loses digits by underflow."""
+    """`value` as a scalar of `like`'s dtype; None where it overflows, or loses digits by underflow."""
     dtype = like.dtype
-    if dtype.is_float:
-        with np.errstate(all="ignore"):
-            rounded = float(np.asarray(value, dtype.numpy))
-        if not math.isfinite(rounded) or (value != 0 and abs(rounded) < np.finfo(dtype.numpy).tiny):
-            return None
-    return None if dtype.name == "bf16" else ops.scalar(value, dtype)
+    if dtype.name == "bf16":  # NumPy has none to hold the number in
+        return None
+    if not dtype.is_float:
+        bits = 8 * dtype.numpy.itemsize
+        lowest, highest = (0, 2**bits) if dtype is u8 else (-(2 ** (bits - 1)), 2 ** (bits - 1))
+        return ops.scalar(value, dtype) if lowest <= value < highest else None
+    with np.errstate(all="ignore"):
+        rounded = float(np.asarray(value, dtype.numpy))
+    lost = not math.isfinite(rounded) or (value != 0 and abs(rounded) < np.finfo(dtype.numpy).tiny)
+    return None if lost else ops.scalar(value, dtype)
 
 
 def with_shape(x: Node, shape: Shape) -> Node:

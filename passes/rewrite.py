@@ -17,7 +17,7 @@ from ir.op import OPS
 
 Rule = Callable[[Node], "Node | None"]
 log = logging.getLogger("lenetc.rewrite")
-_LIMIT = 100  # rewrites of one node in a row; a rule set that undoes itself would go on for ever
+_LIMIT = 100  # rewrites of one node in a row; rules that undo each other would go on for ever
 _readers: list[Counter[Node]] = []  # for each rewrite in progress, how many operands and outputs read a node
 
 
@@ -50,26 +50,28 @@ def rewrite(graph: Graph, rules: Iterable[tuple[str, Rule]], fired: Counter[str]
     original = set(graph.nodes())
     readers = Counter(x for node in original for x in node.inputs)
     readers.update(graph.outputs)
+    depth = 0
 
     def settle(node: Node) -> Node:
-        """Apply rules at `node`, whose operands are settled; what a rule builds is settled first."""
-        for _ in range(_LIMIT):
-            if node in new:
-                return new[node]
-            for rule in table.get(node.op.name, anywhere):
-                with building_at(node.where):
-                    found = rule(node)
-                if found is not None and found is not node:
-                    break
-            else:
-                return node
+        """Apply rules at `node`, whose operands are settled, and settle what they build."""
+        nonlocal depth
+        for rule in table.get(node.op.name, anywhere):
+            with building_at(node.where):
+                found = rule(node)
+            if found is None or found is node:
+                continue
             if found.type != node.type:
                 raise RewriteError(f"{rule.__name__} turned {node} into {found}").at(str(node.where))
             log.debug("%s at %s", rule.__name__, node)
             if fired is not None:
                 fired[rule.__name__] += 1
-            node = visit(found)
-        raise RewriteError(f"the rules for {node.op.name} do not come to rest").at(str(node.where))
+            depth += 1
+            if depth > _LIMIT:
+                raise RewriteError(f"rules do not come to rest, {rule.__name__} last").at(str(node.where))
+            settled = visit(found)
+            depth -= 1
+            return settled
+        return node
 
     def visit(root: Node) -> Node:
         """The settled form of `root` and of all below it, without recursion over long chains."""
@@ -87,7 +89,8 @@ def rewrite(graph: Graph, rules: Iterable[tuple[str, Rule]], fired: Counter[str]
             inputs = tuple(new[x] for x in node.inputs)
             if node not in original:
                 readers.update(inputs)
-            settled = settle(_rebuilt(node, inputs, attrs_of(node)))
+            rebuilt = _rebuilt(node, inputs, attrs_of(node))
+            settled = new[rebuilt] if rebuilt in new else settle(rebuilt)
             new[node] = new[settled] = settled
             if settled is not node:
                 readers[settled] += readers[node]
@@ -138,5 +141,5 @@ def substitute(
             rebuilt = _rebuilt(node, tuple(new[x] for x in node.inputs), dict(node.attrs))
             rebuilt.where = node.where  # an equal node of an earlier trace may remember another line
             new[node] = rebuilt
-    pairs = [tuple((key, new[node]) for key, node in part) for part in (results, updates)]
-    return Graph.make(name, leaves.values(), *pairs)
+    renewed = [tuple((key, new[node]) for key, node in part) for part in (results, updates)]
+    return Graph.make(name, leaves.values(), renewed[0], renewed[1])

@@ -11,7 +11,7 @@ from ir import ops
 from ir.interpret import evaluate_node
 from ir.node import Graph, Node
 from ir.op import OPS
-from ir.types import Type
+from ir.types import Type, u8
 from passes.match import (
     ELEMENTWISE,
     Rules,
@@ -64,9 +64,9 @@ def drop_zero(node: Node) -> Node | None:
 
 @RULES.on("sub")
 def negate_instead(node: Node) -> Node | None:
-    """sub(0, x) => neg(x)"""
+    """sub(0, x) => neg(x), but not for u8, which ONNX Neg does not take"""
     x, y = node.inputs
-    return ops.neg(y) if value_of(x) == 0 and y.type == node.type else None
+    return ops.neg(y) if value_of(x) == 0 and y.type == node.type and x.dtype is not u8 else None
 
 
 @RULES.on("mul", "div", "pow")
@@ -177,15 +177,18 @@ def minus_one(node: Node) -> Node | None:
 
 @RULES.on("neg")
 def merge_neg(node: Node) -> Node | None:
-    """neg(neg(x)) => x; neg(sub(x, y)) => sub(y, x); neg(mul(x, 2)) => mul(x, -2)"""
+    """neg(neg(x)) => x; neg(sub(x, y)) => sub(y, x); neg(mul(x, 2)) => mul(x, -2); so for div"""
     inner = node.inputs[0]
     if inner.op is ops.neg:
         return inner.inputs[0]
     if inner.op is ops.sub and used_once(inner):
         return ops.sub(inner.inputs[1], inner.inputs[0])
-    if inner.op in (ops.mul, ops.div) and is_const(inner.inputs[1]) and used_once(inner):
-        return inner.op(inner.inputs[0], ops.neg(inner.inputs[1]))
-    return None
+    if inner.op not in (ops.mul, ops.div) or not used_once(inner):
+        return None
+    x, y = inner.inputs
+    if is_const(y):
+        return inner.op(x, ops.neg(y))
+    return inner.op(ops.neg(x), y) if is_const(x) else None
 
 
 @RULES.on("mul", "div")

@@ -5,14 +5,7 @@ from __future__ import annotations
 from ir import ops
 from ir.dims import product
 from ir.node import Node
-from passes.match import (
-    Rules,
-    at_most,
-    either,
-    is_positive_mask,
-    number,
-    reshaped,
-)
+from passes.match import Rules, at_most, either, is_positive_mask, number, reshaped, with_shape
 from passes.rewrite import used_once
 from passes.rules_algebra import rescaled, scaled
 
@@ -63,16 +56,14 @@ def sum_of_broadcast(node: Node) -> Node | None:
     if not spread:
         return None
     count = product(tuple(inner.shape[axis] for axis in spread))
-    factor = (
-        number(count, node) if isinstance(count, int) else ops.cast(ops.dim(size=count), dtype=node.dtype)
-    )
+    size = ops.cast(ops.dim(size=count), dtype=node.dtype)
+    factor = number(count, node) if isinstance(count, int) else size
     if factor is None:
         return None
-    total = reshaped(
-        ops.sum(x, axes=axes, keepdims=True), tuple(1 if i in axes else d for i, d in enumerate(x.shape))
-    )
+    rest = tuple(axis for axis in axes if axis not in spread)
+    total = ops.sum(x, axes=rest, keepdims=True) if rest else x
     shape = tuple(d for i, d in enumerate(total.shape) if node.attrs["keepdims"] or i not in axes)
-    return ops.broadcast_to(reshaped(total, shape) * factor, shape=node.shape)
+    return with_shape(reshaped(total, shape) * factor, node.shape)
 
 
 @RULES.on("sum")

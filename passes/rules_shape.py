@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ir import ops
+from ir.dims import divide
 from ir.node import Node
-from passes.match import Rules, is_scalar, reshaped, with_shape
+from passes.match import Rules, is_const, is_scalar, reshaped, with_shape
 from passes.rewrite import used_once
 from passes.rules_algebra import rescaled, scaled
 
@@ -198,3 +201,66 @@ def join_reshapes(node: Node) -> Node | None:
     if x.attrs != y.attrs or x.inputs[0].shape != y.inputs[0].shape or x is y:
         return None
     return x.op(node.op(x.inputs[0], y.inputs[0]), **x.attrs)
+
+
+@RULES.on("concat")
+def concat_of_reshapes(node: Node) -> Node | None:
+    """concat(reshape(x), reshape(y)) => reshape(concat(x, y)), where nothing before the axis changes"""
+    axis = node.attrs["axis"]
+    if len(node.inputs) < 2 or any(x.op is not ops.reshape or not used_once(x) for x in node.inputs):
+        return None
+    sources = [x.inputs[0] for x in node.inputs]
+    first = sources[0].shape
+    if len(first) <= axis or any(
+        x.rank != len(first)
+        or x.shape[:axis] != node.shape[:axis]
+        or x.shape[axis + 1 :] != first[axis + 1 :]
+        for x in sources
+    ):
+        return None
+    return ops.reshape(ops.concat(*sources, axis=axis), shape=node.shape)
+
+
+@RULES.on("reshape")
+def reshape_before_slice(node: Node) -> Node | None:
+    """reshape(slice(x)) => slice(reshape(x)), where one axis is cut and those before it stay
+
+    Many slices of x then share the reshape.
+    """
+    piece = node.inputs[0]
+    if piece.op is not ops.slice or not used_once(piece):
+        return None
+    x, attrs = piece.inputs[0], piece.attrs
+    cut = [axis for axis in range(x.rank) if x.shape[axis] != piece.shape[axis]]
+    if len(cut) != 1 or attrs["steps"][cut[0]] != 1:
+        return None
+    (axis,) = cut
+    lead, rest = node.shape[:axis], node.shape[axis + 1 :]
+    if lead != x.shape[:axis] or len(node.shape) <= axis:
+        return None
+    times = divide(node.shape[axis], piece.shape[axis])
+    if times is None:
+        return None
+    grown = ops.reshape(x, shape=(*lead, x.shape[axis] * times, *rest))
+    starts = (*(0 for _ in lead), attrs["starts"][axis] * times, *(0 for _ in rest))
+    stops = (*lead, attrs["stops"][axis] * times, *rest)
+    return ops.slice(grown, starts=starts, stops=stops, steps=(1,) * grown.rank)
+
+
+@RULES.on("gather")
+def merge_gathers(node: Node) -> Node | None:
+    """gather(gather(x, [2, 0]), [1, 1]) => gather(x, [0, 0]); gather(x, [0, 1, 2]) => x, where it has 3"""
+    x, indices = node.inputs
+    if not is_const(indices) or indices.rank != 1:
+        return None
+    table, axis = indices.attrs["value"].array, node.attrs["axis"]
+    if node.shape == x.shape and (table == np.arange(len(table))).all():
+        return x
+    if (
+        x.op is not ops.gather
+        or x.attrs["axis"] != axis
+        or x.inputs[1].rank != 1
+        or not is_const(x.inputs[1])
+    ):
+        return None
+    return ops.gather(x.inputs[0], ops.literal(x.inputs[1].attrs["value"].array[table]), axis=axis)

@@ -1,4 +1,4 @@
-"""The gradient of `scan`: a second scan, the other way, of the body's gradient (as in Griewank, and jax.lax.scan).
+"""The gradient of `scan`: a second scan, the other way, of the body's gradient (as of jax.lax.scan).
 
     forward   c[t+1], y[t] = body(c[t], x[t], w)         run again by a scan that also stacks c[0], c[1], ...
     backward  dc[t], dx[t], dw += body's vjp at (c[t], x[t], w) of (dc[t+1], dy[t])
@@ -32,13 +32,21 @@ def _(
     stacked = range(carries, carries + sequences)  # positions among the operands
     rest = range(carries + sequences, len(operands))
     taken = {str(node.attrs["name"]) for node in body.inputs}
-    cotangents = {i: _fresh(f"{key}_grad", node.ty, taken) for i, (key, node) in enumerate(_results(body)) if node.dtype.is_float}
-    moving, found = _differentiate(body, cotangents, [i for i, gradient in enumerate(g) if gradient is not None], carries)
+    cotangents = {
+        i: _fresh(f"{key}_grad", node.ty, taken)
+        for i, (key, node) in enumerate(_results(body))
+        if node.dtype.is_float
+    }
+    moving, found = _differentiate(
+        body, cotangents, [i for i, gradient in enumerate(g) if gradient is not None], carries
+    )
 
-    # Carries of the backward scan: the gradients of `moving` carries, then the sums for the loop-invariant operands.
+    # Its carries: the gradients of the `moving` carries, then the sums for the loop-invariant operands.
     summed = [i for i in rest if found[i] is not None]
     sums = {i: _fresh(f"{body.inputs[i].attrs['name']}_sum", body.inputs[i].ty, taken) for i in summed}
-    state = [(cotangents[i], g[i] or _zeros(operands[i].ty), found[i] or _zeros(operands[i].ty)) for i in moving]
+    state = [
+        (cotangents[i], g[i] or _zeros(operands[i].ty), found[i] or _zeros(operands[i].ty)) for i in moving
+    ]
     state += [(sums[i], _zeros(operands[i].ty), sums[i] + found[i]) for i in summed]  # type: ignore[operator]
     items = [i for i in stacked if found[i] is not None]
     made = [new for _, _, new in state] + [found[i] for i in items]
@@ -48,7 +56,11 @@ def _(
     saved = _saved(operands, body, read, carries, sequences, length, reverse)
     received = [i for i, gradient in enumerate(g) if i >= carries and gradient is not None]
     steps = [(cotangents[i], g[i]) for i in received]
-    steps += [(body.inputs[i], saved[i] if i < carries else operands[i]) for i in (*range(carries), *stacked) if i in read]
+    steps += [
+        (body.inputs[i], saved[i] if i < carries else operands[i])
+        for i in (*range(carries), *stacked)
+        if i in read
+    ]
     invariant = [(body.inputs[i], operands[i]) for i in rest if i in read]
 
     results = [(f"d{number}", node) for number, node in enumerate(made) if node is not None]
@@ -84,7 +96,7 @@ def _fresh(name: str, type: Type, taken: set[str]) -> Node:
 def _differentiate(
     body: Graph, cotangents: dict[int, Node], received: list[int], carries: int
 ) -> tuple[list[int], list[Gradient]]:
-    """(the carries that a gradient reaches at some step, gradients of the body's inputs for those and `received`)."""
+    """The carries that a gradient reaches at some step, and then the gradients of the body's inputs."""
     outputs = body.outputs
     wrt = [node for node in body.inputs if node.dtype.is_float]
     moving = {i for i in received if i < carries}
@@ -106,7 +118,9 @@ def _needed(inputs: Sequence[Node], outputs: Iterable[Node]) -> set[int]:
     """Positions of the `inputs` that `outputs` read, and of those that tell the sizes of symbols in them."""
     below = set(topological((), outputs))
     read = {i for i, node in enumerate(inputs) if node in below}
-    types = [t for node in below for t in (node.type.items if isinstance(node.type, TupleType) else (node.type,))]
+    types = [
+        t for node in below for t in (node.type.items if isinstance(node.type, TupleType) else (node.type,))
+    ]
     unknown = {name for t in types for dim in t.shape for name in symbols(dim)}
     for i in sorted(range(len(inputs)), key=lambda i: i not in read):
         told = {solved[0] for dim in inputs[i].shape if (solved := linear(dim))}
@@ -126,18 +140,17 @@ def _saved(
     reverse: bool,
 ) -> dict[int, Node]:
     """For each carry in `read`, its values before each step, stacked to [length, ...]."""
-    kept = [i for i in range(carries) if i in read]
-    if not kept:
-        return {}
-    stacked = [(f"{body.inputs[i].attrs['name']}_before", body.inputs[i]) for i in kept]
-    results = (*_results(body), *stacked)
+    results = list(_results(body))
+    position: dict[int, int] = {}
+    for i in (i for i in range(carries) if i in read):
+        carry = body.inputs[i]
+        items = [node for _, node in results[carries:]]
+        position[i] = carries + (items.index(carry) if carry in items else len(items))
+        if carry not in items:
+            results.append((f"{carry.attrs['name']}_before", carry))
+    if len(results) > len(body.outputs):
+        body = Graph.make(f"{body.name}_saving", body.inputs, results)
     again = ops.scan(
-        *operands,
-        body=Graph.make(f"{body.name}_saving", body.inputs, results),
-        carries=carries,
-        sequences=sequences,
-        length=length,
-        reverse=reverse,
+        *operands, body=body, carries=carries, sequences=sequences, length=length, reverse=reverse
     )
-    first = len(results) - len(kept)
-    return {i: ops.get(again, index=first + number) for number, i in enumerate(kept)}
+    return {i: ops.get(again, index=index) for i, index in position.items()}

@@ -1,4 +1,8 @@
-"""Scheduling: an order of the operations that keeps little memory alive at a time."""
+"""Scheduling: an order of the operations that keeps little memory alive at a time.
+
+ONNX Runtime follows the order of the file where the session asks for ExecutionOrder.PRIORITY_BASED; by itself
+it walks depth first from the outputs.
+"""
 
 from __future__ import annotations
 

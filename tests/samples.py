@@ -6,13 +6,13 @@ A sample is written once, for a batch of size N, and made for a fixed or for a s
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ir import Graph, Node, ops
+from ir import Graph, ops
 from ir.dims import Dim, Shape, evaluate, symbol, symbols
 from ir.op import Op, leaf
 from ir.types import Array, DType, TupleType, Type, bool_, f32, f64, i32, i64, u8
@@ -163,11 +163,12 @@ for name in ("neg", "abs", "relu"):
     sample(name, I(N, 3))
 sample("sign", F(N, 3))
 sample("sign", I(N, 3))
-for name in ("exp", "sin", "cos", "tanh", "sigmoid", "erf"):
+for name in ("exp", "sin", "cos", "tanh", "sigmoid", "softplus", "erf"):
     sample(name, F(N, 3))
 for name in ("log", "sqrt"):
     sample(name, F(N, 3, draw=positive))
 sample("floor", F(N, 3))
+sample("positive", Operand((N, 3), normal, f32))
 for name in ("add", "sub", "mul", "div"):
     sample(name, F(N, 3), F(N, 3))
     sample(name, F(N, 1, 3), F(4, 1))
@@ -207,7 +208,9 @@ sample("cast", B(N, 3), dtype=f32)
 sample("cast", I(N, 3, draw=up_to(200), dtype=u8), dtype=f32)
 sample("stop_gradient", F(N, 3))
 sample("alias", F(N, 3), uid=7)
-sample("const", value=lambda dtype, n: ops.literal(np.arange(6, dtype=dtype.numpy).reshape(2, 3)).attrs["value"])
+sample(
+    "const", value=lambda dtype, n: ops.literal(np.arange(6, dtype=dtype.numpy).reshape(2, 3)).attrs["value"]
+)
 
 # -- shape ---------------------------------------------------------------------------------------------------
 sample("reshape", F(N, 6), shape=(N, 2, 3))
@@ -238,11 +241,13 @@ sample("slice", I(N, 6), starts=(0, 5), stops=(N, 6), steps=(1, 1))
 sample("reverse", F(N, 3), axes=(0,))
 sample("reverse", F(N, 3, 4), axes=(0, 2))
 sample("reverse", F(N, 3), axes=())
+sample("reverse", F(), axes=())
 sample("reverse", I(N, 3), axes=(1,))
 sample("pad", F(N, 3), low=(0, 1), high=(0, 2))
 sample("pad", F(N, 3), low=(1, 0), high=(2, 0), value=-1.5)
 sample("pad", F(N, 3), low=(N, 0), high=(0, 0))
 sample("pad", F(N, 3), low=(0, 0), high=(0, 0))
+sample("pad", F(), low=(), high=())
 sample("pad", I(N, 3), low=(0, 1), high=(0, 1), value=2.0)
 sample("pad", B(N, 3), low=(0, 1), high=(0, 1))
 sample("concat", F(N, 3), F(N, 2), axis=1)
@@ -289,11 +294,16 @@ sample("argmax", F(N, 5, draw=ties), axis=1, keepdims=True)
 sample("argmax", I(N, 5), axis=0)
 
 # -- linear algebra and images -------------------------------------------------------------------------------
+sample("split", F(N, 6), axis=1, sizes=(1, 3, 2))
 sample("matmul", F(N, 3), F(3, 4))
 sample("matmul", F(N, 2, 3), F(3, 4))
 sample("matmul", F(2, 3), F(N, 3, 4))
 sample("matmul", F(N, 1, 2, 3), F(4, 3, 2))
 sample("matmul", F(N, 2, 3), F(N, 3, 2))
+sample("gemm", F(N, 3), F(3, 4))
+sample("gemm", F(N, 3), F(3, 4), F(4), alpha=0.5, beta=-2.0)
+sample("gemm", F(3, N), F(4, 3), F(N, 1), trans_a=True, trans_b=True)
+sample("gemm", F(N, 3), F(4, 3), F(N, 4), trans_b=True, beta=0.9)
 WINDOWS = [
     # (input channels, height, width), (outputs, inputs per group, kernel), attributes
     ((1, 6, 6), (2, 1, 3, 3), {}),
@@ -309,7 +319,9 @@ WINDOWS = [
 for (channels, *size), weight, how in WINDOWS:
     attrs = _windows(**how)
     sample("conv2d", F(N, channels, *size), F(*weight), **attrs)
-    out = ops.conv2d(leaf("x", Type(f32, (2, channels, *size))), leaf("w", Type(f32, weight)), **attrs).shape[2:]
+    out = ops.conv2d(leaf("x", Type(f32, (2, channels, *size))), leaf("w", Type(f32, weight)), **attrs).shape[
+        2:
+    ]
     y = F(N, weight[0], *out)
     sample("conv2d_input_grad", y, F(*weight), size=tuple(size), **attrs)
     sample("conv2d_weight_grad", F(N, channels, *size), y, kernel=weight[2:], **attrs)
@@ -367,10 +379,26 @@ def squares(dtype: DType, n: Dim) -> Graph:
 
 for reverse in (False, True):
     sample(
-        "scan", F(N, 3), F(4, N, 3), F(N, 3), body=cumulative, carries=1, sequences=1, length=4, reverse=reverse
+        "scan",
+        F(N, 3),
+        F(4, N, 3),
+        F(N, 3),
+        body=cumulative,
+        carries=1,
+        sequences=1,
+        length=4,
+        reverse=reverse,
     )
     sample(
-        "scan", F(N, 3), I(N, draw=up_to(4)), F(4, 3), body=fold, carries=0, sequences=2, length=N, reverse=reverse
+        "scan",
+        F(N, 3),
+        I(N, draw=up_to(4)),
+        F(4, 3),
+        body=fold,
+        carries=0,
+        sequences=2,
+        length=N,
+        reverse=reverse,
     )
 sample("scan", F(3), body=squares, carries=1, sequences=0, length=3)
 sample("custom", F(N, 3), F(N, 3), kinks=True, backward="never differentiated")

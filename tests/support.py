@@ -15,8 +15,7 @@ from ir.interpret import run
 from ir.node import topological
 from ir.op import leaf
 from ir.types import Array, DType, Type, dtype_of
-from passes import emit_ops, gradients  # noqa: F401  (they register the tables)
-from passes import autodiff
+from passes import autodiff, emit_ops, gradients  # noqa: F401  (they register the tables)
 from passes.emit import to_onnx
 from passes.pipeline import Target
 from passes.strategies import choose_strategies
@@ -35,7 +34,9 @@ def checked_model(graph: Graph) -> onnx.ModelProto:
     return model
 
 
-def run_onnx(graph: Graph, inputs: Sequence[Array] | Mapping[str, Array], threads: int = 1) -> tuple[Array, ...]:
+def run_onnx(
+    graph: Graph, inputs: Sequence[Array] | Mapping[str, Array], threads: int = 1
+) -> tuple[Array, ...]:
     """Outputs of `graph` (results, then updates), emitted as ONNX and run by ONNX Runtime on the CPU."""
     if not isinstance(inputs, Mapping):
         inputs = {node.attrs["name"]: x for node, x in zip(graph.inputs, inputs, strict=True)}
@@ -51,7 +52,9 @@ def run_model(model: onnx.ModelProto, inputs: Mapping[str, Array], threads: int 
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     wanted = {value.name for value in session.get_inputs()}
-    return tuple(session.run(None, {name: value for name, value in inputs.items() if name in wanted}))
+    return tuple(
+        session.run(None, {name: np.asarray(value) for name, value in inputs.items() if name in wanted})
+    )
 
 
 def check_runtime(graph: Graph, inputs: Sequence[Array], rtol: float = 1e-4, atol: float = 1e-5) -> None:
@@ -65,7 +68,7 @@ def check_runtime(graph: Graph, inputs: Sequence[Array], rtol: float = 1e-4, ato
 
 
 def graph_to(*outputs: Node, inputs: Sequence[Node] | None = None, name: str = "f") -> Graph:
-    """The graph with `outputs` as results y0, y1, ...; its inputs, unless given, are the leaves below them."""
+    """The graph with `outputs` as results y0, y1, ...; its inputs, unless given, are the leaves below."""
     found = [n for n in topological((), outputs) if n.op is ops.input] if inputs is None else inputs
     return Graph.make(name, found, [(f"y{i}", node) for i, node in enumerate(outputs)])
 
@@ -110,16 +113,21 @@ def check_gradients(graph: Graph, inputs: Sequence[Array], order: int = 1, step:
         floats = [i for i, (_, node) in enumerate(graph.results) if node.dtype.is_float]
         values = run(graph, inputs)
         cotangents = [rng.standard_normal(values[i].shape).astype(values[i].dtype) for i in floats]
-        directions = {x: rng.standard_normal(np.shape(v)) for x, v in zip(graph.inputs, inputs, strict=True) if x in wrt}
+        directions = {
+            x: rng.standard_normal(np.shape(v)) for x, v in zip(graph.inputs, inputs, strict=True) if x in wrt
+        }
         found = run(made, [*inputs, *cotangents])
         along = sum(float(np.vdot(g, directions[x])) for x, g in zip(wrt, found, strict=True))
 
-        def moved(by: float) -> float:
-            shifted = [v + by * directions[x] if x in directions else v for x, v in zip(graph.inputs, inputs, strict=True)]
-            results = run(graph, shifted)
-            return sum(float(np.vdot(results[i], ct)) for i, ct in zip(floats, cotangents, strict=True))
-
-        numeric = (moved(step) - moved(-step)) / (2 * step)
+        named = list(zip(graph.inputs, inputs, strict=True))
+        moved = [
+            run(graph, [v + by * directions[x] if x in directions else v for x, v in named])
+            for by in (step, -step)
+        ]
+        numeric = sum(
+            float(np.vdot(moved[0][i] - moved[1][i], ct)) / (2 * step)
+            for i, ct in zip(floats, cotangents, strict=True)
+        )
         scale = max(1.0, abs(numeric))
         assert abs(numeric - along) <= 1e-5 * scale, (
             f"{made.name}: the gradient along a direction is {along}, differences give {numeric}"

@@ -13,6 +13,13 @@ from ir.types import AnyType, Array, TupleType, Type
 
 def _scan(*types: AnyType, body: Graph, carries: int, sequences: int, length: Dim, reverse: bool) -> TupleType:
     operands = [t for t in types if isinstance(t, Type)]
+    if len(operands) != len(types) or len(operands) < carries + sequences or len(body.outputs) < carries:
+        raise ShapeError(
+            f"scan: {len(types)} operands and {len(body.outputs)} results of the body {body.name} do not make "
+            f"{carries} carries and {sequences} sequences; results of a scan are picked with get()"
+        )
+    if any(t.rank == 0 for t in operands[carries : carries + sequences]):
+        raise ShapeError("scan: a sequence has a leading axis, one slice for each step; a scalar has none")
     expected = [*operands[:carries], *(t.with_shape(t.shape[1:]) for t in operands[carries : carries + sequences])]
     expected += operands[carries + sequences :]
     given = [node.ty for node in body.inputs]

@@ -10,7 +10,7 @@ import numpy as np
 from ir.errors import DTypeError, ShapeError
 from ir.op import op
 from ir.ops.rules import broadcast_shapes, need_float, need_rank
-from ir.types import Array, Type, f32
+from ir.types import Array, TupleType, Type, f32
 
 
 def _gemm(
@@ -57,7 +57,21 @@ def _positive(x: Type) -> Type:
 def positive(x: Array) -> Array:
     """1 where x > 0, else 0: the gradient of relu.
 
-    It runs as ONNX HardSigmoid, clip(x * 3.4e38, 0, 1), in about half the time of Greater and Cast; that gives
-    less than 1 for x below 3e-39, a subnormal number that no activation needs to be told from 0.
+    It runs as ONNX HardSigmoid, clip(x * 3.4e38, 0, 1), in about half the time of Greater and Cast; that
+    gives less than 1 for x below 3e-39, a subnormal number that no activation needs to be told from 0.
     """
     return np.greater(x, 0).astype(x.dtype)
+
+
+def _split(x: Type, *, axis: int, sizes: tuple[int, ...]) -> TupleType:
+    if not 0 <= axis < x.rank or sum(sizes) != x.shape[axis] or len(sizes) < 2:
+        raise ShapeError(
+            f"split: {x} does not split along axis {axis} into two or more parts of sizes {sizes}"
+        )
+    return TupleType(tuple(x.with_shape((*x.shape[:axis], size, *x.shape[axis + 1 :])) for size in sizes))
+
+
+@op(infer=_split)
+def split(x: Array, *, axis: int, sizes: tuple[int, ...]) -> tuple[Array, ...]:
+    """x[A,D,B] in parts [A,size,B] along `axis`; the sizes add up to D (torch.split, ONNX Split)."""
+    return tuple(part.copy() for part in np.split(x, np.cumsum(sizes)[:-1], axis))

@@ -7,7 +7,7 @@ import numpy as np
 from ir.dims import Dim, Shape
 from ir.errors import ShapeError
 from ir.op import op
-from ir.ops.rules import broadcast_shapes, need_float, need_rank
+from ir.ops.rules import broadcast_shapes, need_axis, need_float, need_rank
 from ir.types import Array, TupleType, Type, i64
 
 Pair = tuple[int, int]
@@ -52,7 +52,7 @@ def _need_windows(what: str, x: Type, out: tuple[Dim, Dim], kernel: Pair, paddin
 
 
 def _conv2d(x: Type, w: Type, bias: Type | None = None, *, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Type:
-    need_float("conv2d", x, w)
+    need_float("conv2d", x, w, *([] if bias is None else [bias]))
     need_rank("conv2d", "the input", x, 4)
     need_rank("conv2d", "the weight", w, 4)
     if x.shape[1] != w.shape[1] * groups or w.shape[0] % groups:
@@ -117,6 +117,8 @@ def conv2d(
 
 def _conv2d_input_grad(g: Type, w: Type, *, size: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Type:
     need_float("conv2d_input_grad", g, w)
+    need_rank("conv2d_input_grad", "the gradient", g, 4)
+    need_rank("conv2d_input_grad", "the weight", w, 4)
     x = g.with_shape((g.shape[0], w.shape[1] * groups, *size))
     if _conv2d(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups).shape != g.shape:
         raise ShapeError(f"conv2d_input_grad: {g} is not the output shape of a convolution of {x} with {w}")
@@ -135,6 +137,8 @@ def conv2d_input_grad(
 
 def _conv2d_weight_grad(x: Type, g: Type, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Type:
     need_float("conv2d_weight_grad", x, g)
+    need_rank("conv2d_weight_grad", "the input", x, 4)
+    need_rank("conv2d_weight_grad", "the gradient", g, 4)
     w = x.with_shape((g.shape[1], x.shape[1] // groups, *kernel))
     if _conv2d(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups).shape != g.shape:
         raise ShapeError(f"conv2d_weight_grad: {g} is not the output shape of a convolution of {x} with {w}")
@@ -197,6 +201,7 @@ def max_pool2d_with_indices(
 
 
 def _like_pooled(g: Type, x: Type, **attrs: Pair | bool) -> Type:
+    need_float("max_pool2d_grad", g, x)
     pooled = _max_pool2d(x, **attrs)  # type: ignore[arg-type]
     if g.shape != pooled.shape:
         raise ShapeError(f"max_pool2d_grad: {g} is not the pooled shape of {x}, which is {pooled}")
@@ -217,8 +222,8 @@ def max_pool2d_grad(
 
 
 def _pick(v: Type, x: Type, **attrs: Pair | bool) -> Type:
-    if v.shape != x.shape:
-        raise ShapeError(f"max_pool2d_pick: values {v} and input {x} must have the same shape")
+    if v != x:
+        raise ShapeError(f"max_pool2d_pick: values {v} and input {x} must have the same type")
     return _max_pool2d(x, **attrs)  # type: ignore[arg-type]
 
 
@@ -279,18 +284,19 @@ def avg_pool2d_grad(
 
 def _softmax(x: Type, *, axis: int) -> Type:
     need_float("softmax", x)
-    if not 0 <= axis < x.rank:
-        raise ShapeError(f"softmax: axis {axis} is not an axis of {x}")
+    need_axis("softmax", x, axis)
     return x
 
 
 @op(infer=_softmax)
 def softmax(x: Array, *, axis: int) -> Array:
+    """exp(x) over its sum along `axis`, computed so that nothing overflows."""
     e = np.exp(x - x.max(axis, keepdims=True))
     return e / e.sum(axis, keepdims=True)
 
 
 @op(infer=_softmax)
 def log_softmax(x: Array, *, axis: int) -> Array:
+    """The logarithm of softmax, computed so that nothing overflows."""
     shifted = x - x.max(axis, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))

@@ -6,35 +6,45 @@ import numpy as np
 
 from ir.errors import DTypeError, ShapeError
 from ir.op import op
-from ir.types import Array, Type, i64
+from ir.ops.rules import need_axis
+from ir.types import Array, Type, i64, u8
 
 
 def _reduced(what: str, x: Type, axes: tuple[int, ...], keepdims: bool) -> Type:
-    if any(not 0 <= axis < x.rank for axis in axes) or len(set(axes)) != len(axes):
-        raise ShapeError(f"{what}: axes {axes} are not distinct axes of {x}")
+    if x.dtype.kind == "bool":
+        raise DTypeError(f"{what}: cast {x} to a number first")
+    need_axis(what, x, *axes)
     if keepdims:
         return x.with_shape(tuple(1 if i in axes else dim for i, dim in enumerate(x.shape)))
     return x.with_shape(tuple(dim for i, dim in enumerate(x.shape) if i not in axes))
 
 
+def _largest(what: str, x: Type, axes: tuple[int, ...], keepdims: bool) -> Type:
+    reduced = _reduced(what, x, axes, keepdims)
+    if any(x.shape[axis] == 0 for axis in axes):
+        raise ShapeError(f"{what}: there is no largest of no elements: {x} along {axes}")
+    return reduced
+
+
 def _sum(x: Type, *, axes: tuple[int, ...], keepdims: bool) -> Type:
-    if x.dtype.kind == "bool":
-        raise DTypeError(f"sum: cast {x} to a number first")
+    if x.dtype is u8:
+        raise DTypeError(f"sum: cast {x} to a wider integer first")
     return _reduced("sum", x, axes, keepdims)
 
 
 @op(infer=_sum)
 def sum(x: Array, *, axes: tuple[int, ...], keepdims: bool = False) -> Array:
+    """The sum over `axes`."""
     return x.sum(axis=axes, keepdims=keepdims, dtype=x.dtype)
 
 
-@op(infer=lambda x, *, axes, keepdims: _reduced("reduce_max", x, axes, keepdims))
+@op(infer=lambda x, *, axes, keepdims: _largest("reduce_max", x, axes, keepdims))
 def reduce_max(x: Array, *, axes: tuple[int, ...], keepdims: bool = False) -> Array:
     """Largest element. Its gradient is shared evenly among ties, as torch.amax."""
     return x.max(axis=axes, keepdims=keepdims)
 
 
-@op(infer=lambda x, *, axis, keepdims: _reduced("argmax", x, (axis,), keepdims).with_dtype(i64))
+@op(infer=lambda x, *, axis, keepdims: _largest("argmax", x, (axis,), keepdims).with_dtype(i64))
 def argmax(x: Array, *, axis: int, keepdims: bool = False) -> Array:
     """Index of the first largest element along `axis`."""
     return np.argmax(x, axis=axis, keepdims=keepdims)

@@ -7,11 +7,13 @@ from typing import Any
 from ir.dims import Dim, Shape
 from ir.errors import DTypeError, ShapeError
 from ir.op import Infer
-from ir.types import DType, Type, bool_
+from ir.types import DType, Type, bool_, u8
 
 
 def broadcast_shapes(what: str, *shapes: Shape) -> Shape:
     """NumPy's broadcasting over symbolic shapes. Raises ShapeError naming all the shapes and the axis."""
+    if all(shape == shapes[0] for shape in shapes):
+        return shapes[0]
     rank = max(map(len, shapes))
     result: list[Dim] = []
     for axis in range(-rank, 0):
@@ -38,11 +40,14 @@ def same_dtype(what: str, *types: Type) -> DType:
 
 
 def elementwise(what: str, *, kinds: tuple[str, ...] = ("float", "int"), result: DType | None = None) -> Infer:
-    """Broadcast operands of one dtype whose kind is among `kinds`; the result has it, or `result`."""
+    """Broadcast operands of one dtype whose kind is among `kinds`; the result has it, or `result`.
+
+    The kind "signed" stands for the integers but u8.
+    """
 
     def infer(*types: Type, **_: Any) -> Type:
         dtype = same_dtype(what, *types)
-        if dtype.kind not in kinds:
+        if dtype.kind not in kinds and not ("signed" in kinds and dtype.kind == "int" and dtype is not u8):
             raise DTypeError(f"{what}: dtype {dtype} is not allowed here, only {' or '.join(kinds)} dtypes are")
         return Type(result or dtype, broadcast_shapes(what, *(t.shape for t in types)))
 
@@ -63,6 +68,11 @@ def logical(what: str) -> Infer:
 
 def integral(what: str) -> Infer:
     return elementwise(what, kinds=("int",))
+
+
+def need_axis(what: str, type: Type, *axes: int) -> None:
+    if any(not 0 <= axis < type.rank for axis in axes) or len(set(axes)) != len(axes):
+        raise ShapeError(f"{what}: {', '.join(map(str, axes))} are not distinct axes of {type}, counted from 0")
 
 
 def need_rank(what: str, operand: str, type: Type, rank: int) -> None:

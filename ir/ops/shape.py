@@ -9,12 +9,14 @@ import numpy as np
 from ir.dims import Dim, Shape
 from ir.errors import DTypeError, ShapeError
 from ir.op import op
-from ir.ops.rules import broadcast_shapes, same_dtype, show
+from ir.ops.rules import broadcast_shapes, need_axis, same_dtype, show
 from ir.types import Array, DType, Type, i64
 
 
 def _reshape(x: Type, *, shape: Shape) -> Type:
     result = x.with_shape(shape)
+    if any(isinstance(dim, int) and dim < 0 for dim in shape):
+        raise ShapeError(f"reshape: a size in {show(shape)} is negative; work out the one that is meant")
     if result.size != x.size:
         raise ShapeError(f"reshape: {x} has {x.size} elements, shape {show(shape)} has {result.size}")
     return result
@@ -22,6 +24,7 @@ def _reshape(x: Type, *, shape: Shape) -> Type:
 
 @op(infer=_reshape)
 def reshape(x: Array, *, shape: Shape) -> Array:
+    """The elements of x in row-major order, under another shape."""
     return x.reshape(shape)
 
 
@@ -33,6 +36,7 @@ def _transpose(x: Type, *, perm: tuple[int, ...]) -> Type:
 
 @op(infer=_transpose)
 def transpose(x: Array, *, perm: tuple[int, ...]) -> Array:
+    """The axes of x permuted: axis i of the result is axis perm[i] of x."""
     return np.array(x.transpose(perm), order="C")
 
 
@@ -43,8 +47,9 @@ def _broadcast_to(x: Type, *, shape: Shape) -> Type:
 
 
 @op(infer=_broadcast_to)
-def broadcast_to(x: Array, *, shape: Shape) -> Array:
-    return np.array(np.broadcast_to(x, shape), order="C")
+def broadcast_to(x: Array, *, shape: tuple[int, ...]) -> Array:
+    """x repeated along axes of size 1, and new ones in front (numpy.broadcast_to)."""
+    return np.broadcast_to(x, shape).copy()
 
 
 def _slice(x: Type, *, starts: Shape, stops: Shape, steps: tuple[int, ...]) -> Type:
@@ -64,7 +69,12 @@ def slice(x: Array, *, starts: tuple[int, ...], stops: tuple[int, ...], steps: t
     return x[tuple(map(builtins.slice, starts, stops, steps))]
 
 
-@op(infer=lambda x, *, axes: x)
+def _reverse(x: Type, *, axes: tuple[int, ...]) -> Type:
+    need_axis("reverse", x, *axes)
+    return x
+
+
+@op(infer=_reverse)
 def reverse(x: Array, *, axes: tuple[int, ...]) -> Array:
     """x with the order along `axes` reversed."""
     return np.flip(x, axes)
@@ -73,17 +83,21 @@ def reverse(x: Array, *, axes: tuple[int, ...]) -> Array:
 def _pad(x: Type, *, low: tuple[int, ...], high: tuple[int, ...], value: float) -> Type:
     if not len(low) == len(high) == x.rank:
         raise ShapeError(f"pad: needs one low and one high amount for each of the {x.rank} axes of {x}")
+    if any(amount < 0 for amount in (*low, *high)):
+        raise ShapeError(f"pad: amounts {show(low)} and {show(high)} must not be negative; use slice to cut")
     return x.with_shape(tuple(size + a + b for size, a, b in zip(x.shape, low, high, strict=True)))
 
 
 @op(infer=_pad)
 def pad(x: Array, *, low: tuple[int, ...], high: tuple[int, ...], value: float = 0.0) -> Array:
-    return np.pad(x, tuple(zip(low, high, strict=True)), constant_values=value)
+    """x with `low[i]` elements of `value` before and `high[i]` after it along axis i."""
+    return np.pad(x, tuple(zip(low, high, strict=True)), constant_values=value) if x.ndim else x
 
 
 def _concat(*types: Type, axis: int) -> Type:
     dtype = same_dtype("concat", *types)
     first = types[0]
+    need_axis("concat", first, axis)
     for other in types[1:]:
         if other.rank != first.rank or any(
             a != b for i, (a, b) in enumerate(zip(first.shape, other.shape, strict=True)) if i != axis
@@ -97,6 +111,7 @@ def _concat(*types: Type, axis: int) -> Type:
 
 @op(infer=_concat)
 def concat(*xs: Array, axis: int) -> Array:
+    """The operands one after the other along `axis`."""
     return np.concatenate(xs, axis)
 
 
@@ -107,6 +122,7 @@ def _integer(what: str, indices: Type) -> None:
 
 def _gather(x: Type, indices: Type, *, axis: int) -> Type:
     _integer("gather", indices)
+    need_axis("gather", x, axis)
     return x.with_shape(x.shape[:axis] + indices.shape + x.shape[axis + 1 :])
 
 
@@ -118,6 +134,8 @@ def gather(x: Array, indices: Array, *, axis: int) -> Array:
 
 def _scatter_add(x: Type, indices: Type, *, axis: int, size: Dim) -> Type:
     _integer("scatter_add", indices)
+    if not 0 <= axis <= x.rank - indices.rank:
+        raise ShapeError(f"scatter_add: {x} has no {indices.rank} axes from axis {axis} on")
     if x.shape[axis : axis + indices.rank] != indices.shape:
         raise ShapeError(f"scatter_add: {x} does not hold one slice for each of the indices {indices} at axis {axis}")
     return x.with_shape((*x.shape[:axis], size, *x.shape[axis + indices.rank :]))
@@ -134,6 +152,7 @@ def scatter_add(x: Array, indices: Array, *, axis: int, size: int) -> Array:
 
 def _take_along_axis(x: Type, indices: Type, *, axis: int) -> Type:
     _integer("take_along_axis", indices)
+    need_axis("take_along_axis", x, axis)
     if indices.rank != x.rank or any(a != b for i, (a, b) in enumerate(zip(x.shape, indices.shape, strict=True)) if i != axis):
         raise ShapeError(f"take_along_axis: {x} and indices {indices} differ outside axis {axis}")
     return x.with_shape(indices.shape)
@@ -147,6 +166,7 @@ def take_along_axis(x: Array, indices: Array, *, axis: int) -> Array:
 
 def _put_along_axis(x: Type, indices: Type, *, axis: int, size: Dim) -> Type:
     _integer("put_along_axis", indices)
+    need_axis("put_along_axis", x, axis)
     if x.shape != indices.shape:
         raise ShapeError(f"put_along_axis: {x} and indices {indices} must have the same shape")
     return x.with_shape((*x.shape[:axis], size, *x.shape[axis + 1 :]))
@@ -156,7 +176,7 @@ def _put_along_axis(x: Type, indices: Type, *, axis: int, size: Dim) -> Type:
 def put_along_axis(x: Array, indices: Array, *, axis: int, size: int) -> Array:
     """The transpose of take_along_axis: x added into zeros of `size` along `axis` where indices say."""
     result = np.zeros((*x.shape[:axis], size, *x.shape[axis + 1 :]), x.dtype)
-    grid = list(np.indices(indices.shape, sparse=True))
+    grid: list[Array] = list(np.indices(indices.shape, sparse=True))
     grid[axis] = indices
     np.add.at(result, tuple(grid), x)
     return result

@@ -1,0 +1,10 @@
+"""Optimizers and learning-rate schedules (torch.optim)."""
+
+from lenetc.optim import lr_scheduler
+from lenetc.optim.adagrad import Adagrad
+from lenetc.optim.adam import Adam, AdamW
+from lenetc.optim.optimizer import Optimizer
+from lenetc.optim.rmsprop import RMSprop
+from lenetc.optim.sgd import SGD
+
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "lr_scheduler"]

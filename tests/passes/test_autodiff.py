@@ -21,8 +21,6 @@ Y = leaf("y", Type(f64, (3,)))
 ONES = literal(np.ones((2, 3)))
 
 
-
-
 def test_what_does_not_matter_has_no_gradient() -> None:
     assert gradients([(ops.exp(X), ONES)], [Y]) == [None]
     assert gradients([(ops.sign(X) + ops.stop_gradient(X), ONES)], [X]) == [None]
@@ -53,7 +51,9 @@ def test_a_gradient_stops_at_what_is_differentiated_only_past_it() -> None:
 def test_broadcasting_is_undone_in_one_place() -> None:
     scalar_leaf, column = leaf("s", Type(f64, ())), leaf("c", Type(f64, (2, 1)))
     for operand in (Y, scalar_leaf, column, leaf("one", Type(f64, (1, 1, 1)))):
-        (found,) = gradients([(out := X * operand, ops.broadcast_to(scalar(1, f64), shape=out.shape))], [operand])
+        (found,) = gradients(
+            [(out := X * operand, ops.broadcast_to(scalar(1, f64), shape=out.shape))], [operand]
+        )
         assert found is not None and found.type == operand.type
 
 
@@ -62,7 +62,9 @@ def test_broadcasting_to_a_symbolic_batch_is_undone() -> None:
     x = leaf("x", Type(f64, (n, 3)))
     (found,) = gradients([(x + Y, ops.broadcast_to(scalar(1, f64), shape=(n, 3)))], [Y])
     assert found is not None
-    np.testing.assert_array_equal(run(graph_to(found, inputs=[x, Y]), [np.zeros((5, 3)), np.zeros(3)])[0], [5, 5, 5])
+    np.testing.assert_array_equal(
+        run(graph_to(found, inputs=[x, Y]), [np.zeros((5, 3)), np.zeros(3)])[0], [5, 5, 5]
+    )
 
 
 def test_gradients_carry_the_place_of_their_forward_node() -> None:
@@ -117,7 +119,9 @@ def test_powers_of_zero_and_of_negative_numbers() -> None:
 
 
 # -- custom --------------------------------------------------------------------------------------------------
-def test_custom_sends_its_gradient_to_its_inputs_through_the_registered_function(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_custom_sends_its_gradient_to_its_inputs_through_the_registered_function(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(CUSTOM, "triple", lambda g: (g * 3.0, None))
     z = leaf("z", Type(f64, (2, 3)))
     value = ops.custom(ops.stop_gradient(X * Y), X, z, backward="triple")
@@ -138,7 +142,9 @@ def test_custom_can_be_differentiated_twice(monkeypatch: pytest.MonkeyPatch) -> 
     """A backward function that is itself a function of the input."""
     x = leaf("v", Type(f64, (3,)))
     monkeypatch.setitem(CUSTOM, "cube", lambda g: (g * x * x * 3.0,))
-    (first,) = gradients([(ops.custom(ops.stop_gradient(x * x * x), x, backward="cube"), literal(np.ones(3)))], [x])
+    (first,) = gradients(
+        [(ops.custom(ops.stop_gradient(x * x * x), x, backward="cube"), literal(np.ones(3)))], [x]
+    )
     assert first is not None
     (second,) = gradients([(first, literal(np.ones(3)))], [x])
     np.testing.assert_allclose(run(graph_to(second, inputs=[x]), [np.array([1.0, 2, 3])])[0], [6, 12, 18])  # type: ignore[arg-type]
@@ -148,7 +154,11 @@ def test_custom_can_be_differentiated_twice(monkeypatch: pytest.MonkeyPatch) -> 
 def recurrent(dtype: DType, batch: Dim) -> Graph:
     """An Elman cell: h' = tanh(x @ w + h @ u), item h' * h, and a counter that no gradient passes."""
     count, h = leaf("count", Type(i64, ())), leaf("h", Type(dtype, (batch, 2)))
-    x, w, u = leaf("x", Type(dtype, (batch, 3))), leaf("w", Type(dtype, (3, 2))), leaf("u", Type(dtype, (2, 2)))
+    x, w, u = (
+        leaf("x", Type(dtype, (batch, 3))),
+        leaf("w", Type(dtype, (3, 2))),
+        leaf("u", Type(dtype, (2, 2))),
+    )
     new = ops.tanh(x @ w + h @ u)
     return Graph.make("cell", (count, h, x, w, u), [("count", count + 1), ("h", new), ("y", new * h)])
 
@@ -170,7 +180,13 @@ def scanned(batch: Dim, length: Dim, *operands: Node, reverse: bool = False) -> 
     h, xs, w, u = operands
     made = ops.scan(
         *(ops.scalar(0, i64), h, xs, w, u),
-        **{"body": recurrent(h.dtype, batch), "carries": 2, "sequences": 1, "length": length, "reverse": reverse},
+        **{
+            "body": recurrent(h.dtype, batch),
+            "carries": 2,
+            "sequences": 1,
+            "length": length,
+            "reverse": reverse,
+        },
     )
     return ops.get(made, index=1), ops.sum(ops.get(made, index=2), axes=(0,))
 
@@ -236,7 +252,9 @@ def test_an_unused_result_of_a_scan_gets_no_gradient_and_costs_none() -> None:
 def test_operands_that_no_gradient_reaches() -> None:
     """Integer operands and a carry that only a stopped gradient leaves get None."""
     c, x, i = leaf("c", Type(f64, (3,))), leaf("x", Type(f64, (3,))), leaf("i", Type(i64, ()))
-    body = Graph.make("stop", (c, x, i), [("c", c + 1.0), ("y", x * ops.stop_gradient(c) * ops.cast(i, dtype=f64))])
+    body = Graph.make(
+        "stop", (c, x, i), [("c", c + 1.0), ("y", x * ops.stop_gradient(c) * ops.cast(i, dtype=f64))]
+    )
     start, xs, index = leaf("start", c.ty), leaf("xs", Type(f64, (4, 3))), leaf("index", Type(i64, (4,)))
     made = ops.scan(start, xs, index, body=body, carries=1, sequences=2, length=4)
     ys = ops.get(made, index=1)

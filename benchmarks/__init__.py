@@ -1,0 +1,1 @@
+"""Time per training step against PyTorch, measured so that it can be believed: `make bench`."""

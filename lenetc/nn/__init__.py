@@ -1,0 +1,61 @@
+"""Parts of networks (torch.nn)."""
+
+from lenetc.nn import functional, init, utils
+from lenetc.nn.activation import GELU, Dropout, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from lenetc.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
+from lenetc.nn.conv import Conv2d
+from lenetc.nn.flatten import Flatten, Unflatten
+from lenetc.nn.linear import Embedding, Identity, Linear
+from lenetc.nn.loss import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HuberLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+    SmoothL1Loss,
+)
+from lenetc.nn.module import Module
+from lenetc.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
+from lenetc.nn.parameter import Parameter
+from lenetc.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+
+__all__ = [
+    "GELU",
+    "AdaptiveAvgPool2d",
+    "AvgPool2d",
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Conv2d",
+    "CrossEntropyLoss",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "HuberLoss",
+    "Identity",
+    "L1Loss",
+    "LayerNorm",
+    "Linear",
+    "LogSoftmax",
+    "MSELoss",
+    "MaxPool2d",
+    "Module",
+    "ModuleDict",
+    "ModuleList",
+    "NLLLoss",
+    "Parameter",
+    "ParameterList",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "SmoothL1Loss",
+    "Softmax",
+    "Tanh",
+    "Unflatten",
+    "functional",
+    "init",
+    "utils",
+]

@@ -1,0 +1,59 @@
+"""Functions that networks are made of (torch.nn.functional)."""
+
+from lenetc.nn.functional.activation import (
+    dropout,
+    gelu,
+    log_softmax,
+    logsigmoid,
+    relu,
+    sigmoid,
+    softmax,
+    softplus,
+    tanh,
+)
+from lenetc.nn.functional.convolution import adaptive_avg_pool2d, avg_pool2d, conv2d, max_pool2d
+from lenetc.nn.functional.entropy import cross_entropy, nll_loss
+from lenetc.nn.functional.labels import LabelError, one_hot
+from lenetc.nn.functional.linear import embedding, linear
+from lenetc.nn.functional.loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    huber_loss,
+    l1_loss,
+    mse_loss,
+    smooth_l1_loss,
+)
+from lenetc.nn.functional.normalization import batch_norm, layer_norm, normalize
+from lenetc.nn.functional.padding import pad
+
+__all__ = [
+    "LabelError",
+    "adaptive_avg_pool2d",
+    "avg_pool2d",
+    "batch_norm",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "conv2d",
+    "cross_entropy",
+    "dropout",
+    "embedding",
+    "gelu",
+    "huber_loss",
+    "l1_loss",
+    "layer_norm",
+    "linear",
+    "log_softmax",
+    "logsigmoid",
+    "max_pool2d",
+    "mse_loss",
+    "nll_loss",
+    "normalize",
+    "one_hot",
+    "pad",
+    "relu",
+    "sigmoid",
+    "smooth_l1_loss",
+    "softmax",
+    "softplus",
+    "tanh",
+]

@@ -1,0 +1,154 @@
+"""Normalization: over the batch, over features, to unit length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ir import ops
+from ir.dims import product
+from ir.errors import LenetcError, ShapeError
+from ir.node import Node
+from lenetc import operations
+from lenetc.autograd import no_grad
+from lenetc.nn.functional.linear import same_dtype
+from lenetc.tensor import Tensor, apply
+from lenetc.tracing import here
+
+
+def _standardized(x: Node, axes: tuple[int, ...], eps: float) -> tuple[Node, Node]:
+    """x without its mean over `axes`, and the reciprocal of its deviation, kept dims of size 1."""
+    n = operations.count(x, axes)
+    centred = x - ops.sum(x, axes=axes, keepdims=True) / n
+    variance = ops.sum(centred * centred, axes=axes, keepdims=True) / n
+    return centred, 1.0 / ops.sqrt(variance + eps)
+
+
+def _per_channel(node: Node, rank: int) -> Node:
+    return ops.reshape(node, shape=tuple(node.shape[0] if i == 1 else 1 for i in range(rank)))
+
+
+def _affine(centred: Node, scale: Node, factor: Node | None, offset: Node | None) -> Node:
+    # One factor for each channel, so that elements are multiplied once only.
+    y = centred * (scale if factor is None else scale * factor)
+    return y if offset is None else y + offset
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float | Tensor = 0.1,
+    eps: float = 1e-05,
+) -> Tensor:
+    """input[N,C,...] standardized by channel, times weight[C], plus bias[C] (Ioffe and Szegedy 2015).
+
+    training: use the mean and variance of the batch, and move the running ones, if given, towards them by
+    `momentum`, the variance divided by n - 1; otherwise use the running ones. Raises ShapeError where sizes
+    differ, and for a single value per channel in training. Source: torch.nn.functional.batch_norm.
+    """
+    if input.ndim < 2:
+        raise ShapeError(f"batch_norm: the input must be [N,C,...], but it is {input.type_text()}").at(here())
+    channels = input.shape[1]
+    named = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    for name, given in named.items():
+        if given is not None and tuple(given.shape) != (channels,):
+            raise ShapeError(
+                f"batch_norm: {name} should contain {channels} elements for the input {input.type_text()}, "
+                f"but it is {given.type_text()}"
+            ).at(here())
+    same_dtype("batch_norm", input, weight, bias, running_mean, running_var)
+    axes = tuple(i for i in range(input.ndim) if i != 1)
+    affine = [x for x in (weight, bias) if x is not None]
+    if training:
+        if product(tuple(input.shape[i] for i in axes)) == 1:
+            raise ValueError(
+                f"Expected more than 1 value per channel when training, got input size {input.shape}"
+            )
+        statistics: list[Tensor] = []
+        if running_mean is not None and running_var is not None:
+            _move(input, running_mean, running_var, axes, momentum)
+    elif running_mean is None or running_var is None:
+        raise LenetcError("batch_norm: running_mean and running_var must be given when not training").at(
+            here()
+        )
+    else:
+        statistics = [running_mean, running_var]
+
+    def build(x: Node, *nodes: Node) -> Node:
+        rest = [_per_channel(node, x.rank) for node in nodes]
+        factor = rest.pop(0) if weight is not None else None
+        offset = rest.pop(0) if bias is not None else None
+        if rest:
+            mean, variance = rest
+            return _affine(x - mean, 1.0 / ops.sqrt(variance + eps), factor, offset)
+        return _affine(*_standardized(x, axes, eps), factor, offset)
+
+    return apply("NativeBatchNormBackward0", build, input, *affine, *statistics, edges=(input, weight, bias))
+
+
+def _move(
+    x: Tensor, running_mean: Tensor, running_var: Tensor, axes: tuple[int, ...], momentum: float | Tensor
+) -> None:
+    """Move the running statistics towards those of the batch."""
+
+    def mean(a: Node) -> Node:
+        return ops.reshape(
+            ops.sum(a, axes=axes, keepdims=True) / operations.count(a, axes), shape=(a.shape[1],)
+        )
+
+    def variance(a: Node) -> Node:
+        n = operations.count(a, axes)
+        centred = a - ops.sum(a, axes=axes, keepdims=True) / n
+        return ops.reshape(ops.sum(centred * centred, axes=axes, keepdims=True), shape=(a.shape[1],)) / (
+            n - 1.0
+        )
+
+    with no_grad():
+        for running, statistic in ((running_mean, mean), (running_var, variance)):
+            running.copy_(running * (1 - momentum) + apply("", statistic, x) * momentum)
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-05,
+) -> Tensor:
+    """input[*,normalized_shape] standardized over its last dimensions, times weight, plus bias.
+
+    Ba et al. 2016. Raises ShapeError where the last dimensions differ.
+    Source: torch.nn.functional.layer_norm.
+    """
+    shape = tuple(normalized_shape)
+    if not shape or tuple(input.shape[-len(shape) :]) != shape:
+        raise ShapeError(
+            f"layer_norm: given normalized_shape={list(shape)}, expected input with shape "
+            f"[*, {', '.join(map(str, shape))}], but it is {input.type_text()}"
+        ).at(here())
+    for name, given in (("weight", weight), ("bias", bias)):
+        if given is not None and tuple(given.shape) != shape:
+            raise ShapeError(
+                f"layer_norm: {name} must have shape {list(shape)}, but it is {given.type_text()}"
+            ).at(here())
+    same_dtype("layer_norm", input, weight, bias)
+    axes = tuple(range(input.ndim - len(shape), input.ndim))
+
+    def build(x: Node, *nodes: Node) -> Node:
+        rest = list(nodes)
+        centred, scale = _standardized(x, axes, eps)
+        y = centred * scale
+        y = y * rest.pop(0) if weight is not None else y
+        return y + rest[0] if rest else y
+
+    operands = [x for x in (weight, bias) if x is not None]
+    return apply("NativeLayerNormBackward0", build, input, *operands, edges=(input, weight, bias))
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+    """input over its p-norm along `dim`, at least over `eps` (torch.nn.functional.normalize)."""
+    length = operations.clamp(operations.norm(input, p, dim, keepdim=True), min=eps)
+    return input / length.expand_as(input)

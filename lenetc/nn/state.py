@@ -1,0 +1,84 @@
+"""The state of modules by name: what `state_dict` holds, and loading it, all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ir.errors import LenetcError
+from ir.types import Array
+from lenetc.cell import Context
+from lenetc.size import Size
+from lenetc.tensor import Tensor
+
+if TYPE_CHECKING:
+    from lenetc.nn.module import Module
+
+
+class IncompatibleKeys(NamedTuple):
+    """Names that a load which was not strict passed over."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+    def __repr__(self) -> str:
+        if not self.missing_keys and not self.unexpected_keys:
+            return "<All keys matched successfully>"
+        return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+
+
+def named_state(module: Module, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Parameters, persistent buffers, then those of the children; what is shared comes under every name."""
+    for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+        if tensor is not None and name not in module._non_persistent:
+            yield prefix + name, tensor
+    for name, child in module._modules.items():
+        if child is not None:
+            yield from named_state(child, f"{prefix}{name}.")
+
+
+def load(module: Module, values: Mapping[str, Any], strict: bool) -> IncompatibleKeys:
+    """Copy `values` into the state of `module` (torch.nn.Module.load_state_dict)."""
+    if not isinstance(values, Mapping):
+        raise TypeError(f"Expected state_dict to be dict-like, got {type(values)}.")
+    if Context.trace is not None:
+        raise LenetcError("load_state_dict inside a compiled function: load the state before calling it")
+    targets = dict(named_state(module))
+    missing = [name for name in targets if name not in values]
+    unexpected = [name for name in values if name not in targets]
+    problems = []
+    if strict:
+        for names, what in ((missing, "Missing"), (unexpected, "Unexpected")):
+            if names:
+                quoted = ", ".join(f'"{name}"' for name in names)
+                problems.append(f"{what} key(s) in state_dict: {quoted}. ")
+    arrays: dict[str, Array] = {}
+    for name, target in targets.items():
+        if name not in missing:
+            found = _array(values[name])
+            if found is None:
+                problems.append(
+                    f'While copying the parameter named "{name}", expected a tensor or an array from '
+                    f"checkpoint but received {type(values[name])}"
+                )
+            elif found.shape != target.shape:
+                problems.append(
+                    f"size mismatch for {name}: copying a param with shape {Size(found.shape)} "
+                    f"from checkpoint, the shape in current model is {target.shape}."
+                )
+            else:
+                arrays[name] = found.astype(target.dtype.numpy)
+    if problems:
+        listed = "\n\t".join(problems)
+        raise LenetcError(f"Error(s) in loading state_dict for {type(module).__name__}:\n\t{listed}")
+    for name, array in arrays.items():
+        targets[name]._cell.set_value(array)
+    return IncompatibleKeys(missing, unexpected)
+
+
+def _array(value: Any) -> Array | None:
+    if isinstance(value, Tensor):
+        return value.detach().numpy()
+    return np.asarray(value) if isinstance(value, (np.ndarray, np.generic)) else None

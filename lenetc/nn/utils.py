@@ -1,0 +1,57 @@
+"""Helpers for parameters and their gradients (torch.nn.utils)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ir.errors import ShapeError
+from lenetc import factory, operations, shaping
+from lenetc.autograd import no_grad
+from lenetc.tensor import Tensor
+
+
+def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    listed = [parameters] if isinstance(parameters, Tensor) else parameters
+    return [gradient for p in listed if (gradient := p.grad) is not None]
+
+
+def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0) -> Tensor:
+    """Scale all gradients in place so that their norm, taken together, is at most `max_norm`.
+
+    norm_type: 1, 2 or inf. Returns the norm before (torch.nn.utils.clip_grad_norm_).
+    """
+    gradients = _gradients(parameters)
+    if not gradients:
+        return factory.full((), 0.0)
+    with no_grad():
+        norms = [operations.norm(gradient, norm_type) for gradient in gradients]
+        total = norms[0] if len(norms) == 1 else operations.norm(shaping.stack(norms), norm_type)
+        factor = operations.clamp(max_norm / (total + 1e-6), max=1.0)
+        for gradient in gradients:
+            gradient.mul_(factor.to(gradient.dtype))
+    return total
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Limit the gradients to [-clip_value, clip_value] in place (torch.nn.utils.clip_grad_value_)."""
+    with no_grad():
+        for gradient in _gradients(parameters):
+            operations.clamp_(gradient, -clip_value, clip_value)
+
+
+def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
+    """All elements in one dimension (torch.nn.utils.parameters_to_vector)."""
+    return shaping.cat([parameter.reshape(-1) for parameter in parameters])
+
+
+def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
+    """Put what parameters_to_vector gives back into the parameters. Raises ShapeError for another length."""
+    listed = list(parameters)
+    sizes = [int(parameter.numel()) for parameter in listed]
+    if tuple(vec.shape) != (sum(sizes),):
+        raise ShapeError(
+            f"vector_to_parameters: the parameters have {sum(sizes)} elements, "
+            f"but the vector is {vec.type_text()}"
+        )
+    for parameter, piece in zip(listed, vec.detach().split(sizes), strict=True):
+        parameter.data = piece.reshape(*parameter.shape)

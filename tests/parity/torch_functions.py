@@ -1,0 +1,181 @@
+"""PyTorch's counterpart of each op: value from tensors and the op's attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+F = torch.nn.functional
+
+DTYPES = {
+    "f32": torch.float32,
+    "f64": torch.float64,
+    "f16": torch.float16,
+    "bf16": torch.bfloat16,
+    "i64": torch.int64,
+    "i32": torch.int32,
+    "u8": torch.uint8,
+    "bool": torch.bool,
+}
+
+
+def _divided(x: Any, y: Any) -> Any:
+    return x / y if x.is_floating_point() else torch.div(x, y, rounding_mode="trunc")
+
+
+def _max_pool(
+    x: Any, *, kernel: Any, stride: Any, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> Any:
+    return F.max_pool2d(x, kernel, stride, padding, dilation, ceil_mode)
+
+
+def _avg_pool(
+    x: Any,
+    *,
+    kernel: Any,
+    stride: Any,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Any:
+    return F.avg_pool2d(x, kernel, stride, padding, ceil_mode, count_include_pad)
+
+
+def _convolution(
+    x: Any, w: Any, b: Any = None, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Any:
+    return F.conv2d(x, w, b, stride, padding, dilation, groups)
+
+
+def _pulled_back(function: Callable[..., Any], shape: Any, g: Any) -> Any:
+    """The gradient of a linear `function` of zeros of `shape`, for the cotangent g: differentiable in g."""
+    x = torch.zeros(shape, dtype=g.dtype, requires_grad=True)
+    return torch.autograd.grad(function(x), x, g, create_graph=True)[0]
+
+
+def _pool_gradient(g: Any, x: Any, **how: Any) -> Any:
+    x = x.detach().requires_grad_()
+    return torch.autograd.grad(_max_pool(x, **how), x, g, create_graph=True)[0]
+
+
+def _pick(
+    v: Any, x: Any, *, kernel: Any, stride: Any, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> Any:
+    _, indices = F.max_pool2d(x, kernel, stride, padding, dilation, ceil_mode, return_indices=True)
+    return v.flatten(2).gather(2, indices.flatten(2)).reshape(indices.shape)
+
+
+def _padded(x: Any, *, low: Any, high: Any, value: float = 0.0) -> Any:
+    amounts = [n for pair in reversed(list(zip(low, high, strict=True))) for n in pair]
+    return F.pad(x, amounts, value=value) if amounts else x
+
+
+def _sliced(x: Any, *, starts: Any, stops: Any, steps: Any) -> Any:
+    return x[tuple(map(slice, starts, stops, steps))]
+
+
+def _gathered(x: Any, indices: Any, *, axis: int) -> Any:
+    flat = torch.index_select(x, axis, indices.reshape(-1))
+    return flat.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+
+
+def _scattered(x: Any, indices: Any, *, axis: int, size: int) -> Any:
+    flat = x.reshape(*x.shape[:axis], indices.numel(), *x.shape[axis + indices.dim() :])
+    zeros = torch.zeros((*flat.shape[:axis], size, *flat.shape[axis + 1 :]), dtype=x.dtype)
+    return zeros.index_add(axis, indices.reshape(-1), flat)
+
+
+def _put(x: Any, indices: Any, *, axis: int, size: int) -> Any:
+    zeros = torch.zeros((*x.shape[:axis], size, *x.shape[axis + 1 :]), dtype=x.dtype)
+    return zeros.scatter_add(axis, indices.long(), x)
+
+
+def _gemm(
+    a: Any,
+    b: Any,
+    c: Any = None,
+    *,
+    trans_a: bool = False,
+    trans_b: bool = False,
+    alpha: float = 1,
+    beta: float = 1,
+) -> Any:
+    product = (a.T if trans_a else a) @ (b.T if trans_b else b) * alpha
+    return product if c is None else product + c * beta
+
+
+TORCH: dict[str, Callable[..., Any]] = {
+    **{
+        name: getattr(torch, name)
+        for name in ("neg", "abs", "sign", "exp", "log", "sqrt", "sin", "cos", "tanh")
+    },
+    **{
+        name: getattr(torch, name) for name in ("sigmoid", "relu", "erf", "floor", "add", "sub", "mul", "pow")
+    },
+    **{
+        name: getattr(torch, name)
+        for name in ("maximum", "minimum", "logical_not", "logical_and", "logical_or")
+    },
+    **{name: getattr(torch, name) for name in ("bitwise_xor", "where", "reshape", "matmul")},
+    "softplus": F.softplus,
+    "positive": lambda x: (x > 0).to(x.dtype),
+    "div": _divided,
+    "equal": torch.eq,
+    "less": torch.lt,
+    "greater": torch.gt,
+    "mod": torch.remainder,
+    "cast": lambda x, *, dtype: x.to(DTYPES[dtype.name]),
+    "stop_gradient": lambda x: x.detach(),
+    "alias": lambda x, *, uid: x,
+    "broadcast_to": lambda x, *, shape: torch.broadcast_to(x, shape),
+    "transpose": lambda x, *, perm: torch.permute(x, perm),
+    "slice": _sliced,
+    "reverse": lambda x, *, axes: torch.flip(x, axes),
+    "pad": _padded,
+    "concat": lambda *xs, axis: torch.cat(xs, axis),
+    "split": lambda x, *, axis, sizes: torch.split(x, sizes, axis),
+    "gather": _gathered,
+    "scatter_add": _scattered,
+    "take_along_axis": lambda x, indices, *, axis: torch.gather(x, axis, indices.long()),
+    "put_along_axis": _put,
+    "iota": lambda *, size, dtype=None: torch.arange(size, dtype=DTYPES[dtype.name] if dtype else None),
+    "sum": lambda x, *, axes, keepdims=False: x.sum(axes, keepdim=keepdims, dtype=x.dtype) if axes else x,
+    "reduce_max": lambda x, *, axes, keepdims=False: torch.amax(x, axes, keepdims) if axes else x,
+    "argmax": lambda x, *, axis, keepdims=False: torch.argmax(x, axis, keepdims),
+    "gemm": _gemm,
+    "conv2d": _convolution,
+    "conv2d_input_grad": lambda g, w, *, size, **how: _pulled_back(
+        lambda x: _convolution(x, w, **how), (g.shape[0], w.shape[1] * how["groups"], *size), g
+    ),
+    "conv2d_weight_grad": lambda x, g, *, kernel, **how: _pulled_back(
+        lambda w: _convolution(x, w, **how), (g.shape[1], x.shape[1] // how["groups"], *kernel), g
+    ),
+    "max_pool2d": _max_pool,
+    "max_pool2d_grad": _pool_gradient,
+    "max_pool2d_pick": _pick,
+    "avg_pool2d": _avg_pool,
+    "avg_pool2d_grad": lambda g, *, size, **how: _pulled_back(
+        lambda x: _avg_pool(x, **how), (*g.shape[:2], *size), g
+    ),
+    "softmax": lambda x, *, axis: torch.softmax(x, axis),
+    "log_softmax": lambda x, *, axis: torch.log_softmax(x, axis),
+}
+
+# The same names as tests.programs.IR.
+PROGRAMS: dict[str, Callable[..., Any]] = {
+    **TORCH,
+    "exp": lambda x: torch.exp(torch.tanh(x)),
+    "log": lambda x: torch.log(x * x + 0.5),
+    "sqrt": lambda x: torch.sqrt(x * x + 0.5),
+    "pow": lambda x, y: torch.pow(x * x + 0.5, torch.tanh(y)),
+    "mul": lambda x, y: torch.tanh(x) * y,
+    "div": lambda x, y: x / (y * y + 0.5),
+    "where": lambda x, y: torch.where(y > 0.123, x * 0.5, y),
+    "scale": lambda x, *, by: x * by,
+    "gather": lambda x, *, indices, axis: torch.index_select(x, axis, torch.tensor(indices)),
+    "matmul": lambda x, y: torch.tanh(x) @ y * 0.5,
+    "conv2d": lambda x, w, **how: _convolution(torch.tanh(x), w, **how) * 0.5,
+}
