@@ -1,4 +1,4 @@
-"""What operations cost on the runtime, in microseconds: a model fitted to measurements on two cores of a server.
+"""What operations cost on the runtime, in microseconds: a model fitted to measurements on two server cores.
 
 Absolute numbers differ from machine to machine; what decides is their ratios, and how they grow with the
 batch. Every coefficient is the cost of one element, row or multiply-add, in µs.
@@ -57,8 +57,8 @@ def elementwise(elements: float) -> float:
 
 
 def transpose(elements: float) -> float:
-    """A transpose of two axes."""
-    return NODE + elements * 2.3e-4
+    """A transpose of two axes, and the reshapes around it."""
+    return 3 * NODE + elements * 2.3e-4
 
 
 def gather(rows: float, row: float) -> float:
@@ -105,7 +105,7 @@ def im2col(w: Work) -> float:
 def swapped_conv(w: Work) -> float:
     """Weight gradient as Conv with samples for channels: windows as large as the gradient, few of them."""
     moved = transpose(w.n * (w.channels * w.image + w.outputs * w.out)) if w.n > 1 else 0.0
-    return 4 * NODE + moved + w.n * _columns(w) * 5e-4 + w.macs * 2.5e-5
+    return 4 * NODE + moved + w.n * _columns(w) * 7e-4 + w.macs * 1.5e-5
 
 
 def conv_transpose(w: Work) -> float:
@@ -154,7 +154,8 @@ def gather_input_grad(w: Work, block: Block) -> float:
     """A product, then each pixel gathered from the columns that saw it and added up."""
     m, k, area = blocked(w, block)
     overlap = [
-        math.ceil(len(reach) / (b * s)) for reach, b, s in zip(offsets(w.windows, block), block, w.windows.stride, strict=True)
+        math.ceil(len(reach) / (b * s))
+        for reach, b, s in zip(offsets(w.windows, block), block, w.windows.stride, strict=True)
     ]
     parts = overlap[0] * overlap[1] * w.channels * w.image
     cost = w.groups * product(k, m, area * w.n) + gather(parts, w.n) + parts * w.n * 1.2e-4
@@ -171,11 +172,11 @@ def dilated_input_grad(w: Work, block: Block) -> float:
     """ConvTranspose of one wide image; its col2im runs on one core."""
     cols = w.depth * w.groups * w.out * w.n
     moved = 0.0 if block == PIXEL else gather(w.outputs * w.out, w.n)
-    return 3 * NODE + w.groups * product(w.depth, w.outputs // w.groups, w.out * w.n) + cols * 2.6e-4 + moved
+    return 3 * NODE + w.groups * product(w.depth, w.outputs // w.groups, w.out * w.n) + cols * 1.8e-4 + moved
 
 
 def knockout(w: Work, block: Block) -> float:
-    """The knockout of a pool: what the kernel positions see, by slices or by gathers, and the larger of each two."""
+    """What the kernel positions of a pool see, by slices or by gathers, and the larger of each two."""
     views = w.taps * elementwise(w.n * w.channels * w.out)
     return views * (0.5 if block != PIXEL else 1) + (w.taps - 1) * elementwise(w.n * w.channels * w.out)
 

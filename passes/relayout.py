@@ -7,11 +7,22 @@ from typing import Any
 
 from ir import ops
 from ir.node import Graph, Node, building_at, users
-from passes.batch_last import PIXEL, Block, Stored, fits, operand, parameter, store, swap, to_batch_first, to_batch_last
+from passes.batch_last import (
+    PIXEL,
+    Block,
+    Stored,
+    fits,
+    operand,
+    parameter,
+    store,
+    swap,
+    to_batch_first,
+    to_batch_last,
+)
 from passes.expand_chwn import planes_of, windows_of
 from passes.layout import CHWN, ELEMENTWISE, HEAVY, REDUCTIONS, batched_operands
 
-# How to build a heavy node: (node, *operands) batch-first, or (node, block of the result, *operands) batch-last.
+# How to build a heavy node: (node, *operands) batch-first, (node, block of the result, *operands) batch-last.
 Expand = Callable[..., "Node | Stored"]
 POOLS = frozenset((ops.max_pool2d, ops.max_pool2d_pick, ops.avg_pool2d))
 POOL_GRADIENTS = frozenset((ops.max_pool2d_grad, ops.avg_pool2d_grad))
@@ -53,7 +64,13 @@ def choose_blocks(
 
     inside = [node for node in graph.nodes() if layouts.get(node) == CHWN]
     for node in inside:
-        tied = batched_operands(node) if node.op in ELEMENTWISE else (1,) if node.op is ops.max_pool2d_grad else ()
+        tied = (
+            batched_operands(node)
+            if node.op in ELEMENTWISE
+            else (1,)
+            if node.op is ops.max_pool2d_grad
+            else ()
+        )
         for i in tied:
             if node.inputs[i].shape[2:] == node.shape[2:]:
                 group[find(node.inputs[i])] = find(node)
@@ -75,9 +92,14 @@ def choose_blocks(
             moves[block] = 0.0
             if block != PIXEL:
                 for value in members[root]:
-                    made = layouts.get(value) == CHWN and (value.op in ELEMENTWISE or value.op.name in HEAVY and value.op not in POOLS)
+                    made = layouts.get(value) == CHWN and (
+                        value.op in ELEMENTWISE or (value.op.name in HEAVY and value.op not in POOLS)
+                    )
                     read = value not in outputs and all(
-                        _reads_blocks(user, i, layouts) for user in table[value] for i, x in enumerate(user.inputs) if x is value
+                        _reads_blocks(user, i, layouts)
+                        for user in table[value]
+                        for i, x in enumerate(user.inputs)
+                        if x is value
                     )
                     moves[block] += move(value) * ((not made) + (not read))
             totals[block] = moves[block] + sum(cost(node, block) for node in nodes)
@@ -87,12 +109,14 @@ def choose_blocks(
 
 
 def _reads_blocks(user: Node, position: int, layouts: Mapping[Node, str]) -> bool:
-    """Whether `user` reads an image in blocks as well as in single pixels (pools count that in their cost)."""
+    """Whether `user` reads an image in blocks as well as in single pixels (pools count it in their cost)."""
     if user.op in REDUCTIONS:
         return bool(user.attrs["axes"] == (0, 2, 3))
     if layouts.get(user) != CHWN:
         return False
-    return user.op in ELEMENTWISE or (user.op.name in HEAVY and not (user.op in POOL_GRADIENTS and position == 0))
+    return user.op in ELEMENTWISE or (
+        user.op.name in HEAVY and not (user.op in POOL_GRADIENTS and position == 0)
+    )
 
 
 class Lowering:
@@ -170,7 +194,9 @@ class Lowering:
         if node.op in ELEMENTWISE:
             block = self.blocks.get(node, PIXEL)
             operands = [
-                operand(self.last(x), node.shape, block) if i in batched else parameter(self.first(x), node.shape, block)
+                operand(self.last(x), node.shape, block)
+                if i in batched
+                else parameter(self.first(x), node.shape, block)
                 for i, x in enumerate(node.inputs)
             ]
             return store(node.shape, node.op(*operands, **attrs), block)

@@ -1,8 +1,9 @@
-"""Choice of strategies: each heavy op has several expansions; the cheapest assignment for the whole graph wins.
+"""Choice of strategies: heavy ops have several expansions; the cheapest assignment for the whole graph wins.
 
-One table (`TABLE`) holds them: for an op, the name of an expansion, the layout it works in, whether it applies
-to a node, what it costs there, and how it builds the node. `choose_strategies` assigns layouts by a minimum cut
-(`passes.layout`), takes the cheapest strategy in each op's layout, and rebuilds the graph (`passes.relayout`).
+One table (`TABLE`) holds them: for an op, the name of an expansion, the layout it works in, whether it
+applies to a node, what it costs there, and how it builds the node. `choose_strategies` assigns layouts by a
+minimum cut (`passes.layout`), takes the cheapest strategy in each op's layout, and rebuilds the graph
+(`passes.relayout`).
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def keep(node: Node, *operands: Node) -> Node:
 
 
 def _number(dim: Dim, sizes: Mapping[str, Dim]) -> int:
-    return int(evaluate(dim, sizes))  # type: ignore[arg-type]
+    return int(evaluate(dim, sizes))
 
 
 def work(node: Node, sizes: Mapping[str, Dim]) -> Work:
@@ -70,7 +71,8 @@ def work(node: Node, sizes: Mapping[str, Dim]) -> Work:
         image, pooled = node.inputs
     else:
         image, pooled = node, node.inputs[0]
-    windows = Windows(*(tuple(map(number, pair)) for pair in windows_of(node)))  # type: ignore[arg-type]
+    out, kernel, *moves = windows_of(node)
+    windows = Windows((number(out[0]), number(out[1])), (number(kernel[0]), number(kernel[1])), *moves)
     n, channels, height, width = map(number, image.shape)
     return Work(n, channels, number(pooled.shape[1]), node.attrs.get("groups", 1), height * width, windows)
 
@@ -94,6 +96,7 @@ def _dilatable(node: Node, target: Target) -> bool:
         _batch_last(node, target)
         and _convolved(node, target)
         and isinstance(node.shape[0], int)
+        and node.shape[0] > 1
         and node.attrs["stride"][1] == 1
     )
 
@@ -105,7 +108,9 @@ def _max_pool(node: Node, target: Target) -> bool:
 
 def _indices(node: Node, target: Target) -> bool:
     # Among equal maxima CUDA's MaxPool indicates the first of a column, not of a row.
-    return target.device == "cpu" and _static_image(node, target) and all(p < k for p, k in _end_padding(node))
+    return (
+        target.device == "cpu" and _static_image(node, target) and all(p < k for p, k in _end_padding(node))
+    )
 
 
 def _end_padding(node: Node) -> list[tuple[int, int]]:
@@ -123,7 +128,9 @@ def _end_padding(node: Node) -> list[tuple[int, int]]:
 def _average_pool(node: Node, target: Target) -> bool:
     """Runtimes differ in what a last window that reaches over the padded input counts."""
     how = node.attrs
-    windows = zip(node.inputs[0].shape[2:], node.shape[2:], how["kernel"], how["stride"], how["padding"], strict=True)
+    windows = zip(
+        node.inputs[0].shape[2:], node.shape[2:], how["kernel"], how["stride"], how["padding"], strict=True
+    )
     return not how["ceil_mode"] or all((o - 1) * s + k <= n + 2 * p for n, o, k, s, p in windows)
 
 
@@ -139,13 +146,27 @@ TABLE: tuple[Strategy, ...] = (
     _first("conv2d", "conv", _convolved, costs.conv, keep),
     _first("conv2d", "im2col", _static_image, costs.im2col, expand_nchw.conv2d),
     _last("conv2d", "gather", _batch_last, costs.gather_conv, expand_chwn.conv2d),
-    _first("conv2d_weight_grad", "swapped_conv", _convolved, costs.swapped_conv, expand_nchw.conv2d_weight_grad_swapped),
+    _first(
+        "conv2d_weight_grad",
+        "swapped_conv",
+        _convolved,
+        costs.swapped_conv,
+        expand_nchw.conv2d_weight_grad_swapped,
+    ),
     _first("conv2d_weight_grad", "im2col", _static_image, costs.im2col, expand_nchw.conv2d_weight_grad),
-    _last("conv2d_weight_grad", "gather", _batch_last, costs.gather_weight_grad, expand_chwn.conv2d_weight_grad),
+    _last(
+        "conv2d_weight_grad", "gather", _batch_last, costs.gather_weight_grad, expand_chwn.conv2d_weight_grad
+    ),
     _first("conv2d_input_grad", "conv_transpose", _convolved, costs.conv_transpose, keep),
     _first("conv2d_input_grad", "col2im", _static_image, costs.im2col, expand_nchw.conv2d_input_grad),
     _last("conv2d_input_grad", "gather", _batch_last, costs.gather_input_grad, expand_chwn.conv2d_input_grad),
-    _last("conv2d_input_grad", "dilated", _dilatable, costs.dilated_input_grad, expand_chwn.conv2d_input_grad_dilated),
+    _last(
+        "conv2d_input_grad",
+        "dilated",
+        _dilatable,
+        costs.dilated_input_grad,
+        expand_chwn.conv2d_input_grad_dilated,
+    ),
     _first("max_pool2d", "max_pool", _max_pool, costs.pool, keep),
     _first("max_pool2d", "slices", _static_image, costs.pool_taps, expand_nchw.max_pool2d),
     _last("max_pool2d", "knockout", _batch_last, costs.knockout, expand_chwn.max_pool2d),
@@ -174,16 +195,18 @@ def candidates(node: Node, target: Target) -> list[Strategy]:
     named = [s for s in fitting if s.name in forced]
     by_op = [name for key, name in target.overrides if key == node.op.name]
     if by_op and not any(s.name in by_op for s in known):
-        raise StrategyError(f"{node.op.name} has no strategy {by_op[0]!r}; it has {', '.join(s.name for s in known)}")
+        raise StrategyError(
+            f"{node.op.name} has no strategy {by_op[0]!r}; it has {', '.join(s.name for s in known)}"
+        )
     if not fitting:
         raise StrategyError(
-            f"no strategy can compute {node!r} with {dict(node.attrs)}; give the image a fixed height and width"
+            f"no strategy computes {node!r} with {dict(node.attrs)}; give the image a fixed height and width"
         ).at(str(node.where))
     return named or fitting
 
 
 def choose_strategies(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
-    """`graph` with its heavy ops expanded, and a note for each: module path, op, strategy, layout, estimate."""
+    """`graph` with its heavy ops expanded, and a note for each: module path, op, strategy, layout, cost."""
     notes: list[str] = []
 
     def body(inner: Graph) -> Graph:
@@ -209,7 +232,9 @@ class Choice:
     def __init__(self, graph: Graph, target: Target) -> None:
         self.graph = graph
         self.heavy = [node for node in graph.nodes() if node.op.name in HEAVY]
-        self.sizes = {name: target.batch for node in graph.inputs for dim in node.shape for name in symbols(dim)}
+        self.sizes = {
+            name: target.batch for node in graph.inputs for dim in node.shape for name in symbols(dim)
+        }
         self.fitting = {node: candidates(node, target) for node in self.heavy}
         self.works = {node: work(node, self.sizes) for node in self.heavy}
 
@@ -217,7 +242,9 @@ class Choice:
         """The layout of each movable node, the block of each image, and the strategy of each heavy node."""
         if not self.heavy:
             return {}, {}, {}
-        likely = {node: min(block_candidates(node), key=lambda b: self.in_blocks(node, b)) for node in self.heavy}
+        likely = {
+            node: min(block_candidates(node), key=lambda b: self.in_blocks(node, b)) for node in self.heavy
+        }
         plans = [self.plan(likely, (NCHW,)), self.plan(likely)]
         found = {node: plans[-1][2].get(steering(node), PIXEL) for node in self.heavy}
         plans.append(self.plan(found))
@@ -232,9 +259,11 @@ class Choice:
     def plan(
         self, wanted: Mapping[Node, Block], sides: tuple[str, ...] = (NCHW, CHWN)
     ) -> tuple[float, dict[Node, str], dict[Node, Block]]:
-        """Layouts that are cheapest if heavy nodes work in the blocks `wanted`, the blocks that follow, and the
-        whole cost with those. Of `sides` only the first that a node has a strategy for, if it is the only one."""
-        layouts, _ = self.assign(wanted, lambda node: sides if self.best(node, sides[0], PIXEL) else (NCHW, CHWN))
+        """The whole cost, and layouts that are cheapest if heavy nodes work in the blocks `wanted`, and the
+        blocks that follow from them. Nodes without a strategy on the first of `sides` may take either."""
+        layouts, _ = self.assign(
+            wanted, lambda node: sides if self.best(node, sides[0], PIXEL) else (NCHW, CHWN)
+        )
         blocks, moves = choose_blocks(self.graph, layouts, self.in_blocks, self.moved)
         real = {node: blocks.get(steering(node), PIXEL) for node in self.heavy}
         _, total = self.assign(real, lambda node: (layouts[node],))
@@ -288,5 +317,9 @@ def _share_indices(expand: dict[Node, Expand]) -> None:
     by_indices = (expand_nchw.max_pool2d_grad_indices, expand_nchw.max_pool2d_pick_indices)
     wanted = {(node.inputs[1], tuple(node.attrs.items())) for node, e in expand.items() if e in by_indices}
     for node in expand:
-        if node.op is ops.max_pool2d and expand[node] is keep and (node.inputs[0], tuple(node.attrs.items())) in wanted:
+        if (
+            node.op is ops.max_pool2d
+            and expand[node] is keep
+            and (node.inputs[0], tuple(node.attrs.items())) in wanted
+        ):
             expand[node] = expand_nchw.max_pool2d_indices
