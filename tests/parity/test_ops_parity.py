@@ -62,7 +62,7 @@ def test_gradients(sample: Sample) -> None:
     """Gradients, and gradients of those, at ties too."""
     graph, values = sample.graph(f64, 2), sample.values(f64, 2)
     theirs = tensors(values)
-    outputs = counterpart(sample, theirs, f64, 2)
+    outputs = [y for y in counterpart(sample, theirs, f64, 2) if y.is_floating_point()]
     inputs = [x for x in theirs if x.requires_grad]
     for _ in range(2):
         if not any(x.requires_grad for x in outputs):
