@@ -13,7 +13,8 @@ from lenetc.nn.functional.activation import (
 )
 from lenetc.nn.functional.convolution import adaptive_avg_pool2d, avg_pool2d, conv2d, max_pool2d
 from lenetc.nn.functional.entropy import cross_entropy, nll_loss
-from lenetc.nn.functional.labels import LabelError, one_hot
+from lenetc.nn.functional.labels import one_hot
+from lenetc.ranges import LabelError
 from lenetc.nn.functional.linear import embedding, linear
 from lenetc.nn.functional.loss import (
     binary_cross_entropy,

@@ -11,9 +11,10 @@ from ir.node import Node
 from ir.types import f32, f64, i64, u8
 from lenetc import operations
 from lenetc.nn.functional.activation import log_softmax
-from lenetc.nn.functional.labels import check_range, class_mask
+from lenetc.nn.functional.labels import class_mask
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.nn.functional.loss import check_reduction
+from lenetc.ranges import require_range
 from lenetc.size import Size
 from lenetc.tensor import Tensor, apply
 from lenetc.tracing import here
@@ -96,7 +97,7 @@ def _checked(
             f"{what}: expected target dtype to be i64 or u8: {both}; convert it with .long()"
         ).at(here())
     _check_weight(what, input, weight, classes)
-    check_range(what, "label", target, classes, ignore_index, f"{classes} classes in {input.type_text()}")
+    require_range(what, "label", target, classes, ignore_index, f"{classes} classes in {input.type_text()}")
     return target.to(i64)
 
 

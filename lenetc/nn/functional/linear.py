@@ -6,7 +6,7 @@ from ir import ops
 from ir.errors import DTypeError, ShapeError
 from ir.node import Node
 from lenetc import shaping
-from lenetc.nn.functional.labels import check_range
+from lenetc.ranges import require_range
 from lenetc.tensor import Tensor, apply
 from lenetc.tracing import here
 
@@ -79,7 +79,7 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
             here()
         )
     rows = weight.shape[0]
-    check_range("embedding", "index", input, int(rows), None, f"{rows} rows in {weight.type_text()}")
+    require_range("embedding", "index", input, int(rows), None, f"{rows} rows in {weight.type_text()}")
     if padding_idx is not None and not -rows <= padding_idx < rows:
         raise ValueError(
             f"embedding: padding_idx {padding_idx} must be within the {rows} rows of {weight.type_text()}"
