@@ -191,7 +191,7 @@ def known(array: Array) -> Cell:
     try:
         type = Type(dtype_of(copy), copy.shape)
     except TypeError as error:
-        raise DTypeError(f"cannot make a tensor: {error}") from None
+        raise DTypeError(f"cannot make a tensor of shape {list(copy.shape)}: {error}") from None
     return Cell(type, value=copy) if Context.trace is None else Cell(type, literal(copy))
 
 

@@ -21,6 +21,7 @@ from lenetc.ranges import Range, as_array
 from lenetc.runtime import Binding, Session, Value
 from lenetc.structure import Arguments, check_static, flatten, is_array, rebuild, signature_key, type_of
 from lenetc.tensor import Tensor, _Unreturned
+from lenetc.tracing import here
 from passes.emit import next_name
 from passes.pipeline import Target
 
@@ -138,7 +139,10 @@ class CompiledFunction:
     def __init__(self, function: Callable[..., Any], device: str) -> None:
         functools.update_wrapper(self, function)
         self.function = function
-        self.device = runtime.resolve_device(device)
+        try:
+            self.device = runtime.resolve_device(device)
+        except runtime.DeviceError as error:
+            raise error.at(here()) from None
         self.arguments = Arguments(function)
         self._specializations: dict[tuple[Any, ...], list[Specialization]] = {}
 
@@ -189,7 +193,7 @@ class CompiledFunction:
                 return specialization
         for specialization in known:
             specialization.capture.guard.promote()
-        types = {name: type_of(item) for name, item in leaves if is_array(item)}
+        types = {name: type_of(item, f"the argument {name}") for name, item in leaves if is_array(item)}
         if steps:
             types = {name: type.with_shape(type.shape[1:]) for name, type in types.items()}
         captured = self.capture(values, types)

@@ -21,7 +21,7 @@ from lenetc import anomaly, runtime
 from lenetc.anomaly import AnomalyError
 from lenetc.cell import Cell, Context, evaluated, pending, unavailable
 from lenetc.runtime import Session, Value
-from lenetc.tracing import traced_leaves
+from lenetc.tracing import here, traced_leaves
 from passes.emit import to_onnx
 from passes.pipeline import Target, run_pipeline
 from passes.rewrite import substitute
@@ -53,7 +53,10 @@ _device = ["cpu"]
 
 def set_default_device(device: str) -> None:
     """Where lazy computations run: "cpu" or "cuda". Raises DeviceError where CUDA cannot be used."""
-    _device[0] = runtime.resolve_device(device)
+    try:
+        _device[0] = runtime.resolve_device(device)
+    except runtime.DeviceError as error:
+        raise error.at(here()) from None
 
 
 def default_device() -> str:

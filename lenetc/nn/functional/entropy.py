@@ -16,7 +16,7 @@ from lenetc.nn.functional.linear import same_dtype
 from lenetc.nn.functional.loss import check_reduction
 from lenetc.ranges import require_range
 from lenetc.size import Size
-from lenetc.tensor import Tensor, apply
+from lenetc.tensor import Tensor, apply, require_tensors
 from lenetc.tracing import here
 
 
@@ -54,6 +54,7 @@ def cross_entropy(
     Source: torch.nn.functional.cross_entropy.
     """
     check_reduction(reduction)
+    require_tensors("cross_entropy", input, target, weight)
     if not 0.0 <= label_smoothing <= 1.0:
         raise LenetcError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}").at(here())
     if not input.ndim:
@@ -77,6 +78,7 @@ def _checked(
 ) -> Tensor:
     """The labels as i64, fit for `input`."""
     check_reduction(reduction)
+    require_tensors(what, input, target, weight)
     if not input.ndim:
         raise ShapeError(f"{what}: the input needs a dimension of classes, but it is {input.type_text()}").at(
             here()
