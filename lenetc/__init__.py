@@ -21,8 +21,11 @@ from lenetc.shaping import *  # noqa: F403
 from lenetc.size import Size
 from lenetc.tensor import Tensor
 from lenetc.version import __version__
+from lenetc import debug as _debug
 from lenetc import nn  # noqa: I001  (last: it is made of the rest)
 from lenetc.missing import names_of
+
+_debug.configure()
 
 if not TYPE_CHECKING:
     __getattr__ = names_of(__name__)
