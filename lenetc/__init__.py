@@ -13,7 +13,7 @@ from ir.types import i32 as int32, i64 as int64, u8 as uint8
 from lenetc.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from lenetc.checkpoint import save
 from lenetc.compile import compile
-from lenetc.export import load
+from lenetc.artifact import load
 from lenetc.factory import *  # noqa: F403
 from lenetc.operations import *  # noqa: F403
 from lenetc.random import get_rng_state, initial_seed, manual_seed, set_rng_state
