@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ir.errors import LenetcError
-from ir.node import Node
+from ir.node import Graph, Node
 from ir.op import leaf
 from ir.types import Array, Type
 from lenetc import anomaly, runtime

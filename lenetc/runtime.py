@@ -44,7 +44,7 @@ def resolve_device(device: str) -> str:
         return "cpu"
     if name not in ("auto", "cuda"):
         raise DeviceError(f"unknown device {device!r}; use 'auto', 'cpu' or 'cuda'")
-    why = _cuda_missing()
+    why = cuda_missing()
     if not why:
         return "cuda"
     if name == "cuda":
@@ -58,7 +58,7 @@ def resolve_device(device: str) -> str:
     return "cpu"
 
 
-def _cuda_missing() -> str:
+def cuda_missing() -> str:
     """Why CUDA cannot be used, or "" where it can. Looks for the driver before loading any library."""
     if "CUDAExecutionProvider" not in ort.get_available_providers():
         return "this build of ONNX Runtime has no CUDA provider"
