@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ir import ops
-from ir.errors import LenetcError, ShapeError
+from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node, Where, building_at
 from lenetc.anomaly import AnomalyError as AnomalyError
 from lenetc.anomaly import detect_anomaly as detect_anomaly
@@ -293,6 +293,9 @@ class Function:
         """Run the operation. Returns what forward returns: a tensor or a tuple of tensors."""
         from lenetc.tensor import Tensor
 
+        for part in ("forward", "backward"):
+            if getattr(cls, part) is getattr(Function, part):
+                raise LenetcError(f"{cls.__name__} lacks a static method {part}(ctx, ...)").at(here())
         ctx = FunctionContext()
         tensors = [arg for arg in args if isinstance(arg, Tensor)]
         ctx.needs_input_grad = tuple(isinstance(arg, Tensor) and arg.requires_grad for arg in args)
@@ -339,6 +342,11 @@ def _custom_backward(
     for arg, gradient in zip(args, returned, strict=True):
         if not isinstance(arg, Tensor):
             continue
+        if gradient is not None and not isinstance(gradient, Tensor):
+            raise DTypeError(
+                f"{cls.__name__}.backward returned a {type(gradient).__name__} for an argument {arg.type_text()}; "
+                "gradients are tensors, or None"
+            ).at(str(where))
         if gradient is not None and gradient.shape != arg.shape:
             raise ShapeError(
                 f"{cls.__name__}.backward returned a gradient of shape {list(gradient.shape)} for an argument of shape {list(arg.shape)}"

@@ -13,25 +13,15 @@ from ir.op import leaf
 from ir.types import Type, f32
 from lenetc.cell import Cell, Context
 from lenetc.random import default_generator
+from lenetc.ranges import Range
 from lenetc.structure import Arguments, flatten, is_array, rebuild, result_names
 from lenetc.tensor import Tensor
-from lenetc.tracing import Trace, tracing
+from lenetc.tracing import Trace, traced_leaves, tracing
 from passes.rewrite import substitute
 
 if TYPE_CHECKING:
     from lenetc.nn.module import Module
     from lenetc.optim.optimizer import Optimizer
-
-
-@dataclass
-class Range:
-    """A condition on the values of an input: low <= value < high, or value == ignore."""
-
-    input: str
-    low: int
-    high: int
-    ignore: int | None
-    message: str
 
 
 @dataclass
@@ -58,7 +48,7 @@ class Capture:
     updated: list[str]
     hypers: list[Hyper]
     scalars: list[str]
-    ranges: list[Range]
+    ranges: list[tuple[str, Range]]  # inputs, and state that is not replaced, each with what its values must be
     result: Any
     result_leaves: list[int | None]
     grads: list[tuple[Tensor, str]]  # tensors whose .grad the function leaves behind, with the result that holds it
@@ -137,6 +127,7 @@ def capture(function: Callable[..., Any], arguments: Arguments, values: dict[str
                 else:
                     leaves.append(item)
             traced[key] = rebuild(value, iter(leaves))
+        traced_leaves.update(inputs)
         try:
             result = arguments.call(function, traced)
             return _finish(name, function, trace, inputs, scalars, result)
@@ -184,11 +175,7 @@ def _finish(name: str, function: Callable[..., Any], trace: Trace, inputs: list[
     by_cell = {cell: label for label, cell in cells.items()}
     changed = [(by_cell[cell], node) for cell, node in updates.items()]
     graph = substitute(name if name.isidentifier() else "step", results, leaves, changed)
-    ranges = [
-        Range(node.attrs["name"], low, high, ignore, message)
-        for node, low, high, ignore, message in trace.ranges
-        if node in leaves
-    ]
+    ranges = [(leaves[node].attrs["name"], wanted) for node, wanted in trace.ranges if node in leaves]
     return Capture(
         graph=graph,
         cells=cells,

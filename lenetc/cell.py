@@ -14,9 +14,9 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
 
-from ir.errors import LenetcError
+from ir.errors import DTypeError, LenetcError
 from ir.node import Node
-from ir.op import leaf
+from ir.op import leaf, literal
 from ir.types import Array, Type, dtype_of
 from lenetc import runtime
 from lenetc.runtime import Value
@@ -45,7 +45,10 @@ class Cell:
     `has_history` says that autograd may still ask how the value was computed.
     """
 
-    __slots__ = ("__weakref__", "_back", "_back_slot", "_node", "_value", "has_history", "number", "slot", "type", "version")
+    __slots__ = (
+        *("__weakref__", "_back", "_back_slot", "_node", "_value"),
+        *("failure", "has_history", "number", "slot", "type", "version"),
+    )
 
     def __init__(self, type: Type, node: Node | None = None, value: Value | Array | None = None) -> None:
         self.type = type
@@ -53,6 +56,7 @@ class Cell:
         self._value = value
         self.version = 0
         self.has_history = False
+        self.failure: LenetcError | None = None  # why the value could not be computed
         self.number = next(_numbers)
         self.slot = -1
         self._back: Value | None = None
@@ -86,13 +90,13 @@ class Cell:
     def replace(self, node: Node) -> None:
         """Let `node` be the value from now on."""
         self.version += 1
-        self._node, self._value, self.type = node, None, node.ty
+        self._node, self._value, self.type, self.failure = node, None, node.ty, None
         self.slot, self._back, self._back_slot = -1, None, -1
 
     def set_value(self, value: Value | Array) -> None:
         """Put a known value of the same type in."""
         self.version += 1
-        self._node, self._value = None, value
+        self._node, self._value, self.failure = None, value, None
         self.slot, self._back, self._back_slot = -1, None, -1
         pending.pop(self.number, None)
 
@@ -111,17 +115,35 @@ class Cell:
         self._value = value
         pending.pop(self.number, None)
 
+    def fail(self, error: LenetcError) -> None:
+        """Record why the value cannot be computed, to be raised when somebody looks."""
+        self.failure = error
+        pending.pop(self.number, None)
+
+    def saved(self) -> Callable[[], None]:
+        """What puts the present value back, whatever happens to the cell in between."""
+        fields = [(name, getattr(self, name)) for name in self.__slots__ if name != "__weakref__"]
+        waits = self.number in pending
+
+        def restore() -> None:
+            for name, field in fields:
+                setattr(self, name, field)
+            if waits:
+                pending[self.number] = self
+            else:
+                pending.pop(self.number, None)
+
+        return restore
+
     def value(self) -> Value | Array:
         """The value, computed now if nobody looked before."""
         if Context.trace is not None:
-            Context.trace.refuse_value()
+            Context.trace.refuse_value(self.type)
         if self._value is None:
             Context.evaluate_pending()
         if self._value is None:
-            raise LenetcError(
-                "this tensor was made inside a compiled function, whose intermediate values are never stored. "
-                "Return it from the function to see it"
-            )
+            assert self._node is not None
+            raise self.failure or unavailable(self._node)
         return self._value
 
     def numpy(self) -> Array:
@@ -161,6 +183,21 @@ class Cell:
 
 
 def known(array: Array) -> Cell:
-    """A cell holding a copy of `array`."""
+    """A cell holding a copy of `array`, which is a constant of the program that is being traced, if one is.
+
+    Raises DTypeError for an array of a dtype that tensors cannot have.
+    """
     copy = np.array(array)
-    return Cell(Type(dtype_of(copy), copy.shape), value=copy)
+    try:
+        type = Type(dtype_of(copy), copy.shape)
+    except TypeError as error:
+        raise DTypeError(f"cannot make a tensor of shape {list(copy.shape)}: {error}") from None
+    return Cell(type, value=copy) if Context.trace is None else Cell(type, literal(copy))
+
+
+def unavailable(node: Node) -> LenetcError:
+    """The error for a value that no computation can give any more."""
+    return LenetcError(
+        f"the value of this {node.type} is not stored: it was made inside a compiled function, of which only what it "
+        "returns comes out. Return it from the function to see it"
+    ).at(str(node.where))

@@ -7,34 +7,58 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ir.errors import LenetcError
+from lenetc import debug
+from lenetc.version import __version__
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command. Returns the exit status: 0, 1 for an error of the user's (told in one line), 130 for Ctrl-C."""
+    """Run a command. Returns the exit status: 0; 1 for an error of the user's, told in one line; 128 and the number of
+    the signal for Ctrl-C (130) and SIGTERM. With LENETC_DEBUG set, errors come with their traceback."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.command(options))
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        print("lenetc: stopped", file=sys.stderr)
         return 130
-    except (LenetcError, OSError, ValueError) as error:
-        print(f"lenetc: {error}", file=sys.stderr)
+    except (LenetcError, ImportError, OSError, ValueError) as error:
+        if debug.is_on():
+            raise
+        print(f"lenetc: {_one_line(error)}", file=sys.stderr)
         return 1
 
 
+class _Parser(argparse.ArgumentParser):
+    """Wrong options are told as every other error: in one line, with status 1."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
+        raise SystemExit(1)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lenetc", description="Training as a portable artifact.")
+    parser = _Parser(
+        prog="lenetc",
+        description="PyTorch-style training code becomes one plain ONNX model.",
+        epilog="LENETC_DEBUG=1 in the environment shows tracebacks, and the rewrite rules that fire.",
+    )
+    parser.add_argument("--version", action="version", version=f"lenetc {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
     train = commands.add_parser("train", help="train LeNet on digits and write the artifact")
     train.set_defaults(command=_train)
     train.add_argument("--epochs", type=_at_least(0), help="passes over the training digits (default 10)")
     train.add_argument("--batch", type=_at_least(1), help="samples a step (default 64)")
     train.add_argument("--lr", type=_positive, help="learning rate (default: the optimizer's own)")
-    train.add_argument("--optimizer", choices=("sgd", "adam", "adamw", "rmsprop"), help="default sgd, with momentum 0.9")
-    train.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default auto: CUDA where it works, else the CPU")
+    train.add_argument(
+        "--optimizer",
+        choices=("sgd", "nesterov", "adam", "adamw", "rmsprop"),
+        help="default sgd; sgd and nesterov have momentum 0.9",
+    )
+    train.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), help="default auto: CUDA where it works, else the CPU"
+    )
     train.add_argument("--seed", type=_at_least(0), help="of weights and shuffling (default 0)")
     train.add_argument("--data", metavar="FOLDER", help="original MNIST files (default: the embedded 10,000 digits)")
     train.add_argument("--out", metavar="FOLDER", type=Path, default=Path("runs/lenet"), help="default runs/lenet")
@@ -59,6 +83,11 @@ def _positive(text: str) -> float:
     return value
 
 
+def _one_line(error: BaseException) -> str:
+    """What went wrong, without the place in the code, which is not the user's here."""
+    return " ".join(str(error).partition("\n  at ")[0].split())
+
+
 def _train(options: argparse.Namespace) -> int:
     from rich.console import Console
 
@@ -66,30 +95,43 @@ def _train(options: argparse.Namespace) -> int:
 
     console = Console()
     given = {key: getattr(options, key) for key in asdict(Config()) if getattr(options, key) is not None}
+    if "data" in given:
+        given["data"] = str(Path(given["data"]).resolve())
     state: dict[str, Any] | None = None
     if options.resume:
         state = read_checkpoint(options.out)
-        differing = {k: v for k, v in given.items() if k not in ("epochs", "device") and state["config"][k] != v}
-        if differing:
-            key, value = next(iter(differing.items()))
-            raise ValueError(
-                f"--{key} {value} does not fit the run in {options.out}, which has {key} {state['config'][key]}; "
-                "leave it out, or start a new run in another --out"
-            )
+        free = ("epochs", "device", "data")  # more epochs are welcome; the digits are compared by their content
+        for key, value in given.items():
+            if key not in free and state["config"][key] != value:
+                raise ValueError(
+                    f"--{key} {value} does not fit the run in {options.out}, which has {key} {state['config'][key]}; "
+                    "leave it out, or start a new run in another --out"
+                )
         given = {**state["config"], **given}
     elif "lr" not in given:
         given["lr"] = OPTIMIZERS[given.get("optimizer", Config.optimizer)][0]
-    trainer = Trainer(Config(**given), options.out, options.data)
+    trainer = Trainer(Config(**given), options.out)
     if state is not None:
         trainer.resume(state)
+    config = trainer.config
+    console.print(
+        f"LeNet on {len(trainer.images)} digits: {config.optimizer}, lr {config.lr:g}, batch {config.batch}, "
+        f"seed {config.seed}, device {trainer.step.device}",
+        soft_wrap=True,
+        highlight=False,
+    )
     try:
         accuracy = trainer.run(console)
-    except Interrupted:
-        console.print(f"Stopped. The checkpoint is in {options.out}; go on with --resume")
-        return 130
+    except Interrupted as stop:
+        console.print(
+            f"stopped in epoch {trainer.progress.epoch + 1}; `lenetc train --resume --out {options.out}` goes on",
+            soft_wrap=True,
+            highlight=False,
+        )
+        return 128 + stop.signal
     written = trainer.write_results(accuracy)
-    console.print(f"held-out accuracy [bold]{accuracy:.2%}[/bold]")
-    console.print(f"written to {options.out}: {', '.join(written)}")
+    console.print(f"held-out accuracy [bold]{accuracy:.2%}[/bold]", highlight=False)
+    console.print(f"written to {options.out}: {', '.join(written)}", soft_wrap=True, highlight=False, markup=False)
     return 0
 
 

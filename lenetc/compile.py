@@ -14,12 +14,14 @@ from ir.node import Graph, Node, next_name
 from ir.op import leaf
 from ir.types import Array, Type
 from lenetc import anomaly, runtime
-from lenetc.capture import Capture, Range, capture
+from lenetc.capture import Capture, capture
 from lenetc.cell import Cell, Context, pending
 from lenetc.program import Program
+from lenetc.ranges import Range, as_array
 from lenetc.runtime import Binding, Session, Value
 from lenetc.structure import Arguments, check_static, flatten, is_array, rebuild, signature_key, type_of
 from lenetc.tensor import Tensor, _Unreturned
+from lenetc.tracing import here
 from passes.pipeline import Target
 
 _BINDINGS = 16  # prepared runs kept for each program; two are in use while nothing else writes its state
@@ -44,7 +46,9 @@ class Specialization:
         self.results = [(name, node.ty) for name, node in graph.results]
         self.shapes = [([int(dim) for dim in type.shape], type.dtype.numpy) for _, type in self.results]
         self.bindings: dict[tuple[int, ...], Binding] = {}
-        self.ranges: dict[str, Range] = {r.input: r for r in captured.ranges}
+        self.ranges: dict[str, list[Range]] = {}
+        for name, wanted in captured.ranges:
+            self.ranges.setdefault(name, []).append(wanted)
 
     def binding(self) -> Binding:
         """The prepared run for the memory that the state is in now."""
@@ -53,6 +57,8 @@ class Specialization:
         if found is not None:
             return found
         inputs = {name: cell.front(self.device) for name, cell in self.capture.cells.items()}
+        for name, value in inputs.items():
+            self._check_ranges(name, value)
         inputs.update(self.scalars)
         inputs.update((hyper.input, value) for hyper, value in self.hypers)
         outputs = {next_name(name): self.capture.cells[name].back(self.device) for name in self.capture.updated}
@@ -69,8 +75,7 @@ class Specialization:
         binding = self.binding()
         for name, array in zip(self.inputs, arrays, strict=True):
             value = array._cell.front(self.device) if isinstance(array, Tensor) else np.ascontiguousarray(array)
-            if name in self.ranges:
-                check_range(self.ranges[name], value if isinstance(value, np.ndarray) else runtime.to_numpy(value))
+            self._check_ranges(name, value)
             binding.feed(name, value)
         for (_, memory), scalar in zip(self.scalars.items(), scalars, strict=True):
             runtime.overwrite(memory, np.asarray(scalar, np.float32))
@@ -91,6 +96,10 @@ class Specialization:
             optimizer._step_count += 1
         return self._hand_out(values)
 
+    def _check_ranges(self, name: str, value: Value | Array) -> None:
+        for wanted in self.ranges.get(name, ()):
+            wanted.check(as_array(value), name)
+
     def _hand_out(self, values: list[Value]) -> Any:
         tensors = [Tensor._from_cell(Cell(type, value=value)) for (_, type), value in zip(self.results, values, strict=True)]
         if self.capture.grads or self.capture.lost_grads:
@@ -105,7 +114,8 @@ class Specialization:
 
     def _check_finite(self, arrays: Sequence[Tensor | Array], values: Sequence[Value]) -> None:
         """With detect_anomaly: find the op that made the first NaN. The state is still as it was before the call."""
-        if all(np.isfinite(array).all() for array in map(runtime.to_numpy, values) if array.dtype.kind == "f"):
+        made = [*values, *(cell.back(self.device) for cell in self.updated)]
+        if anomaly.all_finite(map(runtime.to_numpy, made)):
             return
         feeds = {name: cell.numpy() for name, cell in self.capture.cells.items()}
         feeds.update(zip(self.inputs, (np.asarray(a) for a in arrays), strict=True))
@@ -115,26 +125,6 @@ class Specialization:
 
 
 _unreturned = _Unreturned(0.0)
-
-
-def check_range(expected: Range, values: Array) -> None:
-    """Raise LenetcError where `values` are outside of what the program was built for (class labels)."""
-    if not values.size:
-        return
-    low, high = values.min(), values.max()
-    if low >= expected.low and high < expected.high:
-        return
-    wrong = (values < expected.low) | (values >= expected.high)
-    if expected.ignore is not None:
-        wrong &= values != expected.ignore
-    if wrong.any():
-        place = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise LenetcError(
-            f"{expected.message}: {expected.input}[{', '.join(map(str, place))}] is {values[place]}, but class labels "
-            f"must lie in 0..{expected.high - 1}"
-            + (f" or be ignore_index={expected.ignore}" if expected.ignore is not None else "")
-            + ". Nothing was run"
-        )
 
 
 class CompiledFunction:
@@ -148,7 +138,10 @@ class CompiledFunction:
     def __init__(self, function: Callable[..., Any], device: str) -> None:
         functools.update_wrapper(self, function)
         self.function = function
-        self.device = runtime.resolve_device(device)
+        try:
+            self.device = runtime.resolve_device(device)
+        except runtime.DeviceError as error:
+            raise error.at(here()) from None
         self.arguments = Arguments(function)
         self._specializations: dict[tuple[Any, ...], list[Specialization]] = {}
 
@@ -199,7 +192,7 @@ class CompiledFunction:
                 return specialization
         for specialization in known:
             specialization.capture.guard.promote()
-        types = {name: type_of(item) for name, item in leaves if is_array(item)}
+        types = {name: type_of(item, f"the argument {name}") for name, item in leaves if is_array(item)}
         if steps:
             types = {name: type.with_shape(type.shape[1:]) for name, type in types.items()}
         captured = self.capture(values, types)

@@ -13,14 +13,14 @@ from ir.types import DType, f32, f64, i64
 from lenetc import random
 from lenetc.cell import Context, known
 from lenetc.shaping import _shape
-from lenetc.tensor import Number, Tensor
+from lenetc.tensor import Number, Tensor, array_of
 
 
 def tensor(data: Any, dtype: DType | None = None, requires_grad: bool = False, device: Any = None) -> Tensor:
     """A tensor with a copy of `data`: a number, nested lists, an array. Python floats become f32, ints i64."""
     if isinstance(data, Tensor):
         data = data.detach().numpy()
-    array = np.asarray(data)
+    array = array_of(data)
     if dtype is not None:
         array = array.astype(dtype.numpy)
     elif not isinstance(data, (np.ndarray, np.generic)) and array.dtype == np.float64:

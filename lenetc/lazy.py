@@ -7,19 +7,21 @@ becomes an input, so a number that changes every iteration costs one more compil
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ir.errors import LenetcError
-from ir.node import Node
+from ir.node import Graph, Node
 from ir.op import leaf
 from ir.types import Array, Type
-from lenetc import runtime
-from lenetc.cell import Context, evaluated, pending
+from lenetc import anomaly, runtime
+from lenetc.anomaly import AnomalyError
+from lenetc.cell import Cell, Context, evaluated, pending, unavailable
 from lenetc.runtime import Session, Value
+from lenetc.tracing import here, traced_leaves
 from passes.pipeline import Target, run_pipeline
 from passes.rewrite import substitute
 
@@ -50,7 +52,10 @@ _device = ["cpu"]
 
 def set_default_device(device: str) -> None:
     """Where lazy computations run: "cpu" or "cuda". Raises DeviceError where CUDA cannot be used."""
-    _device[0] = runtime.resolve_device(device)
+    try:
+        _device[0] = runtime.resolve_device(device)
+    except runtime.DeviceError as error:
+        raise error.at(here()) from None
 
 
 def default_device() -> str:
@@ -65,22 +70,44 @@ def through(node: Node) -> Node:
 
 
 def evaluate_pending() -> None:
-    """Compute every pending cell."""
+    """Compute every pending cell. One that cannot be computed raises when its own value is looked at, and does not
+    keep the others from theirs; only detect_anomaly raises at once, with everything as it was."""
     cells = [cell for _, cell in sorted(pending.items())]
     if not cells:
         return
-    roots = {id(cell): through(cell.own_node()) for cell in cells}
-    lost = [c for c in cells if roots[id(c)].op.name == "input" and roots[id(c)] not in evaluated]
-    for cell in lost:  # escaped from a compiled function; looking at it is an error of its own
-        pending.pop(cell.number, None)
-    wanted = list(dict.fromkeys(roots[id(cell)] for cell in cells if cell not in lost))
+    try:
+        _settle(cells)
+    except AnomalyError:
+        raise
+    except LenetcError as error:
+        if len(cells) == 1:
+            cells[0].fail(error.at(str(cells[0].own_node().where)))
+            return
+        for cell in cells:
+            try:
+                _settle([cell])
+            except AnomalyError:
+                raise
+            except LenetcError as own:
+                cell.fail(own.at(str(cell.own_node().where)))
+
+
+def _settle(cells: Sequence[Cell]) -> None:
+    roots = [through(cell.own_node()) for cell in cells]
+    wanted = list(dict.fromkeys(roots))
     values = dict(zip(wanted, compute(wanted), strict=True))
-    for cell in cells:
-        if cell not in lost:
-            cell.settle(values[roots[id(cell)]])
+    for cell, root in zip(cells, roots, strict=True):
+        cell.settle(values[root])
 
 
 Context.evaluate_pending = staticmethod(evaluate_pending)
+
+
+def check_computed(cells: Iterable[Cell]) -> None:
+    """Raise the error of the first of `cells` that could not be computed."""
+    for cell in cells:
+        if cell.failure is not None:
+            raise cell.failure
 
 
 def compute(nodes: Sequence[Node]) -> list[Value | Array]:
@@ -93,10 +120,35 @@ def compute(nodes: Sequence[Node]) -> list[Value | Array]:
             results[node] = value if isinstance(value, np.ndarray) else runtime.to_numpy(value)
     if fresh:
         structure = _structure(fresh)
+        _check_available(structure.inputs)
         session, feeds = _program(structure, fresh)
         outputs = [f"y{i}" for i in range(len(fresh))]
-        results.update(zip(fresh, session.run(feeds, outputs), strict=True))
+        values = session.run(feeds, outputs)
+        if anomaly.is_enabled():
+            _check_finite(structure, fresh, values)
+        results.update(zip(fresh, values, strict=True))
     return [results[node] for node in nodes]
+
+
+def _check_available(inputs: Sequence[Node]) -> None:
+    for node in inputs:
+        if node not in evaluated:
+            if node in traced_leaves:
+                raise unavailable(node)
+            raise LenetcError(
+                "a value needed for this computation has been modified by an in-place operation or freed: compute "
+                "the loss again before calling backward(), or clone() what you want to keep"
+            ).at(str(node.where))
+
+
+def _check_finite(structure: Structure, roots: Sequence[Node], values: Sequence[Value]) -> None:
+    """With detect_anomaly: raise AnomalyError naming the op that made the first NaN or infinity among `values`."""
+    if anomaly.all_finite(map(runtime.to_numpy, values)):
+        return
+    graph = _graph(roots, structure.inputs)
+    known = (evaluated[node] for node in structure.inputs)
+    arrays = (value if isinstance(value, np.ndarray) else runtime.to_numpy(value) for value in known)
+    anomaly.explain(graph, {f"x{i}": array for i, array in enumerate(arrays)})
 
 
 def _structure(roots: Sequence[Node]) -> Structure:
@@ -150,12 +202,7 @@ def _program(structure: Structure, roots: Sequence[Node]) -> tuple[Session, dict
         session = programs.by_values[baked()] = _compile(roots, [*structure.inputs, *promoted], device)
     feeds: dict[str, Value] = {}
     for i, node in enumerate(structure.inputs):
-        value = evaluated.get(node)
-        if value is None:
-            raise LenetcError(
-                "a value needed for this computation has been modified by an in-place operation or freed: compute "
-                "the loss again before calling backward(), or clone() what you want to keep"
-            ).at(str(node.where))
+        value = evaluated[node]
         if isinstance(value, np.ndarray) or value.device_name() != device:
             host = value if isinstance(value, np.ndarray) else runtime.to_numpy(value)
             value = evaluated[node] = runtime.to_device(host, device)
@@ -166,11 +213,13 @@ def _program(structure: Structure, roots: Sequence[Node]) -> tuple[Session, dict
 
 
 def _compile(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Session:
-    """A session for `roots` as a function of `inputs`, which become x0, x1, ...; results y0, y1, ..."""
     from passes.emit import to_onnx  # brings onnx in, which importing lenetc should not
 
-    leaves = {node: leaf(f"x{i}", Type(node.dtype, node.shape)) for i, node in enumerate(inputs)}
-    results = [(f"y{i}", root) for i, root in enumerate(roots)]
-    graph = substitute("lazy", results, leaves)
-    emitted = to_onnx(run_pipeline(graph, Target(device=device))[-1].graph)
+    emitted = to_onnx(run_pipeline(_graph(roots, inputs), Target(device=device))[-1].graph)
     return Session(emitted.model.SerializeToString(), device, emitted.places)
+
+
+def _graph(roots: Sequence[Node], inputs: Sequence[Node]) -> Graph:
+    """`roots` as a function of `inputs`, which become x0, x1, ...; results y0, y1, ..."""
+    leaves = {node: leaf(f"x{i}", Type(node.dtype, node.shape)) for i, node in enumerate(inputs)}
+    return substitute("lazy", [(f"y{i}", root) for i, root in enumerate(roots)], leaves)

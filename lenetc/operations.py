@@ -175,6 +175,7 @@ def matmul(x: Tensor, other: Tensor) -> Tensor:
 
 
 def _unary(name: str, op: Op, x: Tensor) -> Tensor:
+    t.require_tensors(op.name, x)
     return t.apply(name, op if x.dtype.is_float else lambda a: op(ops.cast(a, dtype=f32)), x)
 
 

@@ -8,7 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-import onnxruntime as ort
+
+try:
+    import onnxruntime as ort
+except ImportError as error:
+    raise ImportError(
+        f"lenetc needs ONNX Runtime, which cannot be imported ({error}): install it with `pip install onnxruntime-gpu` "
+        "(Linux and Windows on x86-64, with or without CUDA) or `pip install onnxruntime` (elsewhere), never both"
+    ) from error
 
 from ir.errors import LenetcError
 from ir.node import Where
@@ -30,20 +37,20 @@ def resolve_device(device: str) -> str:
     """ "cpu" or "cuda" for "auto", "cpu", "cuda" or "cuda:0".
 
     "auto" takes CUDA where it works and the CPU elsewhere, and says so once. Raises DeviceError for "cuda"
-    where CUDA cannot be used, ValueError for an unknown name.
+    where CUDA cannot be used, and for an unknown name.
     """
     name = str(device).split(":")[0]
     if name == "cpu":
         return "cpu"
     if name not in ("auto", "cuda"):
-        raise ValueError(f"unknown device {device!r}; use 'auto', 'cpu' or 'cuda'")
-    why = _cuda_missing()
+        raise DeviceError(f"unknown device {device!r}; use 'auto', 'cpu' or 'cuda'")
+    why = cuda_missing()
     if not why:
         return "cuda"
     if name == "cuda":
         raise DeviceError(
-            f"device='cuda' cannot be used: {why}. Install the CUDA libraries with `pip install 'lenetc[cuda]'`, "
-            "or use device='auto' or device='cpu'"
+            f"device='cuda' cannot be used: {why}. CUDA needs an NVIDIA GPU with its driver and the libraries of "
+            "`pip install 'lenetc[cuda]'`; device='auto' and device='cpu' do without"
         )
     if "auto" not in _told:
         _told.add("auto")
@@ -51,7 +58,7 @@ def resolve_device(device: str) -> str:
     return "cpu"
 
 
-def _cuda_missing() -> str:
+def cuda_missing() -> str:
     """Why CUDA cannot be used, or "" where it can. Looks for the driver before loading any library."""
     if "CUDAExecutionProvider" not in ort.get_available_providers():
         return "this build of ONNX Runtime has no CUDA provider"
@@ -98,7 +105,7 @@ class Session:
     def __init__(self, model: bytes, device: str, places: Mapping[str, Where], threads: int = 0) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # errors come back as exceptions
         # Denormals stay: flushing them would change the arithmetic of the thread that calls, NumPy's included.
         providers: list[Any] = ["CPUExecutionProvider"]
         if device == "cuda":

@@ -6,6 +6,7 @@ that is refused with an error rather than done wrongly.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -126,14 +127,28 @@ def contiguous(x: Tensor) -> Tensor:
     return x
 
 
+def _some(what: str, tensors: Sequence[Tensor]) -> None:
+    if not len(tensors):
+        raise ShapeError(f"{what}: there are no tensors to join").at(here())
+    t.require_tensors(what, *tensors)
+
+
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors joined along `dim` (torch.cat)."""
+    _some("cat", tensors)
     axis = normalize_axis(dim, tensors[0].ndim, "cat")
     return t.apply("CatBackward0", lambda *nodes: ops.concat(*nodes, axis=axis), *tensors, saves=False)
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Tensors of one shape joined along a new dimension (torch.stack)."""
+    """Tensors of one shape joined along a new dimension (torch.stack). Raises ShapeError where shapes differ."""
+    _some("stack", tensors)
+    for tensor in tensors:
+        if tensor.shape != tensors[0].shape:
+            first = tensors[0].type_text()
+            raise ShapeError(
+                f"stack: every tensor must have the same shape, but they are {first} and {tensor.type_text()}"
+            ).at(here())
     axis = normalize_axis(dim, tensors[0].ndim + 1, "stack")
 
     def build(*nodes: Node) -> Node:
@@ -217,7 +232,12 @@ def getitem(x: Tensor, index: Any) -> Tensor:
             bounds = start, stop, step = _bounds(i, size)
             shape.append((stop - start + step - 1) // step if step > 1 else stop - start)
         else:
-            position = int(i)
+            if not hasattr(i, "__index__"):
+                raise IndexError(
+                    f"{x.type_text()} takes ints, slices, ..., None and integer tensors as indices, "
+                    f"not a {type(i).__name__}"
+                )
+            position = operator.index(i)
             if isinstance(size, int) and not -size <= position < size:
                 raise IndexError(f"index {position} is out of bounds for dimension {len(starts)} of {x.type_text()}")
             first = position if position >= 0 else size + position
@@ -248,7 +268,7 @@ def _bounds(index: slice, size: Dim) -> tuple[Dim, Dim, int]:
     start: Dim
     stop: Dim
     if step < 1:
-        raise ValueError("slice step must be positive")
+        raise ValueError(f"slice step must be positive, not {step}")
     if isinstance(size, int):
         first, last, _ = index.indices(size)
         return first, max(first, last), step

@@ -10,17 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from ir.errors import LenetcError
+from ir.errors import DTypeError, LenetcError
 from ir.types import Array, Type, dtype_of
 from lenetc.tensor import Tensor
+from lenetc.tracing import here
 
 
 def is_array(value: Any) -> bool:
     return isinstance(value, (Tensor, np.ndarray))
 
 
-def type_of(value: Tensor | Array) -> Type:
-    return value._cell.type if isinstance(value, Tensor) else Type(dtype_of(value), value.shape)
+def type_of(value: Tensor | Array, name: str = "an argument") -> Type:
+    """The type of a tensor or array. Raises DTypeError, with its `name`, for a dtype that the IR lacks."""
+    if isinstance(value, Tensor):
+        return value._cell.type
+    try:
+        return Type(dtype_of(value), value.shape)
+    except TypeError as error:
+        raise DTypeError(f"{name} of shape {list(value.shape)}: {error}").at(here()) from None
 
 
 def flatten(value: Any, name: str) -> Iterator[tuple[str, Any]]:
@@ -62,10 +69,15 @@ def signature_key(leaves: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(key)
 
 
+class ArgumentError(LenetcError, TypeError):
+    """A compiled function was called with arguments that it does not take."""
+
+
 class Arguments:
     """Binds calls of `function` to flat, named leaves."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        self.name = getattr(function, "__name__", type(function).__name__)
         self.signature = inspect.signature(function)
         parameters = self.signature.parameters.values()
         self.names = [p.name for p in parameters]
@@ -75,7 +87,12 @@ class Arguments:
         """Argument values by parameter name, defaults filled in."""
         if self.is_plain and not kwargs and len(args) == len(self.names):
             return dict(zip(self.names, args, strict=True))
-        bound = self.signature.bind(*args, **kwargs)
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise ArgumentError(
+                f"{self.name}{self.signature} was called with the wrong arguments: {error}"
+            ).at(here()) from None
         bound.apply_defaults()
         return dict(bound.arguments)
 
@@ -129,7 +146,7 @@ def check_static(name: str, value: Any) -> None:
     try:
         hash(value)
     except TypeError:
-        raise LenetcError(
+        raise ArgumentError(
             f"the argument {name} of a compiled function is a {type(value).__name__}, which can neither be an input "
             "nor a constant; pass tensors, numbers, strings, or tuples, lists and dicts of these"
-        ) from None
+        ).at(here()) from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import builtins
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from ir.types import Array, DType, bool_, f16, f32, f64, i32, i64
 from lenetc import autograd, operations, shaping
 from lenetc.autograd import AccumulateGrad, GradFn, is_grad_enabled, record
 from lenetc.cell import Cell, Context, known
+from lenetc.missing import missing
 from lenetc.printing import format_array
 from lenetc.size import Size
 from lenetc.tracing import here, where_now
@@ -39,7 +40,7 @@ class Tensor:
     __slots__ = ("__weakref__", "_accumulate", "_cell", "_grad", "_grad_fn", "_requires_grad", "_shares")
 
     def __init__(self, data: Any, *, requires_grad: bool = False) -> None:
-        self._init(data._cell if isinstance(data, Tensor) else known(np.asarray(data)))
+        self._init(data._cell if isinstance(data, Tensor) else known(array_of(data)))
         self._requires_grad = requires_grad
 
     def _init(self, cell: Cell) -> None:
@@ -290,6 +291,13 @@ class Tensor:
         return copy
 
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            error = missing("Tensor", name, dir(type(self)))
+            place = "" if name.startswith("_") else here()
+            raise AttributeError(f"{error}\n  at {place}" if place else str(error), name=name, obj=self)
+
     # The operations, as methods.
 
     def __hash__(self) -> builtins.int:
@@ -457,6 +465,7 @@ def apply(
     saves: whether PyTorch's node of that name keeps values, so that a second backward through it is an error.
     edges: operands of the GradFn where PyTorch's differ from ours.
     """
+    require_tensors(name.partition("Backward")[0].lower() or "this operation", *operands)
     nodes = [operand.node for operand in operands]
     needs = any(operand.requires_grad for operand in operands)
     with building_at(where_now()):
@@ -469,6 +478,17 @@ def apply(
     if view:
         result._shares = "a view"
     return result
+
+
+def require_tensors(what: str, *operands: object) -> None:
+    """Raise DTypeError for an operand of the function `what` that is neither a tensor nor None."""
+    for operand in operands:
+        if operand is not None and not isinstance(operand, Tensor):
+            shape = f" of shape {list(operand.shape)}" if isinstance(operand, np.ndarray) else ""
+            raise DTypeError(
+                f"{what} takes tensors, not a {type(operand).__module__}.{type(operand).__name__}{shape}; "
+                "make one with lenetc.tensor(...) or lenetc.from_numpy(...)"
+            ).at(here())
 
 
 def result_dtype(x: Tensor, y: Tensor | Number) -> DType:
@@ -493,6 +513,20 @@ def result_dtype(x: Tensor, y: Tensor | Number) -> DType:
     return a if a.numpy.itemsize >= b.numpy.itemsize and a.name not in ("f16", "bf16") else b
 
 
+def array_of(data: Any) -> Array:
+    """`data` as an array. Raises DTypeError for what is no number, no nested lists of numbers and no array."""
+    try:
+        array = np.asarray(data)
+    except ValueError as error:  # lists of differing lengths
+        raise DTypeError(f"cannot make a tensor of this {type(data).__name__}: {error}").at(here()) from None
+    if array.dtype.kind in "OUS":
+        raise DTypeError(
+            f"cannot make a tensor of this {type(data).__name__}, whose values are no numbers (NumPy's dtype for them is "
+            f"{array.dtype}); give numbers, nested lists of numbers, or an array of them"
+        ).at(here())
+    return array
+
+
 def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:
     """`value` as a tensor: itself, or a constant made of a number or an array."""
     if isinstance(value, Tensor):
@@ -500,4 +534,5 @@ def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:
     if isinstance(value, (bool, int, float)):
         kind = bool_ if isinstance(value, bool) else i64 if isinstance(value, int) else f32
         return Tensor._from_node(scalar(value, dtype or kind))
-    return Tensor(np.asarray(value, None if dtype is None else dtype.numpy))
+    array = array_of(value)
+    return Tensor(array if dtype is None else array.astype(dtype.numpy))

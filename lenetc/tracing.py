@@ -8,18 +8,24 @@ import sys
 from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from ir.errors import LenetcError
 from ir.node import Node, Where
 from ir.op import leaf
+from ir.types import Type
 from lenetc.cell import Cell, Context
 
 if TYPE_CHECKING:
     from lenetc.nn.module import Module
     from lenetc.optim.optimizer import Optimizer
+    from lenetc.ranges import Range
     from lenetc.tensor import Tensor
 
 _OURS = tuple(os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + f"{os.sep}{p}{os.sep}" for p in ("lenetc", "passes", "ir"))
+
+
+traced_leaves: WeakSet[Node] = WeakSet()  # stand for values inside of compiled functions, never for stored ones
 
 
 class ValueDependentError(LenetcError):
@@ -42,9 +48,8 @@ class Trace:
         self.modules: dict[Module, bool] = {}
         self.grads: dict[Tensor, Tensor | None] = {}
         self.grads_read: set[Tensor] = set()
-        self.ranges: list[tuple[Node, int, int, int | None, str]] = []
+        self.ranges: list[tuple[Node, Range]] = []
         self.optimizers: dict[Optimizer, None] = {}
-        self.anomalies: list[Node] = []
 
     def own(self, cell: Cell) -> None:
         self._own.add(cell)
@@ -56,6 +61,7 @@ class Trace:
             return self.current[cell]
         if cell not in self.captured:
             self.captured[cell] = leaf(f"state{cell.number}", cell.type, "state")
+            traced_leaves.add(self.captured[cell])
         return self.captured[cell]
 
     def write(self, cell: Cell, node: Node) -> None:
@@ -73,11 +79,11 @@ class Trace:
             if is_read:
                 self.grads_read.add(tensor)
 
-    def refuse_value(self) -> None:
+    def refuse_value(self, type: Type) -> None:
         raise ValueDependentError(
-            "this code looks at the value of a tensor (print, item, float, an `if`, a loop over values) inside a "
-            "compiled function, where only shapes and dtypes are known. Return the tensor and look at it outside, "
-            "or write the choice with lenetc.where"
+            f"this line looks at the value of a tensor {type} (an `if` or `while`, item, float, numpy, a formatted "
+            "number) inside a compiled function, where only shapes and dtypes are known. Return the tensor and look "
+            "at it outside, or write the choice with lenetc.where"
         ).at(here())
 
 

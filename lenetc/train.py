@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import lenetc.nn.functional as F
 from lenetc import optim, random
@@ -23,10 +20,13 @@ from lenetc.curve import plot_curve
 from lenetc.data import Mnist, batches, load_mnist, prepare
 from lenetc.lenet import LeNet
 from lenetc.program import Program
+from lenetc.progress import Bar, duration, interruptible
+from lenetc.report import write_report
 from lenetc.tensor import Tensor
 
 OPTIMIZERS: dict[str, tuple[float, Callable[[Any, float], Any]]] = {
     "sgd": (0.05, lambda parameters, lr: optim.SGD(parameters, lr=lr, momentum=0.9)),
+    "nesterov": (0.05, lambda parameters, lr: optim.SGD(parameters, lr=lr, momentum=0.9, nesterov=True)),
     "adam": (0.002, lambda parameters, lr: optim.Adam(parameters, lr=lr)),
     "adamw": (0.002, lambda parameters, lr: optim.AdamW(parameters, lr=lr)),
     "rmsprop": (0.001, lambda parameters, lr: optim.RMSprop(parameters, lr=lr)),
@@ -36,7 +36,10 @@ CHECKPOINT = "checkpoint.safetensors"
 
 @dataclass(frozen=True)
 class Config:
-    """What decides a run. The same config on the same machine gives the same bits."""
+    """What decides a run. The same config on the same machine gives the same bits.
+
+    data: the folder of the digits, "" for the embedded ones.
+    """
 
     epochs: int = 10
     batch: int = 64
@@ -44,6 +47,7 @@ class Config:
     optimizer: str = "sgd"
     seed: int = 0
     device: str = "auto"
+    data: str = ""
 
 
 @dataclass
@@ -52,27 +56,32 @@ class Progressed:
 
     epoch: int = 0
     step: int = 0
-    losses: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)  # of every step
     accuracies: list[list[float]] = field(default_factory=list)  # pairs (steps done, held-out accuracy)
-    step_seconds: list[float] = field(default_factory=list)
 
 
 class Interrupted(Exception):
-    """The user stopped the run; the checkpoint is written."""
+    """The user stopped the run; the checkpoint is written. `signal` is the number of the signal."""
+
+    def __init__(self, signal: int) -> None:
+        super().__init__()
+        self.signal = signal
 
 
 class Trainer:
     """LeNet, its optimizer and its compiled step. `out` is the folder for everything written."""
 
-    def __init__(self, config: Config, out: Path, data_folder: str | None = None) -> None:
+    def __init__(self, config: Config, out: Path) -> None:
         self.config = config
         self.out = out
-        self.digits: Mnist = load_mnist(data_folder)
+        self.digits: Mnist = load_mnist(config.data or None)
         self.images, self.test_images = prepare(self.digits.train_images), prepare(self.digits.test_images)
         random.manual_seed(config.seed)
         self.net = LeNet()
         self.optimizer = OPTIMIZERS[config.optimizer][1](self.net.parameters(), config.lr)
         self.progress = Progressed()
+        self.step_seconds: list[float] = []  # of the steps of this process, compilation not counted
+        self.compile_seconds = 0.0
         net, optimizer = self.net, self.optimizer
 
         def train_step(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,54 +99,89 @@ class Trainer:
         self.step = CompiledFunction(train_step, config.device)
         self.count_correct = CompiledFunction(count_correct, config.device)
 
+    def compile(self) -> Program:
+        """The program of a step, compiled for full batches and for the last one of an epoch, if that is smaller."""
+        count = len(self.images)
+        start = time.perf_counter()
+        sizes = dict.fromkeys(size for size in (count % self.config.batch, self.config.batch) if size)
+        for size in sizes:
+            program = self.step.lower(self.images[:size], self.digits.train_labels[:size])
+        self.compile_seconds = time.perf_counter() - start
+        return program
+
     def run(self, console: Console) -> float:
         """Train to the end; the held-out accuracy. Raises Interrupted, with a checkpoint written, on Ctrl-C."""
-        self.out.mkdir(parents=True, exist_ok=True)
         config, done = self.config, self.progress
-        accuracy = self.evaluate() if done.epoch >= config.epochs else 0.0
-        with interruptible() as stopped, _progress_bar(console) as bar:
-            total = -(-len(self.images) // config.batch)
-            task = bar.add_task("training", total=config.epochs * total, completed=done.epoch * total + done.step, note="")
+        self.out.mkdir(parents=True, exist_ok=True)
+        per_epoch = -(-len(self.images) // config.batch)
+        total, start = config.epochs * per_epoch, done.epoch * per_epoch + done.step
+        with interruptible() as stopped, Bar(console, total, start) as bar:
+            self.compile()
             while done.epoch < config.epochs:
-                seen = right = 0
-                order = batches(self.images, self.digits.train_labels, config.batch, seed=config.seed, epoch=done.epoch)
-                for number, (images, labels) in enumerate(order):
-                    if number < done.step:  # done before the interruption
-                        continue
-                    start = time.perf_counter()
-                    loss, correct = self.step(images, labels)
-                    done.step_seconds.append(time.perf_counter() - start)
-                    done.losses.append(loss.item())
-                    seen, right = seen + len(labels), right + correct.item()
-                    done.step += 1
-                    rate = config.batch / float(np.median(done.step_seconds[-50:]))
-                    note = f"loss {done.losses[-1]:.4f}  accuracy {right / seen:6.2%}  {rate:,.0f} samples/s"
-                    bar.update(task, advance=1, description=f"epoch {done.epoch + 1}/{config.epochs}", note=note)
-                    if stopped():
-                        self.save_checkpoint()
-                        raise Interrupted
-                done.epoch, done.step = done.epoch + 1, 0
+                self._run_epoch(bar, total, stopped)
                 accuracy = self.evaluate()
                 done.accuracies.append([len(done.losses), accuracy])
                 self.save_checkpoint()
-        return accuracy
+                mean = float(np.mean(done.losses[-per_epoch:]))
+                bar.line(
+                    f"epoch {done.epoch}/{config.epochs}  mean loss {mean:.4f}  held-out accuracy {accuracy:.2%}  "
+                    f"{self.rate():,.0f} samples/s"
+                )
+        if not config.epochs:
+            self.save_checkpoint()
+        return self.evaluate()
+
+    def _run_epoch(self, bar: Bar, total: int, stopped: Callable[[], int]) -> None:
+        """The rest of the epoch that has begun."""
+        config, done = self.config, self.progress
+        seen = right = 0
+        order = batches(self.images, self.digits.train_labels, config.batch, seed=config.seed, epoch=done.epoch)
+        for number, (images, labels) in enumerate(order):
+            if number < done.step:  # done before the interruption
+                continue
+            start = time.perf_counter()
+            loss, correct = self.step(images, labels)
+            self.step_seconds.append(time.perf_counter() - start)
+            done.losses.append(loss.item())
+            seen, right = seen + len(labels), right + correct.item()
+            done.step += 1
+            left = (total - len(done.losses)) * config.batch / self.rate()
+            bar.advance(
+                f"epoch {done.epoch + 1}/{config.epochs}",
+                f"loss {done.losses[-1]:.4f}  accuracy {right / seen:.2%}  {self.rate():,.0f} samples/s  "
+                f"ETA {duration(left)}",
+            )
+            if signal := stopped():
+                self.save_checkpoint()
+                raise Interrupted(signal)
+        done.epoch, done.step = done.epoch + 1, 0
+
+    def rate(self) -> float:
+        """Samples a second in the steps of late."""
+        return self.config.batch / float(np.median(self.step_seconds[-50:])) if self.step_seconds else float("nan")
 
     def evaluate(self) -> float:
         """Share of the held-out digits that are recognized."""
         labels, size = self.digits.test_labels, 500
+        parts = [(self.test_images[i : i + size], labels[i : i + size]) for i in range(0, len(labels), size)]
         self.net.eval()
-        right = sum(
-            self.count_correct(self.test_images[i : i + size], labels[i : i + size]).item() for i in range(0, len(labels), size)
-        )
-        self.net.train()
-        return right / len(labels)
+        try:
+            return float(sum(self.count_correct(*part).item() for part in parts) / len(labels))
+        finally:
+            self.net.train()
 
     def save_checkpoint(self) -> None:
         """Everything that the rest of the run depends on, in one file, replaced in one step."""
-        progress = asdict(self.progress)
-        progress["step_seconds"] = progress["step_seconds"][-50:]
+        done = self.progress
+        progress = {
+            "epoch": done.epoch,
+            "step": done.step,
+            "losses": np.asarray(done.losses, np.float64),
+            "accuracies": np.asarray(done.accuracies, np.float64).reshape(-1, 2),
+        }
         state = {
             "config": asdict(self.config),
+            "digits": self.fingerprint(),
             "progress": progress,
             "model": self.net.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -146,84 +190,80 @@ class Trainer:
         save(state, self.out / CHECKPOINT)
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint's state (`read_checkpoint`)."""
-        self.net.load_state_dict(state["model"])
+        """Go on from a checkpoint's state (`read_checkpoint`). Raises CheckpointError, and changes nothing, where
+        it is the state of a run on other digits, or of one that has gone further than this one is to go."""
+        if state["digits"] != self.fingerprint():
+            where = self.config.data or "the embedded ones"
+            raise CheckpointError(
+                f"the run in {self.out} was trained on other digits than {where}: name the folder that it used by --data, "
+                "or start a new run in another --out"
+            )
+        progress = state["progress"]
+        if progress["epoch"] > self.config.epochs:
+            raise CheckpointError(
+                f"the run in {self.out} has done {progress['epoch']} epochs already, --epochs asks for {self.config.epochs}"
+            )
         self.optimizer.load_state_dict(state["optimizer"])
+        self.net.load_state_dict(state["model"])
         random.set_rng_state(np.asarray(state["rng"]))
-        self.progress = Progressed(**state["progress"])
+        losses, accuracies = progress["losses"].tolist(), progress["accuracies"].tolist()
+        self.progress = Progressed(progress["epoch"], progress["step"], losses, accuracies)
+
+    def fingerprint(self) -> str:
+        """Tells one set of digits from another."""
+        total = 0
+        for array in asdict(self.digits).values():
+            total = zlib.crc32(np.ascontiguousarray(array), total)
+        return f"{len(self.digits.train_labels)}+{len(self.digits.test_labels)}:{total:08x}"
 
     def write_results(self, accuracy: float) -> list[str]:
         """The trained state, the ONNX files, the stage dumps, the loss curve and a report. Names of what was written."""
-        sample = next(batches(self.images, self.digits.train_labels, self.config.batch, seed=0, epoch=0))
-        program = self.step.lower(*sample)
+        program = self.compile() if not self.compile_seconds else self.program()
         program.export(self.out, self.net)
         program.dump(self.out / "stages")
         done = self.progress
-        plot_curve(self.out / "loss.png", range(1, len(done.losses) + 1), done.losses, accuracies={int(step): accuracy for step, accuracy in done.accuracies})
-        atomic_write(self.out / "report.md", self.report(program, accuracy).encode())
-        return sorted(path.name + ("/" if path.is_dir() else "") for path in self.out.iterdir() if not path.name.startswith("."))
+        accuracies = {int(step): value for step, value in done.accuracies}
+        plot_curve(self.out / "loss.png", range(1, len(done.losses) + 1), done.losses, accuracies, title="LeNet on digits")
+        report = write_report(program, "LeNet on digits", self.summary(accuracy))
+        atomic_write(self.out / "report.md", report.encode())
+        found = sorted(path for path in self.out.iterdir() if not path.name.startswith("."))
+        return [path.name + ("/" if path.is_dir() else "") for path in found]
 
-    def report(self, program: Program, accuracy: float) -> str:
-        """What was trained, and what the compiler did, as Markdown."""
+    def program(self) -> Program:
+        """The program of a step with a full batch."""
+        return self.step.lower(self.images[: self.config.batch], self.digits.train_labels[: self.config.batch])
+
+    def summary(self, accuracy: float) -> list[str]:
+        """How well and how fast, in a few lines."""
         config, done = self.config, self.progress
-        step_ms = float(np.median(done.step_seconds)) * 1e3 if done.step_seconds else float("nan")
         lines = [
-            "# LeNet on digits",
-            "",
-            f"- held-out accuracy: {accuracy:.2%} of {len(self.digits.test_labels)} digits",
-            f"- {config.optimizer}, lr {config.lr}, batch {config.batch}, {done.epoch} epochs, seed {config.seed}",
-            f"- {step_ms:.2f} ms a step (median), {config.batch / step_ms * 1e3:,.0f} samples/s, device {self.step.device}",
-            f"- {len(program.onnx.graph.node)} ONNX operators in one training step",
-            "",
-            "| stage | operations | compile time |",
-            "|---|---|---|",
+            f"held-out accuracy: **{accuracy:.2%}** of {len(self.digits.test_labels)} digits",
+            f"{config.optimizer}, lr {config.lr:g}, batch {config.batch}, {done.epoch} epochs of {len(self.images)} "
+            f"digits, seed {config.seed}, device {self.step.device}",
         ]
-        for name in program.stages():
-            stage = program.stage(name)
-            lines.append(f"| {name} | {len(stage.graph.operations())} | {stage.seconds * 1e3:.1f} ms |")
-        for name in program.stages():
-            notes = program.stage(name).notes
-            if notes:
-                lines += ["", f"## {name}", "", *(f"- {note}" for note in notes)]
-        return "\n".join(lines) + "\n"
+        if self.step_seconds:
+            quickest, median = (1e3 * f(self.step_seconds) for f in (np.min, np.median))
+            lines.append(
+                f"{median:.2f} ms a step (median of {len(self.step_seconds)}; the fastest {quickest:.2f} ms), "
+                f"{config.batch / median * 1e3:,.0f} samples/s; compiling took {self.compile_seconds:.2f} s, once"
+            )
+        if done.losses:
+            lines.append(f"loss {done.losses[0]:.4f} in the first step, {done.losses[-1]:.4f} in the last")
+        return lines
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any]:
     """The checkpoint in `folder`. Raises CheckpointError where there is none, or not one of these."""
     path = folder / CHECKPOINT
     if not path.exists():
-        raise CheckpointError(f"nothing to resume: there is no {path}. Start without --resume, or name the folder of a run with --out")
+        raise CheckpointError(
+            f"nothing to resume: there is no {path}. Start without --resume, or name the folder of a run with --out"
+        )
     state = load(path)
-    if not isinstance(state, dict) or not {"config", "progress", "model", "optimizer", "rng"} <= set(state):
-        raise CheckpointError(f"{path} is not a checkpoint of `lenetc train`")
+    wanted = {"config", "digits", "progress", "model", "optimizer", "rng"}
+    if not isinstance(state, dict) or not wanted <= state.keys() or set(state["config"]) != _OPTIONS:
+        raise CheckpointError(f"{path} is not a checkpoint of this version of `lenetc train`: start a new run")
     return state
 
 
-@contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM are noted, to be acted on between two steps; a second one ends the run at once."""
-    seen: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if seen:
-            raise KeyboardInterrupt
-        seen.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(seen)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _progress_bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=console,
-    )
+_OPTIONS = {option.name for option in fields(Config)}

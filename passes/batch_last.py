@@ -54,7 +54,7 @@ class Stored:
 
     @property
     def pixels(self) -> tuple[int, int]:
-        return int(self.shape[2]), int(self.shape[3])  # type: ignore[arg-type]
+        return int(self.shape[2]), int(self.shape[3])
 
     def rows(self) -> Node:
         """The elements as rows [C*H*W, N] in the order stored."""
@@ -68,14 +68,14 @@ class Stored:
 
     def places(self) -> Array:
         """In which of `rows` pixel (c,h,w) is: i64[C,H*W]."""
-        return _places(int(self.shape[1]), self.pixels, self.block)  # type: ignore[arg-type]
+        return _places(int(self.shape[1]), self.pixels, self.block)
 
     def in_blocks(self, block: Block) -> Node:
         """The node stored in blocks of the given size."""
         if block == self.block:
             return self.node
         order = np.empty(self.places().size, np.int64)
-        order[_places(int(self.shape[1]), self.pixels, block)] = self.places()  # type: ignore[arg-type]
+        order[_places(int(self.shape[1]), self.pixels, block)] = self.places()
         moved = ops.gather(self.rows(), ops.literal(order), axis=0)
         return store(self.shape, moved, block).node
 
@@ -96,7 +96,7 @@ def _places(channels: int, size: tuple[int, int], block: Block) -> Array:
 
 
 def store(shape: Shape, node: Node, block: Block = PIXEL) -> Stored:
-    """A node that holds all elements of a value of logical `shape` in the right order, whatever its own shape."""
+    """A node with the elements of a value of logical `shape` in the right order, whatever its own shape."""
     if block == PIXEL:
         return Stored(shape, reshape(node, (*shape[1:], shape[0])))
     planes = block[0] * block[1]
@@ -105,7 +105,7 @@ def store(shape: Shape, node: Node, block: Block = PIXEL) -> Stored:
 
 
 def to_batch_last(x: Node) -> Stored:
-    """A batch-first node stored batch-last, by a transpose of two axes (a tenth of the cost of one of four)."""
+    """A batch-first node stored batch-last, by a transpose of two axes (a tenth of the cost of four)."""
     n, rest = x.shape[0], product(x.shape[1:])
     if n == 1 or x.rank == 1:
         return store(x.shape, x)

@@ -1,4 +1,4 @@
-"""What operations cost on the runtime, in microseconds: a model fitted to measurements on two cores of a server.
+"""What operations cost on the runtime, in microseconds: a model fitted to measurements on two server cores.
 
 Absolute numbers differ from machine to machine; what decides is their ratios, and how they grow with the
 batch. Every coefficient is the cost of one element, row or multiply-add, in µs.
@@ -14,7 +14,7 @@ from passes.expand_chwn import Windows, offsets
 
 NODE = 1.5  # any operator, however small its work
 MAC = 1 / 165e3  # a multiply-add in a large matrix product
-PACK = 96e-6  # an element of a product's second factor, which the runtime copies into panels
+PACK = 130e-6  # an element of a product's second factor, which the runtime copies into panels
 PACK_TURNED = 151e-6  # the same where it is transposed on the way
 PANEL = 16  # columns of a panel
 
@@ -57,13 +57,13 @@ def elementwise(elements: float) -> float:
 
 
 def transpose(elements: float) -> float:
-    """A transpose of two axes."""
-    return NODE + elements * 2.3e-4
+    """A transpose of two axes, and the reshapes around it."""
+    return 3 * NODE + elements * 2.3e-4
 
 
 def gather(rows: float, row: float) -> float:
     """`rows` rows of `row` elements each."""
-    return NODE + rows * (0.002 + row * 8e-5)
+    return NODE + rows * (0.0026 + row * 1.5e-4)
 
 
 def product(m: float, k: float, n: float) -> float:
@@ -87,25 +87,30 @@ def blocked(w: Work, block: Block) -> tuple[int, int, int]:
 # Batch-first. The runtime's kernels go over samples one by one.
 
 
+def _columns(w: Work) -> int:
+    """Elements of im2col for one sample."""
+    return w.depth * w.groups * w.out
+
+
 def conv(w: Work) -> float:
     """Conv: im2col, then a product for each sample."""
-    return 4 + w.n * (w.depth * w.groups * w.out * 1.03e-4 + w.macs / w.n * 1.94e-5)
+    return 2 * NODE + w.n * (2.7 + _columns(w) * 1.2e-4) + w.macs * 7.3e-6
 
 
 def im2col(w: Work) -> float:
     """Slices, and a product for each sample."""
-    elements = w.n * w.depth * w.groups * w.out
-    return (w.taps + 4) * NODE + elements * 1e-3 + w.macs * 4 * MAC
+    return (w.taps + 4) * NODE + w.n * _columns(w) * 1e-3 + w.macs * 4 * MAC
 
 
 def swapped_conv(w: Work) -> float:
     """Weight gradient as Conv with samples for channels: windows as large as the gradient, few of them."""
-    return 4 * NODE + elementwise(w.n * (w.channels * w.image + w.outputs * w.out)) + w.macs * 1.3e-4
+    moved = transpose(w.n * (w.channels * w.image + w.outputs * w.out)) if w.n > 1 else 0.0
+    return 4 * NODE + moved + w.n * _columns(w) * 7e-4 + w.macs * 1.5e-5
 
 
 def conv_transpose(w: Work) -> float:
     """ConvTranspose: a product and col2im for each sample."""
-    return 4 + w.n * (w.depth * w.groups * w.out * 5e-4 + w.macs / w.n * 1.2e-5)
+    return 2 * NODE + w.n * (4 + _columns(w) * 1.8e-4) + w.macs * 5e-6
 
 
 def pool(w: Work) -> float:
@@ -115,7 +120,7 @@ def pool(w: Work) -> float:
 
 def pool_indices(w: Work) -> float:
     """MaxPool with Indices instead of MaxPool, and the scatter or gather by them."""
-    return 5 * NODE + w.n * w.channels * (w.out * w.taps * 2.4e-3 + w.image * 1e-3)
+    return 5 * NODE + w.n * w.channels * (w.out * w.taps * 2.6e-3 + w.image * 1.9e-3)
 
 
 def pool_taps(w: Work) -> float:
@@ -135,41 +140,50 @@ def columns(w: Work, block: Block) -> float:
 def gather_conv(w: Work, block: Block) -> float:
     """The product of a convolution over its columns."""
     m, k, area = blocked(w, block)
-    return (3 if block == PIXEL else 8) * NODE + w.groups * product(m, k, area * w.n)
+    return 3 * NODE + _spread(w, block) + w.groups * product(m, k, area * w.n)
 
 
 def gather_weight_grad(w: Work, block: Block) -> float:
     """The product of a weight gradient over the columns."""
     m, k, area = blocked(w, block)
-    cost = product_turned(m, area * w.n, k) if k <= 2 * m else 1.4 * product_turned(k, area * w.n, m)
-    return (3 if block == PIXEL else 8) * NODE + w.groups * cost
+    cost = product_turned(m, area * w.n, k) if k <= 2 * m else product_turned(k, area * w.n, m)
+    return 3 * NODE + _spread(w, block) + w.groups * cost
 
 
 def gather_input_grad(w: Work, block: Block) -> float:
     """A product, then each pixel gathered from the columns that saw it and added up."""
     m, k, area = blocked(w, block)
-    rows, _ = offsets(w.windows, block)
-    parts = math.ceil(k * w.groups * area / (w.channels * w.image) * 1.6) * w.channels * w.image
+    overlap = [
+        math.ceil(len(reach) / (b * s))
+        for reach, b, s in zip(offsets(w.windows, block), block, w.windows.stride, strict=True)
+    ]
+    parts = overlap[0] * overlap[1] * w.channels * w.image
     cost = w.groups * product(k, m, area * w.n) + gather(parts, w.n) + parts * w.n * 1.2e-4
-    return (4 if block == PIXEL else 9) * NODE + cost
+    return 5 * NODE + _spread(w, block) + cost
+
+
+def _spread(w: Work, block: Block) -> float:
+    """Weights for all pixels of a block, or the gradient of that."""
+    m, k, _ = blocked(w, block)
+    return 0.0 if block == PIXEL else 3 * NODE + w.groups * m * k * 7e-4
 
 
 def dilated_input_grad(w: Work, block: Block) -> float:
     """ConvTranspose of one wide image; its col2im runs on one core."""
     cols = w.depth * w.groups * w.out * w.n
     moved = 0.0 if block == PIXEL else gather(w.outputs * w.out, w.n)
-    return 3 * NODE + w.groups * product(w.depth, w.outputs // w.groups, w.out * w.n) + cols * 1.4e-4 + moved
+    return 3 * NODE + w.groups * product(w.depth, w.outputs // w.groups, w.out * w.n) + cols * 1.8e-4 + moved
 
 
 def knockout(w: Work, block: Block) -> float:
-    """The knockout of a pool: what the kernel positions see, by slices or by gathers, and the larger of each two."""
+    """What the kernel positions of a pool see, by slices or by gathers, and the larger of each two."""
     views = w.taps * elementwise(w.n * w.channels * w.out)
     return views * (0.5 if block != PIXEL else 1) + (w.taps - 1) * elementwise(w.n * w.channels * w.out)
 
 
 def knockout_grad(w: Work, block: Block) -> float:
     """Handing a gradient back along the knockout, and putting the pieces together."""
-    games = (w.taps - 1) * 4 * elementwise(w.n * w.channels * w.out)
+    games = (w.taps - 1) * 3.5 * elementwise(w.n * w.channels * w.out)
     joined = elementwise(w.n * w.channels * w.out * w.taps)
     return games + joined + (0.0 if block != PIXEL else gather(w.channels * w.image, w.n))
 

@@ -1,4 +1,4 @@
-"""Expansions that work batch-last (see `passes.batch_last`): gathers of rows of N numbers, and matrix products.
+"""Expansions that work batch-last (see `passes.batch_last`): gathers of rows, and matrix products.
 
 Every index table depends on sizes of images and kernels alone, never on the batch. A convolution whose output
 is stored in blocks reads for each block one window, the union of its pixels' windows, and multiplies it with
@@ -56,9 +56,8 @@ def offsets(windows: Windows, block: Block) -> list[Array]:
 def _seen(windows: Windows, block: Block, size: Pair) -> Array:
     """The pixel at each offset of each block's window, i64[R, P]; H*W outside of the image."""
     axes = []
-    for n, o, b, s, p, reach in zip(
-        size, windows.out, block, windows.stride, windows.padding, offsets(windows, block), strict=True
-    ):
+    parts = (windows.out, block, windows.stride, windows.padding, offsets(windows, block))
+    for o, b, s, p, reach in zip(*parts, strict=True):
         axes.append(reach[:, None] + np.arange(0, o, b) * s - p)
     rows, columns = axes[0][:, None, :, None], axes[1][None, :, None, :]
     inside = (rows >= 0) & (rows < size[0]) & (columns >= 0) & (columns < size[1])
@@ -76,10 +75,10 @@ def _column_table(windows: Windows, block: Block, image: Pair, channels: int, st
 
 def columns(x: Stored, windows: Windows, block: Block) -> Node:
     """im2col of x[N,C,H,W] for an output in blocks: [C*R, P*N]."""
-    channels = int(x.shape[1])  # type: ignore[arg-type]
+    channels = int(x.shape[1])
     table = _column_table(windows, block, x.pixels, channels, x.block)
     rows = x.rows()
-    if not np.array_equal(table, np.arange(rows.shape[0])):
+    if not np.array_equal(table, np.arange(int(rows.shape[0]))):
         if table.max() == rows.shape[0]:
             rows = ops.pad(rows, low=(0, 0), high=(1, 0))
         rows = ops.gather(rows, ops.literal(table), axis=0)
@@ -106,12 +105,14 @@ def _spread(windows: Windows, block: Block, dtype: Any) -> Array:
 
 
 def _weights(w: Node, windows: Windows, block: Block, groups: int) -> Node:
-    """[O,C/G,KH,KW] as [BH*BW*O, (C/G)*R], or [G, BH*BW*(O/G), (C/G)*R]: a kernel for each pixel of a block."""
+    """[O,C/G,KH,KW] as [BH*BW*O, (C/G)*R], or [G, BH*BW*(O/G), (C/G)*R]: the kernel once for each pixel."""
     outputs, depth, *kernel = w.shape
     taps = kernel[0] * kernel[1]
     planes, reach = block[0] * block[1], _reach(windows, block)
     if block == PIXEL:
-        return reshape(w, (outputs, depth * taps) if groups == 1 else (groups, outputs // groups, depth * taps))
+        return reshape(
+            w, (outputs, depth * taps) if groups == 1 else (groups, outputs // groups, depth * taps)
+        )
     spread = ops.literal(_spread(windows, block, w.dtype.numpy))
     if groups == 1:
         return reshape(reshape(w, (outputs * depth, taps)) @ spread, (planes * outputs, depth * reach))
@@ -162,8 +163,8 @@ def conv2d(node: Node, block: Block, x: Stored, w: Node, *bias: Node) -> Stored:
 def conv2d_weight_grad(node: Node, block: Block, x: Stored, g: Stored) -> Node:
     """conv2d_weight_grad(x, g) => g @ gather(x)ᵀ, over the very columns that the forward convolution made"""
     groups, windows = node.attrs["groups"], windows_of(node)
-    outputs, depth, *kernel = map(int, node.shape)  # type: ignore[arg-type]
-    taps, planes, reach = kernel[0] * kernel[1], g.block[0] * g.block[1], _reach(windows, g.block)
+    outputs, depth, *_ = map(int, node.shape)
+    planes, reach = g.block[0] * g.block[1], _reach(windows, g.block)
     cols = _split(columns(x, windows, g.block), groups)
     rows = _by_group(g, groups)
     if groups == 1 and depth * reach > 2 * planes * outputs:
@@ -184,9 +185,13 @@ def conv2d_input_grad(node: Node, block: Block, g: Stored, w: Node) -> Stored:
     groups, windows = node.attrs["groups"], windows_of(node)
     image = Stored(node.shape, node, block)
     seen = _seen(windows, g.block, image.pixels)
-    cols = swap(_weights(w, windows, g.block, groups)) @ _by_group(g, groups)
-    cols = reshape(cols, (node.shape[1] * seen.size, g.batch))
     sources = _sources(seen, image.pixels[0] * image.pixels[1])
+    weights = _weights(w, windows, g.block, groups)
+    if groups == 1 and (sources == seen.size).any():
+        # Rows of zeros for pixels that fewer windows see: one more column of weights makes them on the way.
+        weights = ops.pad(weights, low=(0, 0), high=(0, 1))
+    cols = swap(weights) @ _by_group(g, groups)
+    cols = reshape(cols, (cols.ty.size // cols.shape[-1] * seen.shape[1], g.batch))
     return store(node.shape, _add_up(cols, sources, seen.size, image), block)
 
 
@@ -205,13 +210,13 @@ def _sources(seen: Array, area: int) -> Array:
 
 
 def _add_up(parts: Node, sources: Array, count: int, image: Stored) -> Node:
-    """Rows of parts [C*count, N] added up into those of an image, where `sources` [M,H*W] says; `count` is none."""
+    """Rows of parts [C*count, N] added up into an image; `sources` [M,H*W] says where (`count`: nowhere)."""
     channels = image.places().shape[0]
     table = np.arange(channels)[:, None] * count + sources[:, None, :]
     table = np.where(sources[:, None, :] == count, channels * count, table)
     order = np.empty((len(sources), image.places().size), np.int64)
     order[:, image.places().reshape(-1)] = table.reshape(len(sources), -1)
-    if order.max() == parts.shape[0]:
+    if order.max() >= parts.shape[0]:
         parts = ops.pad(parts, low=(0, 0), high=(1, 0))
     gathered = ops.gather(parts, ops.literal(order.reshape(-1)), axis=0)
     if len(sources) == 1:
@@ -223,7 +228,7 @@ def _add_up(parts: Node, sources: Array, count: int, image: Stored) -> Node:
 
 def conv2d_input_grad_dilated(node: Node, block: Block, g: Stored, w: Node) -> Stored:
     """conv2d_input_grad(g, w) => the same on one image [1,O,OH,OW*N], whose pixels are N apart"""
-    n, how = int(g.batch), node.attrs  # type: ignore[arg-type]
+    n, how = int(g.batch), node.attrs
     wide = ops.conv2d_input_grad(
         reshape(g.natural(), (1, g.shape[1], g.shape[2], g.shape[3] * n)),
         w,
@@ -238,7 +243,9 @@ def conv2d_input_grad_dilated(node: Node, block: Block, g: Stored, w: Node) -> S
 
 def planes_of(windows: Windows, size: Any) -> Block | None:
     """The block whose planes are what the kernel positions see: of pools whose windows tile the image."""
-    tiled = windows.kernel == windows.stride != PIXEL and windows.padding == (0, 0) and windows.dilation == (1, 1)
+    tiled = (
+        windows.kernel == windows.stride != PIXEL and windows.padding == (0, 0) and windows.dilation == (1, 1)
+    )
     return windows.kernel if tiled and fits(size, windows.kernel) else None
 
 

@@ -23,7 +23,7 @@ Pair = tuple[int, int]
 def taps(
     x: Node, out: Sequence[Any], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, fill: float = 0.0
 ) -> list[Node]:
-    """What each kernel position (row-major) sees of x[N,C,H,W]: a list of [N,C,OH,OW]; `fill` outside of x."""
+    """What each kernel position (row-major) sees of x[N,C,H,W]: nodes [N,C,OH,OW]; `fill` outside of x."""
     reach = [(o - 1) * s + (k - 1) * d + 1 for o, s, k, d in zip(out, stride, kernel, dilation, strict=True)]
     high = [max(r - p - n, 0) for r, p, n in zip(reach, padding, x.shape[2:], strict=True)]
     if any(padding) or any(high):
@@ -44,7 +44,7 @@ def taps(
 def untaps(
     pieces: Sequence[Node], size: Sequence[Any], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> Node:
-    """The transpose of `taps`: pieces [N,C,OH,OW], one for each kernel position, added up into [N,C,*size]."""
+    """The transpose of `taps`: a piece [N,C,OH,OW] for each kernel position, added up into [N,C,*size]."""
     n, c, oh, ow = pieces[0].shape
     wide = [o * s for o, s in zip((oh, ow), stride, strict=True)]
     full = [
@@ -108,7 +108,7 @@ def conv2d_weight_grad(node: Node, x: Node, g: Node) -> Node:
 
 
 def conv2d_weight_grad_swapped(node: Node, x: Node, g: Node) -> Node:
-    """conv2d_weight_grad(x, g) => conv2d over swapped axes: channels as samples, samples as channels, g as the weight
+    """conv2d_weight_grad(x, g) => conv2d(x, g) with samples and channels swapped
 
     Stride and dilation change places as well.
     """
@@ -122,7 +122,12 @@ def conv2d_weight_grad_swapped(node: Node, x: Node, g: Node) -> Node:
     wide = _reshape(wide, (depth, n * groups, *x.shape[2:]))
     weight = g if n == 1 else ops.transpose(g, perm=(1, 0, 2, 3))
     weight = _reshape(weight, (outputs, n, *g.shape[2:]))
-    swapped = {"stride": how["dilation"], "dilation": how["stride"], "padding": how["padding"], "groups": groups}
+    swapped = {
+        "stride": how["dilation"],
+        "dilation": how["stride"],
+        "padding": how["padding"],
+        "groups": groups,
+    }
     w = ops.conv2d(wide, weight, **swapped)
     stops = (depth, outputs, *kernel)
     w = w if w.shape == stops else ops.slice(w, starts=(0,) * 4, stops=stops, steps=(1,) * 4)

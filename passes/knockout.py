@@ -1,4 +1,4 @@
-"""The first maximum among several arrays as a knockout: halves meet, and a later one wins only if strictly larger.
+"""The first maximum of several arrays as a knockout: halves meet, the later wins only if strictly larger.
 
 Ties thus go to the first, as in PyTorch's max-pooling, with operations on halves of halves instead of a mask
 over all. Forward and gradient share their comparisons, because equal nodes are one.
@@ -37,4 +37,6 @@ def pick(values: Sequence[Node], players: Sequence[Node]) -> Node:
     half = len(players) // 2
     if half == 0:
         return values[0]
-    return ops.where(_later_wins(players), pick(values[half:], players[half:]), pick(values[:half], players[:half]))
+    return ops.where(
+        _later_wins(players), pick(values[half:], players[half:]), pick(values[:half], players[:half])
+    )

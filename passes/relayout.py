@@ -7,11 +7,22 @@ from typing import Any
 
 from ir import ops
 from ir.node import Graph, Node, building_at, users
-from passes.batch_last import PIXEL, Block, Stored, fits, operand, parameter, store, swap, to_batch_first, to_batch_last
+from passes.batch_last import (
+    PIXEL,
+    Block,
+    Stored,
+    fits,
+    operand,
+    parameter,
+    store,
+    swap,
+    to_batch_first,
+    to_batch_last,
+)
 from passes.expand_chwn import planes_of, windows_of
 from passes.layout import CHWN, ELEMENTWISE, HEAVY, REDUCTIONS, batched_operands
 
-# How to build a heavy node: (node, *operands) batch-first, or (node, block of the result, *operands) batch-last.
+# How to build a heavy node: (node, *operands) batch-first, (node, block of the result, *operands) batch-last.
 Expand = Callable[..., "Node | Stored"]
 POOLS = frozenset((ops.max_pool2d, ops.max_pool2d_pick, ops.avg_pool2d))
 POOL_GRADIENTS = frozenset((ops.max_pool2d_grad, ops.avg_pool2d_grad))
@@ -38,8 +49,8 @@ def choose_blocks(
     layouts: Mapping[Node, str],
     cost: Callable[[Node, Block], float],
     move: Callable[[Node], float],
-) -> dict[Node, Block]:
-    """The block of each batch-last image; single pixels where it is not listed.
+) -> tuple[dict[Node, Block], float]:
+    """The block of each batch-last image, single pixels where it is not listed; and what moving pixels costs.
 
     Images tied by elementwise operations share one block: the one for which the heavy operations on them
     (`cost`, in µs) and what it takes to `move` pixels for others are cheapest together.
@@ -53,7 +64,13 @@ def choose_blocks(
 
     inside = [node for node in graph.nodes() if layouts.get(node) == CHWN]
     for node in inside:
-        tied = batched_operands(node) if node.op in ELEMENTWISE else (1,) if node.op is ops.max_pool2d_grad else ()
+        tied = (
+            batched_operands(node)
+            if node.op in ELEMENTWISE
+            else (1,)
+            if node.op is ops.max_pool2d_grad
+            else ()
+        )
         for i in tied:
             if node.inputs[i].shape[2:] == node.shape[2:]:
                 group[find(node.inputs[i])] = find(node)
@@ -67,29 +84,39 @@ def choose_blocks(
         if find(value) in heavy:
             members.setdefault(find(value), []).append(value)
     chosen: dict[Node, Block] = {}
+    spent = 0.0
     for root, nodes in heavy.items():
         totals: dict[Block, float] = {}
+        moves: dict[Block, float] = {}
         for block in dict.fromkeys(block for node in nodes for block in block_candidates(node)):
-            total = sum(cost(node, block) for node in nodes)
+            moves[block] = 0.0
             if block != PIXEL:
                 for value in members[root]:
-                    made = layouts.get(value) == CHWN and (value.op in ELEMENTWISE or value.op.name in HEAVY and value.op not in POOLS)
-                    read = value not in outputs and all(
-                        _reads_blocks(user, i, layouts) for user in table[value] for i, x in enumerate(user.inputs) if x is value
+                    made = layouts.get(value) == CHWN and (
+                        value.op in ELEMENTWISE or (value.op.name in HEAVY and value.op not in POOLS)
                     )
-                    total += move(value) * ((not made) + (not read))
-            totals[block] = total
+                    read = value not in outputs and all(
+                        _reads_blocks(user, i, layouts)
+                        for user in table[value]
+                        for i, x in enumerate(user.inputs)
+                        if x is value
+                    )
+                    moves[block] += move(value) * ((not made) + (not read))
+            totals[block] = moves[block] + sum(cost(node, block) for node in nodes)
         chosen[root] = min(totals, key=lambda block: totals[block])
-    return {value: chosen[root] for root, values in members.items() for value in values}
+        spent += moves[chosen[root]]
+    return {value: chosen[root] for root, values in members.items() for value in values}, spent
 
 
 def _reads_blocks(user: Node, position: int, layouts: Mapping[Node, str]) -> bool:
-    """Whether `user` reads an image in blocks as well as in single pixels (pools count that in their cost)."""
+    """Whether `user` reads an image in blocks as well as in single pixels (pools count it in their cost)."""
     if user.op in REDUCTIONS:
         return bool(user.attrs["axes"] == (0, 2, 3))
     if layouts.get(user) != CHWN:
         return False
-    return user.op in ELEMENTWISE or (user.op.name in HEAVY and not (user.op in POOL_GRADIENTS and position == 0))
+    return user.op in ELEMENTWISE or (
+        user.op.name in HEAVY and not (user.op in POOL_GRADIENTS and position == 0)
+    )
 
 
 class Lowering:
@@ -167,7 +194,9 @@ class Lowering:
         if node.op in ELEMENTWISE:
             block = self.blocks.get(node, PIXEL)
             operands = [
-                operand(self.last(x), node.shape, block) if i in batched else parameter(self.first(x), node.shape, block)
+                operand(self.last(x), node.shape, block)
+                if i in batched
+                else parameter(self.first(x), node.shape, block)
                 for i, x in enumerate(node.inputs)
             ]
             return store(node.shape, node.op(*operands, **attrs), block)

@@ -1,13 +1,14 @@
-"""Choice of strategies: each heavy op has several expansions; the cheapest assignment for the whole graph wins.
+"""Choice of strategies: heavy ops have several expansions; the cheapest assignment for the whole graph wins.
 
-One table (`TABLE`) holds them: for an op, the name of an expansion, the layout it works in, whether it applies
-to a node, what it costs there, and how it builds the node. `choose_strategies` assigns layouts by a minimum cut
-(`passes.layout`), takes the cheapest strategy in each op's layout, and rebuilds the graph (`passes.relayout`).
+One table (`TABLE`) holds them: for an op, the name of an expansion, the layout it works in, whether it
+applies to a node, what it costs there, and how it builds the node. `choose_strategies` assigns layouts by a
+minimum cut (`passes.layout`), takes the cheapest strategy in each op's layout, and rebuilds the graph
+(`passes.relayout`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -54,11 +55,15 @@ def keep(node: Node, *operands: Node) -> Node:
     return node.op(*operands, **node.attrs)
 
 
-def work(node: Node, target: Target) -> Work:
-    """Sizes of `node`."""
+def _number(dim: Dim, sizes: Mapping[str, Dim]) -> int:
+    return int(evaluate(dim, sizes))
+
+
+def work(node: Node, sizes: Mapping[str, Dim]) -> Work:
+    """Sizes of `node` where symbolic dims are `sizes`."""
 
     def number(dim: Dim) -> int:
-        return int(evaluate(dim, dict.fromkeys(symbols(dim), target.batch)))  # type: ignore[arg-type]
+        return _number(dim, sizes)
 
     if node.op in (ops.conv2d, *POOLS):
         image, pooled = node.inputs[0], node
@@ -66,7 +71,8 @@ def work(node: Node, target: Target) -> Work:
         image, pooled = node.inputs
     else:
         image, pooled = node, node.inputs[0]
-    windows = Windows(*(tuple(map(number, pair)) for pair in windows_of(node)))  # type: ignore[arg-type]
+    out, kernel, *moves = windows_of(node)
+    windows = Windows((number(out[0]), number(out[1])), (number(kernel[0]), number(kernel[1])), *moves)
     n, channels, height, width = map(number, image.shape)
     return Work(n, channels, number(pooled.shape[1]), node.attrs.get("groups", 1), height * width, windows)
 
@@ -90,6 +96,7 @@ def _dilatable(node: Node, target: Target) -> bool:
         _batch_last(node, target)
         and _convolved(node, target)
         and isinstance(node.shape[0], int)
+        and node.shape[0] > 1
         and node.attrs["stride"][1] == 1
     )
 
@@ -101,7 +108,9 @@ def _max_pool(node: Node, target: Target) -> bool:
 
 def _indices(node: Node, target: Target) -> bool:
     # Among equal maxima CUDA's MaxPool indicates the first of a column, not of a row.
-    return target.device == "cpu" and _static_image(node, target) and all(p < k for p, k in _end_padding(node))
+    return (
+        target.device == "cpu" and _static_image(node, target) and all(p < k for p, k in _end_padding(node))
+    )
 
 
 def _end_padding(node: Node) -> list[tuple[int, int]]:
@@ -119,7 +128,9 @@ def _end_padding(node: Node) -> list[tuple[int, int]]:
 def _average_pool(node: Node, target: Target) -> bool:
     """Runtimes differ in what a last window that reaches over the padded input counts."""
     how = node.attrs
-    windows = zip(node.inputs[0].shape[2:], node.shape[2:], how["kernel"], how["stride"], how["padding"], strict=True)
+    windows = zip(
+        node.inputs[0].shape[2:], node.shape[2:], how["kernel"], how["stride"], how["padding"], strict=True
+    )
     return not how["ceil_mode"] or all((o - 1) * s + k <= n + 2 * p for n, o, k, s, p in windows)
 
 
@@ -135,13 +146,27 @@ TABLE: tuple[Strategy, ...] = (
     _first("conv2d", "conv", _convolved, costs.conv, keep),
     _first("conv2d", "im2col", _static_image, costs.im2col, expand_nchw.conv2d),
     _last("conv2d", "gather", _batch_last, costs.gather_conv, expand_chwn.conv2d),
-    _first("conv2d_weight_grad", "swapped_conv", _convolved, costs.swapped_conv, expand_nchw.conv2d_weight_grad_swapped),
+    _first(
+        "conv2d_weight_grad",
+        "swapped_conv",
+        _convolved,
+        costs.swapped_conv,
+        expand_nchw.conv2d_weight_grad_swapped,
+    ),
     _first("conv2d_weight_grad", "im2col", _static_image, costs.im2col, expand_nchw.conv2d_weight_grad),
-    _last("conv2d_weight_grad", "gather", _batch_last, costs.gather_weight_grad, expand_chwn.conv2d_weight_grad),
+    _last(
+        "conv2d_weight_grad", "gather", _batch_last, costs.gather_weight_grad, expand_chwn.conv2d_weight_grad
+    ),
     _first("conv2d_input_grad", "conv_transpose", _convolved, costs.conv_transpose, keep),
     _first("conv2d_input_grad", "col2im", _static_image, costs.im2col, expand_nchw.conv2d_input_grad),
     _last("conv2d_input_grad", "gather", _batch_last, costs.gather_input_grad, expand_chwn.conv2d_input_grad),
-    _last("conv2d_input_grad", "dilated", _dilatable, costs.dilated_input_grad, expand_chwn.conv2d_input_grad_dilated),
+    _last(
+        "conv2d_input_grad",
+        "dilated",
+        _dilatable,
+        costs.dilated_input_grad,
+        expand_chwn.conv2d_input_grad_dilated,
+    ),
     _first("max_pool2d", "max_pool", _max_pool, costs.pool, keep),
     _first("max_pool2d", "slices", _static_image, costs.pool_taps, expand_nchw.max_pool2d),
     _last("max_pool2d", "knockout", _batch_last, costs.knockout, expand_chwn.max_pool2d),
@@ -170,63 +195,113 @@ def candidates(node: Node, target: Target) -> list[Strategy]:
     named = [s for s in fitting if s.name in forced]
     by_op = [name for key, name in target.overrides if key == node.op.name]
     if by_op and not any(s.name in by_op for s in known):
-        raise StrategyError(f"{node.op.name} has no strategy {by_op[0]!r}; it has {', '.join(s.name for s in known)}")
+        raise StrategyError(
+            f"{node.op.name} has no strategy {by_op[0]!r}; it has {', '.join(s.name for s in known)}"
+        )
     if not fitting:
         raise StrategyError(
-            f"no strategy can compute {node!r} with {dict(node.attrs)}; give the image a fixed height and width"
+            f"no strategy computes {node!r} with {dict(node.attrs)}; give the image a fixed height and width"
         ).at(str(node.where))
     return named or fitting
 
 
 def choose_strategies(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
-    """`graph` with its heavy ops expanded, and a note for each: module path, op, strategy, layout, estimate."""
-    heavy = [node for node in graph.nodes() if node.op.name in HEAVY]
-    works = {node: work(node, target) for node in heavy}
-    fitting = {node: candidates(node, target) for node in heavy}
-
-    def best(node: Node, layout: str, block: Block) -> tuple[float, Strategy] | None:
-        priced = [(s.cost(works[node], block), s) for s in fitting[node] if s.layout == layout]
-        return min(priced, key=lambda pair: pair[0], default=None)
-
-    def likely(node: Node) -> Block:
-        """The block that `node` would choose by itself."""
-        return min(block_candidates(node), key=lambda block: _with_columns(node, block))
-
-    def _with_columns(node: Node, block: Block) -> float:
-        found = best(node, CHWN, block)
-        own = costs.columns(works[node], block) if node.op is ops.conv2d else 0.0
-        return own + (found[0] if found else 0.0)
-
-    def elements(value: Node) -> int:
-        return int(evaluate(value.ty.size, {name: target.batch for d in value.shape for name in symbols(d)}))  # type: ignore[arg-type]
-
-    def transposed(value: Node) -> float:
-        return 0.0 if evaluate(value.shape[0], {"N": 2}) == 1 else costs.transpose(elements(value))
-
-    sides: dict[Node, dict[str, float]] = {}
-    for node in heavy:
-        found = {layout: best(node, layout, likely(node)) for layout in (NCHW, CHWN)}
-        sides[node] = {layout: pair[0] for layout, pair in found.items() if pair}
-    shared = [
-        Shared(costs.columns(works[nodes[0]], likely(nodes[0])), nodes) for nodes in _sharing_columns(heavy)
-    ]
-    layouts = assign(graph, sides, shared, transposed) if heavy else {}
-    blocks = choose_blocks(graph, layouts, _with_columns, lambda value: costs.gather(elements(value), 1))
-    chosen: dict[Node, tuple[float, Strategy]] = {}
-    for node in heavy:
-        pair = best(node, layouts[node], blocks.get(steering(node), PIXEL))
-        assert pair is not None
-        chosen[node] = pair
-    expand = {node: strategy.expand for node, (_, strategy) in chosen.items()}
-    _share_indices(expand)
-    notes = [_note(node, s, cost, blocks.get(steering(node), PIXEL)) for node, (cost, s) in chosen.items()]
+    """`graph` with its heavy ops expanded, and a note for each: module path, op, strategy, layout, cost."""
+    notes: list[str] = []
 
     def body(inner: Graph) -> Graph:
         lowered, more = choose_strategies(inner, target)
         notes.extend(more)
         return lowered
 
-    return Lowering(layouts, blocks, expand, body).graph(graph), notes
+    layouts, blocks, chosen = Choice(graph, target).cheapest()
+    expand = {node: strategy.expand for node, (_, strategy) in chosen.items()}
+    _share_indices(expand)
+    lowered = Lowering(layouts, blocks, expand, body).graph(graph)
+    mine = [_note(node, s, cost, blocks.get(steering(node), PIXEL)) for node, (cost, s) in chosen.items()]
+    return lowered, mine + notes
+
+
+class Choice:
+    """The search for the cheapest layouts, blocks and strategies of one graph.
+
+    The cut is exact for given blocks of pixels, but which blocks there will be follows from the layouts. So a
+    few plans are made, each priced with the blocks that it really has, and the cheapest is taken.
+    """
+
+    def __init__(self, graph: Graph, target: Target) -> None:
+        self.graph = graph
+        self.heavy = [node for node in graph.nodes() if node.op.name in HEAVY]
+        self.sizes = {
+            name: target.batch for node in graph.inputs for dim in node.shape for name in symbols(dim)
+        }
+        self.fitting = {node: candidates(node, target) for node in self.heavy}
+        self.works = {node: work(node, self.sizes) for node in self.heavy}
+
+    def cheapest(self) -> tuple[dict[Node, str], dict[Node, Block], dict[Node, tuple[float, Strategy]]]:
+        """The layout of each movable node, the block of each image, and the strategy of each heavy node."""
+        if not self.heavy:
+            return {}, {}, {}
+        likely = {
+            node: min(block_candidates(node), key=lambda b: self.in_blocks(node, b)) for node in self.heavy
+        }
+        plans = [self.plan(likely, (NCHW,)), self.plan(likely)]
+        found = {node: plans[-1][2].get(steering(node), PIXEL) for node in self.heavy}
+        plans.append(self.plan(found))
+        _, layouts, blocks = min(plans, key=lambda plan: plan[0])
+        chosen = {}
+        for node in self.heavy:
+            best = self.best(node, layouts[node], blocks.get(steering(node), PIXEL))
+            assert best is not None
+            chosen[node] = best
+        return layouts, blocks, chosen
+
+    def plan(
+        self, wanted: Mapping[Node, Block], sides: tuple[str, ...] = (NCHW, CHWN)
+    ) -> tuple[float, dict[Node, str], dict[Node, Block]]:
+        """The whole cost, and layouts that are cheapest if heavy nodes work in the blocks `wanted`, and the
+        blocks that follow from them. Nodes without a strategy on the first of `sides` may take either."""
+        layouts, _ = self.assign(
+            wanted, lambda node: sides if self.best(node, sides[0], PIXEL) else (NCHW, CHWN)
+        )
+        blocks, moves = choose_blocks(self.graph, layouts, self.in_blocks, self.moved)
+        real = {node: blocks.get(steering(node), PIXEL) for node in self.heavy}
+        _, total = self.assign(real, lambda node: (layouts[node],))
+        return total + moves, layouts, blocks
+
+    def assign(
+        self, blocks: Mapping[Node, Block], sides: Callable[[Node], tuple[str, ...]]
+    ) -> tuple[dict[Node, str], float]:
+        """The minimum cut for given blocks, each heavy node on one of its `sides`."""
+        prices: dict[Node, dict[str, float]] = {}
+        columns: dict[Any, list[Node]] = {}
+        for node in self.heavy:
+            found = {layout: self.best(node, layout, blocks[node]) for layout in sides(node)}
+            prices[node] = {layout: pair[0] for layout, pair in found.items() if pair}
+            if node.op in (ops.conv2d, ops.conv2d_weight_grad):
+                columns.setdefault((node.inputs[0], windows_of(node), blocks[node]), []).append(node)
+        shared = [Shared(costs.columns(self.works[n[0]], blocks[n[0]]), tuple(n)) for n in columns.values()]
+        return assign(self.graph, prices, shared, self.transposed)
+
+    def best(self, node: Node, layout: str, block: Block) -> tuple[float, Strategy] | None:
+        """The cheapest strategy in a layout, with its cost."""
+        priced = [(s.cost(self.works[node], block), s) for s in self.fitting[node] if s.layout == layout]
+        return min(priced, key=lambda pair: pair[0], default=None)
+
+    def in_blocks(self, node: Node, block: Block) -> float:
+        """The cost of `node` batch-last, the columns of a convolution included."""
+        best = self.best(node, CHWN, block)
+        own = costs.columns(self.works[node], block) if node.op is ops.conv2d else 0.0
+        return own + (best[0] if best else 0.0)
+
+    def transposed(self, value: Node) -> float:
+        """The cost of changing the layout of `value`."""
+        return costs.transpose(_number(value.ty.size, self.sizes)) if value.shape[0] != 1 else 0.0
+
+    def moved(self, value: Node) -> float:
+        """The cost of moving the pixels of `value` about, batch-last."""
+        batch = _number(value.shape[0], self.sizes)
+        return costs.gather(_number(value.ty.size, self.sizes) / batch, batch)
 
 
 def _note(node: Node, strategy: Strategy, cost: float, block: Block) -> str:
@@ -237,19 +312,14 @@ def _note(node: Node, strategy: Strategy, cost: float, block: Block) -> str:
     return f"{where}: {node.op.name} by {strategy.name}, {layout}, about {cost:.0f} µs"
 
 
-def _sharing_columns(heavy: list[Node]) -> list[tuple[Node, ...]]:
-    """Convolutions and weight gradients that read the same columns."""
-    groups: dict[Any, list[Node]] = {}
-    for node in heavy:
-        if node.op in (ops.conv2d, ops.conv2d_weight_grad):
-            groups.setdefault((node.inputs[0], windows_of(node)), []).append(node)
-    return [tuple(nodes) for nodes in groups.values()]
-
-
 def _share_indices(expand: dict[Node, Expand]) -> None:
     """Where a pool's gradient reads the indices of its maxima, the pool makes them in the same go."""
     by_indices = (expand_nchw.max_pool2d_grad_indices, expand_nchw.max_pool2d_pick_indices)
     wanted = {(node.inputs[1], tuple(node.attrs.items())) for node, e in expand.items() if e in by_indices}
     for node in expand:
-        if node.op is ops.max_pool2d and expand[node] is keep and (node.inputs[0], tuple(node.attrs.items())) in wanted:
+        if (
+            node.op is ops.max_pool2d
+            and expand[node] is keep
+            and (node.inputs[0], tuple(node.attrs.items())) in wanted
+        ):
             expand[node] = expand_nchw.max_pool2d_indices

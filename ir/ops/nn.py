@@ -290,11 +290,13 @@ def _softmax(x: Type, *, axis: int) -> Type:
 
 @op(infer=_softmax)
 def softmax(x: Array, *, axis: int) -> Array:
+    """exp(x) over its sum along `axis`, computed so that nothing overflows."""
     e = np.exp(x - x.max(axis, keepdims=True))
     return e / e.sum(axis, keepdims=True)
 
 
 @op(infer=_softmax)
 def log_softmax(x: Array, *, axis: int) -> Array:
+    """The logarithm of softmax, computed so that nothing overflows."""
     shifted = x - x.max(axis, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))

@@ -1,5 +1,8 @@
 """Parts of networks (torch.nn)."""
 
+from typing import TYPE_CHECKING
+
+from lenetc.missing import names_of
 from lenetc.nn import functional, init, utils
 from lenetc.nn.activation import GELU, Dropout, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from lenetc.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
@@ -59,3 +62,6 @@ __all__ = [
     "init",
     "utils",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = names_of(__name__)

@@ -40,17 +40,23 @@ def named_state(module: Module, prefix: str = "") -> Iterator[tuple[str, Tensor]
 
 
 def load(module: Module, values: Mapping[str, Any], strict: bool) -> IncompatibleKeys:
-    """Copy `values` into the state of `module` (torch.nn.Module.load_state_dict)."""
+    """Copy `values` into the state of `module` (torch.nn.Module.load_state_dict).
+
+    The optimizer state in an exported program's file is passed over, strict or not.
+    """
     if not isinstance(values, Mapping):
-        raise TypeError(f"Expected state_dict to be dict-like, got {type(values)}.")
+        raise TypeError(
+            f"Expected state_dict to be dict-like, got {type(values)}; lenetc.load(path) makes one of a file"
+        )
     if Context.trace is not None:
         raise LenetcError("load_state_dict inside a compiled function: load the state before calling it")
     targets = dict(named_state(module))
     missing = [name for name in targets if name not in values]
     unexpected = [name for name in values if name not in targets]
+    foreign = [name for name in unexpected if not _is_beside(str(name), targets)]
     problems = []
     if strict:
-        for names, what in ((missing, "Missing"), (unexpected, "Unexpected")):
+        for names, what in ((missing, "Missing"), (foreign, "Unexpected")):
             if names:
                 quoted = ", ".join(f'"{name}"' for name in names)
                 problems.append(f"{what} key(s) in state_dict: {quoted}. ")
@@ -71,11 +77,21 @@ def load(module: Module, values: Mapping[str, Any], strict: bool) -> Incompatibl
             else:
                 arrays[name] = found.astype(target.dtype.numpy)
     if problems:
+        inner = next((name for name in foreign if isinstance(values[name], Mapping) and missing), None)
+        if inner is not None:
+            problems.append(f"It is a dict of dicts: load its entry {inner!r}, if that is the module's state.")
         listed = "\n\t".join(problems)
         raise LenetcError(f"Error(s) in loading state_dict for {type(module).__name__}:\n\t{listed}")
     for name, array in arrays.items():
         targets[name]._cell.set_value(array)
     return IncompatibleKeys(missing, unexpected)
+
+
+def _is_beside(name: str, targets: Mapping[str, Tensor]) -> bool:
+    """Whether `name` is what the state of an exported program holds beside the module's: "conv1.bias.exp_avg" and
+    the like, which lie below a tensor, where modules have nothing; step and random counters."""
+    owner, _, last = name.rpartition(".")
+    return owner in targets or (owner in ("optimizer", "rng") and last in ("step", "key", "counter"))
 
 
 def _array(value: Any) -> Array | None:

@@ -1,5 +1,8 @@
 """Optimizers and learning-rate schedules (torch.optim)."""
 
+from typing import TYPE_CHECKING
+
+from lenetc.missing import names_of
 from lenetc.optim import lr_scheduler
 from lenetc.optim.adagrad import Adagrad
 from lenetc.optim.adam import Adam, AdamW
@@ -8,3 +11,6 @@ from lenetc.optim.rmsprop import RMSprop
 from lenetc.optim.sgd import SGD
 
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "lr_scheduler"]
+
+if not TYPE_CHECKING:
+    __getattr__ = names_of(__name__)

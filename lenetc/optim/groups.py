@@ -41,6 +41,11 @@ def listed(optimizer: str, params: Any) -> list[Group]:
             f"{optimizer}: params must be an iterable of tensors or dicts, but it is one tensor; "
             "put it in a list"
         )
+    if not isinstance(params, Iterable):
+        hint = ": give its .parameters()" if hasattr(params, "parameters") else ""
+        raise TypeError(
+            f"{optimizer}: params must be an iterable of tensors or dicts, but it is a {type(params).__name__}{hint}"
+        )
     items = list(params)
     if not items:
         raise ValueError(
@@ -85,8 +90,8 @@ def made(optimizer: str, given: Any, defaults: Mapping[str, Any], groups: list[G
 
 def _check_tensors(optimizer: str, params: list[Any], groups: list[Group]) -> None:
     number = len(groups)
-    seen = {param: i for i, group in enumerate(groups) for param in group["params"]}
-    for param in params:
+    seen = {param: (i, j) for i, group in enumerate(groups) for j, param in enumerate(group["params"])}
+    for place, param in enumerate(params):
         if not isinstance(param, Tensor):
             raise TypeError(f"{optimizer} can only optimize tensors, but got a {type(param).__name__}")
         if not param.is_leaf:
@@ -95,11 +100,12 @@ def _check_tensors(optimizer: str, params: list[Any], groups: list[Group]) -> No
                 f"{number} is the result of an operation; give what it was computed from, or detach() it"
             )
         if param in seen:
+            first, before = seen[param]
             raise ValueError(
-                f"{optimizer}: a parameter {param.type_text()} is given twice, in param group {seen[param]} "
-                f"and again in param group {number}"
+                f"{optimizer}: a parameter {param.type_text()} is given twice, as number {before} of param group "
+                f"{first} and again as number {place} of param group {number}; leave it out of one of them"
             )
-        seen[param] = number
+        seen[param] = (number, place)
 
 
 def _check_option(what: str, key: str, value: Any) -> None:

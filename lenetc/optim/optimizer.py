@@ -8,7 +8,7 @@ which are inputs of the program where they may change and constants where they d
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -115,12 +115,19 @@ class Optimizer:
         if trace is not None and self not in trace.optimizers:
             trace.optimizers[self] = None
             self._note_constants(trace)
-        with set_grad_enabled(False), phase("update"), building_at(where_now()):
-            for index in range(len(self.param_groups)):
-                self._step_group(index)
-        if trace is None:
-            self._step_count += 1
-            lazy.evaluate_pending()  # now, or the graph of the parameters would grow from step to step
+        undo = self._saved() if trace is None else None
+        try:
+            with set_grad_enabled(False), phase("update"), building_at(where_now()):
+                for index in range(len(self.param_groups)):
+                    self._step_group(index)
+            if trace is None:
+                lazy.evaluate_pending()  # now, or the graph of the parameters would grow from step to step
+                lazy.check_computed(tensor._cell for tensor in self._tensors())
+        except BaseException:
+            if undo is not None:
+                undo()
+            raise
+        self._step_count += trace is None
         return loss
 
     def state_dict(self) -> dict[str, Any]:
@@ -146,6 +153,25 @@ class Optimizer:
             lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
             lines.append("")
         return "\n".join(lines[:-1]) + "\n)"
+
+    def _tensors(self) -> Iterator[Tensor]:
+        """What a step may change: parameters and state tensors."""
+        for group in self.param_groups:
+            yield from group["params"]
+        for state in self.state.values():
+            yield from (value for value in state.values() if isinstance(value, Tensor))
+
+    def _saved(self) -> Callable[[], None]:
+        """What undoes a step that failed: a computation that cannot run is noticed only at its end."""
+        restore = [tensor._cell.saved() for tensor in self._tensors()]
+        state = {param: dict(entry) for param, entry in self.state.items()}
+
+        def undo() -> None:
+            self.state = state
+            for put_back in restore:
+                put_back()
+
+        return undo
 
     # What an optimizer defines.
 

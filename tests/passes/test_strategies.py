@@ -39,7 +39,7 @@ def compare(
         types = [type_of(a, batch if b else None) for a, b in zip(arrays, batched, strict=True)]
         graph = graph_of(function, *types)
         want = run(graph, arrays)
-        lowered, notes = choose_strategies(graph, Target(overrides=overrides))
+        lowered, _ = choose_strategies(graph, Target(overrides=overrides))
         verify(lowered)
         assert parse(to_text(lowered)) is lowered
         named = {node.attrs["name"]: a for node, a in zip(graph.inputs, arrays, strict=True)}
@@ -63,7 +63,9 @@ def output_shape(function: Any, *arrays: Any) -> tuple[Any, ...]:
 @pytest.mark.parametrize(("channels", "groups"), [((2, 3), 1), ((4, 2), 2), ((3, 3), 3)])
 @pytest.mark.parametrize("kernel", [(1, 1), (2, 3)])
 @pytest.mark.parametrize("overrides", CONVOLUTIONS, ids=str)
-def test_convolutions(overrides: Any, dtype: Any, channels: tuple[int, int], groups: int, kernel: tuple[int, int]) -> None:
+def test_convolutions(
+    overrides: Any, dtype: Any, channels: tuple[int, int], groups: int, kernel: tuple[int, int]
+) -> None:
     rng = np.random.default_rng(0)
     for stride, padding, dilation, size in itertools.product(
         STRIDES, [(0, 0), (1, 2)], [(1, 1), (2, 1)], SIZES
@@ -85,7 +87,9 @@ def test_convolutions(overrides: Any, dtype: Any, channels: tuple[int, int], gro
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("name", [None, "indices", "slices", "knockout"])
-def test_max_pooling_with_ties(name: str | None, kernel: tuple[int, int], padding: tuple[int, int], ceil_mode: bool) -> None:
+def test_max_pooling_with_ties(
+    name: str | None, kernel: tuple[int, int], padding: tuple[int, int], ceil_mode: bool
+) -> None:
     rng = np.random.default_rng(0)
     ops_of_pooling = ("max_pool2d", "max_pool2d_grad", "max_pool2d_pick")
     known = {(s.op, s.name) for s in TABLE}

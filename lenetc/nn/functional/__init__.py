@@ -1,5 +1,8 @@
 """Functions that networks are made of (torch.nn.functional)."""
 
+from typing import TYPE_CHECKING
+
+from lenetc.missing import names_of
 from lenetc.nn.functional.activation import (
     dropout,
     gelu,
@@ -13,7 +16,7 @@ from lenetc.nn.functional.activation import (
 )
 from lenetc.nn.functional.convolution import adaptive_avg_pool2d, avg_pool2d, conv2d, max_pool2d
 from lenetc.nn.functional.entropy import cross_entropy, nll_loss
-from lenetc.nn.functional.labels import LabelError, one_hot
+from lenetc.nn.functional.labels import one_hot
 from lenetc.nn.functional.linear import embedding, linear
 from lenetc.nn.functional.loss import (
     binary_cross_entropy,
@@ -25,6 +28,7 @@ from lenetc.nn.functional.loss import (
 )
 from lenetc.nn.functional.normalization import batch_norm, layer_norm, normalize
 from lenetc.nn.functional.padding import pad
+from lenetc.ranges import LabelError
 
 __all__ = [
     "LabelError",
@@ -57,3 +61,6 @@ __all__ = [
     "softplus",
     "tanh",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = names_of(__name__)

@@ -10,7 +10,7 @@ from ir.node import Node
 from ir.op import Op
 from ir.types import DType, f32, normalize_axis
 from lenetc import operations, random
-from lenetc.tensor import Tensor, apply
+from lenetc.tensor import Tensor, apply, require_tensors
 from lenetc.tracing import user_frame
 
 tanh = operations.tanh
@@ -54,6 +54,7 @@ def _over(op: Op, x: Node, axis: int) -> Node:
 
 
 def _along(what: str, x: Tensor, dim: int | None, dtype: DType | None) -> tuple[int, Tensor]:
+    require_tensors(what, x)
     if dim is None:
         warn(
             f"Implicit dimension choice for {what} has been deprecated. "

@@ -11,7 +11,7 @@ from ir.node import Node
 from lenetc import operations
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.nn.functional.padding import pad
-from lenetc.tensor import Tensor, apply
+from lenetc.tensor import Tensor, apply, require_tensors
 from lenetc.tracing import here
 
 Size2 = int | Sequence[int]
@@ -27,6 +27,7 @@ def pair(value: Any, what: str) -> tuple[int, int]:
 
 def _images(what: str, x: Tensor) -> bool:
     """Whether `x` is a batch [N,C,H,W] rather than one image [C,H,W]. Raises ShapeError for anything else."""
+    require_tensors(what, x)
     if x.ndim not in (3, 4):
         raise ShapeError(
             f"{what}: expected a 3D (unbatched, [C,H,W]) or 4D (batched, [N,C,H,W]) input, "
@@ -57,6 +58,7 @@ def conv2d(
     needs stride 1. Source: torch.nn.functional.conv2d.
     Raises ShapeError and DTypeError naming both types.
     """
+    require_tensors("conv2d", input, weight, bias)
     if weight.ndim != 4:
         raise ShapeError(f"conv2d: the weight must be [O,C/groups,KH,KW], but it is {weight.type_text()}").at(
             here()

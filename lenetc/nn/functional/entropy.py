@@ -11,11 +11,12 @@ from ir.node import Node
 from ir.types import f32, f64, i64, u8
 from lenetc import operations
 from lenetc.nn.functional.activation import log_softmax
-from lenetc.nn.functional.labels import check_range, class_mask
+from lenetc.nn.functional.labels import class_mask
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.nn.functional.loss import check_reduction
+from lenetc.ranges import require_range
 from lenetc.size import Size
-from lenetc.tensor import Tensor, apply
+from lenetc.tensor import Tensor, apply, require_tensors
 from lenetc.tracing import here
 
 
@@ -53,6 +54,7 @@ def cross_entropy(
     Source: torch.nn.functional.cross_entropy.
     """
     check_reduction(reduction)
+    require_tensors("cross_entropy", input, target, weight)
     if not 0.0 <= label_smoothing <= 1.0:
         raise LenetcError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}").at(here())
     if not input.ndim:
@@ -76,6 +78,7 @@ def _checked(
 ) -> Tensor:
     """The labels as i64, fit for `input`."""
     check_reduction(reduction)
+    require_tensors(what, input, target, weight)
     if not input.ndim:
         raise ShapeError(f"{what}: the input needs a dimension of classes, but it is {input.type_text()}").at(
             here()
@@ -96,7 +99,7 @@ def _checked(
             f"{what}: expected target dtype to be i64 or u8: {both}; convert it with .long()"
         ).at(here())
     _check_weight(what, input, weight, classes)
-    check_range(what, "label", target, classes, ignore_index, f"{classes} classes in {input.type_text()}")
+    require_range(what, "label", target, classes, ignore_index, f"{classes} classes in {input.type_text()}")
     return target.to(i64)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from ir import ops
 from ir.errors import DTypeError, ShapeError
 from ir.node import Node
+from ir.types import f16, f32, f64
 from lenetc import shaping
-from lenetc.nn.functional.labels import check_range
-from lenetc.tensor import Tensor, apply
+from lenetc.ranges import require_range
+from lenetc.tensor import Tensor, apply, require_tensors
 from lenetc.tracing import here
 
 
@@ -16,6 +17,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Raises ShapeError and DTypeError naming both types.
     """
+    require_tensors("linear", input, weight, bias)
     if not input.ndim or weight.ndim not in (1, 2):
         raise ShapeError(
             f"linear: both arguments need at least one dimension and the weight at most two, but they are "
@@ -30,7 +32,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         raise ShapeError(
             f"linear: mat1 and mat2 shapes cannot be multiplied: the input {input.type_text()} has "
             f"{input.shape[-1]} features in its last dimension, but the weight {weight.type_text()} "
-            f"takes {inputs}"
+            f"takes {inputs}; give an input of other sizes, or make the layer Linear({input.shape[-1]}, {outputs})"
         ).at(here())
     if bias is not None and tuple(bias.shape) not in ((outputs,), (1,), ()):
         raise ShapeError(
@@ -56,11 +58,15 @@ def _addmm(bias: Node, x: Node, y: Node) -> Node:
 
 def same_dtype(what: str, input: Tensor, *others: Tensor | None) -> None:
     """Raise DTypeError where an operand's dtype differs from the input's."""
+    require_tensors(what, input, *others)
     for other in others:
         if other is not None and other.dtype is not input.dtype:
+            to_input = {f32: "float", f64: "double", f16: "half"}.get(input.dtype)
             raise DTypeError(
                 f"{what}: the input {input.type_text()} and the operand {other.type_text()} should have the "
-                "same dtype; convert the input with .to(dtype), or the module with .float() or .double()"
+                f"same dtype; convert the input with .to({other.dtype!r}), in NumPy "
+                f".astype(np.{other.dtype.long_name})"
+                + (f", or the module with .{to_input}()" if to_input else "")
             ).at(here())
 
 
@@ -70,6 +76,7 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
     The row `padding_idx` gets no gradient. Raises DTypeError for indices that are not integers,
     LabelError for one that is out of range.
     """
+    require_tensors("embedding", input, weight)
     if input.dtype.kind != "int":
         raise DTypeError(f"embedding: the indices must be integers, but they are {input.type_text()}").at(
             here()
@@ -79,7 +86,7 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
             here()
         )
     rows = weight.shape[0]
-    check_range("embedding", "index", input, int(rows), None, f"{rows} rows in {weight.type_text()}")
+    require_range("embedding", "index", input, int(rows), None, f"{rows} rows in {weight.type_text()}")
     if padding_idx is not None and not -rows <= padding_idx < rows:
         raise ValueError(
             f"embedding: padding_idx {padding_idx} must be within the {rows} rows of {weight.type_text()}"

@@ -10,7 +10,7 @@ from ir.node import Node
 from ir.ops.rules import broadcast_shapes
 from lenetc import operations
 from lenetc.nn.functional.activation import warn
-from lenetc.tensor import Tensor, apply, result_dtype
+from lenetc.tensor import Tensor, apply, require_tensors, result_dtype
 from lenetc.tracing import here
 
 REDUCTIONS = ("none", "mean", "sum")
@@ -32,6 +32,7 @@ def reduced(losses: Node, reduction: str) -> Node:
 
 def _pair(what: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Both with one shape and dtype; broadcasting is allowed, with PyTorch's warning."""
+    require_tensors(what, input, target)
     if input.shape != target.shape:
         try:
             shape = broadcast_shapes(what, tuple(input.shape), tuple(target.shape))

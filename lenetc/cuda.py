@@ -1,0 +1,15 @@
+"""Whether CUDA can be used here (torch.cuda)."""
+
+from __future__ import annotations
+
+from lenetc import runtime
+
+
+def is_available() -> bool:
+    """Whether programs can run on CUDA on this machine."""
+    return not runtime.cuda_missing()
+
+
+def device_count() -> int:
+    """1 where CUDA can be used, else 0: programs run on the first device."""
+    return int(is_available())
