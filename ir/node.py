@@ -244,6 +244,11 @@ class Graph:
         return f"<graph {self.name}: {len(self.operations())} operations>"
 
 
+def next_name(state: str) -> str:
+    """Name of the output that holds the new value of `state`."""
+    return f"{state}.next"
+
+
 _graphs: WeakValueDictionary[tuple[Any, ...], Graph] = WeakValueDictionary()
 
 

@@ -13,7 +13,7 @@ from ir.types import i32 as int32, i64 as int64, u8 as uint8
 from lenetc.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from lenetc.checkpoint import save
 from lenetc.compile import compile
-from lenetc.export import load
+from lenetc.artifact import load
 from lenetc.factory import *  # noqa: F403
 from lenetc.operations import *  # noqa: F403
 from lenetc.random import get_rng_state, initial_seed, manual_seed, set_rng_state
@@ -22,7 +22,7 @@ from lenetc.size import Size
 from lenetc.tensor import Tensor
 from lenetc.version import __version__
 from lenetc import debug as _debug
-from lenetc import nn  # noqa: I001  (last: it is made of the rest)
+from lenetc import nn, optim  # noqa: I001  (last: they are made of the rest)
 from lenetc.missing import names_of
 
 _debug.configure()

@@ -10,7 +10,7 @@ import numpy as np
 
 from ir import ops
 from ir.errors import LenetcError, ShapeError
-from ir.node import Graph, Node
+from ir.node import Graph, Node, next_name
 from ir.op import leaf
 from ir.types import Array, Type
 from lenetc import anomaly, runtime
@@ -22,7 +22,6 @@ from lenetc.runtime import Binding, Session, Value
 from lenetc.structure import Arguments, check_static, flatten, is_array, rebuild, signature_key, type_of
 from lenetc.tensor import Tensor, _Unreturned
 from lenetc.tracing import here
-from passes.emit import next_name
 from passes.pipeline import Target
 
 _BINDINGS = 16  # prepared runs kept for each program; two are in use while nothing else writes its state

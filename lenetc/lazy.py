@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ir.errors import LenetcError
-from ir.node import Graph, Node
+from ir.node import Node
 from ir.op import leaf
 from ir.types import Array, Type
 from lenetc import anomaly, runtime
@@ -22,7 +22,6 @@ from lenetc.anomaly import AnomalyError
 from lenetc.cell import Cell, Context, evaluated, pending, unavailable
 from lenetc.runtime import Session, Value
 from lenetc.tracing import here, traced_leaves
-from passes.emit import to_onnx
 from passes.pipeline import Target, run_pipeline
 from passes.rewrite import substitute
 
@@ -214,6 +213,8 @@ def _program(structure: Structure, roots: Sequence[Node]) -> tuple[Session, dict
 
 
 def _compile(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Session:
+    from passes.emit import to_onnx  # brings onnx in, which importing lenetc should not
+
     emitted = to_onnx(run_pipeline(_graph(roots, inputs), Target(device=device))[-1].graph)
     return Session(emitted.model.SerializeToString(), device, emitted.places)
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from ir import to_text
 from ir.node import Graph
 from lenetc.checkpoint import atomic_write
-from passes.emit import Emitted, ModelProto, to_onnx
 from passes.pipeline import Stage, Target, run_pipeline
 
 if TYPE_CHECKING:
     from lenetc.capture import Capture
     from lenetc.compile import CompiledFunction
     from lenetc.nn.module import Module
+    from passes.emit import Emitted, ModelProto
 
 
 class Program:
@@ -59,6 +59,8 @@ class Program:
 
     @cached_property
     def emitted(self) -> Emitted:
+        from passes.emit import to_onnx  # brings onnx in, which importing lenetc should not
+
         return to_onnx(self.graph())
 
     @property

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import networkx as nx
 
-from ir.node import Graph, Node
+from ir.node import Graph, Node, next_name
 from ir.types import Type
 from lenetc import draw
 from lenetc.checkpoint import atomic_write
@@ -37,7 +37,7 @@ def to_networkx(graph: Graph) -> nx.DiGraph:
             if operand in ids:
                 picture.add_edge(ids[operand], key, label=str(operand.type) if isinstance(operand.type, Type) else "")
     outputs = [(name, node, "result") for name, node in graph.results]
-    outputs += [(f"{name}.next", node, "update") for name, node in graph.updates]
+    outputs += [(next_name(name), node, "update") for name, node in graph.updates]
     for i, (name, node, phase) in enumerate(outputs):
         if node in ids:
             group = name.removesuffix(".next").rpartition(".")[0] if phase == "update" else ""

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ir.dims import Dim, Poly, linear, symbol
 from ir.errors import LenetcError
-from ir.node import Graph, Node, Where
+from ir.node import Graph, Node, Where, next_name
 from ir.op import Op
 from ir.types import Array, Type
 
@@ -54,11 +53,6 @@ def emit(*records: Op) -> Callable[[Emission], Emission]:
     return register
 
 
-def next_name(state: str) -> str:
-    """Name of the output that holds the new value of `state`."""
-    return f"{state}.next"
-
-
 @dataclass(frozen=True)
 class Emitted:
     """An ONNX model, and for each of its nodes (by name) where in the user's code it came from."""
@@ -74,6 +68,8 @@ def to_onnx(graph: Graph, defaults: Mapping[str, Array] | None = None) -> Emitte
     so no runtime folds them away. Raises EmitError for an op that has no emission, and where an output would have
     the name of an input or of another output.
     """
+    from passes import emit_ops  # noqa: F401  (fills EMISSIONS, and needs this module first)
+
     inputs = {node: str(node.attrs["name"]) for node in graph.inputs}
     outputs = [*(key for key, _ in graph.results), *(next_name(key) for key, _ in graph.updates)]
     names = Counter([*inputs.values(), *outputs])
@@ -93,6 +89,8 @@ def to_onnx(graph: Graph, defaults: Mapping[str, Array] | None = None) -> Emitte
 
 
 def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # slow to import
+
     try:
         return version("lenetc")
     except PackageNotFoundError:

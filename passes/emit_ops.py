@@ -9,7 +9,7 @@ import numpy as np
 from ir import ops
 from ir.node import Node
 from ir.ops.nn import pool_divisors
-from ir.types import Type, bool_, f64, i64
+from ir.types import TupleType, Type, bool_, f64, i64
 from passes.emit import ELEMENT_TYPES, Builder, emit, value_info
 
 # Ops that are one ONNX operator with the same operands and no attributes.
@@ -268,6 +268,11 @@ def _(b: Builder, node: Node, x: str) -> Any:
     return b.op("MaxPool", x, **pool, dilations=node.attrs["dilation"])
 
 
+@emit(ops.max_pool2d_with_indices)
+def _(b: Builder, node: Node, x: str) -> Any:
+    return b.op("MaxPool", x, outputs=2, **_pool(node), dilations=node.attrs["dilation"])
+
+
 @emit(ops.avg_pool2d)
 def _(b: Builder, node: Node, x: str) -> Any:
     attrs, pool = node.attrs, _pool(node)
@@ -286,7 +291,8 @@ def _pool(node: Node) -> dict[str, Any]:
     begin = end = attrs["padding"]
     if attrs["ceil_mode"]:
         dilation = attrs.get("dilation", (1, 1))
-        parts = zip(node.shape[2:], node.inputs[0].shape[2:], attrs["kernel"], attrs["stride"], begin, dilation, strict=True)
+        pooled = node.type.items[0] if isinstance(node.type, TupleType) else node.ty
+        parts = zip(pooled.shape[2:], node.inputs[0].shape[2:], attrs["kernel"], attrs["stride"], begin, dilation, strict=True)
         end = tuple(max((o - 1) * s + (k - 1) * d + 1 - p - n, p) for o, n, k, s, p, d in parts)
     return {"kernel_shape": attrs["kernel"], "strides": attrs["stride"], "pads": (*begin, *end)}
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
+from passes import knockout
 
 Pair = tuple[int, int]
 
@@ -22,7 +23,7 @@ Pair = tuple[int, int]
 def taps(
     x: Node, out: Sequence[Any], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, fill: float = 0.0
 ) -> list[Node]:
-    """What each kernel position (row-major) sees of x[N,C,H,W]: a list of [N,C,OH,OW]; `fill` outside of x."""
+    """What each kernel position (row-major) sees of x[N,C,H,W]: nodes [N,C,OH,OW]; `fill` outside of x."""
     reach = [(o - 1) * s + (k - 1) * d + 1 for o, s, k, d in zip(out, stride, kernel, dilation, strict=True)]
     high = [max(r - p - n, 0) for r, p, n in zip(reach, padding, x.shape[2:], strict=True)]
     if any(padding) or any(high):
@@ -43,7 +44,7 @@ def taps(
 def untaps(
     pieces: Sequence[Node], size: Sequence[Any], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> Node:
-    """The transpose of `taps`: pieces [N,C,OH,OW], one for each kernel position, added up into [N,C,*size]."""
+    """The transpose of `taps`: a piece [N,C,OH,OW] for each kernel position, added up into [N,C,*size]."""
     n, c, oh, ow = pieces[0].shape
     wide = [o * s for o, s in zip((oh, ow), stride, strict=True)]
     full = [
@@ -106,6 +107,37 @@ def conv2d_weight_grad(node: Node, x: Node, g: Node) -> Node:
     return ops.reshape(ops.sum(rows @ swapped, axes=(0,)), shape=node.shape)
 
 
+def conv2d_weight_grad_swapped(node: Node, x: Node, g: Node) -> Node:
+    """conv2d_weight_grad(x, g) => conv2d(x, g) with samples and channels swapped
+
+    Stride and dilation change places as well.
+    """
+    how = node.attrs
+    groups, (outputs, depth, *kernel) = how["groups"], node.shape
+    n = x.shape[0]
+    wide = x
+    if n != 1 or groups != 1:
+        wide = ops.reshape(x, shape=(n, groups, depth, *x.shape[2:])) if groups > 1 else x
+        wide = ops.transpose(wide, perm=(2, 1, 0, 3, 4) if groups > 1 else (1, 0, 2, 3))
+    wide = _reshape(wide, (depth, n * groups, *x.shape[2:]))
+    weight = g if n == 1 else ops.transpose(g, perm=(1, 0, 2, 3))
+    weight = _reshape(weight, (outputs, n, *g.shape[2:]))
+    swapped = {
+        "stride": how["dilation"],
+        "dilation": how["stride"],
+        "padding": how["padding"],
+        "groups": groups,
+    }
+    w = ops.conv2d(wide, weight, **swapped)
+    stops = (depth, outputs, *kernel)
+    w = w if w.shape == stops else ops.slice(w, starts=(0,) * 4, stops=stops, steps=(1,) * 4)
+    return _reshape(w if depth == 1 else ops.transpose(w, perm=(1, 0, 2, 3)), node.shape)
+
+
+def _reshape(x: Node, shape: tuple[Any, ...]) -> Node:
+    return x if x.shape == shape else ops.reshape(x, shape=shape)
+
+
 def conv2d_input_grad(node: Node, g: Node, w: Node) -> Node:
     """conv2d_input_grad(g, w) => col2im(wᵀ @ g)"""
     how = dict(node.attrs)
@@ -128,8 +160,8 @@ def conv2d_input_grad(node: Node, g: Node, w: Node) -> Node:
 
 
 def max_pool2d(node: Node, x: Node) -> Node:
-    """max_pool2d(x) => maximum of the taps"""
-    return reduce(ops.maximum, _pool_taps(node, x, -math.inf))
+    """max_pool2d(x) => a knockout among the taps"""
+    return knockout.best(_pool_taps(node, x, -math.inf))
 
 
 def _pool_taps(node: Node, x: Node, fill: float) -> list[Node]:
@@ -138,29 +170,41 @@ def _pool_taps(node: Node, x: Node, fill: float) -> list[Node]:
     return taps(x, out, how["kernel"], how["stride"], how["padding"], how["dilation"], fill)
 
 
-def _winners(node: Node, x: Node) -> list[Node]:
-    """For each tap, whether it is the first maximum of its window: bool [N,C,OH,OW]."""
-    best = ops.max_pool2d(x, **node.attrs)
-    masks: list[Node] = []
-    taken: Node | None = None
-    for tap in _pool_taps(node, x, -math.inf):
-        equal = ops.equal(tap, best)
-        masks.append(equal if taken is None else ops.logical_and(equal, ops.logical_not(taken)))
-        taken = equal if taken is None else ops.logical_or(taken, equal)
-    return masks
-
-
 def max_pool2d_grad(node: Node, g: Node, x: Node) -> Node:
-    """max_pool2d_grad(g, x) => g to the first tap of each window that equals its maximum"""
-    pieces = [g * ops.cast(mask, dtype=g.dtype) for mask in _winners(node, x)]
+    """max_pool2d_grad(g, x) => g handed back along the knockout, to the first maximum"""
     how = node.attrs
+    pieces = knockout.hand_back(g, _pool_taps(node, x, -math.inf))
     return untaps(pieces, x.shape[2:], how["kernel"], how["stride"], how["padding"], how["dilation"])
 
 
 def max_pool2d_pick(node: Node, v: Node, x: Node) -> Node:
-    """max_pool2d_pick(v, x) => sum of v's taps where x's are the first maximum"""
-    picked = zip(_pool_taps(node, v, 0.0), _winners(node, x), strict=True)
-    return reduce(ops.add, [tap * ops.cast(mask, dtype=v.dtype) for tap, mask in picked])
+    """max_pool2d_pick(v, x) => the knockout of x, carrying v along"""
+    return knockout.pick(_pool_taps(node, v, 0.0), _pool_taps(node, x, -math.inf))
+
+
+def _with_indices(node: Node, x: Node) -> tuple[Node, Node]:
+    both = ops.max_pool2d_with_indices(x, **node.attrs)
+    return ops.get(both, index=0), ops.get(both, index=1)
+
+
+def max_pool2d_indices(node: Node, x: Node) -> Node:
+    """max_pool2d(x) => values of max_pool2d_with_indices(x), where the gradient wants the indices"""
+    return _with_indices(node, x)[0]
+
+
+def max_pool2d_grad_indices(node: Node, g: Node, x: Node) -> Node:
+    """max_pool2d_grad(g, x) => g added into zeros where the indices say"""
+    _, indices = _with_indices(node, x)
+    count = (g.ty.size,)
+    flat, places = ops.reshape(g, shape=count), ops.reshape(indices, shape=count)
+    return ops.reshape(ops.put_along_axis(flat, places, axis=0, size=x.ty.size), shape=x.shape)
+
+
+def max_pool2d_pick_indices(node: Node, v: Node, x: Node) -> Node:
+    """max_pool2d_pick(v, x) => v taken where the indices say"""
+    _, indices = _with_indices(node, x)
+    flat, places = ops.reshape(v, shape=(v.ty.size,)), ops.reshape(indices, shape=(node.ty.size,))
+    return ops.reshape(ops.take_along_axis(flat, places, axis=0), shape=node.shape)
 
 
 def avg_pool2d(node: Node, x: Node) -> Node:

@@ -266,6 +266,16 @@ def _(g: Node, out: Node, x: Node, **how: Any) -> Gradient:
     return ops.max_pool2d_grad(g, x, **how)
 
 
+@vjp(ops.max_pool2d_with_indices)
+def _(g: tuple[Gradient, ...], out: tuple[Node, ...], x: Node, **how: Any) -> Gradient:
+    if g[0] is None:
+        return None
+    count = (g[0].ty.size,)
+    indices = ops.reshape(out[1], shape=count)
+    spread = ops.put_along_axis(ops.reshape(g[0], shape=count), indices, axis=0, size=x.ty.size)
+    return ops.reshape(spread, shape=x.shape)
+
+
 @vjp(ops.max_pool2d_grad)
 def _(g: Node, out: Node, y: Node, x: Node, **how: Any) -> tuple[Gradient, ...]:
     return ops.max_pool2d_pick(g, x, **how), None

@@ -15,7 +15,22 @@ from ir.ops.rules import broadcast_shapes
 from ir.types import Type, u8
 from passes.rewrite import Rule
 
-UNARY = ("neg", "abs", "sign", "exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "relu", "softplus", "erf", "floor")
+UNARY = (
+    "neg",
+    "abs",
+    "sign",
+    "exp",
+    "log",
+    "sqrt",
+    "sin",
+    "cos",
+    "tanh",
+    "sigmoid",
+    "relu",
+    "softplus",
+    "erf",
+    "floor",
+)
 ARITHMETIC = ("add", "sub", "mul", "div", "pow", "maximum", "minimum")
 COMPARISONS = ("equal", "less", "greater")
 LOGIC = ("logical_not", "logical_and", "logical_or", "mod", "bitwise_xor")

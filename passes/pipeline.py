@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ir.node import Graph
 from ir.verify import verify
-from passes import emit_ops, gradients  # noqa: F401  (they register the tables)
+from passes import gradients  # noqa: F401  (registers the gradient table)
 from passes.fuse import fuse
 from passes.schedule import schedule
 from passes.simplify import simplify
@@ -60,6 +60,7 @@ def run_pipeline(graph: Graph, target: Target) -> list[Stage]:
     for name, run in PASSES:
         start = time.perf_counter()
         result, notes = run(stages[-1].graph, target)
+        seconds = time.perf_counter() - start
         verify(result, " -> ".join([*(stage.name for stage in stages), name]))
-        stages.append(Stage(name, result, time.perf_counter() - start, notes))
+        stages.append(Stage(name, result, seconds, notes))
     return stages

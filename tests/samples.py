@@ -344,6 +344,7 @@ for size, how in POOLS:
         sample("max_pool2d", F(*shape, draw=distinct), **attrs)
         sample("max_pool2d", F(*shape, draw=ties), kinks=True, **attrs)
         for draw in (distinct, ties):
+            sample("max_pool2d_with_indices", F(*shape, draw=draw), kinks=draw is ties, **attrs)
             sample("max_pool2d_grad", F(N, 2, *out), F(*shape, draw=draw), kinks=draw is ties, **attrs)
             sample("max_pool2d_pick", F(*shape), F(*shape, draw=draw), kinks=draw is ties, **attrs)
     for include in (True, False):

@@ -40,11 +40,16 @@ def run_onnx(
     """Outputs of `graph` (results, then updates), emitted as ONNX and run by ONNX Runtime on the CPU."""
     if not isinstance(inputs, Mapping):
         inputs = {node.attrs["name"]: x for node, x in zip(graph.inputs, inputs, strict=True)}
+    return run_model(checked_model(graph), inputs, threads)
+
+
+def run_model(model: onnx.ModelProto, inputs: Mapping[str, Array], threads: int = 1) -> tuple[Array, ...]:
+    """Outputs of an ONNX model from ONNX Runtime on the CPU; inputs that it does not read are left out."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(
-        checked_model(graph).SerializeToString(), options, providers=["CPUExecutionProvider"]
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     wanted = {value.name for value in session.get_inputs()}
     return tuple(

@@ -28,46 +28,55 @@ def const(*, value: Any) -> Array:
 
 @op(infer=unary("neg", kinds=("float", "signed")))
 def neg(x: Array) -> Array:
+    """-x"""
     return -x
 
 
 @op(infer=unary("abs", kinds=("float", "int")))
 def abs(x: Array) -> Array:
+    """The absolute value; its gradient at 0 is 0, as PyTorch's."""
     return np.abs(x)
 
 
 @op(infer=unary("sign", kinds=("float", "signed")))
 def sign(x: Array) -> Array:
+    """-1, 0 or 1."""
     return np.sign(x)
 
 
 @op(infer=unary("exp"))
 def exp(x: Array) -> Array:
+    """e to the x."""
     return np.exp(x)
 
 
 @op(infer=unary("log"))
 def log(x: Array) -> Array:
+    """The natural logarithm."""
     return np.log(x)
 
 
 @op(infer=unary("sqrt"))
 def sqrt(x: Array) -> Array:
+    """The square root."""
     return np.sqrt(x)
 
 
 @op(infer=unary("sin"))
 def sin(x: Array) -> Array:
+    """The sine of x in radians."""
     return np.sin(x)
 
 
 @op(infer=unary("cos"))
 def cos(x: Array) -> Array:
+    """The cosine of x in radians."""
     return np.cos(x)
 
 
 @op(infer=unary("tanh"))
 def tanh(x: Array) -> Array:
+    """The hyperbolic tangent."""
     return np.tanh(x)
 
 
@@ -80,6 +89,7 @@ def sigmoid(x: Array) -> Array:
 
 @op(infer=unary("relu", kinds=("float", "signed")))
 def relu(x: Array) -> Array:
+    """max(x, 0); its gradient at 0 is 0, as PyTorch's."""
     return np.maximum(x, 0)
 
 
@@ -91,26 +101,31 @@ def softplus(x: Array) -> Array:
 
 @op(infer=unary("erf"))
 def erf(x: Array) -> Array:
+    """The error function."""
     return np.vectorize(math_erf, otypes=[x.dtype])(x)
 
 
 @op(infer=unary("floor"))
 def floor(x: Array) -> Array:
+    """The largest whole number not above x."""
     return np.floor(x)
 
 
 @op(infer=elementwise("add"))
 def add(x: Array, y: Array) -> Array:
+    """x + y"""
     return x + y
 
 
 @op(infer=elementwise("sub"))
 def sub(x: Array, y: Array) -> Array:
+    """x - y"""
     return x - y
 
 
 @op(infer=elementwise("mul"))
 def mul(x: Array, y: Array) -> Array:
+    """x * y"""
     return x * y
 
 
@@ -125,46 +140,55 @@ def div(x: Array, y: Array) -> Array:
 
 @op(infer=elementwise("pow", kinds=("float",)))
 def pow(x: Array, y: Array) -> Array:
+    """x to the y."""
     return np.power(x, y)
 
 
 @op(infer=elementwise("maximum"))
 def maximum(x: Array, y: Array) -> Array:
+    """The larger of x and y; where they tie each gets half of the gradient, as torch.maximum."""
     return np.maximum(x, y)
 
 
 @op(infer=elementwise("minimum"))
 def minimum(x: Array, y: Array) -> Array:
+    """The smaller of x and y; where they tie each gets half of the gradient, as torch.minimum."""
     return np.minimum(x, y)
 
 
 @op(infer=comparison("equal"))
 def equal(x: Array, y: Array) -> Array:
+    """Whether x == y."""
     return np.equal(x, y)
 
 
 @op(infer=elementwise("less", result=bool_))
 def less(x: Array, y: Array) -> Array:
+    """Whether x < y."""
     return np.less(x, y)
 
 
 @op(infer=elementwise("greater", result=bool_))
 def greater(x: Array, y: Array) -> Array:
+    """Whether x > y."""
     return np.greater(x, y)
 
 
 @op(infer=logical("logical_not"))
 def logical_not(x: Array) -> Array:
+    """not x"""
     return np.logical_not(x)
 
 
 @op(infer=logical("logical_and"))
 def logical_and(x: Array, y: Array) -> Array:
+    """x and y"""
     return np.logical_and(x, y)
 
 
 @op(infer=logical("logical_or"))
 def logical_or(x: Array, y: Array) -> Array:
+    """x or y"""
     return np.logical_or(x, y)
 
 
@@ -176,6 +200,7 @@ def mod(x: Array, y: Array) -> Array:
 
 @op(infer=integral("bitwise_xor"))
 def bitwise_xor(x: Array, y: Array) -> Array:
+    """x ^ y"""
     return np.bitwise_xor(x, y)
 
 
@@ -187,11 +212,13 @@ def _where(condition: Type, x: Type, y: Type) -> Type:
 
 @op(infer=_where)
 def where(condition: Array, x: Array, y: Array) -> Array:
+    """x where the condition holds, else y."""
     return np.where(condition, x, y)
 
 
 @op(infer=lambda x, *, dtype: x.with_dtype(dtype))
 def cast(x: Array, *, dtype: DType) -> Array:
+    """x in another dtype; floats lose their fraction on the way to integers."""
     if dtype.name != "bf16":
         return x.astype(dtype.numpy)
     # bf16 is carried as f32 with the low half rounded away (to nearest, ties to even).

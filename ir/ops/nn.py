@@ -8,7 +8,7 @@ from ir.dims import Dim, Shape
 from ir.errors import ShapeError
 from ir.op import op
 from ir.ops.rules import broadcast_shapes, need_axis, need_float, need_rank
-from ir.types import Array, Type
+from ir.types import Array, TupleType, Type, i64
 
 Pair = tuple[int, int]
 
@@ -177,6 +177,29 @@ def max_pool2d(x: Array, *, kernel: Pair, stride: Pair, padding: Pair = (0, 0), 
     return _pool_windows(x, kernel, stride, padding, dilation, ceil_mode, -np.inf).max(-1)
 
 
+def _with_indices(x: Type, **attrs: Pair | bool) -> TupleType:
+    pooled = _max_pool2d(x, **attrs)  # type: ignore[arg-type]
+    return TupleType((pooled, pooled.with_dtype(i64)))
+
+
+@op(infer=_with_indices)
+def max_pool2d_with_indices(
+    x: Array,
+    *,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    ceil_mode: bool = False,
+) -> tuple[Array, Array]:
+    """max_pool2d(x), and where in the flat x[N,C,H,W] each first maximum is: i64[N,C,OH,OW] (ONNX MaxPool's Indices)."""
+    windows = _pool_windows(x, kernel, stride, padding, dilation, ceil_mode, -np.inf)
+    places = np.arange(x.size).reshape(x.shape)
+    numbers = _pool_windows(places, kernel, stride, padding, dilation, ceil_mode, -1)
+    first = windows.argmax(-1)[..., None]
+    return np.take_along_axis(windows, first, -1)[..., 0], np.take_along_axis(numbers, first, -1)[..., 0]
+
+
 def _like_pooled(g: Type, x: Type, **attrs: Pair | bool) -> Type:
     need_float("max_pool2d_grad", g, x)
     pooled = _max_pool2d(x, **attrs)  # type: ignore[arg-type]
@@ -267,11 +290,13 @@ def _softmax(x: Type, *, axis: int) -> Type:
 
 @op(infer=_softmax)
 def softmax(x: Array, *, axis: int) -> Array:
+    """exp(x) over its sum along `axis`, computed so that nothing overflows."""
     e = np.exp(x - x.max(axis, keepdims=True))
     return e / e.sum(axis, keepdims=True)
 
 
 @op(infer=_softmax)
 def log_softmax(x: Array, *, axis: int) -> Array:
+    """The logarithm of softmax, computed so that nothing overflows."""
     shifted = x - x.max(axis, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))

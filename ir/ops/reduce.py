@@ -34,6 +34,7 @@ def _sum(x: Type, *, axes: tuple[int, ...], keepdims: bool) -> Type:
 
 @op(infer=_sum)
 def sum(x: Array, *, axes: tuple[int, ...], keepdims: bool = False) -> Array:
+    """The sum over `axes`."""
     return x.sum(axis=axes, keepdims=keepdims, dtype=x.dtype)
 
 

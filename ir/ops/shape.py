@@ -24,6 +24,7 @@ def _reshape(x: Type, *, shape: Shape) -> Type:
 
 @op(infer=_reshape)
 def reshape(x: Array, *, shape: Shape) -> Array:
+    """The elements of x in row-major order, under another shape."""
     return x.reshape(shape)
 
 
@@ -35,6 +36,7 @@ def _transpose(x: Type, *, perm: tuple[int, ...]) -> Type:
 
 @op(infer=_transpose)
 def transpose(x: Array, *, perm: tuple[int, ...]) -> Array:
+    """The axes of x permuted: axis i of the result is axis perm[i] of x."""
     return np.array(x.transpose(perm), order="C")
 
 
@@ -46,6 +48,7 @@ def _broadcast_to(x: Type, *, shape: Shape) -> Type:
 
 @op(infer=_broadcast_to)
 def broadcast_to(x: Array, *, shape: tuple[int, ...]) -> Array:
+    """x repeated along axes of size 1, and new ones in front (numpy.broadcast_to)."""
     return np.broadcast_to(x, shape).copy()
 
 
@@ -87,6 +90,7 @@ def _pad(x: Type, *, low: tuple[int, ...], high: tuple[int, ...], value: float) 
 
 @op(infer=_pad)
 def pad(x: Array, *, low: tuple[int, ...], high: tuple[int, ...], value: float = 0.0) -> Array:
+    """x with `low[i]` elements of `value` before and `high[i]` after it along axis i."""
     return np.pad(x, tuple(zip(low, high, strict=True)), constant_values=value) if x.ndim else x
 
 
@@ -107,6 +111,7 @@ def _concat(*types: Type, axis: int) -> Type:
 
 @op(infer=_concat)
 def concat(*xs: Array, axis: int) -> Array:
+    """The operands one after the other along `axis`."""
     return np.concatenate(xs, axis)
 
 

@@ -133,6 +133,8 @@ class Module:
                         f"cannot assign {type(value).__name__!r} as {what} {name!r} "
                         f"({wanted} or None expected)"
                     )
+                if value is table[name]:  # what `self.count += 1` assigns
+                    return
                 if value is not None and table[name] is not None and Context.trace is not None:
                     value = _updated(table[name], value)
                 table[name] = value

@@ -53,11 +53,12 @@ class Adagrad(Optimizer):
         lr, lr_decay, eps = setting.hyper("lr"), setting.hyper("lr_decay"), setting.fit(setting.hyper("eps"))
         assert setting.step is not None
         rate = setting.fit(lr / ((setting.step - 1.0) * lr_decay + 1.0) if is_on(lr_decay) else lr)
-        weight_decay = setting.fit(setting.hyper("weight_decay"))
+        weight_decay = setting.hyper("weight_decay")
+        decay = setting.fit(weight_decay)
 
         def update(p: Node, g: Node, total: Node) -> tuple[Node, ...]:
             g = -g if group["maximize"] else g
-            g = g + p * weight_decay if is_on(weight_decay) else g
+            g = g + p * decay if is_on(weight_decay) else g
             total = total + g * g
             return p - g * rate / (ops.sqrt(total) + eps), total
 

@@ -17,7 +17,7 @@ import numpy as np
 from ir import ops
 from ir.errors import LenetcError
 from ir.node import Node, building_at
-from ir.op import leaf
+from ir.op import leaf, scalar
 from ir.types import DType, Type, f32, f64
 from lenetc import factory, lazy
 from lenetc.autograd import set_grad_enabled
@@ -49,16 +49,16 @@ class Setting:
         value = self.optimizer._hyper(self.index, key)
         return ops.cast(value, dtype=f64) if isinstance(value, Node) and self.dtype is f64 else value
 
-    def fit(self, scalar: Scalar) -> Scalar:
-        """`scalar` in the parameters' dtype, to be called last: f16 would lose too much on the way."""
-        if not isinstance(scalar, Node) or scalar.dtype is self.dtype:
-            return scalar
-        return ops.cast(scalar, dtype=self.dtype)
+    def fit(self, number: Scalar) -> Node:
+        """`number` in the parameters' dtype, to be called last: f16 would lose too much on the way."""
+        if not isinstance(number, Node):
+            return scalar(number, self.dtype)
+        return number if number.dtype is self.dtype else ops.cast(number, dtype=self.dtype)
 
 
-def is_on(scalar: Scalar) -> bool:
+def is_on(factor: Scalar) -> bool:
     """Whether a term with this factor is needed: not if it is the number 0."""
-    return isinstance(scalar, Node) or scalar != 0
+    return isinstance(factor, Node) or factor != 0
 
 
 class Optimizer:
@@ -295,8 +295,9 @@ class Optimizer:
         for index in range(len(self.param_groups)):
             for key in keys:
                 value = self.option(index, key)
-                # What is no number, such as a flag, chooses between formulas: it is never an input.
-                if (index, key) not in self._dynamic or not is_number(value):
+                # A flag, and a number that is 0, choose between formulas: a change is not one of input.
+                chooses = not is_number(value) or (value == 0 and key != "lr")
+                if chooses or (index, key) not in self._dynamic:
                     trace.baked.append((self, index, key, value))
 
 

@@ -57,13 +57,14 @@ class RMSprop(Optimizer):
         alpha, eps = setting.hyper("alpha"), setting.fit(setting.hyper("eps"))
         old, new = setting.fit(alpha), setting.fit(1.0 - alpha)
         lr, momentum = setting.fit(setting.hyper("lr")), setting.fit(setting.hyper("momentum"))
-        weight_decay = setting.fit(setting.hyper("weight_decay"))
+        weight_decay = setting.hyper("weight_decay")
+        decay = setting.fit(weight_decay)
         names = list(self._buffers(group))
 
         def update(p: Node, g: Node, *values: Node) -> tuple[Node, ...]:
             buffers = dict(zip(names, values, strict=True))
             g = -g if group["maximize"] else g
-            g = g + p * weight_decay if is_on(weight_decay) else g
+            g = g + p * decay if is_on(weight_decay) else g
             spread = buffers["square_avg"] = buffers["square_avg"] * old + g * g * new
             if "grad_avg" in buffers:
                 mean = buffers["grad_avg"] = buffers["grad_avg"] * old + g * new

@@ -59,21 +59,23 @@ class SGD(Optimizer):
         return bool(group["momentum"] != 0 and group["dampening"] != 0)
 
     def _rule(self, group: Group, setting: Setting) -> Rule:
-        lr, weight_decay = setting.fit(setting.hyper("lr")), setting.fit(setting.hyper("weight_decay"))
-        momentum, kept = setting.fit(setting.hyper("momentum")), 1.0 - setting.hyper("dampening")
+        weight_decay, kept = setting.hyper("weight_decay"), 1.0 - setting.hyper("dampening")
+        lr, momentum, decay = (
+            setting.fit(x) for x in (setting.hyper("lr"), setting.hyper("momentum"), weight_decay)
+        )
         if setting.step is not None:
             first = ops.equal(setting.step, 1.0)
             one = scalar(1.0, setting.step.dtype)
             kept = ops.where(first, one, kept if isinstance(kept, Node) else scalar(kept, setting.step.dtype))
-        kept = setting.fit(kept)
+        share = None if kept == 1.0 else setting.fit(kept)
 
         def update(p: Node, g: Node, buffer: Node | None = None) -> tuple[Node, ...]:
             g = -g if group["maximize"] else g
-            g = g + weight_decay * p if is_on(weight_decay) else g
+            g = g + p * decay if is_on(weight_decay) else g
             if buffer is None:
-                return (p - lr * g,)
+                return (p - g * lr,)
             # A buffer of zeros makes the first step a step like any other.
-            buffer = momentum * buffer + (g if kept == 1.0 else kept * g)
-            return p - lr * (g + momentum * buffer if group["nesterov"] else buffer), buffer
+            buffer = buffer * momentum + (g if share is None else g * share)
+            return p - (g + buffer * momentum if group["nesterov"] else buffer) * lr, buffer
 
         return update

@@ -436,6 +436,17 @@ def test_a_flag_that_changes_is_noticed_every_time():
         assert values(w) == [expected]
 
 
+def test_momentum_that_comes_and_goes():
+    x = np.ones(1, np.float32)
+    w, v = leaf(1), leaf(1)
+    ours, lazily = (optim.SGD([p], lr=0.125, momentum=0.5) for p in (w, v))
+    step, other = compiled(ours, w), compiled(lazily, v)
+    for momentum in (0.5, 0.0, 0.25, 0.0, 0.75):
+        ours.param_groups[0]["momentum"] = lazily.param_groups[0]["momentum"] = momentum
+        step(x), other.function(lenetc.tensor(x))
+    assert values(w) == pytest.approx(values(v), rel=1e-6)
+
+
 def test_learning_rates_of_several_groups_and_optimizers():
     x = np.ones(1, np.float32)
     a, b, c = leaf(1), leaf(1), leaf(1)

@@ -55,7 +55,11 @@ def check(
     """Compare value, grad_fn chain, and the gradients for every floating point array and parameter."""
     left, right = pair_of_leaves(arrays)
     mine, expected = function(*left), reference(*right)
-    weights = np.random.default_rng(7).standard_normal(tuple(expected.shape)).astype(expected.detach().numpy().dtype)
+    weights = (
+        np.random.default_rng(7)
+        .standard_normal(tuple(expected.shape))
+        .astype(expected.detach().numpy().dtype)
+    )
     if chains:
         assert chain(mine.grad_fn) == chain(expected.grad_fn)
     assert_equal(mine, expected, "value", rtol, atol)

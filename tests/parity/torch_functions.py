@@ -68,6 +68,15 @@ def _pick(
     return v.flatten(2).gather(2, indices.flatten(2)).reshape(indices.shape)
 
 
+def _max_pool_places(
+    x: Any, *, kernel: Any, stride: Any, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> tuple[Any, Any]:
+    """PyTorch counts places within each image's plane, the op within the whole of x."""
+    values, indices = F.max_pool2d(x, kernel, stride, padding, dilation, ceil_mode, return_indices=True)
+    planes = torch.arange(x.shape[0] * x.shape[1]).reshape(*x.shape[:2], 1, 1)
+    return values, indices + planes * (x.shape[2] * x.shape[3])
+
+
 def _padded(x: Any, *, low: Any, high: Any, value: float = 0.0) -> Any:
     amounts = [n for pair in reversed(list(zip(low, high, strict=True))) for n in pair]
     return F.pad(x, amounts, value=value) if amounts else x
@@ -136,6 +145,7 @@ TORCH: dict[str, Callable[..., Any]] = {
     "reverse": lambda x, *, axes: torch.flip(x, axes),
     "pad": _padded,
     "concat": lambda *xs, axis: torch.cat(xs, axis),
+    "split": lambda x, *, axis, sizes: torch.split(x, sizes, axis),
     "gather": _gathered,
     "scatter_add": _scattered,
     "take_along_axis": lambda x, indices, *, axis: torch.gather(x, axis, indices.long()),
@@ -153,6 +163,7 @@ TORCH: dict[str, Callable[..., Any]] = {
         lambda w: _convolution(x, w, **how), (g.shape[1], x.shape[1] // how["groups"], *kernel), g
     ),
     "max_pool2d": _max_pool,
+    "max_pool2d_with_indices": _max_pool_places,
     "max_pool2d_grad": _pool_gradient,
     "max_pool2d_pick": _pick,
     "avg_pool2d": _avg_pool,

@@ -1,0 +1,199 @@
+"""What operations cost on the runtime, in microseconds: a model fitted to measurements on two server cores.
+
+Absolute numbers differ from machine to machine; what decides is their ratios, and how they grow with the
+batch. Every coefficient is the cost of one element, row or multiply-add, in µs.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from passes.batch_last import PIXEL, Block
+from passes.expand_chwn import Windows, offsets
+
+NODE = 1.5  # any operator, however small its work
+MAC = 1 / 165e3  # a multiply-add in a large matrix product
+PACK = 130e-6  # an element of a product's second factor, which the runtime copies into panels
+PACK_TURNED = 151e-6  # the same where it is transposed on the way
+PANEL = 16  # columns of a panel
+
+
+@dataclass(frozen=True)
+class Work:
+    """Sizes of a heavy node as plain numbers, with the batch that costs assume."""
+
+    n: int
+    channels: int  # of the image
+    outputs: int  # channels of what the windows give
+    groups: int
+    image: int  # pixels of the image
+    windows: Windows
+
+    @property
+    def out(self) -> int:
+        """Number of windows."""
+        return self.windows.out[0] * self.windows.out[1]
+
+    @property
+    def taps(self) -> int:
+        """Positions of the kernel."""
+        return self.windows.kernel[0] * self.windows.kernel[1]
+
+    @property
+    def depth(self) -> int:
+        """Rows of im2col in one group."""
+        return self.channels // self.groups * self.taps
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of a convolution."""
+        return self.n * self.outputs * self.depth * self.out
+
+
+def elementwise(elements: float) -> float:
+    """An elementwise operator."""
+    return NODE + elements * 2.0e-4
+
+
+def transpose(elements: float) -> float:
+    """A transpose of two axes, and the reshapes around it."""
+    return 3 * NODE + elements * 2.3e-4
+
+
+def gather(rows: float, row: float) -> float:
+    """`rows` rows of `row` elements each."""
+    return NODE + rows * (0.0026 + row * 1.5e-4)
+
+
+def product(m: float, k: float, n: float) -> float:
+    """[m,k] @ [k,n]."""
+    return NODE + m * k * n * MAC + k * n * PACK
+
+
+def product_turned(m: float, k: float, n: float) -> float:
+    """[m,k] @ [n,k]ᵀ, over a long k."""
+    wide = math.ceil(n / PANEL) * PANEL
+    return NODE + m * k * wide * MAC + k * wide * PACK_TURNED
+
+
+def blocked(w: Work, block: Block) -> tuple[int, int, int]:
+    """(rows of the weights, rows of im2col, columns of both for one sample), in one group."""
+    planes = block[0] * block[1]
+    rows, columns = offsets(w.windows, block)
+    return planes * w.outputs // w.groups, w.channels // w.groups * len(rows) * len(columns), w.out // planes
+
+
+# Batch-first. The runtime's kernels go over samples one by one.
+
+
+def _columns(w: Work) -> int:
+    """Elements of im2col for one sample."""
+    return w.depth * w.groups * w.out
+
+
+def conv(w: Work) -> float:
+    """Conv: im2col, then a product for each sample."""
+    return 2 * NODE + w.n * (2.7 + _columns(w) * 1.2e-4) + w.macs * 7.3e-6
+
+
+def im2col(w: Work) -> float:
+    """Slices, and a product for each sample."""
+    return (w.taps + 4) * NODE + w.n * _columns(w) * 1e-3 + w.macs * 4 * MAC
+
+
+def swapped_conv(w: Work) -> float:
+    """Weight gradient as Conv with samples for channels: windows as large as the gradient, few of them."""
+    moved = transpose(w.n * (w.channels * w.image + w.outputs * w.out)) if w.n > 1 else 0.0
+    return 4 * NODE + moved + w.n * _columns(w) * 7e-4 + w.macs * 1.5e-5
+
+
+def conv_transpose(w: Work) -> float:
+    """ConvTranspose: a product and col2im for each sample."""
+    return 2 * NODE + w.n * (4 + _columns(w) * 1.8e-4) + w.macs * 5e-6
+
+
+def pool(w: Work) -> float:
+    """MaxPool, AveragePool."""
+    return NODE + w.n * w.channels * w.image * 2.2e-4 * max(1.0, w.taps * w.out / w.image)
+
+
+def pool_indices(w: Work) -> float:
+    """MaxPool with Indices instead of MaxPool, and the scatter or gather by them."""
+    return 5 * NODE + w.n * w.channels * (w.out * w.taps * 2.6e-3 + w.image * 1.9e-3)
+
+
+def pool_taps(w: Work) -> float:
+    """Strided slices for every kernel position, and work on each."""
+    return w.taps * 7 * NODE + w.n * w.channels * w.out * w.taps * 6e-3
+
+
+# Batch-last, with the windows' side in blocks.
+
+
+def columns(w: Work, block: Block) -> float:
+    """im2col."""
+    _, depth, area = blocked(w, block)
+    return gather(depth * w.groups * area, w.n)
+
+
+def gather_conv(w: Work, block: Block) -> float:
+    """The product of a convolution over its columns."""
+    m, k, area = blocked(w, block)
+    return 3 * NODE + _spread(w, block) + w.groups * product(m, k, area * w.n)
+
+
+def gather_weight_grad(w: Work, block: Block) -> float:
+    """The product of a weight gradient over the columns."""
+    m, k, area = blocked(w, block)
+    cost = product_turned(m, area * w.n, k) if k <= 2 * m else product_turned(k, area * w.n, m)
+    return 3 * NODE + _spread(w, block) + w.groups * cost
+
+
+def gather_input_grad(w: Work, block: Block) -> float:
+    """A product, then each pixel gathered from the columns that saw it and added up."""
+    m, k, area = blocked(w, block)
+    overlap = [
+        math.ceil(len(reach) / (b * s))
+        for reach, b, s in zip(offsets(w.windows, block), block, w.windows.stride, strict=True)
+    ]
+    parts = overlap[0] * overlap[1] * w.channels * w.image
+    cost = w.groups * product(k, m, area * w.n) + gather(parts, w.n) + parts * w.n * 1.2e-4
+    return 5 * NODE + _spread(w, block) + cost
+
+
+def _spread(w: Work, block: Block) -> float:
+    """Weights for all pixels of a block, or the gradient of that."""
+    m, k, _ = blocked(w, block)
+    return 0.0 if block == PIXEL else 3 * NODE + w.groups * m * k * 7e-4
+
+
+def dilated_input_grad(w: Work, block: Block) -> float:
+    """ConvTranspose of one wide image; its col2im runs on one core."""
+    cols = w.depth * w.groups * w.out * w.n
+    moved = 0.0 if block == PIXEL else gather(w.outputs * w.out, w.n)
+    return 3 * NODE + w.groups * product(w.depth, w.outputs // w.groups, w.out * w.n) + cols * 1.8e-4 + moved
+
+
+def knockout(w: Work, block: Block) -> float:
+    """What the kernel positions of a pool see, by slices or by gathers, and the larger of each two."""
+    views = w.taps * elementwise(w.n * w.channels * w.out)
+    return views * (0.5 if block != PIXEL else 1) + (w.taps - 1) * elementwise(w.n * w.channels * w.out)
+
+
+def knockout_grad(w: Work, block: Block) -> float:
+    """Handing a gradient back along the knockout, and putting the pieces together."""
+    games = (w.taps - 1) * 3.5 * elementwise(w.n * w.channels * w.out)
+    joined = elementwise(w.n * w.channels * w.out * w.taps)
+    return games + joined + (0.0 if block != PIXEL else gather(w.channels * w.image, w.n))
+
+
+def average(w: Work, block: Block) -> float:
+    """Sums of what the kernel positions see."""
+    return knockout(w, block) + elementwise(w.n * w.channels * w.out)
+
+
+def average_grad(w: Work, block: Block) -> float:
+    """Each pixel gathered from the windows that saw it."""
+    parts = math.ceil(w.taps * w.out / w.image) * w.channels * w.image
+    return gather(parts, w.n) * (1 if block == PIXEL else 0.5) + elementwise(w.n * w.channels * w.out)

@@ -1,0 +1,194 @@
+"""What `choose_strategies` chooses for whole graphs, and that the choice changes no value."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from ir import Graph, ops
+from ir.dims import Dim, symbol
+from ir.interpret import run
+from ir.node import Where, building_at
+from ir.op import leaf
+from ir.text import parse, to_text
+from ir.types import Type, f32
+from passes.emit import to_onnx
+from passes.pipeline import Target, run_pipeline
+from passes.strategies import StrategyError, choose_strategies
+from tests.passes.lenet import inputs, train_step
+from tests.support import graph_to, run_model
+
+BATCH_LAST = (
+    ("conv2d", "gather"),
+    ("conv2d_weight_grad", "gather"),
+    ("conv2d_input_grad", "gather"),
+    ("max_pool2d", "knockout"),
+    ("max_pool2d_grad", "knockout"),
+)
+BATCH_FIRST = (
+    ("conv2d", "im2col"),
+    ("conv2d_weight_grad", "swapped_conv"),
+    ("conv2d_input_grad", "conv_transpose"),
+    ("max_pool2d_grad", "indices"),
+)
+
+
+def _final(graph: Graph, target: Target) -> Graph:
+    return run_pipeline(graph, target)[-1].graph
+
+
+def _named(graph: Graph, values: Any) -> dict[str, Any]:
+    return {node.attrs["name"]: value for node, value in zip(graph.inputs, values, strict=True)}
+
+
+@pytest.mark.parametrize("batch", [symbol("N"), 5])
+@pytest.mark.parametrize(
+    "overrides", [(), BATCH_LAST, BATCH_FIRST, (*BATCH_LAST, ("conv2d_input_grad", "dilated"))]
+)
+def test_lenet_trains_the_same_whatever_is_chosen(batch: Dim, overrides: Any) -> None:
+    graph = train_step(batch)
+    final = _final(graph, Target(overrides=overrides))
+    values = inputs(graph, 5)
+    want = run(graph, values)
+    for got in (run(final, values), run_model(to_onnx(final).model, _named(graph, values))):
+        for (name, _), a, b in zip(graph.results + graph.updates, got, want, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_one_symbolic_step_takes_batches_of_any_size() -> None:
+    graph = train_step()
+    final = _final(graph, Target(overrides=BATCH_LAST))
+    for batch in (1, 3, 8):
+        values = inputs(graph, batch)
+        got = run_model(to_onnx(final).model, _named(graph, values))
+        np.testing.assert_allclose(got[0], run(graph, values)[0], rtol=1e-5)
+
+
+def test_lenet_gives_the_same_bits_every_time() -> None:
+    graph = train_step(16)
+    model = to_onnx(_final(graph, Target(batch=16))).model
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 2
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    values = _named(graph, inputs(graph, 16))
+    first = [x.tobytes() for x in session.run(None, values)]
+    for _ in range(99):
+        assert [x.tobytes() for x in session.run(None, values)] == first
+
+
+def _notes(batch: int) -> list[str]:
+    """The notes without their estimates, which move with every new measurement."""
+    return [note.rsplit(",", 1)[0] for note in choose_strategies(train_step(batch), Target(batch=batch))[1]]
+
+
+def test_lenet_at_batch_1_works_batch_first() -> None:
+    assert _notes(1) == [
+        "forward: conv2d by conv, NCHW",
+        "forward: max_pool2d by max_pool, NCHW",
+        "forward: conv2d by conv, NCHW",
+        "forward: max_pool2d by max_pool, NCHW",
+        "backward: max_pool2d_grad by indices, NCHW",
+        "backward: conv2d_input_grad by conv_transpose, NCHW",
+        "backward: max_pool2d_grad by indices, NCHW",
+        "backward: conv2d_weight_grad by swapped_conv, NCHW",
+        "backward: conv2d_weight_grad by swapped_conv, NCHW",
+    ]
+
+
+def test_lenet_at_batch_64_works_batch_last_in_the_blocks_of_its_pools() -> None:
+    assert _notes(64) == [
+        "forward: conv2d by gather, CHWN in blocks of 2x2",
+        "forward: max_pool2d by knockout, CHWN in blocks of 2x2",
+        "forward: conv2d by gather, CHWN in blocks of 2x2",
+        "forward: max_pool2d by knockout, CHWN in blocks of 2x2",
+        "backward: max_pool2d_grad by knockout, CHWN in blocks of 2x2",
+        "backward: conv2d_input_grad by dilated, CHWN in blocks of 2x2",
+        "backward: max_pool2d_grad by knockout, CHWN in blocks of 2x2",
+        "backward: conv2d_weight_grad by gather, CHWN in blocks of 2x2",
+        "backward: conv2d_weight_grad by gather, CHWN in blocks of 2x2",
+    ]
+
+
+def test_forward_and_weight_gradient_share_their_columns() -> None:
+    lowered, _ = choose_strategies(train_step(64), Target(overrides=BATCH_LAST))
+    columns = [
+        node for node in lowered.nodes() if node.op is ops.gather and node.shape[0] in (36 * 196, 6 * 36 * 25)
+    ]
+    assert len(columns) == 2
+
+
+def test_the_images_are_the_only_value_transposed_between_layouts() -> None:
+    lowered, _ = choose_strategies(train_step(64), Target(batch=64))
+    large = [node for node in lowered.nodes() if node.op is ops.transpose and node.ty.size >= 64 * 150]  # type: ignore[operator]
+    weights = {(400, 120), (120, 400), (84, 120), (120, 84), (16, 216), (216, 16)}
+    moved = [node.inputs[0] for node in large if node.shape not in weights and 64 in node.shape]
+    products = {x for node in lowered.nodes() if node.op is ops.matmul for x in node.inputs}
+    between = [x for x, node in zip(moved, large, strict=False) if node not in products]
+    assert all(x.rank == 2 for x in moved)
+    assert [x.shape for x in between] == [(64, 1024)]
+
+
+def test_the_choice_is_the_same_every_time() -> None:
+    graph = train_step(8)
+    first, notes = choose_strategies(graph, Target(batch=8))
+    again, same = choose_strategies(parse(to_text(graph)), Target(batch=8))
+    assert first is again
+    assert notes == same
+
+
+def test_cuda_works_batch_first_and_never_reads_indices() -> None:
+    lowered, notes = choose_strategies(train_step(64), replace(Target(), device="cuda"))
+    assert all(", NCHW," in note for note in notes)
+    assert "max_pool2d_with_indices" not in {node.op.name for node in lowered.nodes()}
+    values = inputs(train_step(64), 64)
+    np.testing.assert_allclose(run(lowered, values)[0], run(train_step(64), values)[0], rtol=1e-5)
+
+
+def test_dilated_max_pooling_with_padding_is_expanded_on_cuda() -> None:
+    x = leaf("x", Type(f32, (2, 1, 8, 8)))
+    y = ops.max_pool2d(x, kernel=(3, 3), stride=(2, 2), padding=(1, 1), dilation=(2, 2))
+    assert "by max_pool" in choose_strategies(graph_to(y), Target())[1][0]
+    assert "by slices" in choose_strategies(graph_to(y), replace(Target(), device="cuda"))[1][0]
+
+
+def test_an_override_by_module_path_holds_for_that_module_alone() -> None:
+    x, w = leaf("x", Type(f32, (2, 2, 6, 6))), leaf("w", Type(f32, (2, 2, 3, 3)))
+    with building_at(Where("features.0")):
+        y = ops.conv2d(x, w)
+    with building_at(Where("features.1")):
+        z = ops.conv2d(y, w)
+    notes = choose_strategies(graph_to(z), Target(overrides=(("features.1", "im2col"),)))[1]
+    assert notes[0].startswith("features.0: conv2d by conv,")
+    assert notes[1].startswith("features.1: conv2d by im2col,")
+
+
+def test_an_override_that_names_no_strategy_says_which_there_are() -> None:
+    with pytest.raises(StrategyError, match="conv2d has no strategy 'fast'; it has conv, im2col, gather"):
+        choose_strategies(train_step(2), Target(overrides=(("conv2d", "fast"),)))
+
+
+def test_bodies_of_scans_are_lowered_too() -> None:
+    x, carry = leaf("x", Type(f32, (2, 1, 6, 6))), leaf("w", Type(f32, (1, 1, 3, 3)))
+    y = ops.conv2d(x, carry, padding=(1, 1))
+    pooled = ops.max_pool2d(y, kernel=(2, 2), stride=(2, 2))
+    back = ops.max_pool2d_grad(pooled, y, kernel=(2, 2), stride=(2, 2))
+    g = ops.conv2d_weight_grad(x, back, kernel=(3, 3), padding=(1, 1))
+    body = Graph.make("body", [carry, x], [("w", carry - g * 0.01)])
+    first, xs = leaf("first", Type(f32, (1, 1, 3, 3))), leaf("xs", Type(f32, (4, 2, 1, 6, 6)))
+    w = ops.get(ops.scan(first, xs, body=body, carries=1, sequences=1, length=4), index=0)
+    graph = graph_to(w, inputs=[first, xs])
+    lowered, notes = choose_strategies(graph, Target())
+    assert len(notes) == 4
+    rng = np.random.default_rng(0)
+    values = [rng.standard_normal(node.shape).astype(np.float32) for node in graph.inputs]  # type: ignore[arg-type]
+    want = run(graph, values)[0]
+    np.testing.assert_allclose(run(lowered, values)[0], want, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        run_model(to_onnx(lowered).model, _named(graph, values))[0], want, rtol=1e-4, atol=1e-5
+    )

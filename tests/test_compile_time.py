@@ -1,0 +1,70 @@
+"""What compiling costs, in counted work: times would depend on the machine and on its load."""
+
+from __future__ import annotations
+
+import cProfile
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from benchmarks.compile_time import FAMILIES, Problem, lenet, of_size
+from ir.node import Graph
+from passes.emit import to_onnx
+from passes.pipeline import PASSES, Target, run_pipeline
+
+SLACK = 1.15  # some work does not depend on the size, and caches fill
+
+
+def calls(work: Callable[[], Any]) -> tuple[Any, int]:
+    """What `work` returns, and how many functions it called, those written in C too."""
+    profile = cProfile.Profile()
+    result = profile.runcall(work)
+    return result, sum(entry.callcount for entry in profile.getstats())
+
+
+def costs(problem: Problem) -> tuple[int, dict[str, int]]:
+    """Operations of the traced graph, and calls for each part of compiling it."""
+    traced, count = calls(problem.trace)
+    found = {"trace": count}
+    graph: Graph = traced
+    for name, run in PASSES:
+        (graph, _), found[name] = calls(lambda run=run, graph=graph: run(graph, Target()))  # type: ignore[misc]
+    _, found["verify and all passes"] = calls(lambda: run_pipeline(traced, Target()))
+    _, found["emit"] = calls(lambda: to_onnx(graph))
+    return len(traced.operations()), found
+
+
+@pytest.mark.parametrize(("family", "small", "large"), [("chain", 500, 2000), ("mlp", 500, 2000), ("conv", 200, 800)])
+def test_work_grows_with_the_graph_and_no_faster(family: str, small: int, large: int) -> None:
+    costs(of_size(FAMILIES[family], 50))  # first uses of everything
+    few, before = costs(of_size(FAMILIES[family], small))
+    many, after = costs(of_size(FAMILIES[family], large))
+    assert many > 3.5 * few
+    growth = {part: after[part] / before[part] / (many / few) for part in before}
+    assert max(growth.values()) < SLACK, growth
+
+
+def test_lenet_compiles_with_little_work() -> None:
+    costs(lenet())
+    _, found = costs(lenet())
+    assert sum(found.values()) < 1_000_000, found
+
+
+def test_a_compiled_shape_is_not_compiled_again() -> None:
+    problem = lenet()
+    problem.compiled(*problem.arguments)
+    traced: list[object] = []
+    problem.compiled.capture = lambda *_: traced.append(_)  # type: ignore[assignment,method-assign,return-value]
+    problem.compiled(*problem.arguments)
+    problem.compiled.lower(*problem.arguments)
+    assert not traced
+
+
+def test_importing_brings_in_nothing_slow_that_is_not_needed_yet() -> None:
+    code = "import lenetc, lenetc.data, lenetc.nn, lenetc.optim, sys; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    slow = {"onnx", "networkx", "matplotlib", "rich", "google.protobuf", "importlib.metadata", "torch", "scipy"}
+    assert not slow & set(run.stdout.split())

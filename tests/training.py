@@ -1,0 +1,133 @@
+"""Trainings on digits written once and run by either framework: hand in lenetc or torch.
+
+Weights come from NumPy by name and shape, so that both start alike and neither is needed by the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ir.types import Array
+from lenetc.data import batches, load_mnist, prepare
+
+STEPS = 50
+BATCH = 32
+
+
+def digits(steps: int = STEPS, batch: int = BATCH) -> Iterator[tuple[Array, Array]]:
+    """Batches of the embedded digits, always the same: f32[B,1,32,32], i64[B]."""
+    data = load_mnist()
+    count = steps * batch
+    return batches(prepare(data.train_images[:count]), data.train_labels[:count], batch, seed=0, epoch=0)
+
+
+def lenet(torch: Any) -> Any:
+    """The tutorial's network."""
+    nn, F = torch.nn, torch.nn.functional
+
+    class LeNet(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv1 = nn.Conv2d(1, 6, 5)
+            self.conv2 = nn.Conv2d(6, 16, 5)
+            self.fc1 = nn.Linear(16 * 5 * 5, 120)
+            self.fc2 = nn.Linear(120, 84)
+            self.fc3 = nn.Linear(84, 10)
+
+        def forward(self, x: Any) -> Any:
+            x = F.max_pool2d(F.relu(self.conv1(x)), (2, 2))
+            x = F.max_pool2d(F.relu(self.conv2(x)), 2)
+            x = torch.flatten(x, 1)
+            return self.fc3(F.relu(self.fc2(F.relu(self.fc1(x)))))
+
+    return LeNet()
+
+
+def normalized(torch: Any, dropout: float = 0.0) -> Any:
+    """Normalization with running statistics, dropout, average pooling, log-probabilities."""
+    nn = torch.nn
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 5, stride=2), nn.BatchNorm2d(6), nn.ReLU(), nn.AvgPool2d(2), nn.Dropout(dropout),
+        nn.Conv2d(6, 12, 3, padding=1), nn.BatchNorm2d(12), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten(),
+        nn.Linear(108, 10), nn.LogSoftmax(dim=1),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Training:
+    """A network, its loss, its optimizer and (perhaps) a schedule that both frameworks can build."""
+
+    net: Callable[[Any], Any]
+    loss: str
+    optimizer: str
+    options: dict[str, Any]
+    schedule: Callable[[Any, Any], Any] | None = None
+
+
+def _one_cycle(torch: Any, optimizer: Any) -> Any:
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.02, total_steps=STEPS)
+
+
+TRAININGS = {
+    "sgd": Training(lenet, "cross_entropy", "SGD", {"lr": 0.02, "momentum": 0.9}),
+    "adam": Training(lenet, "cross_entropy", "Adam", {"lr": 0.001}),
+    "adamw": Training(lenet, "cross_entropy", "AdamW", {"lr": 0.001, "amsgrad": True, "weight_decay": 0.05}),
+    "rmsprop": Training(lenet, "cross_entropy", "RMSprop", {"lr": 0.0005, "momentum": 0.5}),
+    "one_cycle": Training(lenet, "cross_entropy", "SGD", {"lr": 0.02, "momentum": 0.9}, _one_cycle),
+    "normalized": Training(normalized, "nll_loss", "SGD", {"lr": 0.02, "momentum": 0.9, "nesterov": True}),
+}
+
+
+def start(net: Any, torch: Any) -> None:
+    """Give `net` weights made from its parameters' shapes: uniform in ±1/√fan_in, as PyTorch's own are."""
+    rng = np.random.default_rng(7)
+    state = {}
+    for name, value in net.state_dict().items():
+        shape = tuple(value.shape)
+        if name.endswith(("running_mean", "running_var", "num_batches_tracked")):
+            continue
+        limit = 1 / np.sqrt(np.prod(shape[1:])) if len(shape) > 1 else 0.1
+        state[name] = torch.from_numpy(rng.uniform(-limit, limit, shape).astype(np.float32))
+    net.load_state_dict(state, strict=False)
+
+
+@dataclass
+class Run:
+    """A training under way. `step` is not compiled yet."""
+
+    net: Any
+    optimizer: Any
+    schedule: Any
+    step: Callable[[Any, Any], Any]
+
+
+def prepared(training: Training, torch: Any) -> Run:
+    """`training` at its start, in the framework given."""
+    net = training.net(torch)
+    start(net, torch)
+    optimizer = getattr(torch.optim, training.optimizer)(net.parameters(), **training.options)
+    schedule = training.schedule(torch, optimizer) if training.schedule else None
+    criterion = getattr(torch.nn.functional, training.loss)
+
+    def step(images: Any, labels: Any) -> Any:
+        optimizer.zero_grad()
+        loss = criterion(net(images), labels)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return Run(net, optimizer, schedule, step)
+
+
+def losses(run: Run, step: Callable[[Any, Any], Any], steps: int = STEPS) -> list[float]:
+    """The loss of each step."""
+    found = []
+    for images, labels in digits(steps):
+        found.append(float(step(images, labels).item()))
+        if run.schedule is not None:
+            run.schedule.step()
+    return found
