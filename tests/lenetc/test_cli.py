@@ -1,4 +1,5 @@
-"""The command line as a user runs it: options, progress, Ctrl-C and kill, resuming bit for bit, errors in one line."""
+"""The command line as a user runs it: options, progress, Ctrl-C and kill, resuming bit for bit, errors in
+one line."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ def write_idx(path: Path, array: np.ndarray[Any, Any]) -> None:
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of 40 training and 20 test images in MNIST's format: a bright square that moves with the label."""
+    """A folder of 40 training and 20 test images in MNIST's format: a bright square that moves with the
+    label."""
     folder = tmp_path_factory.mktemp("digits")
     rng = np.random.default_rng(0)
     for part, count in (("train", 40), ("t10k", 20)):
@@ -47,7 +49,18 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train(digits: Path, out: Path, *options: str, epochs: int = 2) -> int:
     """Run `lenetc train` here, on the small digits; the exit status."""
-    given = ["train", "--data", str(digits), "--out", str(out), "--epochs", str(epochs), "--batch", "16", *options]
+    given = [
+        "train",
+        "--data",
+        str(digits),
+        "--out",
+        str(out),
+        "--epochs",
+        str(epochs),
+        "--batch",
+        "16",
+        *options,
+    ]
     try:
         return cli.main(given)
     except SystemExit as stop:
@@ -101,16 +114,28 @@ def test_a_run_writes_the_artifact_and_a_report(
     }
     out = capsys.readouterr().out
     assert re.search(r"^LeNet on 40 digits: sgd, lr 0.05, batch 16, seed 0, device cpu$", out, re.M)
-    assert re.search(r"^epoch 1/1  mean loss \d\.\d{4}  held-out accuracy +\d+\.\d\d%  [\d,]+ samples/s$", out, re.M)
+    assert re.search(
+        r"^epoch 1/1  mean loss \d\.\d{4}  held-out accuracy +\d+\.\d\d%  [\d,]+ samples/s$", out, re.M
+    )
     assert "held-out accuracy" in out and "report.md" in out
     assert "…" not in out and "\x1b" not in out  # no terminal: plain lines
 
     report = (tmp_path / "report.md").read_text()
     assert re.search(r"held-out accuracy: \*\*\d+\.\d\d%\*\* of 20 digits", report)
     assert "sgd, lr 0.05, batch 16, 1 epochs of 40 digits, seed 0, device cpu" in report
-    assert re.search(r"[\d.]+ ms a step \(median of 3; the fastest [\d.]+ ms\), .* compiling took [\d.]+ s", report)
+    assert re.search(
+        r"[\d.]+ ms a step \(median of 3; the fastest [\d.]+ ms\), .* compiling took [\d.]+ s", report
+    )
     rows = re.findall(r"^\| (\w+) \| (\d+) \|(.*?)\|", report, re.M)
-    assert [row[0] for row in rows] == ["forward", "traced", "simplify", "strategies", "fuse", "schedule", "onnx"]
+    assert [row[0] for row in rows] == [
+        "forward",
+        "traced",
+        "simplify",
+        "strategies",
+        "fuse",
+        "schedule",
+        "onnx",
+    ]
     assert all(int(nodes) > 10 for _, nodes, _ in rows)
     assert re.search(r"^## Fused: rules.*\n\n- \w+ x\d+", report, re.M)
 
@@ -126,7 +151,8 @@ def test_compiling_is_not_in_the_step_times(digits: Path, tmp_path: Path, no_res
     config = cli_config(digits)
     trainer = Trainer(config, tmp_path)
     trainer.run(Console(file=io.StringIO()))
-    # 40 digits in batches of 16: two programs, for 16 and for the last 8, both compiled before the first step.
+    # 40 digits in batches of 16: two programs, for 16 and for the last 8, both compiled before the first
+    # step.
     assert sum(map(len, trainer.step._specializations.values())) == 2
     assert trainer.compile_seconds > max(trainer.step_seconds)
     assert len(trainer.step_seconds) == len(trainer.progress.losses) == 3
@@ -146,7 +172,9 @@ def test_no_epochs_and_a_batch_larger_than_the_set(digits: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("batch", [1000, 7])
-def test_batches_that_do_not_divide_the_set(digits: Path, tmp_path: Path, batch: int, no_results: None) -> None:
+def test_batches_that_do_not_divide_the_set(
+    digits: Path, tmp_path: Path, batch: int, no_results: None
+) -> None:
     assert train(digits, tmp_path, "--batch", str(batch), epochs=1) == 0
     assert len(final(tmp_path)[2]) == -(-40 // batch)
 
@@ -189,7 +217,9 @@ def test_ctrl_c_and_resume_give_the_bits_of_a_run_that_never_stopped(
     assert_same_bits(whole, parts)
 
 
-def test_the_written_state_is_the_same_file(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_written_state_is_the_same_file(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert train(digits, whole, "--optimizer", "nesterov") == 0
     original = Trainer.evaluate
@@ -354,7 +384,9 @@ def test_a_full_disk_keeps_the_checkpoint_before(digits: Path, tmp_path: Path, n
     assert cli.main(["train", "--resume", "--out", str(tmp_path), "--epochs", "2"]) == 0
 
 
-def test_the_debug_switch_shows_the_traceback(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_debug_switch_shows_the_traceback(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LENETC_DEBUG", "1")
     with pytest.raises(FileNotFoundError, match="no train-images-idx3-ubyte in"):
         train(tmp_path, tmp_path / "out")
@@ -366,7 +398,9 @@ def test_the_debug_switch_shows_the_rules_that_fire() -> None:
     code = "import lenetc; print((lenetc.ones(3) * 1.0 + 0.0).sum().item())"
     for switch, expected in (("1", True), ("", False)):
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "LENETC_DEBUG": switch}
-        run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        run = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        )
         assert run.stdout == "3.0\n"
         assert bool(re.search(r"^lenetc.rewrite: \w+ at <", run.stderr, re.M)) is expected
 

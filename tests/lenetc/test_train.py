@@ -66,7 +66,9 @@ def test_the_checkpoint_holds_the_run(digits: Mnist, tmp_path: Path) -> None:
     assert other.progress == trainer.progress
 
 
-def test_a_refused_resume_changes_nothing(digits: Mnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_resume_changes_nothing(
+    digits: Mnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Trainer(Config(epochs=2, batch=20), tmp_path).run(quiet())
     state = read_checkpoint(tmp_path)
     trainer = Trainer(Config(epochs=1, batch=20, seed=9), tmp_path)
