@@ -28,13 +28,19 @@ class Artifact:
         try:
             self.manifest = json.loads((self.folder / "manifest.json").read_text())
         except (OSError, ValueError) as error:
-            raise CheckpointError(f"{self.folder} is not an exported artifact: manifest.json cannot be read ({error})") from None
+            raise CheckpointError(
+                f"{self.folder} is not an exported artifact: manifest.json cannot be read ({error})"
+            ) from None
         if self.manifest.get("format") != FORMAT:
-            raise CheckpointError(f"{self.folder} has format {self.manifest.get('format')}, this version reads format {FORMAT}")
+            raise CheckpointError(
+                f"{self.folder} has format {self.manifest.get('format')}, this version reads format {FORMAT}"
+            )
         for file, expected in self.manifest["files"].items():
             path = self.folder / file
             if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:
-                raise CheckpointError(f"{path} is missing or is not the file that was exported; export the artifact again")
+                raise CheckpointError(
+                    f"{path} is missing or is not the file that was exported; export the artifact again"
+                )
         self.device = runtime.resolve_device(device)
         tensors, _ = load_tensors(self.folder / "state.safetensors")
         self._state = {name: runtime.to_device(array, self.device) for name, array in tensors.items()}
@@ -52,7 +58,9 @@ class Artifact:
         unknown = set(inputs) - set(expected) - set(self.hyperparameters)
         missing = set(expected) - set(inputs)
         if unknown or missing:
-            raise LenetcError(f"this artifact takes {', '.join(expected)}; missing: {sorted(missing)}, unknown: {sorted(unknown)}")
+            raise LenetcError(
+                f"this artifact takes {', '.join(expected)}; missing: {sorted(missing)}, unknown: {sorted(unknown)}"
+            )
         feeds = dict(self._state)
         for name, value in {**self.hyperparameters, **inputs}.items():
             dtype = expected[name]["dtype"] if name in expected else "float32"

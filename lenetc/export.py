@@ -70,7 +70,9 @@ def symbolic_types(types: Mapping[str, Type]) -> dict[str, Type]:
     """`types` with the leading dim that the first array has called N, wherever it leads."""
     batch = next((type.shape[0] for type in types.values() if type.rank), None)
     return {
-        name: type.with_shape((symbol("N"), *type.shape[1:])) if type.rank and type.shape[0] == batch else type
+        name: type.with_shape((symbol("N"), *type.shape[1:]))
+        if type.rank and type.shape[0] == batch
+        else type
         for name, type in types.items()
     }
 
@@ -90,7 +92,9 @@ def inference_model(model: Module, name: str, sample: Tensor | Array, type: Type
         captured = forward.capture({"inputs": sample}, {"inputs": type})
     finally:
         model.train(training)
-    graph = run_pipeline(_renamed(captured.graph, {"inputs": name, "result": "output"}), Target(device="cpu"))[-1].graph
+    graph = run_pipeline(
+        _renamed(captured.graph, {"inputs": name, "result": "output"}), Target(device="cpu")
+    )[-1].graph
     return to_onnx(graph, {key: cell.numpy() for key, cell in captured.cells.items()}).model
 
 
@@ -102,7 +106,9 @@ def _renamed(graph: Graph, names: Mapping[str, str]) -> Graph:
         return names.get(name, name)
 
     leaves = {node: leaf(renamed(node.attrs["name"]), node.ty, node.attrs["kind"]) for node in graph.inputs}
-    return substitute(graph.name, [(renamed(key), node) for key, node in graph.results], leaves, graph.updates)
+    return substitute(
+        graph.name, [(renamed(key), node) for key, node in graph.results], leaves, graph.updates
+    )
 
 
 def describe(graph: Graph, defaults: Mapping[str, float], updated: list[str]) -> dict[str, Any]:

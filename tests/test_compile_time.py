@@ -37,7 +37,9 @@ def costs(problem: Problem) -> tuple[int, dict[str, int]]:
     return len(traced.operations()), found
 
 
-@pytest.mark.parametrize(("family", "small", "large"), [("chain", 500, 2000), ("mlp", 500, 2000), ("conv", 200, 800)])
+@pytest.mark.parametrize(
+    ("family", "small", "large"), [("chain", 500, 2000), ("mlp", 500, 2000), ("conv", 200, 800)]
+)
 def test_work_grows_with_the_graph_and_no_faster(family: str, small: int, large: int) -> None:
     costs(of_size(FAMILIES[family], 50))  # first uses of everything
     few, before = costs(of_size(FAMILIES[family], small))
@@ -65,6 +67,17 @@ def test_a_compiled_shape_is_not_compiled_again() -> None:
 
 def test_importing_brings_in_nothing_slow_that_is_not_needed_yet() -> None:
     code = "import lenetc, lenetc.data, lenetc.nn, lenetc.optim, sys; print(*sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
-    slow = {"onnx", "networkx", "matplotlib", "rich", "google.protobuf", "importlib.metadata", "torch", "scipy"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    slow = {
+        "onnx",
+        "networkx",
+        "matplotlib",
+        "rich",
+        "google.protobuf",
+        "importlib.metadata",
+        "torch",
+        "scipy",
+    }
     assert not slow & set(run.stdout.split())

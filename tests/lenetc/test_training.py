@@ -23,5 +23,7 @@ def test_the_losses_of_fifty_steps_are_pytorchs(name: str) -> None:
 
 def test_uncompiled_training_takes_the_same_steps() -> None:
     run = prepared(TRAININGS["adam"], lenetc)
-    found = losses(run, lambda images, labels: run.step(lenetc.from_numpy(images), lenetc.from_numpy(labels)), 5)
+    found = losses(
+        run, lambda images, labels: run.step(lenetc.from_numpy(images), lenetc.from_numpy(labels)), 5
+    )
     np.testing.assert_allclose(found, GOLDENS["adam"][:5], rtol=1e-4)
