@@ -25,9 +25,9 @@ class AnomalyError(LenetcError):
 class detect_anomaly:
     """In this block every run is checked, and a NaN or infinity is traced to the op that made it first.
 
-    Costs a look at the results and the new state of each run; the search itself, in NumPy, happens only when one
-    is found. The state is left as it was before the run. What waits to be computed is computed at both ends of
-    the block, so that it is about what the block computes (torch.autograd.detect_anomaly).
+    Costs a look at the results and the new state of each run; the search itself, in NumPy, happens only when
+    one is found. The state is left as it was before the run. What waits to be computed is computed at both
+    ends of the block, so that it is about what the block computes (torch.autograd.detect_anomaly).
     """
 
     def __init__(self, check: bool = True) -> None:
@@ -35,7 +35,9 @@ class detect_anomaly:
 
     def __enter__(self) -> None:
         if Context.trace is not None:
-            raise LenetcError("detect_anomaly inside a compiled function checks nothing: put it around the call")
+            raise LenetcError(
+                "detect_anomaly inside a compiled function checks nothing: put it around the call"
+            )
         Context.evaluate_pending()
         _enabled.append(self.check)
 
@@ -62,7 +64,8 @@ def all_finite(arrays: Iterable[Array]) -> bool:
 
 
 def explain(graph: Graph, feeds: Mapping[str, Array]) -> NoReturn:
-    """Interpret `graph` and raise AnomalyError at the first op whose result is not finite though its operands are.
+    """Interpret `graph` and raise AnomalyError at the first op whose result is not finite though its
+    operands are.
 
     Where no op is to blame, an input is: the message then names it, and the op that reads it first.
     """
@@ -74,17 +77,20 @@ def explain(graph: Graph, feeds: Mapping[str, Array]) -> NoReturn:
         if node in readers and not _finite(array):
             reader = readers[node]
             raise AnomalyError(
-                f"the input {node.attrs['name']} of type {node.type} holds {_what(array)} before anything ran; "
+                f"the input {node.attrs['name']} of type {node.type} holds {_what(array)} before "
+                "anything ran; "
                 f"{reader.op.name} ({reader.where.phase}) reads it first. {_UNCHANGED}"
             ).at(str(reader.where))
     raise AnomalyError(
-        "a result is NaN or infinite, though the same computation in NumPy is not: the runtime's other order of "
+        "a result is NaN or infinite, though the same computation in NumPy is not: the runtime's "
+        "other order of "
         f"summation exceeded the range of the dtype. {_UNCHANGED}"
     )
 
 
 def _search(graph: Graph, inputs: Sequence[Array], context: str) -> tuple[Array, ...]:
-    """The outputs of `graph`; raises AnomalyError at the first op that makes a NaN or infinity out of finite operands.
+    """The outputs of `graph`; raises AnomalyError at the first op that makes a NaN or infinity out of finite
+    operands.
 
     The first in the order of the program: forward, then backward, then update.
     """
@@ -111,7 +117,11 @@ def _search(graph: Graph, inputs: Sequence[Array], context: str) -> tuple[Array,
 def _search_steps(node: Node, operands: Sequence[Array], context: str) -> None:
     """`_search` in every step of a scan."""
     body, carries, sequences = node.attrs["body"], node.attrs["carries"], node.attrs["sequences"]
-    state, items, rest = operands[:carries], operands[carries : carries + sequences], operands[carries + sequences :]
+    state, items, rest = (
+        operands[:carries],
+        operands[carries : carries + sequences],
+        operands[carries + sequences :],
+    )
     length = len(items[0]) if items else int(node.attrs["length"])
     for step in reversed(range(length)) if node.attrs["reverse"] else range(length):
         inputs = (*state, *(item[step] for item in items), *rest)

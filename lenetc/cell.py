@@ -1,8 +1,8 @@
 """Cells: where tensors keep their values.
 
-A cell is the storage that a tensor, its `.data` and its `.detach()` share. It holds an IR node (what the value
-is), and once somebody looked, the value itself. A cell whose value was given, not computed, stands in the IR as
-a leaf of its own; every new value gets a new leaf, so an IR node means one value for ever.
+A cell is the storage that a tensor, its `.data` and its `.detach()` share. It holds an IR node (what the
+value is), and once somebody looked, the value itself. A cell whose value was given, not computed, stands in
+the IR as a leaf of its own; every new value gets a new leaf, so an IR node means one value for ever.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class Context:
     """The trace that is running, if one is; and what computes pending cells (lenetc.lazy)."""
 
     trace: Trace | None = None
-    epoch: int = 0  # counts changes that can make a compiled program stale: train/eval, requires_grad, new parameters
+    # Counts changes that can make a compiled program stale: train/eval, requires_grad, new parameters.
+    epoch: int = 0
     evaluate_pending: Callable[[], None]
 
 
@@ -106,8 +107,8 @@ class Cell:
         self.set_value(value)
 
     def settle(self, value: Value | Array) -> None:
-        """Record the computed value. Without history the cell becomes a leaf: a training loop's graph does not
-        grow from one iteration to the next."""
+        """Record the computed value. Without history the cell becomes a leaf: a training loop's graph does
+        not grow from one iteration to the next."""
         assert self._node is not None
         evaluated[self._node] = value
         if not self.has_history:
@@ -198,6 +199,7 @@ def known(array: Array) -> Cell:
 def unavailable(node: Node) -> LenetcError:
     """The error for a value that no computation can give any more."""
     return LenetcError(
-        f"the value of this {node.type} is not stored: it was made inside a compiled function, of which only what it "
+        f"the value of this {node.type} is not stored: it was made inside a compiled function, of "
+        "which only what it "
         "returns comes out. Return it from the function to see it"
     ).at(str(node.where))

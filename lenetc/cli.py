@@ -15,8 +15,9 @@ from lenetc.version import __version__
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command. Returns the exit status: 0; 1 for an error of the user's, told in one line; 128 and the number of
-    the signal for Ctrl-C (130) and SIGTERM. With LENETC_DEBUG set, errors come with their traceback."""
+    """Run a command. Returns the exit status: 0; 1 for an error of the user's, told in one line; 128 and the
+    number of the signal for Ctrl-C (130) and SIGTERM. With LENETC_DEBUG set, errors come with their
+    traceback."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.command(options))
@@ -60,8 +61,12 @@ def _parser() -> argparse.ArgumentParser:
         "--device", choices=("auto", "cpu", "cuda"), help="default auto: CUDA where it works, else the CPU"
     )
     train.add_argument("--seed", type=_at_least(0), help="of weights and shuffling (default 0)")
-    train.add_argument("--data", metavar="FOLDER", help="original MNIST files (default: the embedded 10,000 digits)")
-    train.add_argument("--out", metavar="FOLDER", type=Path, default=Path("runs/lenet"), help="default runs/lenet")
+    train.add_argument(
+        "--data", metavar="FOLDER", help="original MNIST files (default: the embedded 10,000 digits)"
+    )
+    train.add_argument(
+        "--out", metavar="FOLDER", type=Path, default=Path("runs/lenet"), help="default runs/lenet"
+    )
     train.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     return parser
 
@@ -100,11 +105,16 @@ def _train(options: argparse.Namespace) -> int:
     state: dict[str, Any] | None = None
     if options.resume:
         state = read_checkpoint(options.out)
-        free = ("epochs", "device", "data")  # more epochs are welcome; the digits are compared by their content
+        free = (
+            "epochs",
+            "device",
+            "data",
+        )  # more epochs are welcome; the digits are compared by their content
         for key, value in given.items():
             if key not in free and state["config"][key] != value:
                 raise ValueError(
-                    f"--{key} {value} does not fit the run in {options.out}, which has {key} {state['config'][key]}; "
+                    f"--{key} {value} does not fit the run in {options.out}, which has {key} "
+                    f"{state['config'][key]}; "
                     "leave it out, or start a new run in another --out"
                 )
         given = {**state["config"], **given}
@@ -124,14 +134,17 @@ def _train(options: argparse.Namespace) -> int:
         accuracy = trainer.run(console)
     except Interrupted as stop:
         console.print(
-            f"stopped in epoch {trainer.progress.epoch + 1}; `lenetc train --resume --out {options.out}` goes on",
+            f"stopped in epoch {trainer.progress.epoch + 1}; `lenetc train --resume --out "
+            f"{options.out}` goes on",
             soft_wrap=True,
             highlight=False,
         )
         return 128 + stop.signal
     written = trainer.write_results(accuracy)
     console.print(f"held-out accuracy [bold]{accuracy:.2%}[/bold]", highlight=False)
-    console.print(f"written to {options.out}: {', '.join(written)}", soft_wrap=True, highlight=False, markup=False)
+    console.print(
+        f"written to {options.out}: {', '.join(written)}", soft_wrap=True, highlight=False, markup=False
+    )
     return 0
 
 

@@ -1,5 +1,6 @@
-"""LENETC_DEBUG, the one debug switch: set to anything but 0, the compiler logs to stderr what it does (the rewrite
-rules that fire, the device that is taken), and the command line shows tracebacks instead of one line."""
+"""LENETC_DEBUG, the one debug switch: set to anything but 0, the compiler logs to stderr what it does (the
+rewrite rules that fire, the device that is taken), and the command line shows tracebacks instead of one
+line."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Checks of what `import lenetc` finds, before anything else is imported: the Python, and our own two packages.
+"""Checks of what `import lenetc` finds, before anything else is imported: the Python, and our own two
+packages.
 
-`ir` and `passes` are top-level packages with short names: a file or folder of that name elsewhere on the path, most
-often in the current folder, would be imported instead. This file must stay readable for any Python 3.
+`ir` and `passes` are top-level packages with short names: a file or folder of that name elsewhere on the
+path, most often in the current folder, would be imported instead. This file must stay readable for any
+Python 3.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ def check() -> None:
             raise ImportError(f"the package {name!r}, a part of lenetc, is missing; install lenetc again")
         if os.path.dirname(os.path.dirname(os.path.realpath(found))) != home:
             raise ImportError(
-                f"{found} hides lenetc's package {name!r}, which is in {home}: Python finds it first. Rename it, or run "
+                f"{found} hides lenetc's package {name!r}, which is in {home}: Python finds it first. "
+                "Rename it, or run "
                 "Python from another folder"
             )
 

@@ -1,8 +1,9 @@
 """Lazy evaluation: compute every pending cell in one run, with programs cached by structure.
 
-Two graphs of the same structure over different leaves share a program, so a training loop compiles in its first
-iteration only. Python numbers in the code are constants of the program at first; one that is seen to change
-becomes an input, so a number that changes every iteration costs one more compilation and no further ones.
+Two graphs of the same structure over different leaves share a program, so a training loop compiles in its
+first iteration only. Python numbers in the code are constants of the program at first; one that is seen to
+change becomes an input, so a number that changes every iteration costs one more compilation and no further
+ones.
 """
 
 from __future__ import annotations
@@ -70,8 +71,8 @@ def through(node: Node) -> Node:
 
 
 def evaluate_pending() -> None:
-    """Compute every pending cell. One that cannot be computed raises when its own value is looked at, and does not
-    keep the others from theirs; only detect_anomaly raises at once, with everything as it was."""
+    """Compute every pending cell. One that cannot be computed raises when its own value is looked at, and
+    does not keep the others from theirs; only detect_anomaly raises at once, with everything as it was."""
     cells = [cell for _, cell in sorted(pending.items())]
     if not cells:
         return
@@ -136,13 +137,15 @@ def _check_available(inputs: Sequence[Node]) -> None:
             if node in traced_leaves:
                 raise unavailable(node)
             raise LenetcError(
-                "a value needed for this computation has been modified by an in-place operation or freed: compute "
+                "a value needed for this computation has been modified by an in-place operation or "
+                "freed: compute "
                 "the loss again before calling backward(), or clone() what you want to keep"
             ).at(str(node.where))
 
 
 def _check_finite(structure: Structure, roots: Sequence[Node], values: Sequence[Value]) -> None:
-    """With detect_anomaly: raise AnomalyError naming the op that made the first NaN or infinity among `values`."""
+    """With detect_anomaly: raise AnomalyError naming the op that made the first NaN or infinity among
+    `values`."""
     if anomaly.all_finite(map(runtime.to_numpy, values)):
         return
     graph = _graph(roots, structure.inputs)

@@ -25,4 +25,5 @@ class LeNet(nn.Module):
         x = flatten(x, 1)
         x = F.relu(self.fc1(x))
         x = F.relu(self.fc2(x))
-        return self.fc3(x)
+        scores: Tensor = self.fc3(x)
+        return scores

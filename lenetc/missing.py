@@ -1,4 +1,5 @@
-"""What a name that PyTorch has and lenetc lacks gets: an AttributeError that says so, and what is close to it."""
+"""What a name that PyTorch has and lenetc lacks gets: an AttributeError that says so, and what is close to
+it."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ def missing(owner: str, name: str, known: Iterable[str]) -> AttributeError:
     close = difflib.get_close_matches(name, [k for k in known if not k.startswith("_")], 3)
     hint = f" Did you mean {' or '.join(close)}?" if close else ""
     return AttributeError(
-        f"{owner} has no {name!r}: not all of PyTorch is here.{hint} Compose it of operations that there are, or write "
+        f"{owner} has no {name!r}: not all of PyTorch is here.{hint} Compose it of operations that "
+        "there are, or write "
         "it as an autograd.Function of them"
     )
 

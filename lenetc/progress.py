@@ -20,10 +20,15 @@ class Bar:
 
     def __init__(self, console: Console, total: int, done: int) -> None:
         self._console = console
-        self._bar = BarColumn(bar_width=None, table_column=Column(no_wrap=True))
-        text = [TextColumn(f"{{task.fields[{name}]}}", table_column=Column(no_wrap=True)) for name in ("label", "note")]
-        self._progress = Progress(text[0], self._bar, text[1], console=console, disable=not console.is_terminal)
-        self._task = self._progress.add_task("", total=total, completed=done, label="", note="")
+        self._bar = BarColumn(bar_width=20, table_column=Column(no_wrap=True))
+        text = [
+            TextColumn(f"{{task.fields[{name}]}}", table_column=Column(no_wrap=True))
+            for name in ("label", "note")
+        ]
+        self._progress = Progress(
+            text[0], self._bar, text[1], console=console, disable=not console.is_terminal
+        )
+        self._task = self._progress.add_task("", total=total, completed=done, label="compiling", note="")
 
     def __enter__(self) -> Bar:
         self._progress.start()

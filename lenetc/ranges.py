@@ -49,7 +49,8 @@ class Range:
             place = tuple(np.argwhere(wrong)[0].tolist())
             ignored = "" if self.ignore is None else f", or ignore_index {self.ignore}"
             raise LabelError(
-                f"{self.what}: {self.noun} {values[place]} is out of bounds: it must be in {self.low}..{self.high - 1} "
+                f"{self.what}: {self.noun} {values[place]} is out of bounds: it must be in "
+                f"{self.low}..{self.high - 1} "
                 f"({self.reason}){ignored}; first met at {name}{list(place)}. Nothing was run"
             ).at(self.where)
 

@@ -23,7 +23,8 @@ _NOTES = {
 
 
 def write_report(program: Program, heading: str, summary: Sequence[str]) -> str:
-    """The Markdown text: `heading`, the `summary` as a list, then the stages of `program` with their notes."""
+    """The Markdown text: `heading`, the `summary` as a list, then the stages of `program` with their
+    notes."""
     lines = [f"# {heading}", "", *(f"- {line}" for line in summary), ""]
     lines += [
         "## The training step, stage by stage",

@@ -1,4 +1,5 @@
-"""Arguments and results of a compiled function: nested tuples, lists and dicts of tensors, taken apart and put back."""
+"""Arguments and results of a compiled function: nested tuples, lists and dicts of tensors, taken apart and
+put back."""
 
 from __future__ import annotations
 
@@ -90,8 +91,9 @@ class Arguments:
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
+            bare = [p.replace(annotation=p.empty) for p in self.signature.parameters.values()]
             raise ArgumentError(
-                f"{self.name}{self.signature} was called with the wrong arguments: {error}"
+                f"{self.name}{inspect.Signature(bare)} was called with the wrong arguments: {error}"
             ).at(here()) from None
         bound.apply_defaults()
         return dict(bound.arguments)
@@ -147,6 +149,7 @@ def check_static(name: str, value: Any) -> None:
         hash(value)
     except TypeError:
         raise ArgumentError(
-            f"the argument {name} of a compiled function is a {type(value).__name__}, which can neither be an input "
+            f"the argument {name} of a compiled function is a {type(value).__name__}, which can "
+            "neither be an input "
             "nor a constant; pass tensors, numbers, strings, or tuples, lists and dicts of these"
         ).at(here()) from None

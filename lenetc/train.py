@@ -1,4 +1,5 @@
-"""The main job: train LeNet on digits, with checkpoints, and write everything that comes of it into one folder."""
+"""The main job: train LeNet on digits, with checkpoints, and write everything that comes of it into one
+folder."""
 
 from __future__ import annotations
 
@@ -94,13 +95,15 @@ class Trainer:
             return loss, correct
 
         def count_correct(images: Tensor, labels: Tensor) -> Tensor:
-            return (net(images).argmax(1) == labels).sum()
+            output: Tensor = net(images)
+            return (output.argmax(1) == labels).sum()
 
         self.step = CompiledFunction(train_step, config.device)
         self.count_correct = CompiledFunction(count_correct, config.device)
 
     def compile(self) -> Program:
-        """The program of a step, compiled for full batches and for the last one of an epoch, if that is smaller."""
+        """The program of a step, compiled for full batches and for the last one of an epoch, if that is
+        smaller."""
         count = len(self.images)
         start = time.perf_counter()
         sizes = dict.fromkeys(size for size in (count % self.config.batch, self.config.batch) if size)
@@ -110,7 +113,8 @@ class Trainer:
         return program
 
     def run(self, console: Console) -> float:
-        """Train to the end; the held-out accuracy. Raises Interrupted, with a checkpoint written, on Ctrl-C."""
+        """Train to the end; the held-out accuracy. Raises Interrupted, with a checkpoint written, on
+        Ctrl-C."""
         config, done = self.config, self.progress
         self.out.mkdir(parents=True, exist_ok=True)
         per_epoch = -(-len(self.images) // config.batch)
@@ -124,7 +128,8 @@ class Trainer:
                 self.save_checkpoint()
                 mean = float(np.mean(done.losses[-per_epoch:]))
                 bar.line(
-                    f"epoch {done.epoch}/{config.epochs}  mean loss {mean:.4f}  held-out accuracy {accuracy:.2%}  "
+                    f"epoch {done.epoch}/{config.epochs}  mean loss {mean:.4f}  held-out accuracy "
+                    f"{accuracy:.2%}  "
                     f"{self.rate():,.0f} samples/s"
                 )
         if not config.epochs:
@@ -135,7 +140,9 @@ class Trainer:
         """The rest of the epoch that has begun."""
         config, done = self.config, self.progress
         seen = right = 0
-        order = batches(self.images, self.digits.train_labels, config.batch, seed=config.seed, epoch=done.epoch)
+        order = batches(
+            self.images, self.digits.train_labels, config.batch, seed=config.seed, epoch=done.epoch
+        )
         for number, (images, labels) in enumerate(order):
             if number < done.step:  # done before the interruption
                 continue
@@ -158,7 +165,11 @@ class Trainer:
 
     def rate(self) -> float:
         """Samples a second in the steps of late."""
-        return self.config.batch / float(np.median(self.step_seconds[-50:])) if self.step_seconds else float("nan")
+        return (
+            self.config.batch / float(np.median(self.step_seconds[-50:]))
+            if self.step_seconds
+            else float("nan")
+        )
 
     def evaluate(self) -> float:
         """Share of the held-out digits that are recognized."""
@@ -190,18 +201,21 @@ class Trainer:
         save(state, self.out / CHECKPOINT)
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint's state (`read_checkpoint`). Raises CheckpointError, and changes nothing, where
-        it is the state of a run on other digits, or of one that has gone further than this one is to go."""
+        """Go on from a checkpoint's state (`read_checkpoint`). Raises CheckpointError, and changes nothing,
+        where it is the state of a run on other digits, or of one that has gone further than this one is to
+        go."""
         if state["digits"] != self.fingerprint():
             where = self.config.data or "the embedded ones"
             raise CheckpointError(
-                f"the run in {self.out} was trained on other digits than {where}: name the folder that it used by --data, "
+                f"the run in {self.out} was trained on other digits than {where}: name the folder "
+                "that it used by --data, "
                 "or start a new run in another --out"
             )
         progress = state["progress"]
         if progress["epoch"] > self.config.epochs:
             raise CheckpointError(
-                f"the run in {self.out} has done {progress['epoch']} epochs already, --epochs asks for {self.config.epochs}"
+                f"the run in {self.out} has done {progress['epoch']} epochs already, --epochs asks "
+                f"for {self.config.epochs}"
             )
         self.optimizer.load_state_dict(state["optimizer"])
         self.net.load_state_dict(state["model"])
@@ -213,17 +227,24 @@ class Trainer:
         """Tells one set of digits from another."""
         total = 0
         for array in asdict(self.digits).values():
-            total = zlib.crc32(np.ascontiguousarray(array), total)
+            total = zlib.crc32(array.tobytes(), total)
         return f"{len(self.digits.train_labels)}+{len(self.digits.test_labels)}:{total:08x}"
 
     def write_results(self, accuracy: float) -> list[str]:
-        """The trained state, the ONNX files, the stage dumps, the loss curve and a report. Names of what was written."""
+        """The trained state, the ONNX files, the stage dumps, the loss curve and a report. Names of what was
+        written."""
         program = self.compile() if not self.compile_seconds else self.program()
         program.export(self.out, self.net)
         program.dump(self.out / "stages")
         done = self.progress
         accuracies = {int(step): value for step, value in done.accuracies}
-        plot_curve(self.out / "loss.png", range(1, len(done.losses) + 1), done.losses, accuracies, title="LeNet on digits")
+        plot_curve(
+            self.out / "loss.png",
+            range(1, len(done.losses) + 1),
+            done.losses,
+            accuracies,
+            title="LeNet on digits",
+        )
         report = write_report(program, "LeNet on digits", self.summary(accuracy))
         atomic_write(self.out / "report.md", report.encode())
         found = sorted(path for path in self.out.iterdir() if not path.name.startswith("."))
@@ -231,21 +252,26 @@ class Trainer:
 
     def program(self) -> Program:
         """The program of a step with a full batch."""
-        return self.step.lower(self.images[: self.config.batch], self.digits.train_labels[: self.config.batch])
+        return self.step.lower(
+            self.images[: self.config.batch], self.digits.train_labels[: self.config.batch]
+        )
 
     def summary(self, accuracy: float) -> list[str]:
         """How well and how fast, in a few lines."""
         config, done = self.config, self.progress
         lines = [
             f"held-out accuracy: **{accuracy:.2%}** of {len(self.digits.test_labels)} digits",
-            f"{config.optimizer}, lr {config.lr:g}, batch {config.batch}, {done.epoch} epochs of {len(self.images)} "
+            f"{config.optimizer}, lr {config.lr:g}, batch {config.batch}, {done.epoch} epochs of "
+            f"{len(self.images)} "
             f"digits, seed {config.seed}, device {self.step.device}",
         ]
         if self.step_seconds:
             quickest, median = (1e3 * f(self.step_seconds) for f in (np.min, np.median))
             lines.append(
-                f"{median:.2f} ms a step (median of {len(self.step_seconds)}; the fastest {quickest:.2f} ms), "
-                f"{config.batch / median * 1e3:,.0f} samples/s; compiling took {self.compile_seconds:.2f} s, once"
+                f"{median:.2f} ms a step (median of {len(self.step_seconds)}; the fastest "
+                f"{quickest:.2f} ms), "
+                f"{config.batch / median * 1e3:,.0f} samples/s; compiling took "
+                f"{self.compile_seconds:.2f} s, once"
             )
         if done.losses:
             lines.append(f"loss {done.losses[0]:.4f} in the first step, {done.losses[-1]:.4f} in the last")
@@ -257,12 +283,15 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
     path = folder / CHECKPOINT
     if not path.exists():
         raise CheckpointError(
-            f"nothing to resume: there is no {path}. Start without --resume, or name the folder of a run with --out"
+            f"nothing to resume: there is no {path}. Start without --resume, or name the folder of a "
+            "run with --out"
         )
     state = load(path)
     wanted = {"config", "digits", "progress", "model", "optimizer", "rng"}
     if not isinstance(state, dict) or not wanted <= state.keys() or set(state["config"]) != _OPTIONS:
-        raise CheckpointError(f"{path} is not a checkpoint of this version of `lenetc train`: start a new run")
+        raise CheckpointError(
+            f"{path} is not a checkpoint of this version of `lenetc train`: start a new run"
+        )
     return state
 
 

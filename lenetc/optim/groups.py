@@ -44,7 +44,8 @@ def listed(optimizer: str, params: Any) -> list[Group]:
     if not isinstance(params, Iterable):
         hint = ": give its .parameters()" if hasattr(params, "parameters") else ""
         raise TypeError(
-            f"{optimizer}: params must be an iterable of tensors or dicts, but it is a {type(params).__name__}{hint}"
+            f"{optimizer}: params must be an iterable of tensors or dicts, but it is a "
+            f"{type(params).__name__}{hint}"
         )
     items = list(params)
     if not items:
@@ -102,7 +103,8 @@ def _check_tensors(optimizer: str, params: list[Any], groups: list[Group]) -> No
         if param in seen:
             first, before = seen[param]
             raise ValueError(
-                f"{optimizer}: a parameter {param.type_text()} is given twice, as number {before} of param group "
+                f"{optimizer}: a parameter {param.type_text()} is given twice, as number {before} of "
+                "param group "
                 f"{first} and again as number {place} of param group {number}; leave it out of one of them"
             )
         seen[param] = (number, place)

@@ -167,7 +167,8 @@ class Optimizer:
         state = {param: dict(entry) for param, entry in self.state.items()}
 
         def undo() -> None:
-            self.state = state
+            self.state.clear()
+            self.state.update(state)
             for put_back in restore:
                 put_back()
 

@@ -30,7 +30,8 @@ def loaded(
     """Groups and state from `saved`, a state_dict, for the parameters of `groups`. Raises ValueError."""
     if not isinstance(saved, Mapping) or not {"state", "param_groups"} <= saved.keys():
         raise ValueError(
-            f"{optimizer}: this is not the state of an optimizer, which is a dict of 'state' and 'param_groups'"
+            f"{optimizer}: this is not the state of an optimizer, which is a dict of 'state' and "
+            "'param_groups'"
             + (f", but one of {', '.join(map(repr, list(saved)[:4]))}" if isinstance(saved, Mapping) else "")
         )
     given = saved["param_groups"]

@@ -59,13 +59,15 @@ class LRScheduler(ABC):
         Warns if the optimizer counts its steps and has made none since the schedule was made: the first
         learning rate would never be used.
 
-        Raises ValueError, and changes nothing, if the epoch is outside the schedule; LenetcError inside a compiled
-        function, which would run it once, when it is traced.
+        Raises ValueError, and changes nothing, if the epoch is outside the schedule; LenetcError inside a
+        compiled function, which would run it once, when it is traced.
         """
         if Context.trace is not None:
             raise LenetcError(
-                f"{type(self).__name__}.step() inside a compiled function would run once, when the function is traced, "
-                "and never again; call it outside, after the compiled step: the learning rate is an input of the program"
+                f"{type(self).__name__}.step() inside a compiled function would run once, when the "
+                "function is traced, "
+                "and never again; call it outside, after the compiled step: the learning rate is an "
+                "input of the program"
             ).at(here())
         groups = self.optimizer.param_groups
         if len(groups) != len(self.base_lrs):

@@ -12,6 +12,7 @@ from lenetc.ranges import require_range
 from lenetc.tensor import Tensor, apply
 from lenetc.tracing import here
 
+
 def class_mask(labels: Node, classes: Dim, axis: int) -> Node:
     """labels[N,...] as bool [N,C,...], classes at `axis`; all is false for a label that is no class."""
     return shaping.one_hot_mask(labels, classes, axis)

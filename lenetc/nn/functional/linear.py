@@ -32,7 +32,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         raise ShapeError(
             f"linear: mat1 and mat2 shapes cannot be multiplied: the input {input.type_text()} has "
             f"{input.shape[-1]} features in its last dimension, but the weight {weight.type_text()} "
-            f"takes {inputs}; give an input of other sizes, or make the layer Linear({input.shape[-1]}, {outputs})"
+            f"takes {inputs}; give an input of other sizes, or make the layer "
+            f"Linear({input.shape[-1]}, {outputs})"
         ).at(here())
     if bias is not None and tuple(bias.shape) not in ((outputs,), (1,), ()):
         raise ShapeError(
