@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-import networkx as nx
-
 from ir import ops
 from ir.node import Graph, Node, users
 
@@ -159,6 +157,8 @@ def assign(
 
     costs: for each heavy op the cost in each layout that it has a strategy for. On a tie: NCHW.
     """
+    import networkx as nx  # slow to import, and only graphs with convolutions or pools come here
+
     batched = batched_values(graph)
     order = [node for node in graph.nodes() if movable(node, batched)]
     number = {node: index + 2 for index, node in enumerate(order)}

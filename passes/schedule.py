@@ -99,13 +99,15 @@ def _greedy(graph: Graph, sizes: dict[Node, int]) -> list[Node]:
         for x in _operands(node):
             readers[x].add(node)
     waiting = {node: len(set(node.inputs)) for node in nodes}
+
+    def has_one_reader(x: Node) -> bool:
+        return x not in kept and len(readers[x]) == 1
+
     done: list[Node] = []
     queue: list[tuple[int, int, Node]] = []
-    cost: dict[Node, int] = {}
+    cost = {node: sizes[node] - sum(sizes[x] for x in _operands(node) if has_one_reader(x)) for node in nodes}
 
     def offer(node: Node) -> None:
-        freed = sum(sizes[x] for x in _operands(node) if x not in kept and len(readers[x]) == 1)
-        cost[node] = sizes[node] - freed
         heapq.heappush(queue, (cost[node], position[node], node))
 
     for node in nodes:
@@ -120,8 +122,9 @@ def _greedy(graph: Graph, sizes: dict[Node, int]) -> list[Node]:
         done.append(node)
         for x in _operands(node):
             readers[x].discard(node)
-            if len(readers[x]) == 1:
+            if has_one_reader(x):
                 (last,) = readers[x]
+                cost[last] -= sizes[x]
                 if not waiting[last]:
                     offer(last)
         for user in users[node]:
