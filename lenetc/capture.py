@@ -61,7 +61,7 @@ class Guard:
 
     def __init__(self, trace: Trace) -> None:
         self.modules = dict(trace.modules)
-        self.optimizers = list(trace.optimizers)
+        self.optimizers = dict(trace.optimizers)
         self.baked = list(trace.baked)
         self.grads = [(tensor, trace.grads[tensor] is None) for tensor in trace.grads_read]
         self.epoch = Context.epoch

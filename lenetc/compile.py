@@ -30,8 +30,9 @@ _BINDINGS = 16  # prepared runs kept for each program; two are in use while noth
 class Specialization:
     """One compiled program for one signature: its session, its state, and the prepared runs."""
 
-    def __init__(self, captured: Capture, graph: Graph, device: str) -> None:
+    def __init__(self, captured: Capture, graph: Graph, device: str, repeats: int = 1) -> None:
         self.capture = captured
+        self.repeats = repeats  # how often one run does what was captured
         self.program = Program(graph, Target(device=device), captured)
         self.device = device
         emitted = self.program.emitted
@@ -92,8 +93,8 @@ class Specialization:
             self._check_finite(arrays, values)
         for cell in self.updated:
             cell.swap()
-        for optimizer in self.capture.guard.optimizers:
-            optimizer._step_count += 1
+        for optimizer, steps in self.capture.guard.optimizers.items():
+            optimizer._step_count += steps * self.repeats
         return self._hand_out(values)
 
     def _check_ranges(self, name: str, value: Value | Array) -> None:
@@ -197,7 +198,7 @@ class CompiledFunction:
             types = {name: type.with_shape(type.shape[1:]) for name, type in types.items()}
         captured = self.capture(values, types)
         graph = scanned(captured, steps[0]) if steps else captured.graph
-        specialization = Specialization(captured, graph, self.device)
+        specialization = Specialization(captured, graph, self.device, *steps)
         known.append(specialization)
         return specialization
 

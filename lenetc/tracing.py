@@ -49,7 +49,7 @@ class Trace:
         self.grads: dict[Tensor, Tensor | None] = {}
         self.grads_read: set[Tensor] = set()
         self.ranges: list[tuple[Node, Range]] = []
-        self.optimizers: dict[Optimizer, None] = {}
+        self.optimizers: dict[Optimizer, int] = {}  # how often each stepped
 
     def own(self, cell: Cell) -> None:
         self._own.add(cell)

@@ -60,7 +60,6 @@ def batched_operands(node: Node) -> tuple[int, ...]:
         return HEAVY[node.op.name]
     if not node.inputs or node.op is ops.get:
         return ()
-    first = node.inputs[0]
     if node.op in ELEMENTWISE:
         return tuple(
             i
@@ -69,10 +68,13 @@ def batched_operands(node: Node) -> tuple[int, ...]:
             and x.shape[0] == node.shape[0]
             and (x.op is not ops.const or x.shape[0] != 1)
         )
+    first = node.inputs[0]
+    if first.rank == 0:
+        return ()
     if node.op in REDUCTIONS:
-        return (0,) if 0 not in node.attrs["axes"] and first.rank else ()
+        return (0,) if 0 not in node.attrs["axes"] else ()
     if node.op is ops.reshape:
-        return (0,) if first.rank and node.rank and first.shape[0] == node.shape[0] else ()
+        return (0,) if node.rank and first.shape[0] == node.shape[0] else ()
     if node.op is ops.matmul:
         return (0,) if first.rank == node.inputs[1].rank == 2 else ()
     if node.op is ops.broadcast_to:
@@ -80,10 +82,9 @@ def batched_operands(node: Node) -> tuple[int, ...]:
     if node.op is ops.concat:
         return tuple(range(len(node.inputs))) if node.attrs["axis"] else ()
     if node.op is ops.pad:
-        return (0,) if first.rank and node.attrs["low"][0] == node.attrs["high"][0] == 0 else ()
+        return (0,) if node.attrs["low"][0] == node.attrs["high"][0] == 0 else ()
     if node.op is ops.slice:
-        whole = (0, first.shape[0], 1) if first.rank else None
-        attrs = node.attrs
+        whole, attrs = (0, first.shape[0], 1), node.attrs
         return (0,) if whole == (attrs["starts"][:1] + attrs["stops"][:1] + attrs["steps"][:1]) else ()
     return ()
 

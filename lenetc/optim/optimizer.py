@@ -112,9 +112,10 @@ class Optimizer:
             with set_grad_enabled(True):
                 loss = closure()
         trace = Context.trace
-        if trace is not None and self not in trace.optimizers:
-            trace.optimizers[self] = None
-            self._note_constants(trace)
+        if trace is not None:
+            if self not in trace.optimizers:
+                self._note_constants(trace)
+            trace.optimizers[self] = trace.optimizers.get(self, 0) + 1
         undo = self._saved() if trace is None else None
         try:
             with set_grad_enabled(False), phase("update"), building_at(where_now()):

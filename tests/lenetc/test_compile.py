@@ -228,6 +228,7 @@ def test_scan_is_the_same_as_calls_one_by_one() -> None:
     np.testing.assert_allclose(losses.numpy(), one_by_one, rtol=1e-6)
     for ours, theirs in zip(scanned.values(), called.values(), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-7)
+    assert scanned.optimizer._step_count == called.optimizer._step_count == 5
 
 
 def test_scan_wants_one_number_of_steps() -> None:

@@ -136,7 +136,7 @@ def test_parameters_of_every_rank_broadcast_batch_last() -> None:
     ]
     y = ops.conv2d(x, w, padding=(1, 1))
     for other in others:
-        y = y * other + other
+        y = other * y + other
     z = ops.max_pool2d(y, kernel=(2, 2), stride=(2, 2))
     graph = graph_to(z, ops.sum(y, axes=(0, 2, 3), keepdims=True), inputs=[x, w, *others])
     shapes = [tuple(5 if d == N else d for d in node.shape) for node in graph.inputs]

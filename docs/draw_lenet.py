@@ -1,0 +1,34 @@
+"""Draw docs/lenet.svg: the training step of LeNet with plain SGD, simplified and fused, for any batch size."""
+
+from pathlib import Path
+
+import numpy as np
+
+import lenetc
+import lenetc.nn.functional as F
+from lenetc import Tensor, optim, visualize
+from lenetc.export import symbolic_types
+from lenetc.lenet import LeNet
+from lenetc.structure import type_of
+from passes.fuse import fuse
+from passes.pipeline import Target
+from passes.simplify import simplify
+
+net = LeNet()
+optimizer = optim.SGD(net.parameters(), lr=0.05)
+
+
+@lenetc.compile(device="cpu")
+def train_step(images: Tensor, labels: Tensor) -> Tensor:
+    optimizer.zero_grad()
+    loss = F.cross_entropy(net(images), labels)
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+batch = {"images": np.zeros((2, 1, 32, 32), np.float32), "labels": np.zeros(2, np.int64)}
+captured = train_step.capture(batch, symbolic_types({name: type_of(value) for name, value in batch.items()}))
+graph, _ = simplify(captured.graph, Target())
+graph, _ = fuse(graph, Target())  # before strategies, which would take the convolutions apart
+Path(__file__).with_name("lenet.svg").write_text(visualize.to_svg(graph))
