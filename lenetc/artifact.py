@@ -75,6 +75,20 @@ class Artifact:
         """Write the present state as safetensors."""
         save_tensors(Path(path), self.state)
 
+    def load_state(self, path: str | Path) -> None:
+        """Go on from what `save` wrote. Raises CheckpointError where it is no state of this artifact."""
+        tensors, _ = load_tensors(Path(path))
+        expected = {s["name"]: (s["dtype"], s["shape"]) for s in self.manifest["state"]}
+        found = {name: (str(array.dtype), list(array.shape)) for name, array in tensors.items()}
+        wrong = sorted(name for name in expected.keys() | found if expected.get(name) != found.get(name))
+        if wrong:
+            name = wrong[0]
+            raise CheckpointError(
+                f"{path} does not hold the state of this artifact: {name} is {found.get(name, 'missing')} there and "
+                f"{expected.get(name, 'unknown')} here ({len(wrong)} differ); take a file that this artifact saved"
+            )
+        self._state = {name: runtime.to_device(array, self.device) for name, array in tensors.items()}
+
 
 def load(path: str | Path, device: str = "cpu") -> Any:
     """What `lenetc.save` wrote to the file `path`; or, for a folder, the exported artifact in it.

@@ -91,7 +91,7 @@ def empty(shape: Sequence[int], dtype: np.dtype[Any], device: str) -> Value:
 
 def to_numpy(value: Value) -> Array:
     """The contents of `value` as an array of the caller's own."""
-    return np.asarray(value.numpy())
+    return np.array(value.numpy())  # the runtime gives a view of its memory, which it may free or write again
 
 
 def overwrite(value: Value, array: Array) -> None:

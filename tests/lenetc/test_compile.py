@@ -126,6 +126,18 @@ def test_what_waits_to_be_computed_keeps_the_old_values() -> None:
     np.testing.assert_array_equal(copy.numpy(), before)
 
 
+def test_arrays_once_taken_stay_as_they_are() -> None:
+    model = Regression()
+    model.step(X)
+    taken = model.values()
+    copies = [value.copy() for value in taken]
+    for _ in range(3):
+        model.step(X)
+    del model
+    for value, copy in zip(taken, copies, strict=True):
+        np.testing.assert_array_equal(value, copy)
+
+
 def test_a_result_is_not_overwritten_by_later_calls() -> None:
     model = Regression()
     losses = [model.step(X) for _ in range(4)]
