@@ -11,6 +11,7 @@ import numpy as np
 
 try:
     import onnxruntime as ort
+    from onnxruntime import InferenceSession  # an empty folder of that name imports as well
 except ImportError as error:
     raise ImportError(
         f"lenetc needs ONNX Runtime, which cannot be imported ({error}): install it with `pip install onnxruntime-gpu` "
@@ -26,7 +27,7 @@ log = logging.getLogger("lenetc.runtime")
 _told: set[str] = set()
 
 
-class DeviceError(LenetcError):
+class DeviceError(LenetcError, ValueError):
     """The device asked for cannot be used on this machine; the message says what is missing."""
 
 
@@ -114,7 +115,7 @@ class Session:
             providers.insert(0, ("CUDAExecutionProvider", {"device_id": 0}))
         try:
             with flushed:
-                self._session = ort.InferenceSession(model, options, providers=providers)
+                self._session = InferenceSession(model, options, providers=providers)
         except Exception as error:
             raise self._explained(error, places, "loading") from error
         if device == "cuda" and "CUDAExecutionProvider" not in self._session.get_providers():
