@@ -152,7 +152,8 @@ def _cotangents(outputs: Sequence[Tensor], given: Sequence[Tensor | None]) -> li
                     f"grad can be implicitly created only for scalar outputs, but the output is {output.type_text()}; "
                     "call backward(gradient) with a gradient of the same shape"
                 ).at(here())
-            one = ops.broadcast_to(ops.scalar(1, output.dtype), shape=output.node.shape)
+            with phase("backward"), building_at(where_now()):
+                one = ops.broadcast_to(ops.scalar(1, output.dtype), shape=output.node.shape)
             pairs.append((output.node, one))
         else:
             if gradient.shape != output.shape:

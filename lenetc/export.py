@@ -89,13 +89,15 @@ def inference_model(model: Module, name: str, sample: Tensor | Array, type: Type
         with set_grad_enabled(False):
             return model(inputs)
 
-    training = model.training
+    modes = {module: module.training for module in model.modules()}  # parts may differ: a frozen one, say
     model.eval()
     try:
         forward = CompiledFunction(infer, "cpu")
         captured = forward.capture({"inputs": sample}, {"inputs": type})
     finally:
-        model.train(training)
+        for module, training in modes.items():
+            if module.training != training:
+                module.train(training)
     graph = run_pipeline(
         _renamed(captured.graph, {"inputs": name, "result": "output"}), Target(device="cpu")
     )[-1].graph
