@@ -86,23 +86,34 @@ def serve(side: str, optimizer: str, threads: int, weights: dict[str, np.ndarray
 
     digits = load_mnist()
     images, labels = prepare(digits.train_images), digits.train_labels
+    order = np.random.default_rng(0).permutation(len(labels))
+    images, labels = images[order], labels[order]
     steps: dict[int, Step] = {}
+    seen = 0
 
-    def batch_of(size: int, number: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        rows = (np.arange(size) + number * size) * 4093 % len(images)
-        return images[rows], labels[rows]
+    def next_batch(size: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        # All digits in turn: a network that knows a few by heart has gradients so small (denormal) that both sides crawl.
+        nonlocal seen
+        start = seen % (len(labels) - size + 1)
+        seen += size
+        return images[start : start + size], labels[start : start + size]
 
     while (request := pipe.recv()) is not None:
         kind, size, amount = request
         if kind == "losses":
+            seen = 0
             step = steps[size] = SIDES[side](weights, optimizer, threads)
-            pipe.send([float(step(*batch_of(size, i))) for i in range(amount)])
+            pipe.send([float(step(*next_batch(size))) for _ in range(amount)])
             continue
-        step, data = steps[size], [batch_of(size, i) for i in range(8)]
+        step = steps[size]
+        time.sleep(0.3)  # until the threads of the other side, which spin for a while after their last job, are quiet
+        for _ in range(5):
+            float(step(*next_batch(size)))
         times = []
         end = time.perf_counter() + amount
         while time.perf_counter() < end or len(times) < 5:
+            data = next_batch(size)
             start = time.perf_counter()
-            float(step(*data[len(times) % len(data)]))
+            float(step(*data))
             times.append(time.perf_counter() - start)
         pipe.send(statistics.median(times) * 1e6)

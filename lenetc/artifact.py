@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ir.errors import LenetcError
+from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.types import Array
 from lenetc import checkpoint, runtime
 from lenetc.checkpoint import CheckpointError, load_tensors, save_tensors
+from lenetc.ranges import Range
+from lenetc.tracing import here
 
 FORMAT = 1  # of the folder; lenetc.export writes it
 
@@ -53,7 +55,11 @@ class Artifact:
         return {name: runtime.to_numpy(value) for name, value in self._state.items()}
 
     def __call__(self, **inputs: Any) -> dict[str, Array]:
-        """One step. Raises LenetcError for missing or unknown inputs; hyperparameters may be given too."""
+        """One step; hyperparameters may be given too.
+
+        Raises, and keeps the state: LenetcError for missing or unknown inputs, DTypeError and ShapeError for what
+        does not fit the manifest, LabelError for labels out of range.
+        """
         expected = {i["name"]: i for i in self.manifest["inputs"]}
         unknown = set(inputs) - set(expected) - set(self.hyperparameters)
         missing = set(expected) - set(inputs)
@@ -61,10 +67,12 @@ class Artifact:
             raise LenetcError(
                 f"this artifact takes {', '.join(expected)}; missing: {sorted(missing)}, unknown: {sorted(unknown)}"
             )
+        arrays = {name: np.asarray(value, np.float32) for name, value in self.hyperparameters.items()}
+        arrays.update({name: np.asarray(v, np.float32) for name, v in inputs.items() if name not in expected})
+        sizes: dict[str, int] = {}
+        arrays.update({name: _fitting(entry, inputs[name], sizes) for name, entry in expected.items()})
         feeds = dict(self._state)
-        for name, value in {**self.hyperparameters, **inputs}.items():
-            dtype = expected[name]["dtype"] if name in expected else "float32"
-            feeds[name] = runtime.to_device(np.asarray(value, dtype), self.device)
+        feeds.update({name: runtime.to_device(array, self.device) for name, array in arrays.items()})
         nexts = {s["name"]: s["next"] for s in self.manifest["state"] if s["next"]}
         results = [r["name"] for r in self.manifest["results"]]
         values = self._session.run(feeds, [*results, *nexts.values()])
@@ -88,6 +96,27 @@ class Artifact:
                 f"{expected.get(name, 'unknown')} here ({len(wrong)} differ); take a file that this artifact saved"
             )
         self._state = {name: runtime.to_device(array, self.device) for name, array in tensors.items()}
+
+
+def _fitting(entry: dict[str, Any], value: Any, sizes: dict[str, int]) -> Array:
+    """`value` as the array that an input of the manifest takes. sizes: of the symbols met so far."""
+    array = np.asarray(value)
+    name, shape = entry["name"], entry["shape"]
+    takes = f"the input {name} is {entry['dtype']} {shape}, but was given {array.dtype} {list(array.shape)}"
+    if not np.can_cast(array.dtype, entry["dtype"], "same_kind"):
+        raise DTypeError(f"{takes}; convert it with .astype(np.{entry['dtype']})").at(here())
+
+    def fits(dim: int | str, size: int) -> bool:
+        if isinstance(dim, int):
+            return dim == size
+        return not dim.isidentifier() or sizes.setdefault(dim, size) == size
+
+    if len(shape) != array.ndim or not all(map(fits, shape, array.shape)):
+        known = "".join(f", where {symbol} is {size}" for symbol, size in sizes.items())
+        raise ShapeError(f"{takes}{known}").at(here())
+    for allowed in entry.get("ranges", ()):
+        Range(name, "label", **allowed, reason="as the manifest says", where=here()).check(array, name)
+    return array.astype(entry["dtype"], copy=False)
 
 
 def load(path: str | Path, device: str = "cpu") -> Any:

@@ -61,6 +61,10 @@ def export(program: Program, directory: str | Path, model: Module | None = None)
     save_tensors(folder / "state.safetensors", state)
     files = [*models, "state.safetensors"]
     manifest = describe(graph, defaults, captured.updated)
+    for entry in manifest["inputs"]:
+        allowed = [wanted for name, wanted in captured.ranges if name == entry["name"]]
+        if allowed:
+            entry["ranges"] = [{"low": r.low, "high": r.high, "ignore": r.ignore} for r in allowed]
     manifest["files"] = {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in files}
     atomic_write(folder / "manifest.json", json.dumps(manifest, indent=2).encode())
     return [folder / file for file in (*files, "manifest.json")]

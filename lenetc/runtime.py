@@ -11,6 +11,7 @@ import numpy as np
 
 try:
     import onnxruntime as ort
+    from onnxruntime import InferenceSession  # an empty folder of that name imports as well
 except ImportError as error:
     raise ImportError(
         f"lenetc needs ONNX Runtime, which cannot be imported ({error}): install it with `pip install onnxruntime-gpu` "
@@ -20,12 +21,13 @@ except ImportError as error:
 from ir.errors import LenetcError
 from ir.node import Where
 from ir.types import Array
+from lenetc.denormals import flushed
 
 log = logging.getLogger("lenetc.runtime")
 _told: set[str] = set()
 
 
-class DeviceError(LenetcError):
+class DeviceError(LenetcError, ValueError):
     """The device asked for cannot be used on this machine; the message says what is missing."""
 
 
@@ -106,12 +108,14 @@ class Session:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 4  # errors come back as exceptions
-        # Denormals stay: flushing them would change the arithmetic of the thread that calls, NumPy's included.
+        if flushed.works:  # for the runtime's own threads; `execute` sees to the thread that calls
+            options.add_session_config_entry("session.set_denormal_as_zero", "1")
         providers: list[Any] = ["CPUExecutionProvider"]
         if device == "cuda":
             providers.insert(0, ("CUDAExecutionProvider", {"device_id": 0}))
         try:
-            self._session = ort.InferenceSession(model, options, providers=providers)
+            with flushed:
+                self._session = InferenceSession(model, options, providers=providers)
         except Exception as error:
             raise self._explained(error, places, "loading") from error
         if device == "cuda" and "CUDAExecutionProvider" not in self._session.get_providers():
@@ -138,7 +142,8 @@ class Session:
 
     def execute(self, binding: Any) -> None:
         try:
-            self._session.run_with_iobinding(binding)
+            with flushed:
+                self._session.run_with_iobinding(binding)
         except Exception as error:
             raise self._explained(error, self.places, "running") from error
 

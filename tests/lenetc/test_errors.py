@@ -598,7 +598,7 @@ def test_what_leaves_a_compiled_function_by_a_side_door() -> None:
 
 
 def test_cuda_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lenetc.runtime._cuda_missing", lambda: "there is no NVIDIA driver on this machine")
+    monkeypatch.setattr("lenetc.runtime.cuda_missing", lambda: "there is no NVIDIA driver on this machine")
     net = Net()
     for use in (
         lambda: lenetc.compile(net, device="cuda"),
@@ -919,6 +919,43 @@ def test_an_exported_state_loads_into_the_module(tmp_path: Path) -> None:
         other.load_state_dict({**values, "fc.weights": values["fc.weight"]})
 
 
+def test_inputs_that_an_artifact_does_not_take(tmp_path: Path) -> None:
+    training = Training(compiled=True)
+    training.step.lower(IMAGES, LABELS).export(tmp_path)  # type: ignore[attr-defined]
+    artifact = lenetc.load(tmp_path)
+    before = {name: array.tobytes() for name, array in artifact.state.items()}
+    for inputs, error, says in (
+        ({"images": IMAGES}, LenetcError, r"takes images, labels; missing: \['labels'\]"),
+        ({"images": IMAGES, "labels": LABELS, "rate": 1}, LenetcError, r"unknown: \['rate'\]"),
+        (
+            {"images": IMAGES[:, :, :9], "labels": LABELS},
+            ShapeError,
+            r"images is float32 \['N', 1, 12, 12\], but was given float32 \[4, 1, 9, 12\]",
+        ),
+        (
+            {"images": IMAGES, "labels": LABELS[:3]},
+            ShapeError,
+            r"labels is int64 \['N'\], but was given int64 \[3\], where N is 4",
+        ),
+        (
+            {"images": IMAGES, "labels": LABELS + 0.5},
+            DTypeError,
+            r"labels is int64 .* given float64 \[4\]; convert it with .astype\(np.int64\)",
+        ),
+        (
+            {"images": IMAGES, "labels": LABELS + 2},
+            LabelError,
+            r"label 3 is out of bounds: it must be in 0..2 .*labels\[1\]",
+        ),
+    ):
+        with pytest.raises(error, match=says):
+            artifact(**inputs)
+        assert {name: array.tobytes() for name, array in artifact.state.items()} == before
+    loss = artifact(images=IMAGES, labels=[0, -100, 2, 1])["loss"]
+    expected = training.step(IMAGES, np.array([0, -100, 2, 1])).item()
+    assert loss == pytest.approx(expected, rel=1e-5)
+
+
 # An installation that is not whole.
 
 
@@ -950,8 +987,12 @@ def test_a_python_that_is_too_old(tmp_path: Path) -> None:
     )
 
 
-def test_no_runtime(tmp_path: Path) -> None:
-    (tmp_path / "onnxruntime.py").write_text("raise ImportError('no module of that name')\n")
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [("raise ImportError('no module of that name')", "no module of that name"), ("", "cannot import name")],
+)
+def test_no_runtime(tmp_path: Path, content: str, why: str) -> None:
+    (tmp_path / "onnxruntime.py").write_text(content)
     error = import_lenetc(tmp_path)
-    assert "lenetc needs ONNX Runtime, which cannot be imported (no module of that name)" in error
+    assert f"lenetc needs ONNX Runtime, which cannot be imported ({why}" in error
     assert "pip install onnxruntime-gpu" in error and "pip install onnxruntime`" in error

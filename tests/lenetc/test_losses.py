@@ -178,9 +178,9 @@ def test_a_trace_notes_the_range_of_its_labels_through_views() -> None:
         labels = leaf("labels", Type(i64, (2, 3)))
         scores = lenetc.Tensor._from_node(leaf("scores", Type(f32, (6, 4))))
         F.cross_entropy(scores, lenetc.Tensor._from_node(labels).reshape(-1), ignore_index=9)
-    ((node, low, high, ignore, message),) = trace.ranges
-    assert (node, low, high, ignore) == (labels, 0, 4, 9)
-    assert "test_losses.py" in message
+    ((node, wanted),) = trace.ranges
+    assert (node, wanted.low, wanted.high, wanted.ignore) == (labels, 0, 4, 9)
+    assert "test_losses.py" in wanted.where
 
 
 # Errors.

@@ -265,7 +265,7 @@ WRONG = [
     (
         twice,
         ValueError,
-        r"a parameter f32\[6,1\] is given twice, in param group 1 and again in param group 2",
+        r"a parameter f32\[6,1\] is given twice, as number 0 of param group 1 and again as number 0 of param group 2",
     ),
     (
         lambda: optim.SGD([leaf(2)], momentun=0.9),
