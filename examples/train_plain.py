@@ -6,6 +6,7 @@ import numpy as np
 import onnxruntime as ort
 
 folder, digits = sys.argv[1:3]
+ort.set_default_logger_severity(3)  # or it warns that weights which are inputs are not folded away
 init, train, infer = (
     ort.InferenceSession(f"{folder}/{name}.onnx", providers=["CPUExecutionProvider"])
     for name in ("init", "train", "infer")

@@ -273,7 +273,9 @@ def test_training_needs_numpy_and_onnxruntime_only(tmp_path: Path) -> None:
     """examples/train_plain.py, in a process of its own, on the folder that an untrained LeNet was exported to."""
     root = Path(__file__).parents[2]
     script = root / "examples" / "train_plain.py"
-    imported = {line.split()[1] for line in script.read_text().splitlines() if line.startswith(("import", "from"))}
+    imported = {
+        line.split()[1] for line in script.read_text().splitlines() if line.startswith(("import", "from"))
+    }
     assert imported == {"sys", "numpy", "onnxruntime"}
     assert len(script.read_text().splitlines()) < 40
     exported("sgd", tmp_path)

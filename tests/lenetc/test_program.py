@@ -32,7 +32,9 @@ def lowered(name: str, batch: int, steps: int = 0) -> tuple[Program, dict[str, A
     images, labels = next(digits(1, batch))
     program = step.lower(images, labels)
     state = {key: cell.numpy() for key, cell in program.capture.cells.items()}
-    rates = {h.input: np.asarray(h.optimizer.option(h.group, h.key), np.float32) for h in program.capture.hypers}
+    rates = {
+        h.input: np.asarray(h.optimizer.option(h.group, h.key), np.float32) for h in program.capture.hypers
+    }
     return program, {"images": images, "labels": labels, **state, **rates}
 
 
@@ -141,7 +143,9 @@ def test_dump_writes_every_stage(lenet: Any, tmp_path: Path) -> None:
     program, _ = lenet
     written = program.dump(tmp_path / "stages")
     assert sorted(written) == sorted((tmp_path / "stages").iterdir())
-    expected = {f"{i}-{name}.{end}" for i, name in enumerate(NAMES) for end in ("txt", "dot", "graphml", "svg")}
+    expected = {
+        f"{i}-{name}.{end}" for i, name in enumerate(NAMES) for end in ("txt", "dot", "graphml", "svg")
+    }
     assert {path.name for path in written} == expected | {"program.onnx"}
     for i, name in enumerate(NAMES):
         stem, graph = tmp_path / "stages" / f"{i}-{name}", program.graph(name)

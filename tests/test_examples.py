@@ -1,0 +1,27 @@
+"""The examples, run as a reader would run them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_compile_api_in_thirty_lines_learns(tmp_path: Path) -> None:
+    script = ROOT / "examples" / "train_compiled.py"
+    assert len(script.read_text().splitlines()) < 40
+    run = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert run.returncode == 0, run.stderr
+    lines = run.stdout.splitlines()
+    assert len(lines) == 3
+    accuracy = float(lines[-1].split("%")[0].split()[-1])
+    assert accuracy > 90, run.stdout
