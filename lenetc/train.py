@@ -227,6 +227,7 @@ class Trainer:
         random.set_rng_state(np.asarray(state["rng"]))
         losses, accuracies = progress["losses"].tolist(), progress["accuracies"].tolist()
         self.progress = Progressed(progress["epoch"], progress["step"], losses, accuracies)
+        self.optimizer._step_count = len(losses)  # or the schedule takes its next step for one too early
 
     def fingerprint(self) -> str:
         """Tells one set of digits from another."""
