@@ -17,8 +17,10 @@ from lenetc.artifact import load
 from lenetc.device import device
 from lenetc.factory import *  # noqa: F403
 from lenetc.operations import *  # noqa: F403
+from lenetc.reductions import *  # noqa: F403
 from lenetc.random import get_rng_state, initial_seed, manual_seed, set_rng_state
 from lenetc.shaping import *  # noqa: F403
+from lenetc.shaping import transposed as t
 from lenetc.size import Size
 from lenetc.tensor import Tensor
 from lenetc.version import __version__

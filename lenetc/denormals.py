@@ -27,11 +27,12 @@ class FlushDenormals:
             return
         libm = ctypes.CDLL(ctypes.util.find_library("m") or "libm.so.6")
         self._get, self._set = libm.fegetenv, libm.fesetenv
-        self._before, self._inside = (ctypes.create_string_buffer(32) for _ in range(2))
-        self._get(self._inside)
+        self._before, inside = ctypes.create_string_buffer(32), ctypes.create_string_buffer(32)
+        self._get(inside)
         offset, bits = _CONTROL[platform.machine()]
-        control = int.from_bytes(self._inside.raw[offset : offset + 4], "little") | bits
-        self._inside[offset : offset + 4] = control.to_bytes(4, "little")
+        control = int.from_bytes(inside.raw[offset : offset + 4], "little") | bits
+        changed = inside.raw[:offset] + control.to_bytes(4, "little") + inside.raw[offset + 4 :]
+        self._inside = ctypes.create_string_buffer(changed, 32)
         self.works = True
 
     def __enter__(self) -> None:

@@ -23,6 +23,22 @@ from lenetc.tracing import here
 if TYPE_CHECKING:
     from lenetc.tensor import Tensor
 
+__all__ = [
+    "cat",
+    "chunk",
+    "flatten",
+    "gather",
+    "index_select",
+    "permute",
+    "reshape",
+    "split",
+    "squeeze",
+    "stack",
+    "transpose",
+    "tril",
+    "unsqueeze",
+]
+
 
 def _shape(sizes: Sequence[Any]) -> list[Any]:
     return list(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else list(sizes)

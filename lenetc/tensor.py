@@ -19,7 +19,7 @@ from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node, building_at
 from ir.op import scalar
 from ir.types import Array, DType, bool_, f16, f32, f64, i32, i64
-from lenetc import autograd, operations, shaping
+from lenetc import autograd, in_place, operations, reductions, shaping
 from lenetc.autograd import AccumulateGrad, GradFn, is_grad_enabled, record
 from lenetc.cell import Cell, Context, known
 from lenetc.missing import missing
@@ -323,10 +323,10 @@ class Tensor:
     __invert__ = operations.logical_not
     __and__ = operations.logical_and
     __or__ = operations.logical_or
-    __iadd__ = operations.add_
-    __isub__ = operations.sub_
-    __imul__ = operations.mul_
-    __itruediv__ = operations.div_
+    __iadd__ = in_place.add_
+    __isub__ = in_place.sub_
+    __imul__ = in_place.mul_
+    __itruediv__ = in_place.div_
     __getitem__ = shaping.getitem
     __setitem__ = shaping.setitem
     add = operations.add
@@ -366,38 +366,38 @@ class Tensor:
     isnan = operations.isnan
     clone = operations.clone
     to = operations.to
-    sum = operations.sum
-    mean = operations.mean
-    var = operations.var
-    std = operations.std
-    norm = operations.norm
-    amax = operations.amax
-    amin = operations.amin
-    argmax = operations.argmax
-    max = operations.max
-    min = operations.min
-    all = operations.all
-    any = operations.any
-    allclose = operations.allclose
-    equal = operations.equal
-    add_ = operations.add_
-    sub_ = operations.sub_
-    mul_ = operations.mul_
-    div_ = operations.div_
-    pow_ = operations.pow_
-    neg_ = operations.neg_
-    sqrt_ = operations.sqrt_
-    relu_ = operations.relu_
-    clamp_ = operations.clamp_
+    sum = reductions.sum
+    mean = reductions.mean
+    var = reductions.var
+    std = reductions.std
+    norm = reductions.norm
+    amax = reductions.amax
+    amin = reductions.amin
+    argmax = reductions.argmax
+    max = reductions.max
+    min = reductions.min
+    all = reductions.all
+    any = reductions.any
+    allclose = reductions.allclose
+    equal = reductions.equal
+    add_ = in_place.add_
+    sub_ = in_place.sub_
+    mul_ = in_place.mul_
+    div_ = in_place.div_
+    pow_ = in_place.pow_
+    neg_ = in_place.neg_
+    sqrt_ = in_place.sqrt_
+    relu_ = in_place.relu_
+    clamp_ = in_place.clamp_
     addcmul = operations.addcmul
     addcdiv = operations.addcdiv
     lerp = operations.lerp
-    addcmul_ = operations.addcmul_
-    addcdiv_ = operations.addcdiv_
-    lerp_ = operations.lerp_
-    fill_ = operations.fill_
-    zero_ = operations.zero_
-    copy_ = operations.copy_
+    addcmul_ = in_place.addcmul_
+    addcdiv_ = in_place.addcdiv_
+    lerp_ = in_place.lerp_
+    fill_ = in_place.fill_
+    zero_ = in_place.zero_
+    copy_ = in_place.copy_
     view = shaping.view
     reshape = shaping.reshape
     view_as = shaping.view_as

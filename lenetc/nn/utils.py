@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ir.errors import ShapeError
-from lenetc import factory, operations, shaping
+from lenetc import factory, in_place, operations, reductions, shaping
 from lenetc.autograd import no_grad
 from lenetc.tensor import Tensor
 
@@ -24,8 +24,8 @@ def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, norm
     if not gradients:
         return factory.full((), 0.0)
     with no_grad():
-        norms = [operations.norm(gradient, norm_type) for gradient in gradients]
-        total = norms[0] if len(norms) == 1 else operations.norm(shaping.stack(norms), norm_type)
+        norms = [reductions.norm(gradient, norm_type) for gradient in gradients]
+        total = norms[0] if len(norms) == 1 else reductions.norm(shaping.stack(norms), norm_type)
         factor = operations.clamp(max_norm / (total + 1e-6), max=1.0)
         for gradient in gradients:
             gradient.mul_(factor.to(gradient.dtype))
@@ -36,7 +36,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     """Limit the gradients to [-clip_value, clip_value] in place (torch.nn.utils.clip_grad_value_)."""
     with no_grad():
         for gradient in _gradients(parameters):
-            operations.clamp_(gradient, -clip_value, clip_value)
+            in_place.clamp_(gradient, -clip_value, clip_value)
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 from ir import ops
 from ir.errors import LenetcError, ShapeError
 from ir.node import Node
-from lenetc import operations
+from lenetc import reductions
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.nn.functional.padding import pad
 from lenetc.tensor import Tensor, apply, require_tensors
@@ -176,7 +176,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     wanted = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
     out = tuple(int(size if want is None else want) for size, want in zip(sizes, wanted, strict=True))
     if out == (1, 1):
-        return operations.mean(input, (-2, -1), keepdim=True)
+        return reductions.mean(input, (-2, -1), keepdim=True)
     if any(want < 1 or size % want for size, want in zip(sizes, out, strict=True)):
         raise ShapeError(
             f"adaptive_avg_pool2d: output size {out} must divide height and width of {input.type_text()}; "

@@ -9,7 +9,7 @@ from ir import ops
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from ir.types import f32, f64, i64, u8
-from lenetc import operations
+from lenetc import reductions
 from lenetc.nn.functional.activation import log_softmax
 from lenetc.nn.functional.labels import class_mask
 from lenetc.nn.functional.linear import same_dtype
@@ -212,14 +212,14 @@ def _of_probabilities(
     if weight is not None:
         terms = terms * weight.reshape(*(classes if i == axis else 1 for i in range(input.ndim)))
     if reduction == "none":
-        return -operations.sum(terms, axis)
-    total = -operations.sum(terms)
+        return -reductions.sum(terms, axis)
+    total = -reductions.sum(terms)
     if reduction == "sum":
         return total
     places = tuple(i for i in range(input.ndim) if i != axis)
     return apply(
         "DivBackward1",
-        lambda a, x: a / operations.count(x, places),
+        lambda a, x: a / reductions.count(x, places),
         total,
         input.detach(),
         edges=(total,),

@@ -8,7 +8,7 @@ from ir import ops
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from ir.ops.rules import broadcast_shapes
-from lenetc import operations
+from lenetc import operations, reductions
 from lenetc.nn.functional.activation import warn
 from lenetc.tensor import Tensor, apply, require_tensors, result_dtype
 from lenetc.tracing import here
@@ -27,7 +27,7 @@ def reduced(losses: Node, reduction: str) -> Node:
         return losses
     axes = tuple(range(losses.rank))
     total = ops.sum(losses, axes=axes)
-    return total / operations.count(losses, axes) if reduction == "mean" else total
+    return total / reductions.count(losses, axes) if reduction == "mean" else total
 
 
 def _pair(what: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,7 +77,7 @@ def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor
     distance = operations.abs(x - y)
     if reduction == "none":
         return distance
-    return operations.mean(distance) if reduction == "mean" else operations.sum(distance)
+    return reductions.mean(distance) if reduction == "mean" else reductions.sum(distance)
 
 
 def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta: float = 1.0) -> Tensor:

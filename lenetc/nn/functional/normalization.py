@@ -8,7 +8,7 @@ from ir import ops
 from ir.dims import product
 from ir.errors import LenetcError, ShapeError
 from ir.node import Node
-from lenetc import operations
+from lenetc import operations, reductions
 from lenetc.autograd import no_grad
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.tensor import Tensor, apply
@@ -17,7 +17,7 @@ from lenetc.tracing import here
 
 def _standardized(x: Node, axes: tuple[int, ...], eps: float) -> tuple[Node, Node]:
     """x without its mean over `axes`, and the reciprocal of its deviation, kept dims of size 1."""
-    n = operations.count(x, axes)
+    n = reductions.count(x, axes)
     centred = x - ops.sum(x, axes=axes, keepdims=True) / n
     variance = ops.sum(centred * centred, axes=axes, keepdims=True) / n
     return centred, 1.0 / ops.sqrt(variance + eps)
@@ -96,11 +96,11 @@ def _move(
 
     def mean(a: Node) -> Node:
         return ops.reshape(
-            ops.sum(a, axes=axes, keepdims=True) / operations.count(a, axes), shape=(a.shape[1],)
+            ops.sum(a, axes=axes, keepdims=True) / reductions.count(a, axes), shape=(a.shape[1],)
         )
 
     def variance(a: Node) -> Node:
-        n = operations.count(a, axes)
+        n = reductions.count(a, axes)
         centred = a - ops.sum(a, axes=axes, keepdims=True) / n
         return ops.reshape(ops.sum(centred * centred, axes=axes, keepdims=True), shape=(a.shape[1],)) / (
             n - 1.0
@@ -150,5 +150,5 @@ def layer_norm(
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """input over its p-norm along `dim`, at least over `eps` (torch.nn.functional.normalize)."""
-    length = operations.clamp(operations.norm(input, p, dim, keepdim=True), min=eps)
+    length = operations.clamp(reductions.norm(input, p, dim, keepdim=True), min=eps)
     return input / length.expand_as(input)
