@@ -321,8 +321,9 @@ def _checksum(tensors: Mapping[str, NDArray[Any]]) -> str:
 
 def _unreadable(path: Path, reason: str) -> str:
     with path.open("rb") as file:
-        start = file.read(4)
-    if start == _ZIP_MAGIC or start[:1] == _PICKLE_MAGIC:
+        start = file.read(9)
+    # A safetensors header's length may begin with the same byte; its JSON follows after 8 bytes.
+    if start[:4] == _ZIP_MAGIC or (start[:1] == _PICKLE_MAGIC and start[8:] != b"{"):
         return (
             f"{path} is a pickle, as torch.save writes it, not a safetensors file. Pickles run code when they"
             " are loaded, so lenetc never reads them; convert it with safetensors.torch.save_file"

@@ -833,6 +833,20 @@ def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:
         lenetc.load(tmp_path)
 
 
+def test_half_a_checkpoint_is_not_taken_for_a_pickle(tmp_path: Path) -> None:
+    """A pickle begins with the byte 0x80; so does a checkpoint whose header is 128 bytes long, or 384, ..."""
+    path = tmp_path / "x.safetensors"
+    lengths = set()
+    for size in range(0, 300, 8):
+        lenetc.save({"w" * (size + 1): np.ones(3, np.float32)}, path)
+        content = path.read_bytes()
+        lengths.add(content[0])
+        path.write_bytes(content[:-3])
+        with pytest.raises(CheckpointError, match="truncated, corrupt or not a safetensors file"):
+            lenetc.load(path)
+    assert 0x80 in lengths
+
+
 def test_a_state_dict_that_does_not_fit_changes_nothing() -> None:
     training = Training(compiled=True)
     net = training.net
