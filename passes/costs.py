@@ -102,10 +102,15 @@ def im2col(w: Work) -> float:
     return (w.taps + 4) * NODE + w.n * _columns(w) * 1e-3 + w.macs * 4 * MAC
 
 
+def im2col_weight_grad(w: Work) -> float:
+    """Slices, and a product for each sample, added up."""
+    return (w.taps + 6) * NODE + w.n * _columns(w) * 2.5e-4 + w.macs * 2.1e-5
+
+
 def swapped_conv(w: Work) -> float:
     """Weight gradient as Conv with samples for channels: windows as large as the gradient, few of them."""
     moved = transpose(w.n * (w.channels * w.image + w.outputs * w.out)) if w.n > 1 else 0.0
-    return 4 * NODE + moved + w.n * _columns(w) * 7e-4 + w.macs * 1.5e-5
+    return 4 * NODE + moved + w.n * _columns(w) * 7e-4 + w.macs * 3e-5
 
 
 def conv_transpose(w: Work) -> float:
@@ -169,16 +174,22 @@ def _spread(w: Work, block: Block) -> float:
 
 
 def dilated_input_grad(w: Work, block: Block) -> float:
-    """ConvTranspose of one wide image; its col2im runs on one core."""
-    cols = w.depth * w.groups * w.out * w.n
+    """ConvTranspose of one wide image, whose col2im is slower where it has to look out for padding."""
+    cols = _columns(w) * w.n * (3.2e-4 if any(w.windows.padding) else 1.8e-4)
     moved = 0.0 if block == PIXEL else gather(w.outputs * w.out, w.n)
-    return 3 * NODE + w.groups * product(w.depth, w.outputs // w.groups, w.out * w.n) + cols * 1.8e-4 + moved
+    return 3 * NODE + w.groups * product(w.depth, w.outputs // w.groups, w.out * w.n) + cols + moved
+
+
+def views(w: Work, block: Block) -> float:
+    """What the kernel positions of a pool see: slices of blocks, or gathers."""
+    if block != PIXEL:
+        return w.taps * (NODE + w.n * w.channels * w.out * 1.0e-4)
+    return w.taps * gather(w.channels * w.out, w.n)
 
 
 def knockout(w: Work, block: Block) -> float:
-    """What the kernel positions of a pool see, by slices or by gathers, and the larger of each two."""
-    views = w.taps * elementwise(w.n * w.channels * w.out)
-    return views * (0.5 if block != PIXEL else 1) + (w.taps - 1) * elementwise(w.n * w.channels * w.out)
+    """The largest of what the kernel positions see."""
+    return (w.taps - 1) * elementwise(w.n * w.channels * w.out)
 
 
 def knockout_grad(w: Work, block: Block) -> float:
@@ -190,7 +201,7 @@ def knockout_grad(w: Work, block: Block) -> float:
 
 def average(w: Work, block: Block) -> float:
     """Sums of what the kernel positions see."""
-    return knockout(w, block) + elementwise(w.n * w.channels * w.out)
+    return views(w, block) + w.taps * elementwise(w.n * w.channels * w.out)
 
 
 def average_grad(w: Work, block: Block) -> float:

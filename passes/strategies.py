@@ -16,6 +16,7 @@ from ir import ops
 from ir.dims import Dim, evaluate, symbols
 from ir.errors import LenetcError
 from ir.node import Graph, Node
+from ir.op import Op
 from passes import costs, expand_chwn, expand_nchw
 from passes.batch_last import PIXEL, Block
 from passes.costs import Work
@@ -153,7 +154,13 @@ TABLE: tuple[Strategy, ...] = (
         costs.swapped_conv,
         expand_nchw.conv2d_weight_grad_swapped,
     ),
-    _first("conv2d_weight_grad", "im2col", _static_image, costs.im2col, expand_nchw.conv2d_weight_grad),
+    _first(
+        "conv2d_weight_grad",
+        "im2col",
+        _static_image,
+        costs.im2col_weight_grad,
+        expand_nchw.conv2d_weight_grad,
+    ),
     _last(
         "conv2d_weight_grad", "gather", _batch_last, costs.gather_weight_grad, expand_chwn.conv2d_weight_grad
     ),
@@ -182,6 +189,17 @@ TABLE: tuple[Strategy, ...] = (
     _first("avg_pool2d_grad", "slices", _static_image, costs.pool_taps, expand_nchw.avg_pool2d_grad),
     _last("avg_pool2d_grad", "gather", _batch_last, costs.average_grad, expand_chwn.avg_pool2d_grad),
 )
+
+
+# Batch-last, forward ops and their gradients share what they first make of an image: the position of that
+# operand, and what it costs.
+SHARING: dict[Op, tuple[int, Cost]] = {
+    ops.conv2d: (0, costs.columns),
+    ops.conv2d_weight_grad: (0, costs.columns),
+    ops.max_pool2d: (0, costs.views),
+    ops.max_pool2d_grad: (1, costs.views),
+    ops.max_pool2d_pick: (1, costs.views),
+}
 
 
 def candidates(node: Node, target: Target) -> list[Strategy]:
@@ -274,13 +292,16 @@ class Choice:
     ) -> tuple[dict[Node, str], float]:
         """The minimum cut for given blocks, each heavy node on one of its `sides`."""
         prices: dict[Node, dict[str, float]] = {}
-        columns: dict[Any, list[Node]] = {}
+        groups: dict[Any, list[Node]] = {}
         for node in self.heavy:
             found = {layout: self.best(node, layout, blocks[node]) for layout in sides(node)}
             prices[node] = {layout: pair[0] for layout, pair in found.items() if pair}
-            if node.op in (ops.conv2d, ops.conv2d_weight_grad):
-                columns.setdefault((node.inputs[0], windows_of(node), blocks[node]), []).append(node)
-        shared = [Shared(costs.columns(self.works[n[0]], blocks[n[0]]), tuple(n)) for n in columns.values()]
+            if node.op in SHARING:
+                image, price = SHARING[node.op]
+                groups.setdefault((node.inputs[image], price, windows_of(node), blocks[node]), []).append(
+                    node
+                )
+        shared = [Shared(key[1](self.works[n[0]], key[3]), tuple(n)) for key, n in groups.items()]
         return assign(self.graph, prices, shared, self.transposed)
 
     def best(self, node: Node, layout: str, block: Block) -> tuple[float, Strategy] | None:
@@ -289,9 +310,10 @@ class Choice:
         return min(priced, key=lambda pair: pair[0], default=None)
 
     def in_blocks(self, node: Node, block: Block) -> float:
-        """The cost of `node` batch-last, the columns of a convolution included."""
+        """The cost of `node` batch-last, with what a forward op makes for its gradients to share."""
         best = self.best(node, CHWN, block)
-        own = costs.columns(self.works[node], block) if node.op is ops.conv2d else 0.0
+        forward = node.op in (ops.conv2d, ops.max_pool2d)
+        own = SHARING[node.op][1](self.works[node], block) if forward else 0.0
         return own + (best[0] if best else 0.0)
 
     def transposed(self, value: Node) -> float:

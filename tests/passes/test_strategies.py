@@ -7,13 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from ir import ops
 from ir.dims import symbol
 from ir.errors import LenetcError
 from ir.interpret import run
+from ir.ops.nn import window_sizes
 from ir.text import parse, to_text
 from ir.verify import verify
+from passes import expand_chwn
+from passes.batch_last import Stored, to_batch_first, to_batch_last
 from passes.emit import to_onnx
 from passes.pipeline import Target
 from passes.strategies import TABLE, choose_strategies
@@ -32,23 +37,83 @@ CONVOLUTIONS = [
 
 
 def compare(
-    function: Any, arrays: list[Any], batched: list[bool], overrides: Any, exact: bool = True
+    number: int, function: Any, arrays: list[Any], batched: list[bool], overrides: Any, exact: bool = True
 ) -> None:
-    """Lower `function` for a static and for a symbolic batch, and compare with the reference."""
-    for batch in (None, symbol("N")):
+    """Lower for a static and for a symbolic batch, and compare with the reference; the runtime runs one of
+    the two, in turns by the `number` of the case."""
+    for turn, batch in enumerate((None, symbol("N"))):
         types = [type_of(a, batch if b else None) for a, b in zip(arrays, batched, strict=True)]
         graph = graph_of(function, *types)
         want = run(graph, arrays)
         lowered, _ = choose_strategies(graph, Target(overrides=overrides))
         verify(lowered)
         assert parse(to_text(lowered)) is lowered
-        named = {node.attrs["name"]: a for node, a in zip(graph.inputs, arrays, strict=True)}
-        for got in (run(lowered, arrays), run_model(to_onnx(lowered).model, named)):
+        results = [run(lowered, arrays)]
+        if number % 2 == turn:
+            named = {node.attrs["name"]: a for node, a in zip(graph.inputs, arrays, strict=True)}
+            results.append(run_model(to_onnx(lowered).model, named))
+        for got in results:
             for a, b in zip(got, want, strict=True):
                 if exact:
                     np.testing.assert_array_equal(a, b)
                 else:
                     np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+@st.composite
+def blocked_convolutions(draw: st.DrawFn) -> tuple[dict[str, Any], Any, Any, Any, Any]:
+    """Attributes of a convolution, its kernel, sizes of its image and output, and a block that tiles that."""
+    pair = lambda low, high: st.tuples(st.integers(low, high), st.integers(low, high))  # noqa: E731
+    kernel, stride, dilation, block = draw(pair(1, 3)), draw(pair(1, 3)), draw(pair(1, 2)), draw(pair(1, 3))
+    padding, blocks, spare = draw(pair(0, 2)), draw(pair(1, 2)), draw(pair(0, 2))
+    out = tuple(b * n for b, n in zip(block, blocks, strict=True))
+    size = tuple(
+        max((o - 1) * s + d * (k - 1) + 1 - 2 * p, 1) + min(e, s - 1)
+        for o, s, d, k, p, e in zip(out, stride, dilation, kernel, padding, spare, strict=True)
+    )
+    how = {
+        "stride": stride,
+        "padding": padding,
+        "dilation": dilation,
+        "groups": draw(st.sampled_from((1, 2))),
+    }
+    real = window_sizes(size, kernel, stride, padding, dilation)
+    assume(all(n % b == 0 for n, b in zip(real, block, strict=True)))
+    return how, kernel, size, real, block
+
+
+@settings(max_examples=60, deadline=None)
+@given(blocked_convolutions(), st.sampled_from(((1, 1), (2, 1), (2, 2))), st.booleans())
+def test_convolutions_in_blocks(case: Any, stored: Any, with_bias: bool) -> None:
+    """Output, image and gradient may each be in blocks."""
+    how, kernel, size, out, block = case
+    rng = np.random.default_rng(0)
+    stored = stored if all(n % b == 0 for n, b in zip(size, stored, strict=True)) else (1, 1)
+    x = integers(rng, 3, 4, *size)
+    w = integers(rng, 2, 4 // how["groups"], *kernel)
+    bias = integers(rng, 2)
+    g = integers(rng, 3, 2, *out)
+
+    def step(x: Any, w: Any, bias: Any, g: Any) -> Any:
+        extra = (bias,) if with_bias else ()
+        dw = ops.conv2d_weight_grad(x, g, kernel=kernel, **how)
+        return ops.conv2d(x, w, *extra, **how), dw, ops.conv2d_input_grad(g, w, size=size, **how)
+
+    def in_blocks(x: Any, w: Any, bias: Any, g: Any) -> Any:
+        y, dw, dx = step(x, w, bias, g)
+        image = Stored(x.shape, to_batch_last(x).in_blocks(stored), stored)
+        gradient = Stored(g.shape, to_batch_last(g).in_blocks(block), block)
+        forward = expand_chwn.conv2d(y, block, image, w, *((bias,) if with_bias else ()))
+        backward = expand_chwn.conv2d_input_grad(dx, stored, gradient, w)
+        assert forward.block == block and backward.block == stored
+        weights = expand_chwn.conv2d_weight_grad(dw, (1, 1), image, gradient)
+        return to_batch_first(forward), weights, to_batch_first(backward)
+
+    arrays = [x, w, bias, g]
+    types = [type_of(a, symbol("N") if len(a) == 3 else None) for a in arrays]
+    want, got = run(graph_of(step, *types), arrays), run(graph_of(in_blocks, *types), arrays)
+    for a, b in zip(got, want, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def output_shape(function: Any, *arrays: Any) -> tuple[Any, ...]:
@@ -67,9 +132,9 @@ def test_convolutions(
     overrides: Any, dtype: Any, channels: tuple[int, int], groups: int, kernel: tuple[int, int]
 ) -> None:
     rng = np.random.default_rng(0)
-    for stride, padding, dilation, size in itertools.product(
-        STRIDES, [(0, 0), (1, 2)], [(1, 1), (2, 1)], SIZES
-    ):
+    cases = itertools.product(STRIDES, [(0, 0), (1, 2)], [(1, 1), (2, 1)])
+    for number, (stride, padding, dilation) in enumerate(cases):
+        size = SIZES[number // 2 % 2]
         how: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
         x = integers(rng, 3, channels[0], *size, dtype=dtype)
         w = integers(rng, channels[1], channels[0] // groups, *kernel, dtype=dtype)
@@ -80,7 +145,7 @@ def test_convolutions(
             dw = ops.conv2d_weight_grad(x, g, kernel=kernel, **how)
             return ops.conv2d(x, w, bias, **how), dw, ops.conv2d_input_grad(g, w, size=size, **how)
 
-        compare(step, [x, w, bias, g], [True, False, False, True], overrides)
+        compare(number, step, [x, w, bias, g], [True, False, False, True], overrides)
 
 
 @pytest.mark.parametrize("ceil_mode", [False, True])
@@ -94,7 +159,9 @@ def test_max_pooling_with_ties(
     ops_of_pooling = ("max_pool2d", "max_pool2d_grad", "max_pool2d_pick")
     known = {(s.op, s.name) for s in TABLE}
     overrides = tuple((op, str(name)) for op in ops_of_pooling if (op, name) in known)
-    for stride, dilation, size in itertools.product([*STRIDES, kernel], [(1, 1), (2, 1)], SIZES):
+    cases = itertools.product([*STRIDES, kernel], [(1, 1), (2, 1)])
+    for number, (stride, dilation) in enumerate(cases):
+        size = SIZES[number // 2 % 2]
         how: dict[str, Any] = {
             "kernel": kernel,
             "stride": stride,
@@ -115,7 +182,7 @@ def test_max_pooling_with_ties(
                 ops.max_pool2d_pick(v, x, **how),
             )
 
-        compare(step, [x, integers(rng, *shape), integers(rng, 3, 2, *size)], [True] * 3, overrides)
+        compare(number, step, [x, integers(rng, *shape), integers(rng, 3, 2, *size)], [True] * 3, overrides)
 
 
 @pytest.mark.parametrize("include", [False, True])
@@ -127,7 +194,7 @@ def test_average_pooling(
     name: str, kernel: tuple[int, int], padding: tuple[int, int], ceil_mode: bool, include: bool
 ) -> None:
     rng = np.random.default_rng(0)
-    for stride, size in itertools.product([*STRIDES, kernel], SIZES):
+    for number, (stride, size) in enumerate(itertools.product([*STRIDES, kernel], SIZES)):
         how: dict[str, Any] = {"kernel": kernel, "stride": stride, "padding": padding}
         how |= {"ceil_mode": ceil_mode, "count_include_pad": include}
         x = integers(rng, 3, 2, *size)
@@ -137,4 +204,4 @@ def test_average_pooling(
             return ops.avg_pool2d(x, **how), ops.avg_pool2d_grad(g, size=size, **how)
 
         overrides = (("avg_pool2d", name), ("avg_pool2d_grad", name))
-        compare(step, [x, g], [True, True], overrides, exact=False)
+        compare(number, step, [x, g], [True, True], overrides, exact=False)
