@@ -1,7 +1,7 @@
-"""`python -m benchmarks.compile_time`: from the first call to a ready session, part by part, LeNet and larger programs.
+"""`python -m benchmarks.compile_time`: from the first call to a ready session, part by part.
 
-The larger programs are training steps of one shape and different depth, so that time for each IR node shows
-whether compiling grows with the graph linearly. A node of the traced graph counts, not what passes make of it.
+LeNet, and then training steps of one shape and different depth, so that time for each IR node shows whether
+compiling grows with the graph linearly. A node of the traced graph counts, not what passes make of it.
 """
 
 from __future__ import annotations

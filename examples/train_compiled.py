@@ -33,5 +33,5 @@ for epoch in range(3):
         loss = step(*batch)
     right = recognized(test_images, digits.test_labels).item()
     print(
-        f"epoch {epoch + 1}: loss {loss.item():.3f}, {right / len(test_images):.2%} of held-out digits recognized"
+        f"epoch {epoch + 1}: loss {loss.item():.3f}, {right / len(test_images):.2%} of held-out digits right"
     )

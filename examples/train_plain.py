@@ -1,4 +1,4 @@
-"""Train an exported LeNet from scratch: python examples/train_plain.py runs/demo lenetc/datasets/mnist_10k.npz"""
+"""Train an exported LeNet anew: python examples/train_plain.py runs/demo lenetc/datasets/mnist_10k.npz"""
 
 import sys
 

@@ -57,15 +57,16 @@ class Artifact:
     def __call__(self, **inputs: Any) -> dict[str, Array]:
         """One step; hyperparameters may be given too.
 
-        Raises, and keeps the state: LenetcError for missing or unknown inputs, DTypeError and ShapeError for what
-        does not fit the manifest, LabelError for labels out of range.
+        Raises, and keeps the state: LenetcError for missing or unknown inputs, DTypeError and ShapeError for
+        what does not fit the manifest, LabelError for labels out of range.
         """
         expected = {i["name"]: i for i in self.manifest["inputs"]}
         unknown = set(inputs) - set(expected) - set(self.hyperparameters)
         missing = set(expected) - set(inputs)
         if unknown or missing:
             raise LenetcError(
-                f"this artifact takes {', '.join(expected)}; missing: {sorted(missing)}, unknown: {sorted(unknown)}"
+                f"this artifact takes {', '.join(expected)}; missing: {sorted(missing)}, "
+                f"unknown: {sorted(unknown)}"
             )
         arrays = {name: np.asarray(value, np.float32) for name, value in self.hyperparameters.items()}
         arrays.update({name: np.asarray(v, np.float32) for name, v in inputs.items() if name not in expected})
@@ -92,8 +93,9 @@ class Artifact:
         if wrong:
             name = wrong[0]
             raise CheckpointError(
-                f"{path} does not hold the state of this artifact: {name} is {found.get(name, 'missing')} there and "
-                f"{expected.get(name, 'unknown')} here ({len(wrong)} differ); take a file that this artifact saved"
+                f"{path} does not hold the state of this artifact: {name} is "
+                f"{found.get(name, 'missing')} there "
+                f"and {expected.get(name, 'unknown')} here ({len(wrong)} differ); take a file that it saved"
             )
         self._state = {name: runtime.to_device(array, self.device) for name, array in tensors.items()}
 

@@ -1,6 +1,6 @@
 """The artifact: a folder that trains and infers without this package, from any language with ONNX Runtime.
 
-    train.onnx         (batch, hyperparameters, state) -> (results, new state), ai.onnx operators, symbolic batch
+    train.onnx         (batch, hyperparameters, state) -> (results, new state), with a symbolic batch
     infer.onnx         (inputs) -> outputs, in eval mode; the weights are inputs with default values
     init.onnx          () -> the state as it was exported
     state.safetensors  the same state, under PyTorch's names
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 def export(program: Program, directory: str | Path, model: Module | None = None) -> list[Path]:
     """Write the artifact of `program` into `directory`, which is made if need be. Returns the paths written.
 
-    model: the module to export for inference; it takes what the compiled function takes as its first argument.
+    model: the module to export for inference; it takes what the compiled function takes first.
     Raises LenetcError where the function cannot be traced with a symbolic batch.
     """
     if program.source is None:
@@ -82,7 +82,7 @@ def symbolic_types(types: Mapping[str, Type]) -> dict[str, Type]:
 
 
 def inference_model(model: Module, name: str, sample: Tensor | Array, type: Type) -> ModelProto:
-    """`model` in eval mode as an ONNX model of one input; its parameters and buffers are inputs with defaults."""
+    """`model` in eval mode as an ONNX model of one input; parameters and buffers are inputs with defaults."""
     from lenetc.autograd import set_grad_enabled
 
     def infer(inputs: Tensor) -> Any:

@@ -1,7 +1,7 @@
 """Random differentiable programs in PyTorch's words, run by either framework: hand in lenetc or torch.
 
-A program is a list of instructions (name, i, j). Values pile up, and i and j pick two operands of the right rank,
-so that any list is a program and any part of one is one too, which lets hypothesis shrink what fails.
+A program is a list of instructions (name, i, j). Values pile up, and i and j pick two operands of the right
+rank, so that any list is a program and any part of one is one too, which lets hypothesis shrink what fails.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def test_the_exported_step_gives_the_same_bits(batch: int, tmp_path: Path) -> No
 
 
 def trained() -> str:
-    """A digest of everything after some steps: compiled, scanned, uncompiled; with random masks and weights."""
+    """A digest of everything after some steps: compiled, scanned, uncompiled; random masks and weights."""
     lenetc.manual_seed(123)
     net = normalized(lenetc, 0.3)
     optimizer = lenetc.optim.Adam(net.parameters(), lr=0.002)

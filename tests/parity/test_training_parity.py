@@ -1,7 +1,8 @@
 """Fifty steps of training on digits: the compiled step against PyTorch eager, live.
 
-The loss of every step agrees to 1e-4 relative with PyTorch in f32, and with PyTorch in f64. After fifty steps no parameter and no running statistic is further
-from PyTorch's than 2e-3 of the largest in its tensor: rounding differs, and each step carries it on.
+The loss of every step agrees to 1e-4 relative with PyTorch in f32, and with PyTorch in f64. After fifty steps
+no parameter and no running statistic is further from PyTorch's than 2e-3 of the largest in its tensor: rounding
+differs, and each step carries it on.
 """
 
 from __future__ import annotations
