@@ -35,7 +35,15 @@ def main() -> None:
     console = Console()
     rows = [row for optimizer in options.optimizers for row in measure(optimizer, options, console)]
     table = Table(title=f"LeNet training step, {os.cpu_count()} threads, median of {options.rounds} rounds")
-    for column in ("optimizer", "batch", "lenetc µs", "spread", "PyTorch eager µs", "spread", "PyTorch / lenetc"):
+    for column in (
+        "optimizer",
+        "batch",
+        "lenetc µs",
+        "spread",
+        "PyTorch eager µs",
+        "spread",
+        "PyTorch / lenetc",
+    ):
         table.add_column(column, justify="right")
     for row in rows:
         a, b = row["lenetc"], row["pytorch"]
@@ -46,7 +54,9 @@ def main() -> None:
         )  # fmt: skip
     console.print(table)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps({"date": str(date.today()), "machine": machine(), "rows": rows}, indent=2) + "\n")
+    options.out.write_text(
+        json.dumps({"date": str(date.today()), "machine": machine(), "rows": rows}, indent=2) + "\n"
+    )
     console.print(f"written to {options.out}")
 
 
@@ -63,7 +73,9 @@ def measure(optimizer: str, options: argparse.Namespace, console: Console) -> li
     rows = []
     for batch in options.batches:
         losses = {side: _ask(pipe, ("losses", batch, 5)) for side, pipe in pipes.items()}
-        np.testing.assert_allclose(losses["lenetc"], losses["pytorch"], rtol=1e-4, err_msg=f"batch {batch}: other losses")
+        np.testing.assert_allclose(
+            losses["lenetc"], losses["pytorch"], rtol=1e-4, err_msg=f"batch {batch}: other losses"
+        )
         times: dict[str, list[float]] = {side: [] for side in SIDES}
         for _ in range(options.rounds):
             for side, pipe in pipes.items():
@@ -97,8 +109,16 @@ def machine() -> dict[str, str]:
     model = platform.processor()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        model = next((line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line), model)
-    return {"cpu": model, "cores": str(os.cpu_count()), "python": platform.python_version(), "system": platform.system()}
+        model = next(
+            (line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line),
+            model,
+        )
+    return {
+        "cpu": model,
+        "cores": str(os.cpu_count()),
+        "python": platform.python_version(),
+        "system": platform.system(),
+    }
 
 
 if __name__ == "__main__":

@@ -23,7 +23,11 @@ def ours(weights: dict[str, np.ndarray[Any, Any]], optimizer: str, threads: int)
 
     net = LeNet()
     net.load_state_dict({name: lenetc.from_numpy(value) for name, value in weights.items()})
-    update = optim.SGD(net.parameters(), lr=LR, momentum=MOMENTUM) if optimizer == "sgd" else optim.Adam(net.parameters(), lr=1e-3)
+    update = (
+        optim.SGD(net.parameters(), lr=LR, momentum=MOMENTUM)
+        if optimizer == "sgd"
+        else optim.Adam(net.parameters(), lr=1e-3)
+    )
 
     @lenetc.compile(device="cpu")
     def step(images: Any, labels: Any) -> Any:
@@ -80,7 +84,9 @@ def pytorch(weights: dict[str, np.ndarray[Any, Any]], optimizer: str, threads: i
 SIDES = {"lenetc": ours, "pytorch": pytorch}
 
 
-def serve(side: str, optimizer: str, threads: int, weights: dict[str, np.ndarray[Any, Any]], pipe: Connection) -> None:
+def serve(
+    side: str, optimizer: str, threads: int, weights: dict[str, np.ndarray[Any, Any]], pipe: Connection
+) -> None:
     """Answer requests: ("losses", batch, n) with the first losses, ("time", batch, seconds) with µs a step (median)."""
     from lenetc.data import load_mnist, prepare
 
@@ -92,7 +98,7 @@ def serve(side: str, optimizer: str, threads: int, weights: dict[str, np.ndarray
     seen = 0
 
     def next_batch(size: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        # All digits in turn: a network that knows a few by heart has gradients so small (denormal) that both sides crawl.
+        # All digits in turn: a network that knows a few by heart has gradients so small that both crawl.
         nonlocal seen
         start = seen % (len(labels) - size + 1)
         seen += size
@@ -106,7 +112,9 @@ def serve(side: str, optimizer: str, threads: int, weights: dict[str, np.ndarray
             pipe.send([float(step(*next_batch(size))) for _ in range(amount)])
             continue
         step = steps[size]
-        time.sleep(0.3)  # until the threads of the other side, which spin for a while after their last job, are quiet
+        time.sleep(
+            0.3
+        )  # until the threads of the other side, which spin for a while after their last job, are quiet
         for _ in range(5):
             float(step(*next_batch(size)))
         times = []

@@ -62,7 +62,9 @@ class Poly:
         """Exact division only: `N*400 // 400` is `N`. Raises SymbolicDimError where it leaves a remainder."""
         quotient = divide(self, other)
         if quotient is None:
-            raise SymbolicDimError(f"{self} // {other} is not a polynomial; make this dimension a fixed number")
+            raise SymbolicDimError(
+                f"{self} // {other} is not a polynomial; make this dimension a fixed number"
+            )
         return quotient
 
     def __rfloordiv__(self, other: Dim) -> Dim:
@@ -100,7 +102,9 @@ class Poly:
             if not factors or abs(coefficient) != 1:
                 factors.append(str(abs(coefficient)))
             sign = "-" if coefficient < 0 else "+"
-            parts.append(f" {sign} {'*'.join(factors)}" if parts else ("-" if sign == "-" else "") + "*".join(factors))
+            parts.append(
+                f" {sign} {'*'.join(factors)}" if parts else ("-" if sign == "-" else "") + "*".join(factors)
+            )
         return "".join(parts)
 
 
@@ -198,7 +202,7 @@ def _canonical(terms: Mapping[Monomial, int]) -> Dim:
         return 0
     if set(kept) == {()}:
         return kept[()]
-    degree = lambda item: (-sum(power for _, power in item[0]), item[0])  # noqa: E731
+    degree = lambda item: (-sum(power for _, power in item[0]), item[0])
     return Poly(tuple(sorted(kept.items(), key=degree)))
 
 
@@ -215,4 +219,6 @@ def _less(left: Dim, right: Dim) -> bool:
         return True
     if growing == {False} and constant <= 0:
         return False
-    raise SymbolicDimError(f"whether {left} is less than {right} is not known; make this dimension a fixed number")
+    raise SymbolicDimError(
+        f"whether {left} is less than {right} is not known; make this dimension a fixed number"
+    )

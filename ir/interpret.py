@@ -32,7 +32,9 @@ def run(graph: Graph, inputs: Sequence[Array] | Mapping[str, Array]) -> tuple[Ar
     env = bind(graph.inputs, [array.shape for array in values.values()])
     for node, array in values.items():
         if array.dtype != node.dtype.numpy:
-            raise DTypeError(f"input {node.attrs['name']} is {node.type}, but was given an array of {array.dtype}")
+            raise DTypeError(
+                f"input {node.attrs['name']} is {node.type}, but was given an array of {array.dtype}"
+            )
     with np.errstate(all="ignore"):
         for node in graph.nodes():
             if node not in values:
@@ -54,7 +56,9 @@ def bind(nodes: Sequence[Node], shapes: Sequence[tuple[int, ...]]) -> Env:
                 if quotient is not None:
                     env[name] = quotient
     for node, shape in zip(nodes, shapes, strict=True):
-        if len(shape) != node.rank or any(evaluate(want, env) != n for want, n in zip(node.shape, shape, strict=True)):
+        if len(shape) != node.rank or any(
+            evaluate(want, env) != n for want, n in zip(node.shape, shape, strict=True)
+        ):
             sizes = ", ".join(f"{name}={size}" for name, size in sorted(env.items()))
             raise ShapeError(
                 f"input {node.attrs['name']} is {node.type}, but was given shape {list(shape)}"

@@ -67,7 +67,9 @@ class Literal:
     def __init__(self, array: Array) -> None:
         data = array.tobytes()
         self._key = (array.dtype.str, array.shape, data)
-        self.array: Array = np.frombuffer(data, array.dtype).reshape(array.shape)  # read-only, and nobody else's
+        self.array: Array = np.frombuffer(data, array.dtype).reshape(
+            array.shape
+        )  # read-only, and nobody else's
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Literal) and self._key == other._key
@@ -76,7 +78,7 @@ class Literal:
         return hash(self._key)
 
 
-Attr: TypeAlias = "int | float | bool | str | None | Poly | DType | Type | Literal | Graph | tuple[Any, ...]"
+Attr: TypeAlias = "int | float | bool | str | Poly | DType | Type | Literal | Graph | tuple[Any, ...] | None"
 
 
 class Node:
@@ -233,7 +235,9 @@ class Graph:
                 return node
         raise KeyError(f"graph {self.name} has no input named {name!r}")
 
-    def with_outputs(self, outputs: Iterable[Node], name: str | None = None, order: Iterable[Node] | None = None) -> Graph:
+    def with_outputs(
+        self, outputs: Iterable[Node], name: str | None = None, order: Iterable[Node] | None = None
+    ) -> Graph:
         """The same interface over other output nodes, in the order of `outputs`."""
         nodes = iter(outputs)
         results = tuple((key, next(nodes)) for key, _ in self.results)

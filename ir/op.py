@@ -38,7 +38,9 @@ class Op:
         self.required = sum(p.default is p.empty for p in positional)
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self.attributes = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-        self.mandatory = frozenset(key for key, default in self.attributes.items() if default is inspect.Parameter.empty)
+        self.mandatory = frozenset(
+            key for key, default in self.attributes.items() if default is inspect.Parameter.empty
+        )
 
     def __call__(self, *operands: Operand, **attrs: Any) -> Node:
         """The node (self, operands, attrs): the one that exists, or a new one typed by the type rule.
@@ -53,7 +55,9 @@ class Op:
         try:
             node = find_node(self, inputs, values)
         except TypeError:
-            raise TypeError(f"{self.name}: attributes are numbers, strings and tuples (not lists): {attrs}") from None
+            raise TypeError(
+                f"{self.name}: attributes are numbers, strings and tuples (not lists): {attrs}"
+            ) from None
         return self._build(inputs, values) if node is None else node
 
     def _nodes(self, operands: tuple[Operand, ...]) -> tuple[Node, ...]:
@@ -122,7 +126,9 @@ def _number(value: Any, shown: str, dtype: DType) -> Literal:
             raise ValueError
         return Literal(np.asarray(value, dtype.numpy))
     except (ValueError, OverflowError):
-        raise DTypeError(f"the number {shown} does not fit {dtype}; use an integer in its range, or cast the other operand") from None
+        raise DTypeError(
+            f"the number {shown} does not fit {dtype}; use an integer in its range, or cast the other operand"
+        ) from None
 
 
 def literal(array: Any) -> Node:
@@ -136,5 +142,7 @@ def leaf(name: str, type: Type, kind: str = "input") -> Node:
     Raises ValueError for a name that is not a Python identifier, unless it names state.
     """
     if not name or (kind != "state" and not is_name(name)):
-        raise ValueError(f"{name!r} cannot name a graph input of kind {kind}: it has to be a Python identifier")
+        raise ValueError(
+            f"{name!r} cannot name a graph input of kind {kind}: it has to be a Python identifier"
+        )
     return OPS["input"](name=name, type=type, kind=kind)

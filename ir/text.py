@@ -73,7 +73,10 @@ def _function(graph: Graph, name: str, bodies: dict[Graph, str]) -> str:
         number += 1
         note = f"{node.where.phase} {node.where.module}".rstrip()
         lines.append(f"    {names[node]}: {node.type} = {_call(node, names, bodies)}  # {note}")
-    returned = [", ".join(f"{key!r}: {names[node]}" for key, node in pairs) for pairs in (graph.results, graph.updates)]
+    returned = [
+        ", ".join(f"{key!r}: {names[node]}" for key, node in pairs)
+        for pairs in (graph.results, graph.updates)
+    ]
     lines.append(f"    return {{{returned[0]}}}, {{{returned[1]}}}")
     return "\n".join(lines)
 
@@ -102,13 +105,19 @@ def _fits_inline(node: Node, readers: list[Node]) -> bool:
 def _call(node: Node, names: dict[Node, str], bodies: dict[Graph, str]) -> str:
     if node.op.name == "const":
         return f"const({_array(node.attrs['value'].array)})"
-    shown = {k: v for k, v in node.attrs.items() if v != node.op.attributes[k] or type(v) is not type(node.op.attributes[k])}
+    shown = {
+        k: v
+        for k, v in node.attrs.items()
+        if v != node.op.attributes[k] or type(v) is not type(node.op.attributes[k])
+    }
     values = [*(names[x] for x in node.inputs), *(f"{k}={_attr(v, bodies)}" for k, v in shown.items())]
     return f"{node.op.name}({', '.join(values)})"
 
 
 def _array(array: np.ndarray[Any, Any]) -> str:
-    if array.size > _LISTED or (array.dtype.kind == "f" and np.isnan(array).any()):  # NaNs differ in their bits
+    if array.size > _LISTED or (
+        array.dtype.kind == "f" and np.isnan(array).any()
+    ):  # NaNs differ in their bits
         return f"hex={array.tobytes().hex()!r}"
     return _numbers(array)
 
@@ -163,7 +172,9 @@ class _Reader:
         order: list[Node] = []
         for line in item.body:
             match line:
-                case ast.AnnAssign(target=target, annotation=annotation, value=ast.Call(func=ast.Name("state"))):
+                case ast.AnnAssign(
+                    target=target, annotation=annotation, value=ast.Call(func=ast.Name("state"))
+                ):
                     inputs.append(self._leaf(self._name(target), annotation, "state", line))
                 case ast.Assign(targets=[ast.Name("inputs")], value=ast.List(elts=elements)):
                     inputs = [self._operand(e) for e in elements]  # type: ignore[misc]
@@ -171,7 +182,9 @@ class _Reader:
                     declared = self._type(annotation)
                     node = self._node(call, declared)
                     if node.type != declared:
-                        raise ParseError(f"line {line.lineno}: {name} is declared {declared}, but is {node.type}")
+                        raise ParseError(
+                            f"line {line.lineno}: {name} is declared {declared}, but is {node.type}"
+                        )
                     self.values[name] = node
                     order.append(node)
                 case ast.Return(value=ast.Tuple(elts=[ast.Dict() as results, ast.Dict() as updates])):
@@ -248,11 +261,13 @@ class _Reader:
             raise ParseError(f"line {call.lineno}: a constant has a dtype and a fixed shape, not {declared}")
         dtype, shape = declared.dtype.numpy, tuple(int(dim) for dim in declared.shape)
         match call:
-            case ast.Call(args=[], keywords=[ast.keyword(arg="hex", value=ast.Constant(value=str() as data))]):
+            case ast.Call(
+                args=[], keywords=[ast.keyword(arg="hex", value=ast.Constant(value=str() as data))]
+            ):
                 return literal(np.frombuffer(bytes.fromhex(data), dtype).reshape(shape))
             case ast.Call(args=[values], keywords=[]):
                 return literal(np.asarray(self._attr(values), dtype).reshape(shape))
-        raise ParseError(f"line {call.lineno}: const takes a list, or hex=\"...\"")
+        raise ParseError(f'line {call.lineno}: const takes a list, or hex="..."')
 
     def _operand(self, node: ast.expr) -> Node | int | float | bool:
         match node:

@@ -59,7 +59,9 @@ def dtype_of(array: Array) -> DType:
         return _FROM_NUMPY[array.dtype]
     except KeyError:
         known = ", ".join(str(d) for d in _FROM_NUMPY)
-        raise TypeError(f"arrays of dtype {array.dtype} are not supported; convert to one of {known}") from None
+        raise TypeError(
+            f"arrays of dtype {array.dtype} are not supported; convert to one of {known}"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,5 +110,7 @@ AnyType: TypeAlias = Type | TupleType
 def normalize_axis(axis: int, rank: int, what: str) -> int:
     """`axis` counted from the front. Raises IndexError with the allowed range."""
     if not -rank <= axis < max(rank, 1):
-        raise IndexError(f"{what}: axis {axis} is out of range for rank {rank} (allowed {-rank} to {rank - 1})")
+        raise IndexError(
+            f"{what}: axis {axis} is out of range for rank {rank} (allowed {-rank} to {rank - 1})"
+        )
     return axis % rank if rank else 0

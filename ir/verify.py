@@ -21,7 +21,9 @@ def verify(graph: Graph, after: str = "") -> None:
             fail(node, "is among the graph's inputs, but is not a leaf")
     names = [node.attrs["name"] for node in graph.inputs]
     if len(set(names)) != len(names):
-        raise VerifyError(f"{context}: two inputs have the same name: {sorted(n for n in names if names.count(n) > 1)}")
+        raise VerifyError(
+            f"{context}: two inputs have the same name: {sorted(n for n in names if names.count(n) > 1)}"
+        )
     seen: set[Node] = set()
     bound = {solved[0] for node in graph.inputs for dim in node.shape if (solved := linear(dim))}
     known = set(graph.inputs)
@@ -48,7 +50,9 @@ def verify(graph: Graph, after: str = "") -> None:
     for kind, pairs in (("results", graph.results), ("updates", graph.updates)):
         keys = [key for key, _ in pairs]
         if len(set(keys)) != len(keys):
-            raise VerifyError(f"{context}: two {kind} have the same name: {sorted(k for k in keys if keys.count(k) > 1)}")
+            raise VerifyError(
+                f"{context}: two {kind} have the same name: {sorted(k for k in keys if keys.count(k) > 1)}"
+            )
     for name, node in graph.updates:
         state = graph.input_named(name) if name in names else None
         if state is None or state.attrs["kind"] != "state":

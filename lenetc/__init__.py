@@ -6,8 +6,8 @@ Use it as the tutorial uses torch: `import lenetc as torch`. Names are PyTorch's
 
 from typing import TYPE_CHECKING
 
-from lenetc import installed as _installed  # noqa: I001  (first: it checks what the rest needs)
-from lenetc import tensor as _tensor  # noqa: I001  (first: operations and shaping complete it)
+from lenetc import installed as _installed
+from lenetc import tensor as _tensor
 from ir.types import bf16 as bfloat16, bool_ as bool, f16 as float16, f32 as float32, f64 as float64
 from ir.types import i32 as int32, i64 as int64, u8 as uint8
 from lenetc.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
@@ -15,17 +15,17 @@ from lenetc.checkpoint import save
 from lenetc.compile import compile
 from lenetc.artifact import load
 from lenetc.device import device
-from lenetc.factory import *  # noqa: F403
-from lenetc.operations import *  # noqa: F403
-from lenetc.reductions import *  # noqa: F403
+from lenetc.factory import *
+from lenetc.operations import *
+from lenetc.reductions import *
 from lenetc.random import get_rng_state, initial_seed, manual_seed, set_rng_state
-from lenetc.shaping import *  # noqa: F403
+from lenetc.shaping import *
 from lenetc.shaping import transposed as t
 from lenetc.size import Size
 from lenetc.tensor import Tensor
 from lenetc.version import __version__
 from lenetc import debug as _debug
-from lenetc import cuda, nn, optim  # noqa: I001  (last: they are made of the rest)
+from lenetc import cuda, nn, optim
 from lenetc.missing import names_of
 
 _debug.configure()

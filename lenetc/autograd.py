@@ -70,7 +70,13 @@ class GradFn:
 
     __slots__ = ("__weakref__", "_leaves", "freed", "next_functions", "node", "retained", "saves", "variable")
 
-    def __init__(self, node: Node, operands: Sequence[GradFn | None], leaves: Sequence[tuple[Tensor, Node]], saves: bool) -> None:
+    def __init__(
+        self,
+        node: Node,
+        operands: Sequence[GradFn | None],
+        leaves: Sequence[tuple[Tensor, Node]],
+        saves: bool,
+    ) -> None:
         self.node = node
         self.next_functions = tuple((fn, 0) for fn in operands)
         self._leaves = tuple(leaves)  # leaf tensors among the operands, each with the node it had then
@@ -158,7 +164,8 @@ def _cotangents(outputs: Sequence[Tensor], given: Sequence[Tensor | None]) -> li
         else:
             if gradient.shape != output.shape:
                 raise ShapeError(
-                    f"backward: the gradient has shape {list(gradient.shape)}, the output {list(output.shape)}; they must be equal"
+                    f"backward: the gradient has shape {list(gradient.shape)}, the output "
+                    f"{list(output.shape)}; they must be equal"
                 ).at(here())
             pairs.append((output.node, gradient.node))
     return pairs
@@ -173,10 +180,16 @@ def _check_not_freed(functions: Sequence[GradFn]) -> None:
             ).at(here())
 
 
-def backward(tensors: Sequence[Tensor], grads: Sequence[Tensor | None], retain_graph: bool | None, create_graph: bool) -> None:
+def backward(
+    tensors: Sequence[Tensor], grads: Sequence[Tensor | None], retain_graph: bool | None, create_graph: bool
+) -> None:
     """Add the gradients of sum(tensor * grad) to `.grad` of every leaf that was reached (torch.autograd.backward)."""
     pairs = _cotangents(tensors, grads)
-    roots = [fn for t in tensors if (fn := t.grad_fn or (t._accumulator() if t.requires_grad else None)) is not None]
+    roots = [
+        fn
+        for t in tensors
+        if (fn := t.grad_fn or (t._accumulator() if t.requires_grad else None)) is not None
+    ]
     functions = _reachable(roots)
     _check_not_freed(functions)
     targets: dict[Node, dict[Tensor, None]] = {}
@@ -237,7 +250,9 @@ def grad(
 
     outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    given = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs or [None] * len(outputs))
+    given = (
+        [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs or [None] * len(outputs))
+    )
     pairs = _cotangents(outputs, given)
     functions = _reachable([fn for t in outputs if (fn := t.grad_fn) is not None])
     _check_not_freed(functions)
@@ -248,7 +263,10 @@ def grad(
             fn.freed = fn.saves
     for i, gradient in enumerate(found):
         if gradient is None and not allow_unused:
-            raise LenetcError(f"input {i} ({inputs[i].type_text()}) was not used to compute the outputs; pass allow_unused=True to get None").at(here())
+            raise LenetcError(
+                f"input {i} ({inputs[i].type_text()}) was not used to compute the outputs; pass allow_unused=True "
+                "to get None"
+            ).at(here())
     return tuple(None if g is None else wrap_gradient(g, create_graph, functions) for g in found)
 
 
@@ -307,7 +325,11 @@ class Function:
             return returned
         results = []
         for index, output in enumerate(outputs):
-            if not isinstance(output, Tensor) or any(output is t for t in ctx.not_differentiable) or not output.dtype.is_float:
+            if (
+                not isinstance(output, Tensor)
+                or any(output is t for t in ctx.not_differentiable)
+                or not output.dtype.is_float
+            ):
                 results.append(output)
                 continue
             key = f"{cls.__name__}_{next(_calls)}"
@@ -323,13 +345,21 @@ class Function:
 
 
 def _custom_backward(
-    cls: type[Function], ctx: FunctionContext, args: Sequence[Any], outputs: Sequence[Any], index: int, where: Where, g: Node
+    cls: type[Function],
+    ctx: FunctionContext,
+    args: Sequence[Any],
+    outputs: Sequence[Any],
+    index: int,
+    where: Where,
+    g: Node,
 ) -> list[Node | None]:
     """Gradients for the tensors among `args`, given that of output number `index` (the others get zeros)."""
     from lenetc.tensor import Tensor
 
     received = [
-        Tensor._from_node(g) if i == index else Tensor._from_node(ops.broadcast_to(ops.scalar(0, o.dtype), shape=o.node.shape))
+        Tensor._from_node(g)
+        if i == index
+        else Tensor._from_node(ops.broadcast_to(ops.scalar(0, o.dtype), shape=o.node.shape))
         for i, o in enumerate(outputs)
     ]
     returned = cls.backward(ctx, *received)
@@ -350,9 +380,8 @@ def _custom_backward(
             ).at(str(where))
         if gradient is not None and gradient.shape != arg.shape:
             raise ShapeError(
-                f"{cls.__name__}.backward returned a gradient of shape {list(gradient.shape)} for an argument of shape {list(arg.shape)}"
+                f"{cls.__name__}.backward returned a gradient of shape {list(gradient.shape)} for an "
+                f"argument of shape {list(arg.shape)}"
             ).at(str(where))
         result.append(None if gradient is None or not arg.requires_grad else gradient.node)
     return result
-
-

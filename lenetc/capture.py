@@ -48,10 +48,14 @@ class Capture:
     updated: list[str]
     hypers: list[Hyper]
     scalars: list[str]
-    ranges: list[tuple[str, Range]]  # inputs, and state that is not replaced, each with what its values must be
+    ranges: list[
+        tuple[str, Range]
+    ]  # inputs, and state that is not replaced, each with what its values must be
     result: Any
     result_leaves: list[int | None]
-    grads: list[tuple[Tensor, str]]  # tensors whose .grad the function leaves behind, with the result that holds it
+    grads: list[
+        tuple[Tensor, str]
+    ]  # tensors whose .grad the function leaves behind, with the result that holds it
     lost_grads: list[Tensor]  # ... and those whose .grad stays inside
     guard: Guard
 
@@ -72,9 +76,14 @@ class Guard:
         """Modes, parameters and what requires grad. Identity, not value, is what a program depends on."""
         modes = tuple(module.training for module in self.modules)
         parameters = tuple(
-            (id(p._cell), p.requires_grad) for m in self.modules for p in m._parameters.values() if p is not None
+            (id(p._cell), p.requires_grad)
+            for m in self.modules
+            for p in m._parameters.values()
+            if p is not None
         )
-        groups = tuple(tuple(id(p._cell) for p in g["params"]) for o in self.optimizers for g in o.param_groups)
+        groups = tuple(
+            tuple(id(p._cell) for p in g["params"]) for o in self.optimizers for g in o.param_groups
+        )
         state = tuple(
             id(value._cell)
             for optimizer in self.optimizers
@@ -102,7 +111,9 @@ class Guard:
                 optimizer._dynamic.add((group, key))
 
 
-def capture(function: Callable[..., Any], arguments: Arguments, values: dict[str, Any], types: Mapping[str, Type]) -> Capture:
+def capture(
+    function: Callable[..., Any], arguments: Arguments, values: dict[str, Any], types: Mapping[str, Type]
+) -> Capture:
     """Trace `function` called with `values`, whose arrays are replaced by inputs of `types`.
 
     Raises what the function raises; nothing of the user's is changed then.
@@ -136,7 +147,9 @@ def capture(function: Callable[..., Any], arguments: Arguments, values: dict[str
                 tensor._grad = before
 
 
-def _finish(name: str, function: Callable[..., Any], trace: Trace, inputs: list[Node], scalars: list[str], result: Any) -> Capture:
+def _finish(
+    name: str, function: Callable[..., Any], trace: Trace, inputs: list[Node], scalars: list[str], result: Any
+) -> Capture:
     names = result_names(function, result)
     results: list[tuple[str, Node]] = []
     result_leaves: list[int | None] = []
@@ -243,7 +256,10 @@ def state_names(function: Callable[..., Any], trace: Trace) -> dict[Cell, str]:
     for root in roots:
         prefix = ""
         if len(roots) > 1:
-            prefix = next((key for key, value in variables.items() if value is root), type(root).__name__.lower()) + "."
+            prefix = (
+                next((key for key, value in variables.items() if value is root), type(root).__name__.lower())
+                + "."
+            )
         for label, tensor in (*root.named_parameters(), *root.named_buffers()):
             names.setdefault(tensor._cell, prefix + label)
             if isinstance(tensor._grad, Tensor):
@@ -273,5 +289,3 @@ def _variables(function: Callable[..., Any]) -> dict[str, Any]:
         except ValueError:  # a variable that is assigned later
             continue
     return found
-
-

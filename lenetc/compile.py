@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 
 from ir import ops
-from ir.errors import LenetcError, ShapeError
+from ir.errors import ShapeError
 from ir.node import Graph, Node, next_name
 from ir.op import leaf
 from ir.types import Array, Type
@@ -41,8 +41,12 @@ class Specialization:
         self.updated = [captured.cells[name] for name in captured.updated]
         inputs = [node for node in graph.inputs if node.attrs["kind"] != "state"]
         self.inputs = [node.attrs["name"] for node in inputs if node.attrs["kind"] == "input"]
-        self.scalars = {name: runtime.to_device(np.zeros((), np.float32), device) for name in captured.scalars}
-        self.hypers = [(hyper, runtime.to_device(np.zeros((), np.float32), device)) for hyper in captured.hypers]
+        self.scalars = {
+            name: runtime.to_device(np.zeros((), np.float32), device) for name in captured.scalars
+        }
+        self.hypers = [
+            (hyper, runtime.to_device(np.zeros((), np.float32), device)) for hyper in captured.hypers
+        ]
         self.fed: list[float | None] = [None] * len(self.hypers)
         self.results = [(name, node.ty) for name, node in graph.results]
         self.shapes = [([int(dim) for dim in type.shape], type.dtype.numpy) for _, type in self.results]
@@ -62,7 +66,9 @@ class Specialization:
             self._check_ranges(name, value)
         inputs.update(self.scalars)
         inputs.update((hyper.input, value) for hyper, value in self.hypers)
-        outputs = {next_name(name): self.capture.cells[name].back(self.device) for name in self.capture.updated}
+        outputs = {
+            next_name(name): self.capture.cells[name].back(self.device) for name in self.capture.updated
+        }
         if len(self.bindings) >= _BINDINGS:
             self.bindings.clear()
         slots = tuple([cell.slot for cell in self.cells])
@@ -75,7 +81,9 @@ class Specialization:
             Context.evaluate_pending()
         binding = self.binding()
         for name, array in zip(self.inputs, arrays, strict=True):
-            value = array._cell.front(self.device) if isinstance(array, Tensor) else np.ascontiguousarray(array)
+            value = (
+                array._cell.front(self.device) if isinstance(array, Tensor) else np.ascontiguousarray(array)
+            )
             self._check_ranges(name, value)
             binding.feed(name, value)
         for (_, memory), scalar in zip(self.scalars.items(), scalars, strict=True):
@@ -102,7 +110,10 @@ class Specialization:
             wanted.check(as_array(value), name)
 
     def _hand_out(self, values: list[Value]) -> Any:
-        tensors = [Tensor._from_cell(Cell(type, value=value)) for (_, type), value in zip(self.results, values, strict=True)]
+        tensors = [
+            Tensor._from_cell(Cell(type, value=value))
+            for (_, type), value in zip(self.results, values, strict=True)
+        ]
         if self.capture.grads or self.capture.lost_grads:
             by_name = {name: tensor for (name, _), tensor in zip(self.results, tensors, strict=True)}
             for parameter, name in self.capture.grads:
@@ -110,7 +121,10 @@ class Specialization:
             for parameter in self.capture.lost_grads:
                 parameter._grad = _unreturned
         static = (item for _, item in flatten(self.capture.result, ""))
-        leaves = (item if n is None else tensors[n] for n, item in zip(self.capture.result_leaves, static, strict=True))
+        leaves = (
+            item if n is None else tensors[n]
+            for n, item in zip(self.capture.result_leaves, static, strict=True)
+        )
         return rebuild(self.capture.result, leaves)
 
     def _check_finite(self, arrays: Sequence[Tensor | Array], values: Sequence[Value]) -> None:
@@ -173,15 +187,21 @@ class CompiledFunction:
         lengths = {type_of(leaf).shape[0] if type_of(leaf).rank else None for _, leaf in arrays}
         if len(lengths) != 1 or None in lengths:
             listed = ", ".join(f"{name} {type_of(leaf)}" for name, leaf in arrays)
-            raise ShapeError(f"scan: every array needs the same leading axis, the number of steps; given: {listed}")
+            raise ShapeError(
+                f"scan: every array needs the same leading axis, the number of steps; given: {listed}"
+            )
         specialization = self._find(values, leaves, (next(iter(lengths)),))
-        return specialization.run([leaf for _, leaf in arrays], [leaf for _, leaf in leaves if isinstance(leaf, float)])
+        return specialization.run(
+            [leaf for _, leaf in arrays], [leaf for _, leaf in leaves if isinstance(leaf, float)]
+        )
 
     def capture(self, values: dict[str, Any], types: dict[str, Type]) -> Capture:
         """Trace the function once more, with its arrays as inputs of `types`."""
         return capture(self.function, self.arguments, values, types)
 
-    def _find(self, values: dict[str, Any], leaves: list[tuple[str, Any]], steps: tuple[Any, ...]) -> Specialization:
+    def _find(
+        self, values: dict[str, Any], leaves: list[tuple[str, Any]], steps: tuple[Any, ...]
+    ) -> Specialization:
         flat = [leaf for _, leaf in leaves]
         for name, item in leaves:
             if not is_array(item):
@@ -224,7 +244,9 @@ def scanned(captured: Capture, steps: int) -> Graph:
 @overload
 def compile(function: Callable[..., Any], *, device: str = "auto") -> CompiledFunction: ...
 @overload
-def compile(function: None = None, *, device: str = "auto") -> Callable[[Callable[..., Any]], CompiledFunction]: ...
+def compile(
+    function: None = None, *, device: str = "auto"
+) -> Callable[[Callable[..., Any]], CompiledFunction]: ...
 def compile(function: Callable[..., Any] | None = None, *, device: str = "auto") -> Any:
     """Compile `function` into one program for each signature it is called with; as a decorator or as a call.
 
@@ -233,5 +255,3 @@ def compile(function: Callable[..., Any] | None = None, *, device: str = "auto")
     if function is None:
         return lambda f: CompiledFunction(f, device)
     return CompiledFunction(function, device)
-
-

@@ -27,4 +27,5 @@ class device(str):
         return int(number) if number else None
 
     def __repr__(self) -> str:
-        return f"device({', '.join([f'type={self.type!r}'] + ([f'index={self.index}'] if self.index is not None else []))})"
+        number = "" if self.index is None else f", index={self.index}"
+        return f"device(type={self.type!r}{number})"

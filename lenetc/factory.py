@@ -69,7 +69,14 @@ def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tens
     return tensor(data, dtype=dtype, device=device)
 
 
-def full(size: Sequence[Any], fill_value: Number, *, dtype: DType | None = None, requires_grad: bool = False, device: Any = None) -> Tensor:
+def full(
+    size: Sequence[Any],
+    fill_value: Number,
+    *,
+    dtype: DType | None = None,
+    requires_grad: bool = False,
+    device: Any = None,
+) -> Tensor:
     """A tensor of `size` with every element `fill_value`."""
     kind = dtype or (f32 if isinstance(fill_value, float) else i64)
     shape = tuple(size)
@@ -108,7 +115,9 @@ def full_like(x: Tensor, fill_value: Number, *, dtype: DType | None = None) -> T
     return full(x.shape, fill_value, dtype=dtype or x.dtype)
 
 
-def arange(start: Number, end: Number | None = None, step: Number = 1, *, dtype: DType | None = None) -> Tensor:
+def arange(
+    start: Number, end: Number | None = None, step: Number = 1, *, dtype: DType | None = None
+) -> Tensor:
     """start, start + step, ... below end."""
     first, last = (0, start) if end is None else (start, end)
     kind = dtype or (f32 if any(isinstance(v, float) for v in (first, last, step)) else i64)

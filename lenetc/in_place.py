@@ -48,7 +48,9 @@ def fill_(x: Tensor, value: Number | Tensor) -> Tensor:
 
     def build(a: Node) -> Node:
         source = t.as_tensor(value, x.dtype).node
-        return ops.broadcast_to(source if source.dtype is a.dtype else ops.cast(source, dtype=a.dtype), shape=a.shape)
+        return ops.broadcast_to(
+            source if source.dtype is a.dtype else ops.cast(source, dtype=a.dtype), shape=a.shape
+        )
 
     return x._change("fill_", t.apply("FillBackward0", build, x.detach()))
 

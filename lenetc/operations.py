@@ -97,12 +97,16 @@ def _binary(name: str, op: Op, x: Any, y: Any, *, to_float: bool = False, saves:
 
 def add(x: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """x + alpha * other, broadcast."""
-    return _binary("AddBackward0", ops.add, x, other if alpha == 1 else mul(t.as_tensor(other), alpha), saves=False)
+    return _binary(
+        "AddBackward0", ops.add, x, other if alpha == 1 else mul(t.as_tensor(other), alpha), saves=False
+    )
 
 
 def sub(x: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """x - alpha * other, broadcast."""
-    return _binary("SubBackward0", ops.sub, x, other if alpha == 1 else mul(t.as_tensor(other), alpha), saves=False)
+    return _binary(
+        "SubBackward0", ops.sub, x, other if alpha == 1 else mul(t.as_tensor(other), alpha), saves=False
+    )
 
 
 def rsub(x: Tensor, other: Tensor | Number) -> Tensor:
@@ -126,11 +130,21 @@ def rdiv(x: Tensor, other: Tensor | Number) -> Tensor:
 def pow(x: Tensor, exponent: Tensor | Number) -> Tensor:
     """x ** exponent. Small whole exponents become products."""
     if isinstance(exponent, (int, float)) and exponent in (1, 2, 3):
-        powers: dict[float, Callable[[Node], Node]] = {1: lambda a: a * 1, 2: lambda a: a * a, 3: lambda a: a * a * a}
+        powers: dict[float, Callable[[Node], Node]] = {
+            1: lambda a: a * 1,
+            2: lambda a: a * a,
+            3: lambda a: a * a * a,
+        }
         return t.apply("PowBackward0", powers[exponent], x)
     if exponent == 0.5:
         return t.apply("PowBackward0", ops.sqrt, x)
-    return _binary("PowBackward0" if not isinstance(exponent, t.Tensor) else "PowBackward1", ops.pow, x, exponent, to_float=True)
+    return _binary(
+        "PowBackward0" if not isinstance(exponent, t.Tensor) else "PowBackward1",
+        ops.pow,
+        x,
+        exponent,
+        to_float=True,
+    )
 
 
 def rpow(x: Tensor, base: Number) -> Tensor:
@@ -187,9 +201,13 @@ def logical_or(x: Tensor, other: Tensor) -> Tensor:
 
 def where(condition: Tensor, x: Tensor | Number, y: Tensor | Number) -> Tensor:
     """Elements of x where condition holds, of y elsewhere, broadcast (torch.where)."""
-    x, y = (t.as_tensor(v, None if isinstance(v, t.Tensor) else _peer_dtype(v, w)) for v, w in ((x, y), (y, x)))
+    x, y = (
+        t.as_tensor(v, None if isinstance(v, t.Tensor) else _peer_dtype(v, w)) for v, w in ((x, y), (y, x))
+    )
     dtype = t.result_dtype(x, y)
-    return t.apply("WhereBackward0", lambda c, a, b: ops.where(c, a, b), condition, to(x, dtype), to(y, dtype))
+    return t.apply(
+        "WhereBackward0", lambda c, a, b: ops.where(c, a, b), condition, to(x, dtype), to(y, dtype)
+    )
 
 
 def _peer_dtype(value: Number, other: Any) -> DType | None:
@@ -199,16 +217,24 @@ def _peer_dtype(value: Number, other: Any) -> DType | None:
 def matmul(x: Tensor, other: Tensor) -> Tensor:
     """Matrix product: [..., M, K] @ [..., K, L]; 1-D operands as in torch.matmul."""
     if x.ndim == 0 or other.ndim == 0:
-        raise ShapeError(f"matmul: both operands need at least one dimension, but they are {x.type_text()} and {other.type_text()}").at(here())
+        raise ShapeError(
+            f"matmul: both operands need at least one dimension, but they are {x.type_text()} and {other.type_text()}"
+        ).at(here())
 
     def build(a: Node, b: Node) -> Node:
         left = ops.reshape(a, shape=(1, *a.shape)) if a.rank == 1 else a
         right = ops.reshape(b, shape=(*b.shape, 1)) if b.rank == 1 else b
         product = ops.matmul(left, right)
-        shape = [d for i, d in enumerate(product.shape) if not (a.rank == 1 and i == product.rank - 2) and not (b.rank == 1 and i == product.rank - 1)]
+        shape = [
+            d
+            for i, d in enumerate(product.shape)
+            if not (a.rank == 1 and i == product.rank - 2) and not (b.rank == 1 and i == product.rank - 1)
+        ]
         return product if len(shape) == product.rank else ops.reshape(product, shape=tuple(shape))
 
-    name = {(2, 2): "MmBackward0", (1, 1): "DotBackward0", (2, 1): "MvBackward0"}.get((x.ndim, other.ndim), "UnsafeViewBackward0")
+    name = {(2, 2): "MmBackward0", (1, 1): "DotBackward0", (2, 1): "MvBackward0"}.get(
+        (x.ndim, other.ndim), "UnsafeViewBackward0"
+    )
     return t.apply(name, build, x, other)
 
 

@@ -111,7 +111,9 @@ def bits(key: Node, counter: Node, shape: Sequence[Dim]) -> Node:
     """Independent uniform 32-bit integers of `shape`, as i64. key below 2^32, counter up to 2^31 draws."""
     stream = _mix(ops.mod(key + counter * 0x9E3779B1, _MASK))
     size = product(tuple(shape))
-    index = ops.iota(size=size, dtype=i64) if isinstance(size, Poly) else literal(np.arange(size, dtype=np.int64))
+    index = (
+        ops.iota(size=size, dtype=i64) if isinstance(size, Poly) else literal(np.arange(size, dtype=np.int64))
+    )
     # Two rounds with the stream between them: neighbours in one stream and one index in two are unrelated.
     mixed = _mix(ops.bitwise_xor(_mix(ops.mod(index * 0x9E3779B1 + stream, _MASK)), stream))
     return ops.reshape(mixed, shape=tuple(shape))
@@ -136,7 +138,9 @@ def normal(key: Node, counter: Node, shape: Sequence[Dim], dtype: DType = f32) -
     return ops.cast(radius * ops.cos(half(1) * (2 * math.pi)), dtype=dtype)
 
 
-def values(kind: Callable[..., Node], shape: Sequence[int], dtype: DType = f32, generator: Generator | None = None) -> Array:
+def values(
+    kind: Callable[..., Node], shape: Sequence[int], dtype: DType = f32, generator: Generator | None = None
+) -> Array:
     """Numbers of `kind` (uniform or normal) as an array, drawn at once."""
     return (generator or default_generator).draw(lambda key, counter: kind(key, counter, tuple(shape), dtype))
 
@@ -151,5 +155,3 @@ def permutation(n: int) -> Array:
     """A random order of 0..n-1, drawn at once, i64[n]."""
     keys = default_generator.draw(lambda key, counter: bits(key, counter, (n,)))
     return np.argsort(keys, kind="stable")
-
-

@@ -54,7 +54,9 @@ def axes_of(x: Tensor, dim: Axes, what: str) -> tuple[int, ...]:
 def count(node: Node, axes: Sequence[int]) -> Node:
     """Number of elements along `axes`, as a scalar of node's dtype."""
     size: Dim = product(tuple(node.shape[axis] for axis in axes))
-    return scalar(size, node.dtype) if isinstance(size, int) else ops.cast(ops.dim(size=size), dtype=node.dtype)
+    return (
+        scalar(size, node.dtype) if isinstance(size, int) else ops.cast(ops.dim(size=size), dtype=node.dtype)
+    )
 
 
 def sum(x: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
@@ -62,13 +64,22 @@ def sum(x: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: DType | No
     axes = axes_of(x, dim, "sum")
     target = dtype or (x.dtype if x.dtype.is_float else i64)
     name = "SumBackward0" if dim is None else "SumBackward1"
-    return t.apply(name, lambda a: ops.sum(ops.cast(a, dtype=target) if a.dtype is not target else a, axes=axes, keepdims=keepdim), x, saves=False)
+    return t.apply(
+        name,
+        lambda a: ops.sum(
+            ops.cast(a, dtype=target) if a.dtype is not target else a, axes=axes, keepdims=keepdim
+        ),
+        x,
+        saves=False,
+    )
 
 
 def mean(x: Tensor, dim: Axes = None, keepdim: bool = False) -> Tensor:
     """Mean over `dim` (all if None). Raises DTypeError for a dtype that is not float."""
     if not x.dtype.is_float:
-        raise DTypeError(f"mean(): the input must be floating point, but it is {x.type_text()}; use .float()").at(here())
+        raise DTypeError(
+            f"mean(): the input must be floating point, but it is {x.type_text()}; use .float()"
+        ).at(here())
     axes = axes_of(x, dim, "mean")
     name = "MeanBackward0" if dim is None else "MeanBackward1"
     return t.apply(name, lambda a: ops.sum(a, axes=axes, keepdims=keepdim) / count(a, axes), x, saves=False)
@@ -127,7 +138,9 @@ def amin(x: Tensor, dim: Axes = None, keepdim: bool = False) -> Tensor:
 def argmax(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Index of the first largest element along `dim` (of the flattened tensor if None), as i64."""
     if dim is None:
-        return t.apply("", lambda a: ops.argmax(ops.reshape(a, shape=(a.ty.size,)), axis=0, keepdims=False), x)
+        return t.apply(
+            "", lambda a: ops.argmax(ops.reshape(a, shape=(a.ty.size,)), axis=0, keepdims=False), x
+        )
     axis = axes_of(x, dim, "argmax")[0]
     return t.apply("", lambda a: ops.argmax(a, axis=axis, keepdims=keepdim), x)
 
@@ -137,7 +150,9 @@ def max(x: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> An
     if isinstance(dim, t.Tensor):
         return maximum(x, dim)
     if dim is None:
-        return t.apply("MaxBackward1", lambda a: ops.reduce_max(a, axes=tuple(range(a.rank)), keepdims=False), x)
+        return t.apply(
+            "MaxBackward1", lambda a: ops.reduce_max(a, axes=tuple(range(a.rank)), keepdims=False), x
+        )
     axis = axes_of(x, dim, "max")[0]
     indices = argmax(x, axis, keepdim=True)
 

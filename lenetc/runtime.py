@@ -64,7 +64,9 @@ def cuda_missing() -> str:
     """Why CUDA cannot be used, or "" where it can. Looks for the driver before loading any library."""
     if "CUDAExecutionProvider" not in ort.get_available_providers():
         return "this build of ONNX Runtime has no CUDA provider"
-    if not any(os.path.exists(path) for path in ("/dev/nvidiactl", "/dev/dxg", r"C:\Windows\System32\nvcuda.dll")):
+    if not any(
+        os.path.exists(path) for path in ("/dev/nvidiactl", "/dev/dxg", r"C:\Windows\System32\nvcuda.dll")
+    ):
         return "there is no NVIDIA driver on this machine"
     if "preloaded" not in _told:
         _told.add("preloaded")
@@ -119,7 +121,9 @@ class Session:
         except Exception as error:
             raise self._explained(error, places, "loading") from error
         if device == "cuda" and "CUDAExecutionProvider" not in self._session.get_providers():
-            raise DeviceError("device='cuda' was asked for, but ONNX Runtime could not load its CUDA provider for this program")
+            raise DeviceError(
+                "device='cuda' was asked for, but ONNX Runtime could not load its CUDA provider for this program"
+            )
         self.device = device
         self.places = places
 
@@ -150,7 +154,9 @@ class Session:
     def _explained(self, error: Exception, places: Mapping[str, Where], doing: str) -> RunError:
         """The runtime's error with the module path and the user's line of the node that it names."""
         text = str(error)
-        named = [name for name in places if f"'{name}'" in text or f"Name:{name}" in text or f"({name})" in text]
+        named = [
+            name for name in places if f"'{name}'" in text or f"Name:{name}" in text or f"({name})" in text
+        ]
         explained = RunError(f"ONNX Runtime failed {doing} the program: {text}")
         return explained.at(str(places[max(named, key=len)])) if named else explained  # type: ignore[return-value]
 

@@ -63,7 +63,9 @@ def _resolved(x: Tensor, sizes: Sequence[Any], what: str) -> tuple[Dim, ...]:
 
 
 def _viewed(name: str, x: Tensor, shape: tuple[Dim, ...]) -> Tensor:
-    return t.apply(name, lambda a: a if a.shape == shape else ops.reshape(a, shape=shape), x, saves=False, view=True)
+    return t.apply(
+        name, lambda a: a if a.shape == shape else ops.reshape(a, shape=shape), x, saves=False, view=True
+    )
 
 
 def view(x: Tensor, *sizes: Any) -> Tensor:
@@ -83,9 +85,13 @@ def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Dimensions start_dim to end_dim joined into one (torch.flatten)."""
     if not x.ndim:
         return view(x, 1)
-    start, end = (normalize_axis(axis, x.ndim, f"flatten of {x.type_text()}") for axis in (start_dim, end_dim))
+    start, end = (
+        normalize_axis(axis, x.ndim, f"flatten of {x.type_text()}") for axis in (start_dim, end_dim)
+    )
     if start > end:
-        raise ShapeError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim} for {x.type_text()}").at(here())
+        raise ShapeError(
+            f"flatten: start_dim {start_dim} lies behind end_dim {end_dim} for {x.type_text()}"
+        ).at(here())
     if start == end:
         return x
     return view(x, *x.shape[:start], product(tuple(x.shape[start : end + 1])), *x.shape[end + 1 :])
@@ -115,13 +121,17 @@ def transpose(x: Tensor, dim0: int, dim1: int) -> Tensor:
     a, b = normalize_axis(dim0, x.ndim, "transpose"), normalize_axis(dim1, x.ndim, "transpose")
     perm = list(range(x.ndim))
     perm[a], perm[b] = perm[b], perm[a]
-    return t.apply("TransposeBackward0", lambda n: ops.transpose(n, perm=tuple(perm)), x, saves=False, view=True)
+    return t.apply(
+        "TransposeBackward0", lambda n: ops.transpose(n, perm=tuple(perm)), x, saves=False, view=True
+    )
 
 
 def transposed(x: Tensor) -> Tensor:
     """The matrix transpose of a tensor with at most two dimensions (torch.t)."""
     if x.ndim > 2:
-        raise ShapeError(f"t() expects a tensor with at most 2 dimensions, but it is {x.type_text()}").at(here())
+        raise ShapeError(f"t() expects a tensor with at most 2 dimensions, but it is {x.type_text()}").at(
+            here()
+        )
     if x.ndim < 2:
         return _viewed("TBackward0", x, tuple(x.shape))
     return t.apply("TBackward0", lambda a: ops.transpose(a, perm=(1, 0)), x, saves=False, view=True)
@@ -190,10 +200,16 @@ def split(x: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Ten
     """Pieces of `split_size` along `dim`, the last one smaller if need be (torch.split)."""
     axis = normalize_axis(dim, x.ndim, "split")
     total = int(x.shape[axis])
-    sizes = list(split_size) if not isinstance(split_size, int) else [min(split_size, total - i) for i in range(0, total, split_size)]
+    sizes = (
+        list(split_size)
+        if not isinstance(split_size, int)
+        else [min(split_size, total - i) for i in range(0, total, split_size)]
+    )
     stops = np.cumsum(sizes)
     if stops[-1] != total:
-        raise ShapeError(f"split: sizes {sizes} do not add up to {total}, the size of dimension {dim} of {x.type_text()}").at(here())
+        raise ShapeError(
+            f"split: sizes {sizes} do not add up to {total}, the size of dimension {dim} of {x.type_text()}"
+        ).at(here())
     pieces = []
     for stop, size in zip(stops.tolist(), sizes, strict=True):
         index: list[Any] = [slice(None)] * axis
@@ -240,7 +256,9 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         size = x.shape[len(starts)]
         if isinstance(i, t.Tensor):
             if i.dtype is bool_:
-                raise LenetcError("indexing with a bool mask gives a shape that depends on values; use lenetc.where").at(here())
+                raise LenetcError(
+                    "indexing with a bool mask gives a shape that depends on values; use lenetc.where"
+                ).at(here())
             gathers.append((len(shape), i))
             bounds: tuple[Dim, Dim, int] = (0, size, 1)
             shape.append(size)
@@ -255,7 +273,9 @@ def getitem(x: Tensor, index: Any) -> Tensor:
                 )
             position = operator.index(i)
             if isinstance(size, int) and not -size <= position < size:
-                raise IndexError(f"index {position} is out of bounds for dimension {len(starts)} of {x.type_text()}")
+                raise IndexError(
+                    f"index {position} is out of bounds for dimension {len(starts)} of {x.type_text()}"
+                )
             first = position if position >= 0 else size + position
             bounds = (first, first + 1, 1)
         starts.append(bounds[0])
@@ -263,7 +283,9 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         steps.append(bounds[2])
 
     def build(a: Node, *positions: Node) -> Node:
-        whole = all(p == (0, n, 1) for p, n in zip(zip(starts, stops, steps, strict=True), a.shape, strict=True))
+        whole = all(
+            p == (0, n, 1) for p, n in zip(zip(starts, stops, steps, strict=True), a.shape, strict=True)
+        )
         part = a if whole else ops.slice(a, starts=tuple(starts), stops=tuple(stops), steps=tuple(steps))
         part = part if part.shape == tuple(shape) else ops.reshape(part, shape=tuple(shape))
         for (axis, _), node in zip(reversed(gathers), reversed(positions), strict=True):
@@ -274,7 +296,9 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         return part
 
     if len(gathers) > 1:
-        raise LenetcError("indexing with more than one integer tensor is not supported; use gather or take them one by one").at(here())
+        raise LenetcError(
+            "indexing with more than one integer tensor is not supported; use gather or take them one by one"
+        ).at(here())
     name = "IndexBackward0" if gathers else "SelectBackward0" if len(shape) < x.ndim else "SliceBackward0"
     return t.apply(name, build, x, *(tensor for _, tensor in gathers), saves=bool(gathers), view=True)
 
@@ -289,14 +313,23 @@ def _bounds(index: slice, size: Dim) -> tuple[Dim, Dim, int]:
         first, last, _ = index.indices(size)
         return first, max(first, last), step
     start = 0 if index.start is None else index.start if index.start >= 0 else size + index.start
-    stop = size if index.stop is None else index.stop if not isinstance(index.stop, int) or index.stop >= 0 else size + index.stop
+    stop = (
+        size
+        if index.stop is None
+        else index.stop
+        if not isinstance(index.stop, int) or index.stop >= 0
+        else size + index.stop
+    )
     return start, stop, step
 
 
 def setitem(x: Tensor, index: Any, value: Any) -> None:
     """x[index] = value for ints, slices and ..., in place; also a bool mask of x's shape."""
     if isinstance(index, t.Tensor) and index.dtype is bool_:
-        x._change("__setitem__", t.apply("", ops.where, index, t.as_tensor(value, x.dtype).to(x.dtype).expand(*x.shape), x))
+        x._change(
+            "__setitem__",
+            t.apply("", ops.where, index, t.as_tensor(value, x.dtype).to(x.dtype).expand(*x.shape), x),
+        )
         return
     places = np.arange(int(x.numel()), dtype=np.int64).reshape([int(d) for d in x.shape])[_concrete(index)]
     source = t.as_tensor(value, x.dtype).to(x.dtype).expand(*places.shape)
@@ -324,6 +357,6 @@ def one_hot_mask(labels: Node, classes: Dim, axis: int) -> Node:
     spread = ops.reshape(labels, shape=(*labels.shape[:axis], 1, *labels.shape[axis:]))
     places = ops.iota(size=classes, dtype=labels.dtype)
     rank = labels.rank + 1
-    return ops.equal(spread, ops.reshape(places, shape=tuple(classes if i == axis else 1 for i in range(rank))))
-
-
+    return ops.equal(
+        spread, ops.reshape(places, shape=tuple(classes if i == axis else 1 for i in range(rank)))
+    )

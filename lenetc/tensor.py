@@ -48,7 +48,9 @@ class Tensor:
         self._grad: Tensor | None = None
         self._grad_fn: GradFn | None = None
         self._requires_grad = False
-        self._shares = ""  # why in-place changes must be refused ("a view"), or "data" for .data and .detach()
+        self._shares = (
+            ""  # why in-place changes must be refused ("a view"), or "data" for .data and .detach()
+        )
         self._accumulate: weakref.ref[AccumulateGrad] | None = None
 
     @classmethod
@@ -67,7 +69,9 @@ class Tensor:
     def node(self) -> Node:
         """The IR node of the present value. For .data and .detach(), one that gradients do not pass."""
         node = self._cell.node
-        return ops.stop_gradient(node) if self._shares == "data" and node.op is not ops.stop_gradient else node
+        return (
+            ops.stop_gradient(node) if self._shares == "data" and node.op is not ops.stop_gradient else node
+        )
 
     @property
     def shape(self) -> Size:
@@ -120,9 +124,13 @@ class Tensor:
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set whether gradients are recorded. Raises LenetcError for a tensor that is not a leaf, or not float."""
         if requires_grad and not self.dtype.is_float:
-            raise LenetcError(f"only tensors of floating point dtype can require gradients, not {self.type_text()}").at(here())
+            raise LenetcError(
+                f"only tensors of floating point dtype can require gradients, not {self.type_text()}"
+            ).at(here())
         if not requires_grad and self._grad_fn is not None:
-            raise LenetcError("you can only change requires_grad flags of leaf variables; use detach()").at(here())
+            raise LenetcError("you can only change requires_grad flags of leaf variables; use detach()").at(
+                here()
+            )
         if requires_grad and self._grad_fn is None and self._cell.node.op is not ops.input:
             # An identity of its own: two equal expressions must not share a gradient.
             self._cell.node = ops.alias(self._cell.node, uid=self._cell.number)
@@ -158,7 +166,9 @@ class Tensor:
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
         if value is not None and (value._cell.type != self._cell.type):
-            raise ShapeError(f"assigned grad has type {value.type_text()}, but the tensor is {self.type_text()}")
+            raise ShapeError(
+                f"assigned grad has type {value.type_text()}, but the tensor is {self.type_text()}"
+            )
         if Context.trace is not None:
             Context.trace.saw_grad(self, is_read=False)
         self._grad = value
@@ -218,7 +228,9 @@ class Tensor:
     def item(self) -> Number:
         """The value of a single element as a Python number."""
         if self.numel() != 1:
-            raise LenetcError(f"item() wants a single element, but the tensor is {self.type_text()}").at(here())
+            raise LenetcError(f"item() wants a single element, but the tensor is {self.type_text()}").at(
+                here()
+            )
         value: Number = self._cell.numpy().item()
         return value
 
@@ -271,11 +283,18 @@ class Tensor:
                 "write `x = x.operation(...)`, or change the whole tensor"
             ).at(here())
         if value.shape != self.shape:
-            raise ShapeError(f"{name}: the result has shape {list(value.shape)}, the tensor {list(self.shape)}").at(here())
+            raise ShapeError(
+                f"{name}: the result has shape {list(value.shape)}, the tensor {list(self.shape)}"
+            ).at(here())
         if is_grad_enabled() and self._requires_grad and self._grad_fn is None:
-            raise LenetcError(f"{name}: a leaf variable that requires grad is being used in an in-place operation; use no_grad() or .data").at(here())
+            raise LenetcError(
+                f"{name}: a leaf variable that requires grad is being used in an in-place operation; use "
+                "no_grad() or .data"
+            ).at(here())
         if value.dtype is not self.dtype:
-            raise DTypeError(f"{name}: the result is {value.type_text()}, which cannot be stored in {self.type_text()}").at(here())
+            raise DTypeError(
+                f"{name}: the result is {value.type_text()}, which cannot be stored in {self.type_text()}"
+            ).at(here())
         self._cell.node = value.node
         if value._grad_fn is not None:
             self._set_grad_fn(value._grad_fn)
@@ -289,7 +308,6 @@ class Tensor:
         copy._requires_grad = self._requires_grad
         memo[id(self)] = copy
         return copy
-
 
     if not TYPE_CHECKING:
 
@@ -458,7 +476,12 @@ class _Unreturned(Tensor):
 
 
 def apply(
-    name: str, build: Callable[..., Node], *operands: Tensor, saves: bool = True, view: bool = False, edges: Sequence[Any] | None = None
+    name: str,
+    build: Callable[..., Node],
+    *operands: Tensor,
+    saves: bool = True,
+    view: bool = False,
+    edges: Sequence[Any] | None = None,
 ) -> Tensor:
     """The tensor build(*nodes), recorded for backward as `name` where an operand requires grad.
 
@@ -492,7 +515,7 @@ def require_tensors(what: str, *operands: object) -> None:
 
 
 def result_dtype(x: Tensor, y: Tensor | Number) -> DType:
-    """The dtype of an operation on x and y by PyTorch's promotion: kind first, then tensors over scalars, then width."""
+    """The dtype of an operation on x and y by PyTorch's promotion: kind, then tensors over scalars, then width."""
     order = {"bool": 0, "int": 1, "float": 2}
     if not isinstance(y, Tensor):
         kind = "bool" if isinstance(y, bool) else "int" if isinstance(y, int) else "float"
@@ -521,7 +544,8 @@ def array_of(data: Any) -> Array:
         raise DTypeError(f"cannot make a tensor of this {type(data).__name__}: {error}").at(here()) from None
     if array.dtype.kind in "OUS":
         raise DTypeError(
-            f"cannot make a tensor of this {type(data).__name__}, whose values are no numbers (NumPy's dtype for them is "
+            f"cannot make a tensor of this {type(data).__name__}, whose values are no numbers (NumPy's dtype "
+            "for them is "
             f"{array.dtype}); give numbers, nested lists of numbers, or an array of them"
         ).at(here())
     return array

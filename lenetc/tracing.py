@@ -22,10 +22,15 @@ if TYPE_CHECKING:
     from lenetc.ranges import Range
     from lenetc.tensor import Tensor
 
-_OURS = tuple(os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + f"{os.sep}{p}{os.sep}" for p in ("lenetc", "passes", "ir"))
+_OURS = tuple(
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + f"{os.sep}{p}{os.sep}"
+    for p in ("lenetc", "passes", "ir")
+)
 
 
-traced_leaves: WeakSet[Node] = WeakSet()  # stand for values inside of compiled functions, never for stored ones
+traced_leaves: WeakSet[Node] = (
+    WeakSet()
+)  # stand for values inside of compiled functions, never for stored ones
 
 
 class ValueDependentError(LenetcError):
@@ -69,7 +74,9 @@ class Trace:
             cell.replace(node)
             return
         if self.read(cell).type != node.type:
-            raise LenetcError(f"an in-place operation under compile cannot change {cell.type} into {node.type}").at(here())
+            raise LenetcError(
+                f"an in-place operation under compile cannot change {cell.type} into {node.type}"
+            ).at(here())
         self.current[cell] = node
 
     def saw_grad(self, tensor: Tensor, is_read: bool) -> None:

@@ -267,7 +267,8 @@ class Trainer:
         config, done = self.config, self.progress
         lines = [
             f"held-out accuracy: **{accuracy:.2%}** of {len(self.digits.test_labels)} digits",
-            f"{config.optimizer}, lr {config.lr:g} falling by {1 - DECAY:.0%} an epoch, batch {config.batch}, {done.epoch} epochs of "
+            f"{config.optimizer}, lr {config.lr:g} falling by {1 - DECAY:.0%} an epoch, batch {config.batch}, "
+            f"{done.epoch} epochs of "
             f"{len(self.images)} "
             f"digits, seed {config.seed}, device {self.step.device}",
         ]

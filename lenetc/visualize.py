@@ -11,7 +11,19 @@ from ir.types import Type
 from lenetc import draw
 from lenetc.checkpoint import atomic_write
 
-_SHOWN = {"kernel", "stride", "padding", "dilation", "groups", "axes", "axis", "shape", "perm", "trans_a", "trans_b"}
+_SHOWN = {
+    "kernel",
+    "stride",
+    "padding",
+    "dilation",
+    "groups",
+    "axes",
+    "axis",
+    "shape",
+    "perm",
+    "trans_a",
+    "trans_b",
+}
 
 
 def to_networkx(graph: Graph) -> nx.DiGraph:
@@ -27,21 +39,42 @@ def to_networkx(graph: Graph) -> nx.DiGraph:
             kind = node.attrs["kind"]
             group = str(node.attrs["name"]).rpartition(".")[0] if kind == "state" else ""
             phase = "state" if kind == "state" else "input"
-            picture.add_node(key, label=node.attrs["name"], detail=str(node.type), group=group, phase=phase, tooltip=f"{kind} {node.attrs['name']}: {node.type}")
+            picture.add_node(
+                key,
+                label=node.attrs["name"],
+                detail=str(node.type),
+                group=group,
+                phase=phase,
+                tooltip=f"{kind} {node.attrs['name']}: {node.type}",
+            )
         else:
             where = node.where
             picture.add_node(
-                key, label=node.op.name, detail=str(node.type), group=where.module, phase=where.phase, tooltip=_tooltip(node)
+                key,
+                label=node.op.name,
+                detail=str(node.type),
+                group=where.module,
+                phase=where.phase,
+                tooltip=_tooltip(node),
             )
         for operand in node.inputs:
             if operand in ids:
-                picture.add_edge(ids[operand], key, label=str(operand.type) if isinstance(operand.type, Type) else "")
+                picture.add_edge(
+                    ids[operand], key, label=str(operand.type) if isinstance(operand.type, Type) else ""
+                )
     outputs = [(name, node, "result") for name, node in graph.results]
     outputs += [(next_name(name), node, "update") for name, node in graph.updates]
     for i, (name, node, phase) in enumerate(outputs):
         if node in ids:
             group = name.removesuffix(".next").rpartition(".")[0] if phase == "update" else ""
-            picture.add_node(f"o{i}", label=name, detail=str(node.type), group=group, phase=phase, tooltip=f"output {name}: {node.type}")
+            picture.add_node(
+                f"o{i}",
+                label=name,
+                detail=str(node.type),
+                group=group,
+                phase=phase,
+                tooltip=f"output {name}: {node.type}",
+            )
             picture.add_edge(ids[node], f"o{i}", label=str(node.type))
     return picture
 
@@ -49,7 +82,9 @@ def to_networkx(graph: Graph) -> nx.DiGraph:
 def _tooltip(node: Node) -> str:
     attrs = ", ".join(f"{key}={value}" for key, value in node.attrs.items() if key in _SHOWN)
     lines = [f"{node.op.name}({attrs})", str(node.type), f"{node.where.phase} {node.where.module}".strip()]
-    constants = [str(x.attrs["value"].array.tolist()) for x in node.inputs if x.op.name == "const" and x.ty.size == 1]
+    constants = [
+        str(x.attrs["value"].array.tolist()) for x in node.inputs if x.op.name == "const" and x.ty.size == 1
+    ]
     if constants:
         lines.append(f"constants: {', '.join(constants)}")
     return "\n".join(lines)

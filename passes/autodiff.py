@@ -110,7 +110,8 @@ def _apply(node: Node, received: list[Gradient]) -> Sequence[Gradient]:
     rule = RULES.get(node.op)
     if rule is None:
         raise NoGradientError(
-            f"{node.op.name} has no gradient rule; wrap it in stop-gradient (.detach()) or add a rule to passes/gradients"
+            f"{node.op.name} has no gradient rule; take it out of the gradient by .detach(), or add a rule to "
+            "passes/gradients"
         ).at(str(node.where))
     if isinstance(node.type, TupleType):
         out: object = tuple(ops.get(node, index=i) for i in range(len(node.type.items)))
@@ -125,7 +126,10 @@ def _unbroadcast(gradient: Node, target: Type) -> Node:
     if gradient.shape == target.shape:
         return gradient
     extra = gradient.rank - target.rank
-    axes = (*range(extra), *(i + extra for i, d in enumerate(target.shape) if d == 1 and gradient.shape[i + extra] != 1))
+    axes = (
+        *range(extra),
+        *(i + extra for i, d in enumerate(target.shape) if d == 1 and gradient.shape[i + extra] != 1),
+    )
     if axes:
         gradient = ops.sum(gradient, axes=axes)
     return ops.reshape(gradient, shape=target.shape) if gradient.shape != target.shape else gradient

@@ -68,16 +68,20 @@ def to_onnx(graph: Graph, defaults: Mapping[str, Array] | None = None) -> Emitte
     so no runtime folds them away. Raises EmitError for an op that has no emission, and where an output would have
     the name of an input or of another output.
     """
-    from passes import emit_ops  # noqa: F401  (fills EMISSIONS, and needs this module first)
+    from passes import emit_ops
 
     inputs = {node: str(node.attrs["name"]) for node in graph.inputs}
     outputs = [*(key for key, _ in graph.results), *(next_name(key) for key, _ in graph.updates)]
     names = Counter([*inputs.values(), *outputs])
     if twice := sorted(name for name, count in names.items() if count > 1):
-        raise EmitError(f"two inputs or outputs of the model would be called {', '.join(twice)}; rename one of them")
+        raise EmitError(
+            f"two inputs or outputs of the model would be called {', '.join(twice)}; rename one of them"
+        )
     builder = Builder(graph, set(names))
     proto = builder.finish(graph.name, graph.inputs, inputs, graph.outputs, outputs)
-    proto.initializer.extend(numpy_helper.from_array(np.asarray(value), name) for name, value in (defaults or {}).items())
+    proto.initializer.extend(
+        numpy_helper.from_array(np.asarray(value), name) for name, value in (defaults or {}).items()
+    )
     model = helper.make_model(
         proto,
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -138,7 +142,9 @@ class Builder:
                 continue
             emission = EMISSIONS.get(node.op)
             if emission is None:
-                raise EmitError(f"{node.op.name} has no ONNX emission; a strategy has to lower it first").at(str(node.where))
+                raise EmitError(f"{node.op.name} has no ONNX emission; a strategy has to lower it first").at(
+                    str(node.where)
+                )
             self.where, self.what = node.where, node.op.name
             self.names[node] = emission(self, node, *(self.names[x] for x in node.inputs))
         made = {value for proto in self.nodes for value in proto.output}
@@ -148,7 +154,9 @@ class Builder:
             if value in made and value not in renamed:
                 renamed[value] = output
             else:  # an input, a constant, or a value with two output names
-                self.nodes.append(helper.make_node("Identity", [value], [output], name=self.fresh(f"{output}/copy")))
+                self.nodes.append(
+                    helper.make_node("Identity", [value], [output], name=self.fresh(f"{output}/copy"))
+                )
         _rename(self.nodes, renamed)
         return helper.make_graph(
             self.nodes,
@@ -181,7 +189,9 @@ class Builder:
         key = (array.dtype.str, array.shape, array.tobytes())
         table = self.initializers
         if key not in table:
-            shown = str(array.item()).replace(".", "_") if array.ndim == 0 else "x".join(map(str, array.shape))
+            shown = (
+                str(array.item()).replace(".", "_") if array.ndim == 0 else "x".join(map(str, array.shape))
+            )
             table[key] = numpy_helper.from_array(array, self.fresh(f"const_{array.dtype}_{shown}"))
         return table[key].name
 
@@ -230,15 +240,26 @@ class Builder:
         """A 1-D i64 tensor 0, 1, ... size-1."""
         if isinstance(size, int):
             return self.const(np.arange(size))
-        return str(self.op("Range", self.const(np.int64(0)), self.op("Squeeze", self.size(size)), self.const(np.int64(1))))
+        return str(
+            self.op(
+                "Range", self.const(np.int64(0)), self.op("Squeeze", self.size(size)), self.const(np.int64(1))
+            )
+        )
 
     def _symbol(self, name: str) -> str:
         size = symbol(name)
         if size not in self.sizes:
-            found = [(node, i, d) for node in self.graph.inputs for i, d in enumerate(node.shape) if _tells(d, name)]
+            found = [
+                (node, i, d)
+                for node in self.graph.inputs
+                for i, d in enumerate(node.shape)
+                if _tells(d, name)
+            ]
             if not found:
                 raise EmitError(f"no input has an axis of size {name} to read it from")
-            source, axis, dim = min(found, key=lambda place: place[2] != size)  # an axis of just `name`, if any
+            source, axis, dim = min(
+                found, key=lambda place: place[2] != size
+            )  # an axis of just `name`, if any
             value = str(self.op("Shape", self.names[source], start=axis, end=axis + 1))
             _, factor, offset = linear(dim) or (name, 1, 0)
             if offset:
@@ -270,7 +291,9 @@ def constants_model(name: str, values: Mapping[str, Array]) -> ModelProto:
     for key, value in values.items():
         array = np.asarray(value)
         nodes.append(helper.make_node("Constant", [], [key], name=key, value=numpy_helper.from_array(array)))
-        outputs.append(helper.make_tensor_value_info(key, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape))
+        outputs.append(
+            helper.make_tensor_value_info(key, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+        )
     return helper.make_model(
         helper.make_graph(nodes, name, [], outputs),
         opset_imports=[helper.make_opsetid("", OPSET)],

@@ -141,7 +141,14 @@ def _(b: Builder, node: Node, x: str) -> Any:
     if not axes:
         return x
     least = np.iinfo(np.int64).min
-    return b.op("Slice", x, b.ints(*(-1 for _ in axes)), b.ints(*(least for _ in axes)), b.ints(*axes), b.ints(*(-1 for _ in axes)))
+    return b.op(
+        "Slice",
+        x,
+        b.ints(*(-1 for _ in axes)),
+        b.ints(*(least for _ in axes)),
+        b.ints(*axes),
+        b.ints(*(-1 for _ in axes)),
+    )
 
 
 @emit(ops.pad)
@@ -233,7 +240,9 @@ def _(b: Builder, node: Node, g: str, w: str) -> Any:
     how, kernel = node.attrs, weight.shape[2:]
     extra = [
         n - ((o - 1) * s + d * (k - 1) + 1 - 2 * p)
-        for n, o, s, d, k, p in zip(how["size"], source.shape[2:], how["stride"], how["dilation"], kernel, how["padding"], strict=True)
+        for n, o, s, d, k, p in zip(
+            how["size"], source.shape[2:], how["stride"], how["dilation"], kernel, how["padding"], strict=True
+        )
     ]
     return b.op("ConvTranspose", g, w, **_window(how, kernel=kernel), output_padding=extra)
 
@@ -243,7 +252,13 @@ def _(b: Builder, node: Node, x: str, y: str, *c: str) -> Any:
     attrs = node.attrs
     given = {"transA": int(attrs["trans_a"]), "transB": int(attrs["trans_b"]), "alpha": attrs["alpha"]}
     given |= {"beta": attrs["beta"]} if c else {}
-    return b.op("Gemm", x, y, *c, **{key: value for key, value in given.items() if value != (key in ("alpha", "beta"))})
+    return b.op(
+        "Gemm",
+        x,
+        y,
+        *c,
+        **{key: value for key, value in given.items() if value != (key in ("alpha", "beta"))},
+    )
 
 
 @emit(ops.split)
@@ -292,7 +307,15 @@ def _pool(node: Node) -> dict[str, Any]:
     if attrs["ceil_mode"]:
         dilation = attrs.get("dilation", (1, 1))
         pooled = node.type.items[0] if isinstance(node.type, TupleType) else node.ty
-        parts = zip(pooled.shape[2:], node.inputs[0].shape[2:], attrs["kernel"], attrs["stride"], begin, dilation, strict=True)
+        parts = zip(
+            pooled.shape[2:],
+            node.inputs[0].shape[2:],
+            attrs["kernel"],
+            attrs["stride"],
+            begin,
+            dilation,
+            strict=True,
+        )
         end = tuple(max((o - 1) * s + (k - 1) * d + 1 - p - n, p) for o, n, k, s, p, d in parts)
     return {"kernel_shape": attrs["kernel"], "strides": attrs["stride"], "pads": (*begin, *end)}
 
@@ -327,7 +350,13 @@ def _(b: Builder, node: Node, *operands: str) -> Any:
         if len(outputs) > carries:
             ways["scan_output_directions"] = [1] * (len(outputs) - carries)
     result = b.op(
-        "Scan", *operands[:carries], *stacked, outputs=len(outputs), body=proto, num_scan_inputs=len(stacked), **ways
+        "Scan",
+        *operands[:carries],
+        *stacked,
+        outputs=len(outputs),
+        body=proto,
+        num_scan_inputs=len(stacked),
+        **ways,
     )
     return [result] if isinstance(result, str) else result
 
@@ -335,5 +364,3 @@ def _(b: Builder, node: Node, *operands: str) -> Any:
 @emit(ops.get)
 def _(b: Builder, node: Node, x: list[str]) -> Any:
     return x[node.attrs["index"]]
-
-

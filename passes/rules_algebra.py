@@ -80,11 +80,8 @@ def drop_one(node: Node) -> Node | None:
 def constant_right(node: Node) -> Node | None:
     """mul(2, x) => mul(x, 2); and so a scalar goes to the right of a tensor"""
     x, y = node.inputs
-    if is_const(x) or is_const(y):  # two rules of order would undo each other
-        moved = is_const(x) and not is_const(y)
-    else:
-        moved = is_scalar(x) and not is_scalar(y)
-    return node.op(y, x) if moved else None
+    rank = is_const if is_const(x) or is_const(y) else is_scalar  # two rules of order would undo each other
+    return node.op(y, x) if rank(x) and not rank(y) else None
 
 
 @RULES.on(*ELEMENTWISE)

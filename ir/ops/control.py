@@ -11,7 +11,9 @@ from ir.op import op
 from ir.types import AnyType, Array, TupleType, Type
 
 
-def _scan(*types: AnyType, body: Graph, carries: int, sequences: int, length: Dim, reverse: bool) -> TupleType:
+def _scan(
+    *types: AnyType, body: Graph, carries: int, sequences: int, length: Dim, reverse: bool
+) -> TupleType:
     operands = [t for t in types if isinstance(t, Type)]
     if len(operands) != len(types) or len(operands) < carries + sequences or len(body.outputs) < carries:
         raise ShapeError(
@@ -20,11 +22,17 @@ def _scan(*types: AnyType, body: Graph, carries: int, sequences: int, length: Di
         )
     if any(t.rank == 0 for t in operands[carries : carries + sequences]):
         raise ShapeError("scan: a sequence has a leading axis, one slice for each step; a scalar has none")
-    expected = [*operands[:carries], *(t.with_shape(t.shape[1:]) for t in operands[carries : carries + sequences])]
+    expected = [
+        *operands[:carries],
+        *(t.with_shape(t.shape[1:]) for t in operands[carries : carries + sequences]),
+    ]
     expected += operands[carries + sequences :]
     given = [node.ty for node in body.inputs]
     if expected != given:
-        raise ShapeError(f"scan: the body {body.name} takes ({', '.join(map(str, given))}), but is given ({', '.join(map(str, expected))})")
+        raise ShapeError(
+            f"scan: the body {body.name} takes ({', '.join(map(str, given))}), but is given "
+            f"({', '.join(map(str, expected))})"
+        )
     if length < 1:
         raise ShapeError(f"scan: the length must be at least 1, not {length}")
     for t in operands[carries : carries + sequences]:
@@ -40,7 +48,9 @@ def _scan(*types: AnyType, body: Graph, carries: int, sequences: int, length: Di
 
 
 @op(infer=_scan)
-def scan(*operands: Array, body: Graph, carries: int, sequences: int, length: int, reverse: bool = False) -> tuple[Array, ...]:
+def scan(
+    *operands: Array, body: Graph, carries: int, sequences: int, length: int, reverse: bool = False
+) -> tuple[Array, ...]:
     """Run `body` over the leading axis of sequences (jax.lax.scan, ONNX Scan).
 
     Operands: `carries` initial values, `sequences` arrays [length, ...], then values that every step reads.

@@ -16,7 +16,9 @@ Pair = tuple[int, int]
 def _matmul(x: Type, y: Type) -> Type:
     need_float("matmul", x, y)
     if x.rank < 2 or y.rank < 2 or x.shape[-1] != y.shape[-2]:
-        raise ShapeError(f"matmul: {x} and {y} do not multiply: the last axis of the first must equal the one but last of the second")
+        raise ShapeError(
+            f"matmul: {x} and {y} do not multiply: the last axis of the first must equal the one but last of the second"
+        )
     batch = broadcast_shapes("matmul", x.shape[:-2], y.shape[:-2]) if x.rank > 2 or y.rank > 2 else ()
     return x.with_shape((*batch, x.shape[-2], y.shape[-1]))
 
@@ -27,7 +29,9 @@ def matmul(x: Array, y: Array) -> Array:
     return np.matmul(x, y)
 
 
-def window_sizes(size: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool = False) -> tuple[Dim, Dim]:
+def window_sizes(
+    size: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool = False
+) -> tuple[Dim, Dim]:
     """Output height and width of a sliding window (PyTorch's formulas for Conv2d and MaxPool2d).
 
     In ceil_mode a last window may start inside the input or its left padding and run over the end.
@@ -42,7 +46,9 @@ def window_sizes(size: Shape, kernel: Pair, stride: Pair, padding: Pair, dilatio
     return result[0], result[1]
 
 
-def _need_windows(what: str, x: Type, out: tuple[Dim, Dim], kernel: Pair, padding: Pair, dilation: Pair) -> None:
+def _need_windows(
+    what: str, x: Type, out: tuple[Dim, Dim], kernel: Pair, padding: Pair, dilation: Pair
+) -> None:
     if any(isinstance(size, int) and size < 1 for size in out):
         reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
         raise ShapeError(
@@ -51,7 +57,9 @@ def _need_windows(what: str, x: Type, out: tuple[Dim, Dim], kernel: Pair, paddin
         )
 
 
-def _conv2d(x: Type, w: Type, bias: Type | None = None, *, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Type:
+def _conv2d(
+    x: Type, w: Type, bias: Type | None = None, *, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Type:
     need_float("conv2d", x, w, *([] if bias is None else [bias]))
     need_rank("conv2d", "the input", x, 4)
     need_rank("conv2d", "the weight", w, 4)
@@ -68,7 +76,9 @@ def _conv2d(x: Type, w: Type, bias: Type | None = None, *, stride: Pair, padding
     return x.with_shape((x.shape[0], w.shape[0], *out))
 
 
-def patches(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, out: Pair, fill: float = 0.0) -> Array:
+def patches(
+    x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, out: Pair, fill: float = 0.0
+) -> Array:
     """Windows of x[N,C,H,W] as a copy [N,C,OH,OW,KH,KW], `fill` where they leave the input."""
     reach = [(o - 1) * s + (k - 1) * d + 1 for o, k, s, d in zip(out, kernel, stride, dilation, strict=True)]
     extra = [max(r - n - p, 0) for r, n, p in zip(reach, x.shape[2:], padding, strict=True)]
@@ -86,7 +96,9 @@ def patches(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair,
 def unpatches(windows: Array, size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
     """The transpose of `patches`: windows [N,C,OH,OW,KH,KW] added up into [N,C,*size]."""
     n, c, oh, ow, kh, kw = windows.shape
-    reach = [(o - 1) * s + (k - 1) * d + 1 for o, k, s, d in zip((oh, ow), (kh, kw), stride, dilation, strict=True)]
+    reach = [
+        (o - 1) * s + (k - 1) * d + 1 for o, k, s, d in zip((oh, ow), (kh, kw), stride, dilation, strict=True)
+    ]
     full = [max(r, s + 2 * p) for r, s, p in zip(reach, size, padding, strict=True)]
     result = np.zeros((n, c, *full), windows.dtype)
     for i in range(kh):
@@ -104,7 +116,14 @@ def _grouped(x: Array, groups: int, axis: int) -> Array:
 
 @op(infer=_conv2d)
 def conv2d(
-    x: Array, w: Array, bias: Array | None = None, *, stride: Pair = (1, 1), padding: Pair = (0, 0), dilation: Pair = (1, 1), groups: int = 1
+    x: Array,
+    w: Array,
+    bias: Array | None = None,
+    *,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
 ) -> Array:
     """x[N,C,H,W], w[O,C/groups,KH,KW], bias[O] -> [N,O,OH,OW] (torch.nn.functional.conv2d, ONNX Conv)."""
     kernel = (w.shape[2], w.shape[3])
@@ -115,7 +134,9 @@ def conv2d(
     return y if bias is None else y + bias[:, None, None]
 
 
-def _conv2d_input_grad(g: Type, w: Type, *, size: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Type:
+def _conv2d_input_grad(
+    g: Type, w: Type, *, size: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Type:
     need_float("conv2d_input_grad", g, w)
     need_rank("conv2d_input_grad", "the gradient", g, 4)
     need_rank("conv2d_input_grad", "the weight", w, 4)
@@ -127,7 +148,14 @@ def _conv2d_input_grad(g: Type, w: Type, *, size: Shape, stride: Pair, padding: 
 
 @op(infer=_conv2d_input_grad)
 def conv2d_input_grad(
-    g: Array, w: Array, *, size: Pair, stride: Pair = (1, 1), padding: Pair = (0, 0), dilation: Pair = (1, 1), groups: int = 1
+    g: Array,
+    w: Array,
+    *,
+    size: Pair,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
 ) -> Array:
     """Gradient of conv2d for its input: g[N,O,OH,OW], w[O,C/groups,KH,KW] -> [N,C,*size]."""
     windows = np.einsum("ngohw,gocij->ngchwij", _grouped(g, groups, 1), _grouped(w, groups, 0), optimize=True)
@@ -135,7 +163,9 @@ def conv2d_input_grad(
     return unpatches(windows.reshape(n, groups * c, *rest), size, stride, padding, dilation)
 
 
-def _conv2d_weight_grad(x: Type, g: Type, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Type:
+def _conv2d_weight_grad(
+    x: Type, g: Type, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Type:
     need_float("conv2d_weight_grad", x, g)
     need_rank("conv2d_weight_grad", "the input", x, 4)
     need_rank("conv2d_weight_grad", "the gradient", g, 4)
@@ -147,7 +177,14 @@ def _conv2d_weight_grad(x: Type, g: Type, *, kernel: Pair, stride: Pair, padding
 
 @op(infer=_conv2d_weight_grad)
 def conv2d_weight_grad(
-    x: Array, g: Array, *, kernel: Pair, stride: Pair = (1, 1), padding: Pair = (0, 0), dilation: Pair = (1, 1), groups: int = 1
+    x: Array,
+    g: Array,
+    *,
+    kernel: Pair,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
 ) -> Array:
     """Gradient of conv2d for its weight: x[N,C,H,W], g[N,O,OH,OW] -> [O,C/groups,*kernel]."""
     windows = _grouped(patches(x, kernel, stride, padding, dilation, (g.shape[2], g.shape[3])), groups, 1)
@@ -155,7 +192,9 @@ def conv2d_weight_grad(
     return w.reshape(g.shape[1], x.shape[1] // groups, *kernel)
 
 
-def _max_pool2d(x: Type, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool) -> Type:
+def _max_pool2d(
+    x: Type, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
+) -> Type:
     need_float("max_pool2d", x)
     need_rank("max_pool2d", "the input", x, 4)
     if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
@@ -165,14 +204,24 @@ def _max_pool2d(x: Type, *, kernel: Pair, stride: Pair, padding: Pair, dilation:
     return x.with_shape((*x.shape[:2], *out))
 
 
-def _pool_windows(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool, fill: float) -> Array:
+def _pool_windows(
+    x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool, fill: float
+) -> Array:
     oh, ow = window_sizes(x.shape[2:], kernel, stride, padding, dilation, ceil_mode)
     windows = patches(x, kernel, stride, padding, dilation, (int(oh), int(ow)), fill)
     return windows.reshape(*windows.shape[:4], -1)
 
 
 @op(infer=_max_pool2d)
-def max_pool2d(x: Array, *, kernel: Pair, stride: Pair, padding: Pair = (0, 0), dilation: Pair = (1, 1), ceil_mode: bool = False) -> Array:
+def max_pool2d(
+    x: Array,
+    *,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    ceil_mode: bool = False,
+) -> Array:
     """Largest element of each window: x[N,C,H,W] -> [N,C,OH,OW] (torch.nn.functional.max_pool2d)."""
     return _pool_windows(x, kernel, stride, padding, dilation, ceil_mode, -np.inf).max(-1)
 
@@ -192,7 +241,7 @@ def max_pool2d_with_indices(
     dilation: Pair = (1, 1),
     ceil_mode: bool = False,
 ) -> tuple[Array, Array]:
-    """max_pool2d(x), and where in the flat x[N,C,H,W] each first maximum is: i64[N,C,OH,OW] (ONNX MaxPool's Indices)."""
+    """max_pool2d(x), and where in the flat x[N,C,H,W] each first maximum is: i64[N,C,OH,OW] (ONNX MaxPool)."""
     windows = _pool_windows(x, kernel, stride, padding, dilation, ceil_mode, -np.inf)
     places = np.arange(x.size).reshape(x.shape)
     numbers = _pool_windows(places, kernel, stride, padding, dilation, ceil_mode, -1)
@@ -210,7 +259,14 @@ def _like_pooled(g: Type, x: Type, **attrs: Pair | bool) -> Type:
 
 @op(infer=_like_pooled)
 def max_pool2d_grad(
-    g: Array, x: Array, *, kernel: Pair, stride: Pair, padding: Pair = (0, 0), dilation: Pair = (1, 1), ceil_mode: bool = False
+    g: Array,
+    x: Array,
+    *,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    ceil_mode: bool = False,
 ) -> Array:
     """Gradient of max_pool2d: g[N,C,OH,OW] goes to the first maximum (row-major) of each window of x[N,C,H,W]."""
     windows = _pool_windows(x, kernel, stride, padding, dilation, ceil_mode, -np.inf)
@@ -229,20 +285,32 @@ def _pick(v: Type, x: Type, **attrs: Pair | bool) -> Type:
 
 @op(infer=_pick)
 def max_pool2d_pick(
-    v: Array, x: Array, *, kernel: Pair, stride: Pair, padding: Pair = (0, 0), dilation: Pair = (1, 1), ceil_mode: bool = False
+    v: Array,
+    x: Array,
+    *,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    ceil_mode: bool = False,
 ) -> Array:
-    """Values of v[N,C,H,W] at the first maximum of each window of x[N,C,H,W] -> [N,C,OH,OW] (transpose of max_pool2d_grad)."""
+    """The transpose of max_pool2d_grad: values of v[N,C,H,W] at the first maximum of each window of x[N,C,H,W],
+    [N,C,OH,OW]."""
     windows = _pool_windows(x, kernel, stride, padding, dilation, ceil_mode, -np.inf)
     values = _pool_windows(v, kernel, stride, padding, dilation, ceil_mode, 0.0)
     return np.take_along_axis(values, windows.argmax(-1)[..., None], -1)[..., 0]
 
 
-def _avg_pool2d(x: Type, *, kernel: Pair, stride: Pair, padding: Pair, ceil_mode: bool, count_include_pad: bool) -> Type:
+def _avg_pool2d(
+    x: Type, *, kernel: Pair, stride: Pair, padding: Pair, ceil_mode: bool, count_include_pad: bool
+) -> Type:
     need_float("avg_pool2d", x)
     return _max_pool2d(x, kernel=kernel, stride=stride, padding=padding, dilation=(1, 1), ceil_mode=ceil_mode)
 
 
-def pool_divisors(size: Pair, kernel: Pair, stride: Pair, padding: Pair, ceil_mode: bool, include_pad: bool) -> Array:
+def pool_divisors(
+    size: Pair, kernel: Pair, stride: Pair, padding: Pair, ceil_mode: bool, include_pad: bool
+) -> Array:
     """How many elements each window counts, [OH,OW]: PyTorch clips windows at the padded input."""
     out = window_sizes(size, kernel, stride, padding, (1, 1), ceil_mode)
     counts = []
@@ -255,18 +323,40 @@ def pool_divisors(size: Pair, kernel: Pair, stride: Pair, padding: Pair, ceil_mo
 
 @op(infer=_avg_pool2d)
 def avg_pool2d(
-    x: Array, *, kernel: Pair, stride: Pair, padding: Pair = (0, 0), ceil_mode: bool = False, count_include_pad: bool = True
+    x: Array,
+    *,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair = (0, 0),
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
 ) -> Array:
     """Mean of each window: x[N,C,H,W] -> [N,C,OH,OW] (torch.nn.functional.avg_pool2d)."""
     total = _pool_windows(x, kernel, stride, padding, (1, 1), ceil_mode, 0.0).sum(-1)
-    return total / pool_divisors((x.shape[2], x.shape[3]), kernel, stride, padding, ceil_mode, count_include_pad).astype(x.dtype)
+    return total / pool_divisors(
+        (x.shape[2], x.shape[3]), kernel, stride, padding, ceil_mode, count_include_pad
+    ).astype(x.dtype)
 
 
 def _avg_pool2d_grad(
-    g: Type, *, size: Shape, kernel: Pair, stride: Pair, padding: Pair, ceil_mode: bool, count_include_pad: bool
+    g: Type,
+    *,
+    size: Shape,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair,
+    ceil_mode: bool,
+    count_include_pad: bool,
 ) -> Type:
     x = g.with_shape((*g.shape[:2], *size))
-    pooled = _avg_pool2d(x, kernel=kernel, stride=stride, padding=padding, ceil_mode=ceil_mode, count_include_pad=count_include_pad)
+    pooled = _avg_pool2d(
+        x,
+        kernel=kernel,
+        stride=stride,
+        padding=padding,
+        ceil_mode=ceil_mode,
+        count_include_pad=count_include_pad,
+    )
     if pooled.shape != g.shape:
         raise ShapeError(f"avg_pool2d_grad: {g} is not the pooled shape of {x}, which is {pooled}")
     return x
@@ -274,7 +364,14 @@ def _avg_pool2d_grad(
 
 @op(infer=_avg_pool2d_grad)
 def avg_pool2d_grad(
-    g: Array, *, size: Pair, kernel: Pair, stride: Pair, padding: Pair = (0, 0), ceil_mode: bool = False, count_include_pad: bool = True
+    g: Array,
+    *,
+    size: Pair,
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair = (0, 0),
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
 ) -> Array:
     """Gradient of avg_pool2d: g[N,C,OH,OW] spread over the windows -> [N,C,*size]."""
     shared = g / pool_divisors(size, kernel, stride, padding, ceil_mode, count_include_pad).astype(g.dtype)

@@ -35,11 +35,15 @@ def show(shape: Shape) -> str:
 def same_dtype(what: str, *types: Type) -> DType:
     if any(t.dtype is not types[0].dtype for t in types):
         listed = " and ".join(map(str, types))
-        raise DTypeError(f"{what}: operands {listed} have different dtypes; cast one of them, e.g. with .to(dtype)")
+        raise DTypeError(
+            f"{what}: operands {listed} have different dtypes; cast one of them, e.g. with .to(dtype)"
+        )
     return types[0].dtype
 
 
-def elementwise(what: str, *, kinds: tuple[str, ...] = ("float", "int"), result: DType | None = None) -> Infer:
+def elementwise(
+    what: str, *, kinds: tuple[str, ...] = ("float", "int"), result: DType | None = None
+) -> Infer:
     """Broadcast operands of one dtype whose kind is among `kinds`; the result has it, or `result`.
 
     The kind "signed" stands for the integers but u8.
@@ -48,7 +52,9 @@ def elementwise(what: str, *, kinds: tuple[str, ...] = ("float", "int"), result:
     def infer(*types: Type, **_: Any) -> Type:
         dtype = same_dtype(what, *types)
         if dtype.kind not in kinds and not ("signed" in kinds and dtype.kind == "int" and dtype is not u8):
-            raise DTypeError(f"{what}: dtype {dtype} is not allowed here, only {' or '.join(kinds)} dtypes are")
+            raise DTypeError(
+                f"{what}: dtype {dtype} is not allowed here, only {' or '.join(kinds)} dtypes are"
+            )
         return Type(result or dtype, broadcast_shapes(what, *(t.shape for t in types)))
 
     return infer
@@ -72,7 +78,9 @@ def integral(what: str) -> Infer:
 
 def need_axis(what: str, type: Type, *axes: int) -> None:
     if any(not 0 <= axis < type.rank for axis in axes) or len(set(axes)) != len(axes):
-        raise ShapeError(f"{what}: {', '.join(map(str, axes))} are not distinct axes of {type}, counted from 0")
+        raise ShapeError(
+            f"{what}: {', '.join(map(str, axes))} are not distinct axes of {type}, counted from 0"
+        )
 
 
 def need_rank(what: str, operand: str, type: Type, rank: int) -> None:

@@ -137,14 +137,16 @@ def _scatter_add(x: Type, indices: Type, *, axis: int, size: Dim) -> Type:
     if not 0 <= axis <= x.rank - indices.rank:
         raise ShapeError(f"scatter_add: {x} has no {indices.rank} axes from axis {axis} on")
     if x.shape[axis : axis + indices.rank] != indices.shape:
-        raise ShapeError(f"scatter_add: {x} does not hold one slice for each of the indices {indices} at axis {axis}")
+        raise ShapeError(
+            f"scatter_add: {x} does not hold one slice for each of the indices {indices} at axis {axis}"
+        )
     return x.with_shape((*x.shape[:axis], size, *x.shape[axis + indices.rank :]))
 
 
 @op(infer=_scatter_add)
 def scatter_add(x: Array, indices: Array, *, axis: int, size: int) -> Array:
     """The transpose of gather: slices of x[A,I,B] added up where indices[I] say, giving [A,size,B]."""
-    flat = x.reshape(x.shape[:axis] + (indices.size,) + x.shape[axis + indices.ndim :])
+    flat = x.reshape((*x.shape[:axis], indices.size, *x.shape[axis + indices.ndim :]))
     result = np.zeros((size, *flat.shape[:axis], *flat.shape[axis + 1 :]), x.dtype)
     np.add.at(result, indices.reshape(-1), np.moveaxis(flat, axis, 0))
     return np.moveaxis(result, 0, axis)
@@ -153,7 +155,9 @@ def scatter_add(x: Array, indices: Array, *, axis: int, size: int) -> Array:
 def _take_along_axis(x: Type, indices: Type, *, axis: int) -> Type:
     _integer("take_along_axis", indices)
     need_axis("take_along_axis", x, axis)
-    if indices.rank != x.rank or any(a != b for i, (a, b) in enumerate(zip(x.shape, indices.shape, strict=True)) if i != axis):
+    if indices.rank != x.rank or any(
+        a != b for i, (a, b) in enumerate(zip(x.shape, indices.shape, strict=True)) if i != axis
+    ):
         raise ShapeError(f"take_along_axis: {x} and indices {indices} differ outside axis {axis}")
     return x.with_shape(indices.shape)
 

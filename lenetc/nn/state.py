@@ -79,7 +79,9 @@ def load(module: Module, values: Mapping[str, Any], strict: bool) -> Incompatibl
     if problems:
         inner = next((name for name in foreign if isinstance(values[name], Mapping) and missing), None)
         if inner is not None:
-            problems.append(f"It is a dict of dicts: load its entry {inner!r}, if that is the module's state.")
+            problems.append(
+                f"It is a dict of dicts: load its entry {inner!r}, if that is the module's state."
+            )
         listed = "\n\t".join(problems)
         raise LenetcError(f"Error(s) in loading state_dict for {type(module).__name__}:\n\t{listed}")
     for name, array in arrays.items():

@@ -122,7 +122,9 @@ def test_a_run_writes_the_artifact_and_a_report(
 
     report = (tmp_path / "report.md").read_text()
     assert re.search(r"held-out accuracy: \*\*\d+\.\d\d%\*\* of 20 digits", report)
-    assert "sgd, lr 0.05 falling by 20% an epoch, batch 16, 1 epochs of 40 digits, seed 0, device cpu" in report
+    assert (
+        "sgd, lr 0.05 falling by 20% an epoch, batch 16, 1 epochs of 40 digits, seed 0, device cpu" in report
+    )
     assert re.search(
         r"[\d.]+ ms a step \(median of 3; the fastest [\d.]+ ms\), .* compiling took [\d.]+ s", report
     )

@@ -197,7 +197,9 @@ def test_a_branch_on_a_value_names_the_line() -> None:
 
     with pytest.raises(ValueDependentError) as raised:
         branch(X)
-    line = next(i for i, text in enumerate(Path(__file__).read_text().splitlines(), 1) if "# this line" in text)
+    line = next(
+        i for i, text in enumerate(Path(__file__).read_text().splitlines(), 1) if "# this line" in text
+    )
     assert f"{__file__}:{line}" in str(raised.value)
 
 
@@ -334,7 +336,10 @@ def test_detect_anomaly_names_the_first_op_and_keeps_the_state() -> None:
             model.w.mul_(1.0)
         return (x * 10.0).sum()
 
-    with lenetc.autograd.detect_anomaly(), pytest.raises(lenetc.autograd.AnomalyError, match=r"mul \(forward\).*infinite"):
+    with (
+        lenetc.autograd.detect_anomaly(),
+        pytest.raises(lenetc.autograd.AnomalyError, match=r"mul \(forward\).*infinite"),
+    ):
         overflow(bad)
     np.testing.assert_array_equal(model.values()[0], before[0])
 
