@@ -15,7 +15,7 @@ class Net(nn.Module):
     """LeNet: two convolutions, each halved by max-pooling, then three affine layers."""
 
     def __init__(self):
-        super(Net, self).__init__()
+        super(Net, self).__init__()  # noqa: UP008 (as the tutorial writes it)
         # Assigning a layer registers its weight and its bias.
         self.conv1 = nn.Conv2d(1, 6, 5)  # 1 channel in, 6 out, windows of 5x5
         self.conv2 = nn.Conv2d(6, 16, 5)

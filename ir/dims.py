@@ -202,7 +202,7 @@ def _canonical(terms: Mapping[Monomial, int]) -> Dim:
         return 0
     if set(kept) == {()}:
         return kept[()]
-    degree = lambda item: (-sum(power for _, power in item[0]), item[0])
+    degree = lambda item: (-sum(power for _, power in item[0]), item[0])  # noqa: E731
     return Poly(tuple(sorted(kept.items(), key=degree)))
 
 

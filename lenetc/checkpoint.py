@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import ml_dtypes
+import ml_dtypes  # noqa: F401 - importing it teaches NumPy, and so safetensors, the name bfloat16
 import numpy as np
 import safetensors
 import safetensors.numpy
@@ -142,7 +142,7 @@ def load_tensors(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, s
         raise FileNotFoundError(f"cannot load the checkpoint {path}: it {kind}")
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
             metadata = dict(file.metadata() or {})
     except (safetensors.SafetensorError, ValueError) as error:
         raise CheckpointError(_unreadable(path, str(error))) from error

@@ -68,7 +68,7 @@ def to_onnx(graph: Graph, defaults: Mapping[str, Array] | None = None) -> Emitte
     so no runtime folds them away. Raises EmitError for an op that has no emission, and where an output would have
     the name of an input or of another output.
     """
-    from passes import emit_ops
+    from passes import emit_ops  # noqa: F401  (fills EMISSIONS, and needs this module first)
 
     inputs = {node: str(node.attrs["name"]) for node in graph.inputs}
     outputs = [*(key for key, _ in graph.results), *(next_name(key) for key, _ in graph.updates)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ir.node import Graph
 from ir.verify import verify
-from passes import gradients
+from passes import gradients  # noqa: F401  (registers the gradient table)
 from passes.fuse import fuse
 from passes.schedule import schedule
 from passes.simplify import simplify

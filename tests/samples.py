@@ -77,7 +77,7 @@ def F(*shape: Dim, draw: Draw = normal) -> Operand:
     return Operand(shape, draw)
 
 
-def I(*shape: Dim, draw: Draw = small, dtype: DType = i64) -> Operand:
+def I(*shape: Dim, draw: Draw = small, dtype: DType = i64) -> Operand:  # noqa: E743
     return Operand(shape, draw, dtype)
 
 

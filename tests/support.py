@@ -15,7 +15,7 @@ from ir.interpret import run
 from ir.node import topological
 from ir.op import leaf
 from ir.types import Array, DType, Type, dtype_of
-from passes import autodiff, emit_ops, gradients
+from passes import autodiff, emit_ops, gradients  # noqa: F401  (they register the tables)
 from passes.emit import to_onnx
 from passes.pipeline import Target
 from passes.strategies import choose_strategies

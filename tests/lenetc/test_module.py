@@ -72,7 +72,7 @@ def test_assigning_another_kind_of_part_replaces_the_first() -> None:
     assert "first" in dict(net.named_parameters()) and "first" not in dict(net.named_children())
     del net.first
     with pytest.raises(AttributeError, match="'Block' object has no attribute 'first'"):
-        net.first
+        net.first  # noqa: B018
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_missing_attribute_without_init_is_explained() -> None:
             pass
 
     with pytest.raises(AttributeError, match=r"super\(\).__init__\(\)"):
-        Forgetful().weight
+        Forgetful().weight  # noqa: B018
 
 
 def test_get_submodule_and_parameter() -> None:

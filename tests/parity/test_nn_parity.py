@@ -9,10 +9,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import lenetc
-import lenetc.nn as nn
-import lenetc.nn.functional as F
-from tests.parity.both import check, check_modules, copy_state
+import lenetc  # noqa: E402
+import lenetc.nn as nn  # noqa: E402
+import lenetc.nn.functional as F  # noqa: E402
+from tests.parity.both import check, check_modules, copy_state  # noqa: E402
 
 pytestmark = pytest.mark.parity
 

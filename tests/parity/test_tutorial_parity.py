@@ -10,10 +10,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import lenetc
-import lenetc.nn
-import lenetc.optim
-from tests.parity.both import assert_equal, chain, copy_state
+import lenetc  # noqa: E402
+import lenetc.nn  # noqa: E402
+import lenetc.optim  # noqa: E402
+from tests.parity.both import assert_equal, chain, copy_state  # noqa: E402
 
 pytestmark = pytest.mark.parity
 

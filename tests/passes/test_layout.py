@@ -106,7 +106,7 @@ def test_blocks_are_chosen_where_they_save_more_than_they_move() -> None:
     y = ops.conv2d(x, w, padding=(1, 1))
     pooled = ops.max_pool2d(ops.relu(y), kernel=(2, 2), stride=(2, 2))
     layouts = dict.fromkeys((y, ops.relu(y), pooled), CHWN)
-    cost = lambda node, block: 10.0 if block == (1, 1) else 4.0
+    cost = lambda node, block: 10.0 if block == (1, 1) else 4.0  # noqa: E731
     inside = graph_to(ops.sum(pooled, axes=(0, 2, 3)))
     assert choose_blocks(inside, layouts, cost, lambda value: 100.0)[0][y] == (2, 2)
     seen = graph_to(ops.sum(pooled, axes=(0, 2, 3)), y)  # somebody wants the pixels of y in their order

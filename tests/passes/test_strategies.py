@@ -63,7 +63,7 @@ def compare(
 @st.composite
 def blocked_convolutions(draw: st.DrawFn) -> tuple[dict[str, Any], Any, Any, Any, Any]:
     """Attributes of a convolution, its kernel, sizes of its image and output, and a block that tiles that."""
-    pair = lambda low, high: st.tuples(st.integers(low, high), st.integers(low, high))
+    pair = lambda low, high: st.tuples(st.integers(low, high), st.integers(low, high))  # noqa: E731
     kernel, stride, dilation, block = draw(pair(1, 3)), draw(pair(1, 3)), draw(pair(1, 2)), draw(pair(1, 3))
     padding, blocks, spare = draw(pair(0, 2)), draw(pair(1, 2)), draw(pair(0, 2))
     out = tuple(b * n for b, n in zip(block, blocks, strict=True))
