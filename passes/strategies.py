@@ -203,15 +203,15 @@ SHARING: dict[Op, tuple[int, Cost]] = {
 
 
 def candidates(node: Node, target: Target) -> list[Strategy]:
-    """The strategies that apply to `node`; the one that an override names where there is one.
+    """The strategies that apply to `node`; those that overrides name where they do, its module's before its op's.
 
-    Raises StrategyError where none applies.
+    Raises StrategyError where none applies, or where an override names none that the op has.
     """
     known = [s for s in TABLE if s.op == node.op.name]
     fitting = [s for s in known if s.applies(node, target)]
-    forced = [name for key, name in target.overrides if key in (node.op.name, node.where.module)]
-    named = [s for s in fitting if s.name in forced]
-    by_op = [name for key, name in target.overrides if key == node.op.name]
+    by_module, by_op = (
+        [n for k, n in target.overrides if k == key] for key in (node.where.module, node.op.name)
+    )
     if by_op and not any(s.name in by_op for s in known):
         raise StrategyError(
             f"{node.op.name} has no strategy {by_op[0]!r}; it has {', '.join(s.name for s in known)}"
@@ -220,7 +220,7 @@ def candidates(node: Node, target: Target) -> list[Strategy]:
         raise StrategyError(
             f"no strategy computes {node!r} with {dict(node.attrs)}; give the image a fixed height and width"
         ).at(str(node.where))
-    return named or fitting
+    return [s for s in fitting if s.name in by_module] or [s for s in fitting if s.name in by_op] or fitting
 
 
 def choose_strategies(graph: Graph, target: Target) -> tuple[Graph, list[str]]:

@@ -163,8 +163,9 @@ def test_an_override_by_module_path_holds_for_that_module_alone() -> None:
         y = ops.conv2d(x, w)
     with building_at(Where("features.1")):
         z = ops.conv2d(y, w)
-    notes = choose_strategies(graph_to(z), Target(overrides=(("features.1", "im2col"),)))[1]
-    assert notes[0].startswith("features.0: conv2d by conv,")
+    overrides = (("conv2d", "gather"), ("features.1", "im2col"))
+    notes = choose_strategies(graph_to(z), Target(overrides=overrides))[1]
+    assert notes[0].startswith("features.0: conv2d by gather,")
     assert notes[1].startswith("features.1: conv2d by im2col,")
 
 
