@@ -55,7 +55,9 @@ def test_the_checkpoint_holds_the_run(digits: Mnist, tmp_path: Path) -> None:
     state = read_checkpoint(tmp_path)
     assert state["config"]["seed"] == 5 and state["config"]["optimizer"] == "adam"
     other = Trainer(Config(epochs=1, batch=20, optimizer="adam", lr=0.002, seed=6), tmp_path)
+    drawn = lenetc.get_rng_state().tolist()
     other.resume(state)
+    assert lenetc.get_rng_state().tolist() == state["rng"].tolist() != drawn
     for ours, theirs in zip(trainer.net.parameters(), other.net.parameters(), strict=True):
         assert ours.detach().numpy().tobytes() == theirs.detach().numpy().tobytes()
     ours_state, theirs_state = trainer.optimizer.state_dict(), other.optimizer.state_dict()
