@@ -203,7 +203,7 @@ SHARING: dict[Op, tuple[int, Cost]] = {
 
 
 def candidates(node: Node, target: Target) -> list[Strategy]:
-    """The strategies that apply to `node`; those that overrides name where they do, its module's before its op's.
+    """The strategies that apply to `node`; those that overrides name, its module's before its op's.
 
     Raises StrategyError where none applies, or where an override names none that the op has.
     """
