@@ -261,7 +261,7 @@ def test_a_process_that_is_stopped_leaves_a_checkpoint(
             assert process.poll() is None and time.monotonic() < deadline, process.communicate()
             time.sleep(0.01)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=120)
     finally:
         process.kill()
     assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
@@ -377,7 +377,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(digits: Path, tmp_path: Path, n
         *("train", "--resume", "--out", str(tmp_path), "--epochs", "2"),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (allowed, allowed)),
     )
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert errors.startswith("lenetc: could not write the checkpoint") and "File too large" in errors
     assert errors.count("\n") == 1 and "make room" in errors
@@ -401,14 +401,19 @@ def test_the_debug_switch_shows_the_rules_that_fire() -> None:
     for switch, expected in (("1", True), ("", False)):
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "LENETC_DEBUG": switch}
         run = subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+            [sys.executable, "-c", code],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
         )
         assert run.stdout == "3.0\n"
         assert bool(re.search(r"^lenetc.rewrite: \w+ at <", run.stderr, re.M)) is expected
 
 
 def test_the_version() -> None:
-    out, errors = spawn("--version").communicate(timeout=60)
+    out, errors = spawn("--version").communicate(timeout=120)
     assert out == f"lenetc {lenetc.__version__}\n" and errors == ""
 
 

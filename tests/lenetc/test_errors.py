@@ -977,7 +977,9 @@ def import_lenetc(folder: Path, *, before: str = "") -> str:
     """What `import lenetc` prints to stderr in a fresh process, with `folder` first on the path."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
     command = [sys.executable, "-c", f"{before}\nimport lenetc"]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, cwd=folder).stderr
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, cwd=folder, timeout=120
+    ).stderr
 
 
 @pytest.mark.parametrize("name", ["ir", "passes"])
