@@ -57,6 +57,8 @@ class Capture:
         tuple[Tensor, str]
     ]  # tensors whose .grad the function leaves behind, with the result that holds it
     lost_grads: list[Tensor]  # ... and those whose .grad stays inside
+    # State that is the .grad of a tensor: a new object whenever gradients are computed anew, so looked up at each run.
+    grad_inputs: dict[str, Tensor]
     guard: Guard
 
 
@@ -67,7 +69,7 @@ class Guard:
         self.modules = dict(trace.modules)
         self.optimizers = dict(trace.optimizers)
         self.baked = list(trace.baked)
-        self.grads = [(tensor, trace.grads[tensor] is None) for tensor in trace.grads_read]
+        self.grads = [(tensor, _kind(trace.grads[tensor])) for tensor in trace.grads_read]
         self.epoch = Context.epoch
         self.is_stale = False
         self.snapshot = self._snapshot()
@@ -99,8 +101,8 @@ class Guard:
             self.is_stale = self._snapshot() != self.snapshot
         if self.is_stale:
             return False
-        for tensor, was_none in self.grads:
-            if (tensor._grad is None) is not was_none:
+        for tensor, kind in self.grads:
+            if _kind(tensor._grad) is not kind:
                 return False
         return all(optimizer.option(group, key) == value for optimizer, group, key, value in self.baked)
 
@@ -109,6 +111,11 @@ class Guard:
         for optimizer, group, key, value in self.baked:
             if isinstance(value, float) and optimizer.option(group, key) != value:
                 optimizer._dynamic.add((group, key))
+
+
+def _kind(grad: Tensor | None) -> type | None:
+    """What a program that reads a `.grad` depends on: whether there is one, and whether it has a value."""
+    return None if grad is None else type(grad)
 
 
 def capture(
@@ -200,6 +207,9 @@ def _finish(
         result_leaves=result_leaves,
         grads=grads,
         lost_grads=lost,
+        grad_inputs={
+            by_cell[b._cell]: t for t, b in trace.grads.items() if b is not None and b._cell in by_cell
+        },
         guard=Guard(trace),
     )
 

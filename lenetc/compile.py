@@ -37,8 +37,6 @@ class Specialization:
         self.device = device
         emitted = self.program.emitted
         self.session = Session(emitted.model.SerializeToString(), device, emitted.places)
-        self.cells = list(captured.cells.values())
-        self.updated = [captured.cells[name] for name in captured.updated]
         inputs = [node for node in graph.inputs if node.attrs["kind"] != "state"]
         self.inputs = [node.attrs["name"] for node in inputs if node.attrs["kind"] == "input"]
         self.scalars = {
@@ -57,7 +55,10 @@ class Specialization:
 
     def binding(self) -> Binding:
         """The prepared run for the memory that the state is in now."""
-        slots = tuple([cell.slot for cell in self.cells])
+        for name, tensor in self.capture.grad_inputs.items():
+            assert tensor._grad is not None  # the guard holds
+            self.capture.cells[name] = tensor._grad._cell
+        slots = tuple([cell.slot for cell in self.capture.cells.values()])
         found = self.bindings.get(slots)
         if found is not None:
             return found
@@ -71,8 +72,9 @@ class Specialization:
         }
         if len(self.bindings) >= _BINDINGS:
             self.bindings.clear()
-        slots = tuple([cell.slot for cell in self.cells])
-        found = self.bindings[slots] = self.session.bind(inputs, outputs)
+        found = self.session.bind(inputs, outputs)
+        if not self.capture.grad_inputs:  # each new gradient has memory of its own, which must not be kept
+            self.bindings[tuple([cell.slot for cell in self.capture.cells.values()])] = found
         return found
 
     def run(self, arrays: Sequence[Tensor | Array], scalars: Sequence[float]) -> Any:
@@ -99,8 +101,8 @@ class Specialization:
         binding.run()
         if anomaly.is_enabled():
             self._check_finite(arrays, values)
-        for cell in self.updated:
-            cell.swap()
+        for name in self.capture.updated:
+            self.capture.cells[name].swap()
         for optimizer, steps in self.capture.guard.optimizers.items():
             optimizer._step_count += steps * self.repeats
         return self._hand_out(values)
@@ -129,7 +131,7 @@ class Specialization:
 
     def _check_finite(self, arrays: Sequence[Tensor | Array], values: Sequence[Value]) -> None:
         """With detect_anomaly: find the op that made the first NaN. The state is still as it was before the call."""
-        made = [*values, *(cell.back(self.device) for cell in self.updated)]
+        made = [*values, *(self.capture.cells[name].back(self.device) for name in self.capture.updated)]
         if anomaly.all_finite(map(runtime.to_numpy, made)):
             return
         feeds = {name: cell.numpy() for name, cell in self.capture.cells.items()}

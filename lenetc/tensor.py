@@ -156,7 +156,7 @@ class Tensor:
         """The gradient accumulated by backward(), or None."""
         if Context.trace is not None:
             Context.trace.saw_grad(self, is_read=True)
-        elif isinstance(self._grad, _Unreturned):
+        if isinstance(self._grad, _Unreturned):
             raise LenetcError(
                 "this gradient was computed inside a compiled function and not kept: return it from the function, "
                 "or clear it with zero_grad()"

@@ -188,6 +188,48 @@ def test_gradients_accumulate_over_calls_until_zeroed() -> None:
     np.testing.assert_allclose(w.grad.numpy(), expected, rtol=1e-5, atol=1e-5)
 
 
+def test_a_program_reads_the_gradient_of_today() -> None:
+    """Each backward may leave a new object in .grad; an update compiled apart must not read the first one for ever."""
+    w = lenetc.ones(4, 2, requires_grad=True)
+    optimizer = optim.SGD([w], lr=1.0)
+
+    @lenetc.compile
+    def backward(x: Any) -> Any:
+        loss = (x @ w).sum()
+        loss.backward()
+        return loss
+
+    @lenetc.compile
+    def update() -> None:
+        optimizer.step()
+        optimizer.zero_grad()
+
+    expected = np.ones((4, 2), np.float32)
+    for i in range(5):
+        for k in range(3):
+            backward(X * (i + 1 + k))
+            expected -= (X * (i + 1 + k)).sum(0)[:, None]
+        update()
+        np.testing.assert_allclose(w.detach().numpy(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_gradient_that_stayed_inside_cannot_be_read_by_another_program() -> None:
+    model = Regression()
+
+    @lenetc.compile
+    def backward(x: Any) -> Any:
+        model.optimizer.zero_grad()
+        loss = (lenetc.as_tensor(x) @ model.w + model.b).mean()
+        loss.backward()
+        return loss
+
+    backward(X)
+    before = model.values()
+    with pytest.raises(LenetcError, match="return it from the function"):
+        lenetc.compile(model.optimizer.step)()
+    np.testing.assert_array_equal(model.values()[0], before[0])
+
+
 def test_a_branch_on_a_value_names_the_line() -> None:
     @lenetc.compile
     def branch(x: Any) -> Any:
