@@ -17,6 +17,7 @@ from lenetc.ranges import Range
 from lenetc.structure import Arguments, flatten, is_array, rebuild, result_names
 from lenetc.tensor import Tensor
 from lenetc.tracing import Trace, traced_leaves, tracing
+from lenetc.variables import Variables, attributes_of
 from passes.rewrite import substitute
 
 if TYPE_CHECKING:
@@ -65,8 +66,14 @@ class Capture:
 class Guard:
     """What a trace took for granted beyond its arguments. `holds` is cheap while nothing has changed."""
 
-    def __init__(self, trace: Trace) -> None:
-        self.modules = dict(trace.modules)
+    def __init__(self, trace: Trace, variables: Variables) -> None:
+        self.variables = variables
+        variables.keep_unchanged()
+        # Without what forward() itself assigns, e.g. a count of its calls.
+        self.modules = {
+            module: [name for name, state in attributes_of(module).items() if before.get(name) == state]
+            for module, before in trace.modules.items()
+        }
         self.optimizers = dict(trace.optimizers)
         self.baked = list(trace.baked)
         self.grads = [(tensor, _kind(trace.grads[tensor])) for tensor in trace.grads_read]
@@ -75,8 +82,14 @@ class Guard:
         self.snapshot = self._snapshot()
 
     def _snapshot(self) -> tuple[Any, ...]:
-        """Modes, parameters and what requires grad. Identity, not value, is what a program depends on."""
-        modes = tuple(module.training for module in self.modules)
+        """Modes and other plain attributes, children, parameters and what requires grad, buffers, groups, optimizer
+        state. Of tensors and modules identity, not value, is what a program depends on."""
+        modes = tuple(
+            tuple((name, type(value := getattr(m, name, None)), value) for name in names)
+            for m, names in self.modules.items()
+        )
+        children = tuple(id(child) for m in self.modules for child in m._modules.values())
+        buffers = tuple(id(b._cell) for m in self.modules for b in m._buffers.values() if b is not None)
         parameters = tuple(
             (id(p._cell), p.requires_grad)
             for m in self.modules
@@ -93,7 +106,7 @@ class Guard:
             for value in values.values()
             if isinstance(value, Tensor)
         )
-        return modes, parameters, groups, state
+        return modes, children, parameters, buffers, groups, state
 
     def holds(self) -> bool:
         if self.epoch != Context.epoch:
@@ -104,6 +117,8 @@ class Guard:
         for tensor, kind in self.grads:
             if _kind(tensor._grad) is not kind:
                 return False
+        if not self.variables.hold():
+            return False
         return all(optimizer.option(group, key) == value for optimizer, group, key, value in self.baked)
 
     def promote(self) -> None:
@@ -127,6 +142,7 @@ def capture(
     """
     Context.evaluate_pending()
     trace = Trace()
+    variables = Variables(function)
     name = getattr(function, "__name__", "step")
     inputs: list[Node] = []
     scalars: list[str] = []
@@ -148,14 +164,20 @@ def capture(
         traced_leaves.update(inputs)
         try:
             result = arguments.call(function, traced)
-            return _finish(name, function, trace, inputs, scalars, result)
+            return _finish(name, function, trace, inputs, scalars, result, variables)
         finally:
             for tensor, before in trace.grads.items():
                 tensor._grad = before
 
 
 def _finish(
-    name: str, function: Callable[..., Any], trace: Trace, inputs: list[Node], scalars: list[str], result: Any
+    name: str,
+    function: Callable[..., Any],
+    trace: Trace,
+    inputs: list[Node],
+    scalars: list[str],
+    result: Any,
+    variables: Variables,
 ) -> Capture:
     names = result_names(function, result)
     results: list[tuple[str, Node]] = []
@@ -210,7 +232,7 @@ def _finish(
         grad_inputs={
             by_cell[b._cell]: t for t, b in trace.grads.items() if b is not None and b._cell in by_cell
         },
-        guard=Guard(trace),
+        guard=Guard(trace, variables),
     )
 
 

@@ -50,7 +50,7 @@ class Trace:
         self.current: dict[Cell, Node] = {}
         self.hypers: dict[tuple[int, int, str], tuple[Optimizer, int, str, Node]] = {}
         self.baked: list[tuple[Optimizer, int, str, Any]] = []
-        self.modules: dict[Module, bool] = {}
+        self.modules: dict[Module, dict[str, Any]] = {}  # with their plain attributes at entry
         self.grads: dict[Tensor, Tensor | None] = {}
         self.grads_read: set[Tensor] = set()
         self.ranges: list[tuple[Node, Range]] = []

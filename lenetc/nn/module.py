@@ -13,6 +13,7 @@ from lenetc.nn import state
 from lenetc.nn.parameter import Parameter
 from lenetc.tensor import Tensor
 from lenetc.tracing import current_scope, scope
+from lenetc.variables import attributes_of
 
 _calling: list[Module] = []  # modules whose forward is running, outermost first
 
@@ -40,8 +41,8 @@ class Module:
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if Context.trace is not None:
-            Context.trace.modules[self] = self.training
+        if Context.trace is not None and self not in Context.trace.modules:
+            Context.trace.modules[self] = attributes_of(self)
         path = _calling[-1]._path_of(self) if _calling else ""
         _calling.append(self)
         try:
@@ -140,6 +141,8 @@ class Module:
                 table[name] = value
                 Context.epoch += Context.trace is None
                 return
+        if Context.trace is None and name in self.__dict__ and self.__dict__[name] is not value:
+            Context.epoch += 1  # an option such as a rate, which programs take for a constant
         object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:

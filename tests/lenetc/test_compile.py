@@ -9,7 +9,7 @@ import pytest
 
 import lenetc
 from ir.errors import LenetcError, ShapeError
-from lenetc import optim
+from lenetc import nn, optim
 from lenetc.compile import CompiledFunction
 from lenetc.tracing import ValueDependentError
 
@@ -228,6 +228,94 @@ def test_a_gradient_that_stayed_inside_cannot_be_read_by_another_program() -> No
     with pytest.raises(LenetcError, match="return it from the function"):
         lenetc.compile(model.optimizer.step)()
     np.testing.assert_array_equal(model.values()[0], before[0])
+
+
+FACTOR = 1.0
+
+
+def scaled_by_global(x: Any) -> Any:
+    return x * FACTOR
+
+
+def test_python_values_that_change_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    closure, options, tensor = 1.0, {"factor": 1.0}, lenetc.tensor(1.0)
+    module = nn.Dropout(0.0)
+
+    class Trainer:
+        factor = 1.0
+
+        def __init__(self) -> None:
+            self.factor = 1.0
+
+        def step(self, x: Any) -> Any:
+            return x * self.factor
+
+    trainer = Trainer()
+    functions = [
+        lenetc.compile(function)
+        for function in (
+            lambda x: x * closure,
+            lambda x: x * options["factor"],
+            lambda x: x * tensor,
+            lambda x: scaled_by_global(x),
+            trainer.step,
+            lambda x: module(x) * 1.0,
+        )
+    ]
+    x = np.ones(3, np.float32)
+    for function in functions:
+        np.testing.assert_array_equal(function(x).numpy(), x)
+        function(x)
+        assert traces(function) == 1
+    closure, options["factor"], tensor, trainer.factor = 2.0, 2.0, lenetc.tensor(2.0), 2.0
+    monkeypatch.setitem(globals(), "FACTOR", 2.0)
+    module.p = 1.0
+    for function, factor in zip(functions, (2, 2, 2, 2, 2, 0), strict=True):
+        np.testing.assert_array_equal(function(x).numpy(), factor * x)
+
+
+def test_a_replaced_layer_or_optimizer_is_trained() -> None:
+    net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 1))
+    optimizer = optim.SGD(net.parameters(), lr=0.1)
+
+    @lenetc.compile
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        loss = net(x).mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step(X)
+    net[1] = nn.Linear(4, 1)
+    optimizer = optim.SGD(net.parameters(), lr=0.2)
+    before = net[1].bias.detach().numpy()
+    expected = net(lenetc.tensor(X)).mean().item()
+    assert step(X).item() == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_allclose(net[1].bias.detach().numpy(), before - 0.2, rtol=1e-5)
+
+
+def test_what_the_function_itself_assigns_does_not_trace_again() -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.calls = 0
+
+        def forward(self, x: Any) -> Any:
+            self.calls += 1
+            return x * 2
+
+    net, calls = Counting(), 0
+
+    @lenetc.compile
+    def step(x: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return net(x)
+
+    for rows in (6, 2, 6, 2, 6):
+        step(X[:rows])
+    assert traces(step) == 2 == calls
 
 
 def test_a_branch_on_a_value_names_the_line() -> None:

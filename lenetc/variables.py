@@ -1,0 +1,107 @@
+"""The Python values that a traced function names: its closure, globals, and plain attributes of `self`.
+
+A trace takes them for constants, so a program fits only while they are what they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import CellType, CodeType, FunctionType
+from typing import Any
+
+from lenetc.tensor import Tensor
+
+_PLAIN = (bool, int, float, complex, str, bytes, type(None))
+_ABSENT = object()
+
+
+def state_of(value: Any) -> Any:
+    """What tells `value` from another: of numbers, strings, and tuples and dicts of them, type and value; of a
+    tensor, its storage; of anything else, which object it is."""
+    if isinstance(value, _PLAIN):
+        return type(value), value
+    if type(value) is tuple:
+        return tuple([state_of(item) for item in value])
+    if type(value) is dict:
+        return [(key, state_of(item)) for key, item in value.items()]
+    return _Same(value._cell if isinstance(value, Tensor) else value)
+
+
+class _Same:
+    """Equal to another of the same object, which it keeps alive so that its identity stays its own."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.value is other.value
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def attributes_of(owner: Any) -> dict[str, Any]:
+    """The plain attributes of a module, such as a rate or a flag, by name."""
+    return {
+        name: (type(value), value)
+        for name, value in vars(owner).items()
+        if name[0] != "_" and (isinstance(value, _PLAIN) or type(value) is tuple)
+    }
+
+
+class Variables:
+    """Where a function, and the functions of its file that it names, find their closure and globals."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._readers: list[tuple[dict[str, Any] | CellType, str]] = []
+        self._seen: set[Any] = set()
+        self._follow(getattr(function, "__func__", function), vars(getattr(function, "__self__", object)))
+        self.states = self._read()
+
+    def _follow(self, function: Any, attributes: Any) -> None:
+        if not isinstance(function, FunctionType) or function in self._seen:
+            return
+        self._seen.add(function)
+        code, names = function.__code__, set(_names(function.__code__))
+        found: list[tuple[Any, str]] = []
+        if isinstance(attributes, dict):
+            found += [(attributes, name) for name in sorted(names & attributes.keys())]
+        found += [(function.__globals__, name) for name in sorted(names & function.__globals__.keys())]
+        found += [(cell, "") for _, cell in zip(code.co_freevars, function.__closure__ or (), strict=True)]
+        self._readers += found
+        for owner, name in found:
+            value = _value(owner, name)
+            value = getattr(value, "function", value)  # of a function compiled in its turn
+            if isinstance(value, FunctionType) and value.__globals__ is function.__globals__:
+                self._follow(value, None)
+
+    def _read(self) -> list[Any]:
+        return [state_of(_value(owner, name)) for owner, name in self._readers]
+
+    def keep_unchanged(self) -> None:
+        """Forget those that have changed since: what the function itself assigns says nothing about the outside."""
+        now = self._read()
+        kept = [i for i, (a, b) in enumerate(zip(self.states, now, strict=True)) if a == b]
+        self._readers = [self._readers[i] for i in kept]
+        self.states = [self.states[i] for i in kept]
+
+    def hold(self) -> bool:
+        return self._read() == self.states
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """Global and attribute names that `code` uses, functions defined in it included."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+
+
+def _value(owner: dict[str, Any] | CellType, name: str) -> Any:
+    if isinstance(owner, dict):
+        return owner.get(name, _ABSENT)
+    try:
+        return owner.cell_contents
+    except ValueError:  # a variable that is assigned later
+        return _ABSENT
