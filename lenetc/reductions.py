@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import lenetc.tensor as t
 from ir import ops
@@ -145,6 +145,13 @@ def argmax(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     return t.apply("", lambda a: ops.argmax(a, axis=axis, keepdims=keepdim), x)
 
 
+class Extreme(NamedTuple):
+    """What max and min along a dim return (torch.return_types.max)."""
+
+    values: Tensor
+    indices: Tensor
+
+
 def max(x: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> Any:
     """Largest element of all; or (values, indices) along a dim; or elementwise with another tensor (torch.max)."""
     if isinstance(dim, t.Tensor):
@@ -161,7 +168,7 @@ def max(x: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> An
         return values if keepdim else ops.reshape(values, shape=(*a.shape[:axis], *a.shape[axis + 1 :]))
 
     values = t.apply("MaxBackward0", build, x, indices)
-    return values, indices if keepdim else indices.squeeze(axis)
+    return Extreme(values, indices if keepdim else indices.squeeze(axis))
 
 
 def min(x: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> Any:
@@ -169,7 +176,7 @@ def min(x: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> An
     if isinstance(dim, t.Tensor):
         return minimum(x, dim)
     found = max(-x, dim, keepdim)
-    return (-found[0], found[1]) if isinstance(found, tuple) else -found
+    return Extreme(-found.values, found.indices) if isinstance(found, Extreme) else -found
 
 
 def all(x: Tensor) -> Tensor:
