@@ -80,6 +80,11 @@ class Cell:
             self.replace(node)
             pending[self.number] = self
 
+    def present(self) -> object:
+        """What tells the present value from earlier and later ones."""
+        traced = None if Context.trace is None else Context.trace.current.get(self)
+        return self.version if traced is None else (self.version, traced)
+
     def own_node(self) -> Node:
         """The node outside of any trace: a leaf that stands for the value where no computation does."""
         if self._node is None:
@@ -177,6 +182,7 @@ class Cell:
         if self._node is not None:
             evaluated.pop(self._node, None)
             self._node = None
+        self.version += 1
         assert self._back is not None and not isinstance(self._value, np.ndarray)
         self._value, self._back = self._back, self._value
         self.slot, self._back_slot = self._back_slot, self.slot

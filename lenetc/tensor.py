@@ -37,7 +37,16 @@ class Tensor:
     are looked at: print, item, numpy, float, bool, tolist.
     """
 
-    __slots__ = ("__weakref__", "_accumulate", "_cell", "_grad", "_grad_fn", "_requires_grad", "_shares")
+    __slots__ = (
+        "__weakref__",
+        "_accumulate",
+        "_base",
+        "_cell",
+        "_grad",
+        "_grad_fn",
+        "_requires_grad",
+        "_shares",
+    )
 
     def __init__(self, data: Any, *, requires_grad: bool = False) -> None:
         self._init(data._cell if isinstance(data, Tensor) else known(array_of(data)))
@@ -52,6 +61,7 @@ class Tensor:
             ""  # why in-place changes must be refused ("a view"), or "data" for .data and .detach()
         )
         self._accumulate: weakref.ref[AccumulateGrad] | None = None
+        self._base: tuple[Cell, object] | None = None  # of a view: whose, and which of its values
 
     @classmethod
     def _from_node(cls, node: Node) -> Tensor:
@@ -65,9 +75,18 @@ class Tensor:
 
     # What it is.
 
+    def _check_base(self) -> None:
+        """Refuse to show a view of a value that is gone: PyTorch would show the new one."""
+        if self._base is not None and self._base[0].present() != self._base[1]:
+            raise LenetcError(
+                f"this {self.type_text()} is a view of a tensor that has been changed in place since; take it again, "
+                "or keep the old values with clone()"
+            ).at(here())
+
     @property
     def node(self) -> Node:
         """The IR node of the present value. For .data and .detach(), one that gradients do not pass."""
+        self._check_base()
         node = self._cell.node
         return (
             ops.stop_gradient(node) if self._shares == "data" and node.op is not ops.stop_gradient else node
@@ -199,6 +218,7 @@ class Tensor:
         """The same storage, without history."""
         result = Tensor._from_cell(self._cell)
         result._shares = "data" if self._shares in ("", "data") else self._shares
+        result._base = self._base
         return result
 
     @property
@@ -219,10 +239,14 @@ class Tensor:
         """The values as an array of the caller's own. Raises LenetcError for a tensor that requires grad."""
         if self.requires_grad:
             raise LenetcError("can't call numpy() on a tensor that requires grad; use detach().numpy()")
+        return self._array()
+
+    def _array(self) -> Array:
+        self._check_base()
         return self._cell.numpy()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        array = self._cell.numpy()
+        array = self._array()
         return array if dtype is None else array.astype(dtype)
 
     def item(self) -> Number:
@@ -231,11 +255,11 @@ class Tensor:
             raise LenetcError(f"item() wants a single element, but the tensor is {self.type_text()}").at(
                 here()
             )
-        value: Number = self._cell.numpy().item()
+        value: Number = self._array().item()
         return value
 
     def tolist(self) -> Any:
-        return self._cell.numpy().tolist()
+        return self._array().tolist()
 
     def __float__(self) -> float:
         return float(self.item())
@@ -268,7 +292,7 @@ class Tensor:
             suffixes.append(f"grad_fn=<{self._grad_fn.name()}>")
         elif self._requires_grad:
             suffixes.append("requires_grad=True")
-        return format_array(self._cell.numpy(), suffixes=suffixes)
+        return format_array(self._array(), suffixes=suffixes)
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec and not self.ndim else format(repr(self), spec)
@@ -304,7 +328,7 @@ class Tensor:
         if self._grad_fn is not None:
             raise LenetcError("only leaf tensors support deepcopy; use detach() or clone()")
         copy = type(self).__new__(type(self))
-        copy._init(known(self._cell.numpy()))
+        copy._init(known(self._array()))
         copy._requires_grad = self._requires_grad
         memo[id(self)] = copy
         return copy
@@ -500,6 +524,8 @@ def apply(
         result._set_grad_fn(record(name, node, operands if edges is None else edges, saves))
     if view:
         result._shares = "a view"
+        base = operands[0]
+        result._base = base._base or (base._cell, base._cell.present())
     return result
 
 

@@ -318,6 +318,40 @@ def test_what_the_function_itself_assigns_does_not_trace_again() -> None:
     assert traces(step) == 2 == calls
 
 
+def test_a_view_of_a_value_that_is_gone_is_an_error() -> None:
+    """PyTorch would show the new values: the old ones must not be shown in silence."""
+    model = Regression()
+    row = model.w.detach()[0]
+    before = row.clone().numpy()
+    np.testing.assert_array_equal(lenetc.compile(lambda: row * 1)().numpy(), before)
+    model.step(X)
+    for look in (row.numpy, lambda: row + 1, lambda: repr(row), row.detach().tolist):
+        with pytest.raises(LenetcError, match="changed in place since"):
+            look()
+
+    def inside(x: Any) -> Any:
+        y = x.clone()
+        flat = y.view(-1)
+        first = flat[0] * 1
+        y.add_(1)
+        return (first, flat.sum())
+
+    for function in (inside, lenetc.compile(inside)):
+        with pytest.raises(LenetcError, match="changed in place since"):
+            function(lenetc.tensor(X))
+
+
+def test_extremes_along_a_dim_have_names_inside_and_outside() -> None:
+    def extremes(x: Any) -> Any:
+        return x.max(1), x.min(dim=0).values
+
+    for function in (extremes, lenetc.compile(extremes)):
+        highest, lowest = function(lenetc.tensor(X))
+        np.testing.assert_array_equal(highest.values.numpy(), X.max(1))
+        np.testing.assert_array_equal(highest.indices.numpy(), X.argmax(1))
+        np.testing.assert_array_equal(lowest.numpy(), X.min(0))
+
+
 def test_a_branch_on_a_value_names_the_line() -> None:
     @lenetc.compile
     def branch(x: Any) -> Any:
