@@ -12,8 +12,9 @@ from ir.op import scalar
 from ir.types import DType, f32, f64, i64
 from lenetc import random
 from lenetc.cell import Context, known
+from lenetc.convert import Number, array_of
 from lenetc.shaping import _shape
-from lenetc.tensor import Number, Tensor, array_of
+from lenetc.tensor import Tensor
 
 __all__ = [
     "arange",

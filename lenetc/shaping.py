@@ -18,6 +18,7 @@ from ir.dims import Dim, Poly, divide, product
 from ir.errors import LenetcError, ShapeError
 from ir.node import Node
 from ir.types import bool_, normalize_axis
+from lenetc.convert import as_tensor
 from lenetc.tracing import here
 
 if TYPE_CHECKING:
@@ -237,7 +238,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     One integer tensor (or list) may stand among the indices. Raises IndexError for what is out of range.
     """
     indices = list(index) if isinstance(index, tuple) else [index]
-    indices = [t.as_tensor(np.asarray(i)) if isinstance(i, (list, np.ndarray)) else i for i in indices]
+    indices = [as_tensor(np.asarray(i)) if isinstance(i, (list, np.ndarray)) else i for i in indices]
     given = sum(i is not None and i is not Ellipsis for i in indices)
     if given > x.ndim:
         raise IndexError(f"too many indices: {given} for {x.type_text()}")
@@ -328,11 +329,11 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     if isinstance(index, t.Tensor) and index.dtype is bool_:
         x._change(
             "__setitem__",
-            t.apply("", ops.where, index, t.as_tensor(value, x.dtype).to(x.dtype).expand(*x.shape), x),
+            t.apply("", ops.where, index, as_tensor(value, x.dtype).to(x.dtype).expand(*x.shape), x),
         )
         return
     places = np.arange(int(x.numel()), dtype=np.int64).reshape([int(d) for d in x.shape])[_concrete(index)]
-    source = t.as_tensor(value, x.dtype).to(x.dtype).expand(*places.shape)
+    source = as_tensor(value, x.dtype).to(x.dtype).expand(*places.shape)
     kept = np.ones(int(x.numel()), x.dtype.numpy)
     kept[places.reshape(-1)] = 0
 

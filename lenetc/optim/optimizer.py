@@ -20,8 +20,8 @@ from ir.node import Node, building_at
 from ir.op import leaf, scalar
 from ir.types import DType, Type, f32, f64
 from lenetc import factory, lazy
-from lenetc.autograd import set_grad_enabled
 from lenetc.cell import Context
+from lenetc.grad_fn import set_grad_enabled
 from lenetc.optim import groups, saved
 from lenetc.optim.groups import Group, Params
 from lenetc.optim.schedule import is_number
