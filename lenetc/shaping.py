@@ -41,13 +41,14 @@ __all__ = [
 ]
 
 
-def _shape(sizes: Sequence[Any]) -> list[Any]:
+def as_shape(sizes: Sequence[Any]) -> list[Any]:
+    """The sizes that PyTorch takes as separate arguments or as one sequence."""
     return list(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else list(sizes)
 
 
 def _resolved(x: Tensor, sizes: Sequence[Any], what: str) -> tuple[Dim, ...]:
     """`sizes` with a -1 worked out."""
-    shape = [size if isinstance(size, Poly) else int(size) for size in _shape(sizes)]
+    shape = [size if isinstance(size, Poly) else int(size) for size in as_shape(sizes)]
     unknown = [i for i, size in enumerate(shape) if size == -1]
     message = f"{what}: shape {shape} is invalid for a tensor {x.type_text()} with {x.numel()} elements"
     if len(unknown) > 1:
@@ -113,7 +114,7 @@ def unsqueeze(x: Tensor, dim: int) -> Tensor:
 
 def permute(x: Tensor, *dims: Any) -> Tensor:
     """The dimensions in another order."""
-    perm = tuple(normalize_axis(int(d), x.ndim, "permute") for d in _shape(dims))
+    perm = tuple(normalize_axis(int(d), x.ndim, "permute") for d in as_shape(dims))
     return t.apply("PermuteBackward0", lambda a: ops.transpose(a, perm=perm), x, saves=False, view=True)
 
 
@@ -140,7 +141,7 @@ def transposed(x: Tensor) -> Tensor:
 
 def expand(x: Tensor, *sizes: Any) -> Tensor:
     """Dimensions of size 1 repeated; -1 keeps a size."""
-    wanted = _shape(sizes)
+    wanted = as_shape(sizes)
     own = [None] * (len(wanted) - x.ndim) + list(x.shape)
     shape = tuple(have if size == -1 else size for size, have in zip(wanted, own, strict=True))
     return t.apply("ExpandBackward0", lambda a: ops.broadcast_to(a, shape=shape), x, saves=False, view=True)

@@ -154,7 +154,7 @@ class Tensor(Methods):
         """The gradient accumulated by backward(), or None."""
         if Context.trace is not None:
             Context.trace.saw_grad(self, is_read=True)
-        elif isinstance(self._grad, _Unreturned):
+        elif isinstance(self._grad, Unreturned):
             raise LenetcError(
                 "this gradient was computed inside a compiled function and not kept: return it from the function, "
                 "or clear it with zero_grad()"
@@ -350,7 +350,7 @@ class Tensor(Methods):
         return self.to("cuda")
 
 
-class _Unreturned(Tensor):
+class Unreturned(Tensor):
     """Stands for a gradient that a compiled function computed and did not return."""
 
     __slots__ = ()
