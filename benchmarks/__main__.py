@@ -1,8 +1,8 @@
 """`python -m benchmarks`: LeNet's training step, ours against PyTorch eager, batch by batch.
 
-Both sides run in processes of their own with one thread for each core, which is their default; rounds alternate between them, and
-what is reported is the median over rounds, the spread, and the ratio of the medians. Before anything is timed
-both must compute the same losses.
+Both sides run in processes of their own with one thread for each core, which is their default. Rounds
+alternate between them; what is reported is the median over rounds, the spread, and the ratio of the medians.
+Before anything is timed both must compute the same losses.
 """
 
 from __future__ import annotations

@@ -108,9 +108,8 @@ def serve(side: str, optimizer: str, weights: dict[str, np.ndarray[Any, Any]], p
             pipe.send([float(step(*next_batch(size))) for _ in range(amount)])
             continue
         step = steps[size]
-        time.sleep(
-            0.3
-        )  # until the threads of the other side, which spin for a while after their last job, are quiet
+        # The threads of the other side spin for a while after their last job.
+        time.sleep(0.3)
         for _ in range(5):
             float(step(*next_batch(size)))
         times = []

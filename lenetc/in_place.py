@@ -37,7 +37,6 @@ neg_: InPlace = _in_place(operations.neg, "neg_")
 sqrt_: InPlace = _in_place(operations.sqrt, "sqrt_")
 relu_: InPlace = _in_place(operations.relu, "relu_")
 clamp_: InPlace = _in_place(operations.clamp, "clamp_")
-maximum_: InPlace = _in_place(operations.maximum, "maximum_")
 
 
 addcmul_: InPlace = _in_place(operations.addcmul, "addcmul_")
