@@ -47,7 +47,7 @@ layers: $(VENV)/installed-dev
 	@$(BIN)/lint-imports
 
 bench: $(VENV)/installed-parity
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks --optimizers sgd adam
 
 # Some distributions ship Python without ensurepip; there the system's pip fills the new environment.
 $(VENV)/created:

@@ -1,8 +1,8 @@
 """`python -m benchmarks`: LeNet's training step, ours against PyTorch eager, batch by batch.
 
-Both sides run in processes of their own with the same number of threads; rounds alternate between them, and
-what is reported is the median over rounds, the spread, and the ratio of the medians. Before anything is timed
-both must compute the same losses.
+Both sides run in processes of their own with one thread for each core, which is their default. Rounds
+alternate between them; what is reported is the median over rounds, the spread, and the ratio of the medians.
+Before anything is timed both must compute the same losses.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main() -> None:
     options = parser.parse_args()
     console = Console()
     rows = [row for optimizer in options.optimizers for row in measure(optimizer, options, console)]
-    table = Table(title=f"LeNet training step, {os.cpu_count()} threads, median of {options.rounds} rounds")
+    table = Table(title=f"LeNet training step, {os.cpu_count()} cores, median of {options.rounds} rounds")
     for column in (
         "optimizer",
         "batch",
@@ -62,12 +62,11 @@ def main() -> None:
 
 def measure(optimizer: str, options: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
     """One row for each batch size: µs a step of both sides, round by round, and the ratio of medians."""
-    threads = os.cpu_count() or 1
     context = multiprocessing.get_context("spawn")
     pipes, processes = {}, []
     for side in SIDES:
         pipes[side], theirs = context.Pipe()
-        process = context.Process(target=serve, args=(side, optimizer, threads, _weights(), theirs))
+        process = context.Process(target=serve, args=(side, optimizer, _weights(), theirs))
         process.start()
         processes.append(process)
     rows = []

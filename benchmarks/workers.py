@@ -14,7 +14,7 @@ Step = Callable[[np.ndarray[Any, Any], np.ndarray[Any, Any]], float | Any]
 LR, MOMENTUM = 0.01, 0.9
 
 
-def ours(weights: dict[str, np.ndarray[Any, Any]], optimizer: str, threads: int) -> Step:
+def ours(weights: dict[str, np.ndarray[Any, Any]], optimizer: str) -> Step:
     """A compiled step: one call of ONNX Runtime."""
     import lenetc
     import lenetc.nn.functional as F
@@ -40,13 +40,11 @@ def ours(weights: dict[str, np.ndarray[Any, Any]], optimizer: str, threads: int)
     return step
 
 
-def pytorch(weights: dict[str, np.ndarray[Any, Any]], optimizer: str, threads: int) -> Step:
+def pytorch(weights: dict[str, np.ndarray[Any, Any]], optimizer: str) -> Step:
     """The same network and step in PyTorch, eager."""
     import torch
     import torch.nn.functional as F
     from torch import nn
-
-    torch.set_num_threads(threads)
 
     class LeNet(nn.Module):
         def __init__(self) -> None:
@@ -84,9 +82,7 @@ def pytorch(weights: dict[str, np.ndarray[Any, Any]], optimizer: str, threads: i
 SIDES = {"lenetc": ours, "pytorch": pytorch}
 
 
-def serve(
-    side: str, optimizer: str, threads: int, weights: dict[str, np.ndarray[Any, Any]], pipe: Connection
-) -> None:
+def serve(side: str, optimizer: str, weights: dict[str, np.ndarray[Any, Any]], pipe: Connection) -> None:
     """Answer requests: ("losses", batch, n) with the first losses, ("time", batch, seconds) with µs a step (median)."""
     from lenetc.data import load_mnist, prepare
 
@@ -108,13 +104,12 @@ def serve(
         kind, size, amount = request
         if kind == "losses":
             seen = 0
-            step = steps[size] = SIDES[side](weights, optimizer, threads)
+            step = steps[size] = SIDES[side](weights, optimizer)
             pipe.send([float(step(*next_batch(size))) for _ in range(amount)])
             continue
         step = steps[size]
-        time.sleep(
-            0.3
-        )  # until the threads of the other side, which spin for a while after their last job, are quiet
+        # The threads of the other side spin for a while after their last job.
+        time.sleep(0.3)
         for _ in range(5):
             float(step(*next_batch(size)))
         times = []

@@ -1,136 +1,31 @@
-"""Backward from tensors: which leaves a loss reaches, what `.grad` becomes, and PyTorch's view of the graph.
+"""Backward from tensors: which leaves a loss reaches, and what `.grad` becomes (torch.autograd).
 
 The gradients themselves are IR nodes from `passes.autodiff`; here is only the bookkeeping that PyTorch users see:
-`grad_fn`, accumulation, `retain_graph`, `no_grad`, `autograd.Function`.
+accumulation, `retain_graph`, `create_graph`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import itertools
-import weakref
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ir import ops
-from ir.errors import DTypeError, LenetcError, ShapeError
-from ir.node import Node, Where, building_at
+from ir.errors import LenetcError, ShapeError
+from ir.node import Node, building_at
 from lenetc.anomaly import AnomalyError as AnomalyError
 from lenetc.anomaly import detect_anomaly as detect_anomaly
 from lenetc.anomaly import set_detect_anomaly as set_detect_anomaly
+from lenetc.function import Function as Function
+from lenetc.grad_fn import GradFn, grad_fn_class
+from lenetc.grad_fn import enable_grad as enable_grad
+from lenetc.grad_fn import is_grad_enabled as is_grad_enabled
+from lenetc.grad_fn import no_grad as no_grad
+from lenetc.grad_fn import set_grad_enabled as set_grad_enabled
 from lenetc.tracing import here, phase, where_now
-from passes.autodiff import CUSTOM, gradients
+from passes.autodiff import gradients
 
 if TYPE_CHECKING:
     from lenetc.tensor import Tensor
-
-_enabled = [True]
-
-
-def is_grad_enabled() -> bool:
-    return _enabled[-1]
-
-
-class set_grad_enabled(contextlib.ContextDecorator):
-    """Context manager or decorator: whether operations are recorded for backward."""
-
-    def __init__(self, mode: bool) -> None:
-        self.mode = mode
-
-    def __enter__(self) -> None:
-        _enabled.append(self.mode)
-
-    def __exit__(self, *_: object) -> None:
-        _enabled.pop()
-
-
-class no_grad(set_grad_enabled):
-    """Operations in the block are not recorded (torch.no_grad). Works as a decorator, with or without ()."""
-
-    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
-        return super().__new__(cls) if function is None else cls()(function)
-
-    def __init__(self, function: Callable[..., Any] | None = None) -> None:
-        super().__init__(False)
-
-
-class enable_grad(set_grad_enabled):
-    """Operations in the block are recorded again, inside of no_grad (torch.enable_grad)."""
-
-    def __init__(self) -> None:
-        super().__init__(True)
-
-
-class GradFn:
-    """One recorded operation, as PyTorch shows it: a view of the IR node that it made.
-
-    next_functions: for each operand that could have a gradient, (its GradFn or None, which of its results).
-    """
-
-    __slots__ = ("__weakref__", "_leaves", "freed", "next_functions", "node", "retained", "saves", "variable")
-
-    def __init__(
-        self,
-        node: Node,
-        operands: Sequence[GradFn | None],
-        leaves: Sequence[tuple[Tensor, Node]],
-        saves: bool,
-    ) -> None:
-        self.node = node
-        self.next_functions = tuple((fn, 0) for fn in operands)
-        self._leaves = tuple(leaves)  # leaf tensors among the operands, each with the node it had then
-        self.saves = saves
-        self.freed = False
-        self.retained: weakref.ref[Tensor] | None = None
-        self.variable: Tensor | None = None
-
-    def name(self) -> str:
-        """PyTorch's name of the node, e.g. "AddmmBackward0"."""
-        return type(self).__name__
-
-    def __repr__(self) -> str:
-        return f"<{self.name()} object at {id(self):#x}>"
-
-
-@functools.cache
-def grad_fn_class(name: str) -> type[GradFn]:
-    """The class that PyTorch names `name`, so that type(loss.grad_fn).__name__ reads as there."""
-    return type(name, (GradFn,), {"__slots__": (), "__module__": "lenetc.autograd"})
-
-
-class AccumulateGrad(GradFn):
-    """The end of a path: adds what arrives to `variable.grad`."""
-
-    __slots__ = ()
-
-    def __init__(self, variable: Tensor) -> None:
-        super().__init__(variable.node, (), (), saves=False)
-        self.variable = variable
-
-    def name(self) -> str:
-        return "torch::autograd::AccumulateGrad"
-
-    def __repr__(self) -> str:
-        return f"<AccumulateGrad object at {id(self):#x}>"
-
-
-def record(name: str, node: Node, operands: Sequence[Tensor | GradFn | None], saves: bool = True) -> GradFn:
-    """A GradFn called `name` for `node` computed from `operands` (None for operands without gradient)."""
-    edges: list[GradFn | None] = []
-    leaves: list[tuple[Tensor, Node]] = []
-    for operand in operands:
-        if operand is None or isinstance(operand, GradFn):
-            edges.append(operand)
-        elif not operand.requires_grad:
-            edges.append(None)
-        else:
-            fn = operand.grad_fn
-            if fn is None:
-                fn = operand._accumulator()
-                leaves.append((operand, operand.node))
-            edges.append(fn)
-    return grad_fn_class(name)(node, edges, leaves, saves)
 
 
 def _reachable(roots: Sequence[GradFn]) -> list[GradFn]:
@@ -268,120 +163,3 @@ def grad(
                 "to get None"
             ).at(here())
     return tuple(None if g is None else wrap_gradient(g, create_graph, functions) for g in found)
-
-
-# User-written operations.
-
-
-class FunctionContext:
-    """What forward leaves for backward (`ctx` in torch.autograd.Function)."""
-
-    def __init__(self) -> None:
-        self.saved_tensors: tuple[Tensor, ...] = ()
-        self.needs_input_grad: tuple[bool, ...] = ()
-        self.not_differentiable: tuple[Tensor, ...] = ()
-
-    def save_for_backward(self, *tensors: Tensor) -> None:
-        self.saved_tensors = tensors
-
-    def mark_non_differentiable(self, *tensors: Tensor) -> None:
-        """Outputs that get no gradient."""
-        self.not_differentiable = tensors
-
-
-_calls = itertools.count()
-
-
-class Function:
-    """Base of user-written operations: static `forward(ctx, *args)` and `backward(ctx, *grads)` over tensors.
-
-    `MyFunction.apply(*args)` runs forward and records backward; both are traced like any other operation, so
-    they compile and export (torch.autograd.Function).
-    """
-
-    @staticmethod
-    def forward(ctx: Any, *args: Any, **kwargs: Any) -> Any:
-        raise LenetcError("an autograd.Function needs a static method forward(ctx, *args)")
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any) -> Any:
-        raise LenetcError("an autograd.Function needs a static method backward(ctx, *grad_outputs)")
-
-    @classmethod
-    def apply(cls, *args: Any) -> Any:
-        """Run the operation. Returns what forward returns: a tensor or a tuple of tensors."""
-        from lenetc.tensor import Tensor
-
-        for part in ("forward", "backward"):
-            if getattr(cls, part) is getattr(Function, part):
-                raise LenetcError(f"{cls.__name__} lacks a static method {part}(ctx, ...)").at(here())
-        ctx = FunctionContext()
-        tensors = [arg for arg in args if isinstance(arg, Tensor)]
-        ctx.needs_input_grad = tuple(isinstance(arg, Tensor) and arg.requires_grad for arg in args)
-        with set_grad_enabled(False):
-            returned = cls.forward(ctx, *args)
-        outputs = returned if isinstance(returned, tuple) else (returned,)
-        if not (is_grad_enabled() and any(ctx.needs_input_grad)):
-            return returned
-        results = []
-        for index, output in enumerate(outputs):
-            if (
-                not isinstance(output, Tensor)
-                or any(output is t for t in ctx.not_differentiable)
-                or not output.dtype.is_float
-            ):
-                results.append(output)
-                continue
-            key = f"{cls.__name__}_{next(_calls)}"
-            where = where_now()
-            CUSTOM[key] = functools.partial(_custom_backward, cls, ctx, args, outputs, index, where)
-            with building_at(where):
-                node = ops.custom(output.node, *(t.node for t in tensors), backward=key)
-            weakref.finalize(node, CUSTOM.pop, key, None)
-            result = Tensor._from_node(node)
-            result._set_grad_fn(record(f"{cls.__name__}Backward", node, tensors))
-            results.append(result)
-        return tuple(results) if isinstance(returned, tuple) else results[0]
-
-
-def _custom_backward(
-    cls: type[Function],
-    ctx: FunctionContext,
-    args: Sequence[Any],
-    outputs: Sequence[Any],
-    index: int,
-    where: Where,
-    g: Node,
-) -> list[Node | None]:
-    """Gradients for the tensors among `args`, given that of output number `index` (the others get zeros)."""
-    from lenetc.tensor import Tensor
-
-    received = [
-        Tensor._from_node(g)
-        if i == index
-        else Tensor._from_node(ops.broadcast_to(ops.scalar(0, o.dtype), shape=o.node.shape))
-        for i, o in enumerate(outputs)
-    ]
-    returned = cls.backward(ctx, *received)
-    returned = returned if isinstance(returned, tuple) else (returned,)
-    if len(returned) != len(args):
-        raise LenetcError(
-            f"{cls.__name__}.backward returned {len(returned)} gradients, but forward took {len(args)} arguments; "
-            "return one for each (None for those without)"
-        ).at(str(where))
-    result: list[Node | None] = []
-    for arg, gradient in zip(args, returned, strict=True):
-        if not isinstance(arg, Tensor):
-            continue
-        if gradient is not None and not isinstance(gradient, Tensor):
-            raise DTypeError(
-                f"{cls.__name__}.backward returned a {type(gradient).__name__} for an argument {arg.type_text()}; "
-                "gradients are tensors, or None"
-            ).at(str(where))
-        if gradient is not None and gradient.shape != arg.shape:
-            raise ShapeError(
-                f"{cls.__name__}.backward returned a gradient of shape {list(gradient.shape)} for an "
-                f"argument of shape {list(arg.shape)}"
-            ).at(str(where))
-        result.append(None if gradient is None or not arg.requires_grad else gradient.node)
-    return result

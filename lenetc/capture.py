@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ir import ops
 from ir.errors import LenetcError
-from ir.node import Graph, Node
+from ir.node import Graph, Node, topological
 from ir.op import leaf
 from ir.types import Type, f32
 from lenetc.cell import Cell, Context
@@ -237,8 +237,6 @@ def _finish(
 
 
 def _leaves(nodes: Sequence[Node]) -> set[Node]:
-    from ir.node import topological
-
     return {node for node in topological((), nodes) if node.op is ops.input}
 
 

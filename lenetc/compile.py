@@ -20,7 +20,7 @@ from lenetc.program import Program
 from lenetc.ranges import Range, as_array
 from lenetc.runtime import Binding, Session, Value
 from lenetc.structure import Arguments, check_static, flatten, is_array, rebuild, signature_key, type_of
-from lenetc.tensor import Tensor, _Unreturned
+from lenetc.tensor import Tensor, Unreturned
 from lenetc.tracing import here
 from passes.pipeline import Target
 
@@ -141,7 +141,7 @@ class Specialization:
         anomaly.explain(self.program.graph("traced"), feeds)
 
 
-_unreturned = _Unreturned(0.0)
+_unreturned = Unreturned(0.0)
 
 
 class CompiledFunction:

@@ -20,9 +20,10 @@ from xml.sax.saxutils import escape, quoteattr
 
 import networkx as nx
 
+from lenetc.drawing import Box, Drawing
 from lenetc.layout import BACKWARD, FORWARD, UPDATE
 from lenetc.routes import FAN, Wire
-from lenetc.wires import Box, Drawing, arrange
+from lenetc.wires import arrange
 
 # Of each phase: fill, outline, edge, faint edge. Text is dark on every fill.
 COLOURS = {

@@ -20,15 +20,18 @@ from typing import TYPE_CHECKING, Any
 from ir.dims import symbol
 from ir.errors import LenetcError
 from ir.node import Graph, next_name
+from ir.op import leaf
 from ir.types import Array, Type
 from lenetc.artifact import FORMAT
 from lenetc.checkpoint import atomic_write, save_tensors
 from lenetc.compile import CompiledFunction
+from lenetc.grad_fn import set_grad_enabled
 from lenetc.program import Program
 from lenetc.structure import is_array, type_of
 from lenetc.tensor import Tensor
 from passes.emit import IR_VERSION, OPSET, ModelProto, constants_model, to_onnx
 from passes.pipeline import Target, run_pipeline
+from passes.rewrite import substitute
 
 if TYPE_CHECKING:
     from lenetc.nn.module import Module
@@ -83,7 +86,6 @@ def symbolic_types(types: Mapping[str, Type]) -> dict[str, Type]:
 
 def inference_model(model: Module, name: str, sample: Tensor | Array, type: Type) -> ModelProto:
     """`model` in eval mode as an ONNX model of one input; parameters and buffers are inputs with defaults."""
-    from lenetc.autograd import set_grad_enabled
 
     def infer(inputs: Tensor) -> Any:
         with set_grad_enabled(False):
@@ -105,9 +107,6 @@ def inference_model(model: Module, name: str, sample: Tensor | Array, type: Type
 
 
 def _renamed(graph: Graph, names: Mapping[str, str]) -> Graph:
-    from ir.op import leaf
-    from passes.rewrite import substitute
-
     def renamed(name: str) -> str:
         return names.get(name, name)
 

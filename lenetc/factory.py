@@ -12,8 +12,9 @@ from ir.op import scalar
 from ir.types import DType, f32, f64, i64
 from lenetc import random
 from lenetc.cell import Context, known
-from lenetc.shaping import _shape
-from lenetc.tensor import Number, Tensor, array_of
+from lenetc.convert import Number, array_of
+from lenetc.shaping import as_shape
+from lenetc.tensor import Tensor
 
 __all__ = [
     "arange",
@@ -91,16 +92,16 @@ def full(
 
 
 def zeros(*size: Any, dtype: DType = f32, requires_grad: bool = False, device: Any = None) -> Tensor:
-    return full(_shape(size), 0, dtype=dtype, requires_grad=requires_grad, device=device)
+    return full(as_shape(size), 0, dtype=dtype, requires_grad=requires_grad, device=device)
 
 
 def ones(*size: Any, dtype: DType = f32, requires_grad: bool = False, device: Any = None) -> Tensor:
-    return full(_shape(size), 1, dtype=dtype, requires_grad=requires_grad, device=device)
+    return full(as_shape(size), 1, dtype=dtype, requires_grad=requires_grad, device=device)
 
 
 def empty(*size: Any, dtype: DType = f32, requires_grad: bool = False, device: Any = None) -> Tensor:
     """A tensor whose values do not matter (they are zeros)."""
-    return full(_shape(size), 0, dtype=dtype, requires_grad=requires_grad, device=device)
+    return full(as_shape(size), 0, dtype=dtype, requires_grad=requires_grad, device=device)
 
 
 def zeros_like(x: Tensor, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
@@ -144,12 +145,12 @@ def _random(kind: Any, size: Sequence[Any], dtype: DType, requires_grad: bool, d
 
 def rand(*size: Any, dtype: DType = f32, requires_grad: bool = False, device: Any = None) -> Tensor:
     """Uniform numbers in [0, 1)."""
-    return _random(random.uniform, _shape(size), dtype, requires_grad, device)
+    return _random(random.uniform, as_shape(size), dtype, requires_grad, device)
 
 
 def randn(*size: Any, dtype: DType = f32, requires_grad: bool = False, device: Any = None) -> Tensor:
     """Standard normal numbers."""
-    return _random(random.normal, _shape(size), dtype, requires_grad, device)
+    return _random(random.normal, as_shape(size), dtype, requires_grad, device)
 
 
 def rand_like(x: Tensor) -> Tensor:

@@ -9,9 +9,11 @@ import lenetc.tensor as t
 from ir import ops
 from ir.node import Node
 from lenetc import operations
+from lenetc.convert import as_tensor
 
 if TYPE_CHECKING:
-    from lenetc.tensor import Number, Tensor
+    from lenetc.convert import Number
+    from lenetc.tensor import Tensor
 
 InPlace: TypeAlias = "Callable[..., Tensor]"
 
@@ -35,7 +37,6 @@ neg_: InPlace = _in_place(operations.neg, "neg_")
 sqrt_: InPlace = _in_place(operations.sqrt, "sqrt_")
 relu_: InPlace = _in_place(operations.relu, "relu_")
 clamp_: InPlace = _in_place(operations.clamp, "clamp_")
-maximum_: InPlace = _in_place(operations.maximum, "maximum_")
 
 
 addcmul_: InPlace = _in_place(operations.addcmul, "addcmul_")
@@ -47,7 +48,7 @@ def fill_(x: Tensor, value: Number | Tensor) -> Tensor:
     """Every element becomes `value`."""
 
     def build(a: Node) -> Node:
-        source = t.as_tensor(value, x.dtype).node
+        source = as_tensor(value, x.dtype).node
         return ops.broadcast_to(
             source if source.dtype is a.dtype else ops.cast(source, dtype=a.dtype), shape=a.shape
         )
@@ -61,7 +62,7 @@ def zero_(x: Tensor) -> Tensor:
 
 def copy_(x: Tensor, source: Any) -> Tensor:
     """The values of `source`, broadcast and cast to x's type."""
-    source = t.as_tensor(source)
+    source = as_tensor(source)
 
     def build(a: Node) -> Node:
         cast = a if a.dtype is x.dtype else ops.cast(a, dtype=x.dtype)

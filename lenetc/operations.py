@@ -15,10 +15,12 @@ from ir.errors import ShapeError
 from ir.node import Node
 from ir.op import Op, scalar
 from ir.types import DType, bool_, f32
+from lenetc.convert import as_tensor, result_dtype
 from lenetc.tracing import here
 
 if TYPE_CHECKING:
-    from lenetc.tensor import Number, Tensor
+    from lenetc.convert import Number
+    from lenetc.tensor import Tensor
 
 __all__ = [
     "abs",
@@ -77,9 +79,9 @@ def _binary(name: str, op: Op, x: Any, y: Any, *, to_float: bool = False, saves:
         other = y if isinstance(x, t.Tensor) else x
         if not hasattr(other, "__array__"):
             return NotImplemented  # type: ignore[no-any-return]  # Python then asks the other operand
-        x, y = t.as_tensor(x), t.as_tensor(y)
+        x, y = as_tensor(x), as_tensor(y)
         first = x
-    dtype = t.result_dtype(first, y if first is x else x)
+    dtype = result_dtype(first, y if first is x else x)
     if to_float and not dtype.is_float:
         dtype = f32
 
@@ -98,14 +100,14 @@ def _binary(name: str, op: Op, x: Any, y: Any, *, to_float: bool = False, saves:
 def add(x: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """x + alpha * other, broadcast."""
     return _binary(
-        "AddBackward0", ops.add, x, other if alpha == 1 else mul(t.as_tensor(other), alpha), saves=False
+        "AddBackward0", ops.add, x, other if alpha == 1 else mul(as_tensor(other), alpha), saves=False
     )
 
 
 def sub(x: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """x - alpha * other, broadcast."""
     return _binary(
-        "SubBackward0", ops.sub, x, other if alpha == 1 else mul(t.as_tensor(other), alpha), saves=False
+        "SubBackward0", ops.sub, x, other if alpha == 1 else mul(as_tensor(other), alpha), saves=False
     )
 
 
@@ -201,17 +203,15 @@ def logical_or(x: Tensor, other: Tensor) -> Tensor:
 
 def where(condition: Tensor, x: Tensor | Number, y: Tensor | Number) -> Tensor:
     """Elements of x where condition holds, of y elsewhere, broadcast (torch.where)."""
-    x, y = (
-        t.as_tensor(v, None if isinstance(v, t.Tensor) else _peer_dtype(v, w)) for v, w in ((x, y), (y, x))
-    )
-    dtype = t.result_dtype(x, y)
+    x, y = (as_tensor(v, None if isinstance(v, t.Tensor) else _peer_dtype(v, w)) for v, w in ((x, y), (y, x)))
+    dtype = result_dtype(x, y)
     return t.apply(
         "WhereBackward0", lambda c, a, b: ops.where(c, a, b), condition, to(x, dtype), to(y, dtype)
     )
 
 
 def _peer_dtype(value: Number, other: Any) -> DType | None:
-    return t.result_dtype(other, value) if isinstance(other, t.Tensor) else None
+    return result_dtype(other, value) if isinstance(other, t.Tensor) else None
 
 
 def matmul(x: Tensor, other: Tensor) -> Tensor:

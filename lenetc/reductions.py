@@ -13,12 +13,13 @@ from ir.errors import DTypeError
 from ir.node import Node
 from ir.op import scalar
 from ir.types import DType, i64, normalize_axis
-from lenetc import autograd
+from lenetc.grad_fn import set_grad_enabled
 from lenetc.operations import abs, eq, gt, le, logical_not, maximum, minimum, truth
 from lenetc.tracing import here
 
 if TYPE_CHECKING:
-    from lenetc.tensor import Number, Tensor
+    from lenetc.convert import Number
+    from lenetc.tensor import Tensor
 
 __all__ = [
     "all",
@@ -189,7 +190,7 @@ def any(x: Tensor) -> Tensor:
 
 def allclose(x: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08) -> bool:
     """Whether |x - other| <= atol + rtol |other| everywhere."""
-    with autograd.set_grad_enabled(False):
+    with set_grad_enabled(False):
         return bool(all(le(abs(x - other), atol + rtol * abs(other))))
 
 

@@ -56,7 +56,7 @@ def resolve_device(device: str) -> str:
         )
     if "auto" not in _told:
         _told.add("auto")
-        log.info("no usable CUDA (%s): running on the CPU", why)
+        log.warning("no usable CUDA (%s): running on the CPU", why)
     return "cpu"
 
 

@@ -18,6 +18,7 @@ from ir.dims import Dim, Poly, divide, product
 from ir.errors import LenetcError, ShapeError
 from ir.node import Node
 from ir.types import bool_, normalize_axis
+from lenetc.convert import as_tensor
 from lenetc.tracing import here
 
 if TYPE_CHECKING:
@@ -40,13 +41,14 @@ __all__ = [
 ]
 
 
-def _shape(sizes: Sequence[Any]) -> list[Any]:
+def as_shape(sizes: Sequence[Any]) -> list[Any]:
+    """The sizes that PyTorch takes as separate arguments or as one sequence."""
     return list(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else list(sizes)
 
 
 def _resolved(x: Tensor, sizes: Sequence[Any], what: str) -> tuple[Dim, ...]:
     """`sizes` with a -1 worked out."""
-    shape = [size if isinstance(size, Poly) else int(size) for size in _shape(sizes)]
+    shape = [size if isinstance(size, Poly) else int(size) for size in as_shape(sizes)]
     unknown = [i for i, size in enumerate(shape) if size == -1]
     message = f"{what}: shape {shape} is invalid for a tensor {x.type_text()} with {x.numel()} elements"
     if len(unknown) > 1:
@@ -112,7 +114,7 @@ def unsqueeze(x: Tensor, dim: int) -> Tensor:
 
 def permute(x: Tensor, *dims: Any) -> Tensor:
     """The dimensions in another order."""
-    perm = tuple(normalize_axis(int(d), x.ndim, "permute") for d in _shape(dims))
+    perm = tuple(normalize_axis(int(d), x.ndim, "permute") for d in as_shape(dims))
     return t.apply("PermuteBackward0", lambda a: ops.transpose(a, perm=perm), x, saves=False, view=True)
 
 
@@ -139,7 +141,7 @@ def transposed(x: Tensor) -> Tensor:
 
 def expand(x: Tensor, *sizes: Any) -> Tensor:
     """Dimensions of size 1 repeated; -1 keeps a size."""
-    wanted = _shape(sizes)
+    wanted = as_shape(sizes)
     own = [None] * (len(wanted) - x.ndim) + list(x.shape)
     shape = tuple(have if size == -1 else size for size, have in zip(wanted, own, strict=True))
     return t.apply("ExpandBackward0", lambda a: ops.broadcast_to(a, shape=shape), x, saves=False, view=True)
@@ -237,7 +239,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     One integer tensor (or list) may stand among the indices. Raises IndexError for what is out of range.
     """
     indices = list(index) if isinstance(index, tuple) else [index]
-    indices = [t.as_tensor(np.asarray(i)) if isinstance(i, (list, np.ndarray)) else i for i in indices]
+    indices = [as_tensor(np.asarray(i)) if isinstance(i, (list, np.ndarray)) else i for i in indices]
     given = sum(i is not None and i is not Ellipsis for i in indices)
     if given > x.ndim:
         raise IndexError(f"too many indices: {given} for {x.type_text()}")
@@ -328,11 +330,11 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     if isinstance(index, t.Tensor) and index.dtype is bool_:
         x._change(
             "__setitem__",
-            t.apply("", ops.where, index, t.as_tensor(value, x.dtype).to(x.dtype).expand(*x.shape), x),
+            t.apply("", ops.where, index, as_tensor(value, x.dtype).to(x.dtype).expand(*x.shape), x),
         )
         return
     places = np.arange(int(x.numel()), dtype=np.int64).reshape([int(d) for d in x.shape])[_concrete(index)]
-    source = t.as_tensor(value, x.dtype).to(x.dtype).expand(*places.shape)
+    source = as_tensor(value, x.dtype).to(x.dtype).expand(*places.shape)
     kept = np.ones(int(x.numel()), x.dtype.numpy)
     kept[places.reshape(-1)] = 0
 

@@ -1,12 +1,11 @@
 """The Tensor: PyTorch's, lazy. An operation adds an IR node; a value is computed when somebody looks.
 
-Only what makes a tensor is here: its parts, looking at values, autograd, in-place changes and the operator
-table. The operations themselves are functions in `lenetc.operations`, which become methods there.
+Only what makes a tensor is here: its parts, looking at values, autograd and in-place changes, and `apply`, which
+makes every operation. The operations are functions of modules of their own; `lenetc.methods` makes them methods.
 """
 
 from __future__ import annotations
 
-import builtins
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,20 +16,19 @@ from ir import ops
 from ir.dims import Dim
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node, building_at
-from ir.op import scalar
 from ir.types import Array, DType, bool_, f16, f32, f64, i32, i64
-from lenetc import autograd, in_place, operations, reductions, shaping
-from lenetc.autograd import AccumulateGrad, GradFn, is_grad_enabled, record
+from lenetc import autograd, shaping
 from lenetc.cell import Cell, Context, known
+from lenetc.convert import Number, array_of
+from lenetc.grad_fn import AccumulateGrad, GradFn, is_grad_enabled, record, set_grad_enabled
+from lenetc.methods import Methods
 from lenetc.missing import missing
 from lenetc.printing import format_array
 from lenetc.size import Size
 from lenetc.tracing import here, where_now
 
-Number = int | float | bool
 
-
-class Tensor:
+class Tensor(Methods):
     """An n-dimensional array of one dtype that remembers how it was computed.
 
     Shape and dtype are known at once; values are computed, together with everything else that waits, when they
@@ -175,7 +173,7 @@ class Tensor:
         """The gradient accumulated by backward(), or None."""
         if Context.trace is not None:
             Context.trace.saw_grad(self, is_read=True)
-        if isinstance(self._grad, _Unreturned):
+        if isinstance(self._grad, Unreturned):
             raise LenetcError(
                 "this gradient was computed inside a compiled function and not kept: return it from the function, "
                 "or clear it with zero_grad()"
@@ -228,7 +226,7 @@ class Tensor:
     @data.setter
     def data(self, value: Tensor) -> None:
         if Context.trace is not None or value._cell.type == self._cell.type:
-            with autograd.set_grad_enabled(False):
+            with set_grad_enabled(False):
                 self.detach().copy_(value)
         else:
             self._cell.become(value._cell.type, value.detach().numpy())
@@ -340,124 +338,7 @@ class Tensor:
             place = "" if name.startswith("_") else here()
             raise AttributeError(f"{error}\n  at {place}" if place else str(error), name=name, obj=self)
 
-    # The operations, as methods.
-
-    def __hash__(self) -> builtins.int:
-        return id(self)
-
-    __add__ = __radd__ = operations.add
-    __sub__ = operations.sub
-    __rsub__ = operations.rsub
-    __mul__ = __rmul__ = operations.mul
-    __truediv__ = operations.div
-    __rtruediv__ = operations.rdiv
-    __pow__ = operations.pow
-    __rpow__ = operations.rpow
-    __matmul__ = operations.matmul
-    __neg__ = operations.neg
-    __abs__ = operations.abs
-    __eq__ = operations.eq  # type: ignore[assignment]
-    __ne__ = operations.ne  # type: ignore[assignment]
-    __lt__ = operations.lt
-    __le__ = operations.le
-    __gt__ = operations.gt
-    __ge__ = operations.ge
-    __invert__ = operations.logical_not
-    __and__ = operations.logical_and
-    __or__ = operations.logical_or
-    __iadd__ = in_place.add_
-    __isub__ = in_place.sub_
-    __imul__ = in_place.mul_
-    __itruediv__ = in_place.div_
-    __getitem__ = shaping.getitem
-    __setitem__ = shaping.setitem
-    add = operations.add
-    sub = operations.sub
-    mul = operations.mul
-    div = operations.div
-    pow = operations.pow
-    maximum = operations.maximum
-    minimum = operations.minimum
-    eq = operations.eq
-    ne = operations.ne
-    lt = operations.lt
-    gt = operations.gt
-    le = operations.le
-    ge = operations.ge
-    logical_not = operations.logical_not
-    logical_and = operations.logical_and
-    logical_or = operations.logical_or
-    matmul = operations.matmul
-    neg = operations.neg
-    abs = operations.abs
-    sign = operations.sign
-    exp = operations.exp
-    log = operations.log
-    sqrt = operations.sqrt
-    rsqrt = operations.rsqrt
-    square = operations.square
-    reciprocal = operations.reciprocal
-    sin = operations.sin
-    cos = operations.cos
-    tanh = operations.tanh
-    sigmoid = operations.sigmoid
-    erf = operations.erf
-    floor = operations.floor
-    relu = operations.relu
-    clamp = operations.clamp
-    isnan = operations.isnan
-    clone = operations.clone
-    to = operations.to
-    sum = reductions.sum
-    mean = reductions.mean
-    var = reductions.var
-    std = reductions.std
-    norm = reductions.norm
-    amax = reductions.amax
-    amin = reductions.amin
-    argmax = reductions.argmax
-    max = reductions.max
-    min = reductions.min
-    all = reductions.all
-    any = reductions.any
-    allclose = reductions.allclose
-    equal = reductions.equal
-    add_ = in_place.add_
-    sub_ = in_place.sub_
-    mul_ = in_place.mul_
-    div_ = in_place.div_
-    pow_ = in_place.pow_
-    neg_ = in_place.neg_
-    sqrt_ = in_place.sqrt_
-    relu_ = in_place.relu_
-    clamp_ = in_place.clamp_
-    addcmul = operations.addcmul
-    addcdiv = operations.addcdiv
-    lerp = operations.lerp
-    addcmul_ = in_place.addcmul_
-    addcdiv_ = in_place.addcdiv_
-    lerp_ = in_place.lerp_
-    fill_ = in_place.fill_
-    zero_ = in_place.zero_
-    copy_ = in_place.copy_
-    view = shaping.view
-    reshape = shaping.reshape
-    view_as = shaping.view_as
-    flatten = shaping.flatten
-    squeeze = shaping.squeeze
-    unsqueeze = shaping.unsqueeze
-    permute = shaping.permute
-    transpose = shaping.transpose
-    expand = shaping.expand
-    expand_as = shaping.expand_as
-    contiguous = shaping.contiguous
-    gather = shaping.gather
-    index_select = shaping.index_select
-    split = shaping.split
-    chunk = shaping.chunk
-    tril = shaping.tril
-    mm = operations.matmul
-    t = shaping.transposed
+    # Other dtypes, devices and orders; last, for their names are those of Python's types.
 
     @property
     def T(self) -> Tensor:
@@ -493,7 +374,7 @@ class Tensor:
         return self.to("cuda")
 
 
-class _Unreturned(Tensor):
+class Unreturned(Tensor):
     """Stands for a gradient that a compiled function computed and did not return."""
 
     __slots__ = ()
@@ -538,51 +419,3 @@ def require_tensors(what: str, *operands: object) -> None:
                 f"{what} takes tensors, not a {type(operand).__module__}.{type(operand).__name__}{shape}; "
                 "make one with lenetc.tensor(...) or lenetc.from_numpy(...)"
             ).at(here())
-
-
-def result_dtype(x: Tensor, y: Tensor | Number) -> DType:
-    """The dtype of an operation on x and y by PyTorch's promotion: kind, then tensors over scalars, then width."""
-    order = {"bool": 0, "int": 1, "float": 2}
-    if not isinstance(y, Tensor):
-        kind = "bool" if isinstance(y, bool) else "int" if isinstance(y, int) else "float"
-        if order[kind] <= order[x.dtype.kind]:
-            return x.dtype
-        return f32 if kind == "float" else i64
-    a, b = x.dtype, y.dtype
-    if a is b:
-        return a
-    if a.kind != b.kind:
-        return a if order[a.kind] > order[b.kind] else b
-    if (x.ndim == 0) != (y.ndim == 0):
-        return b if x.ndim == 0 else a
-    if {a.name, b.name} == {"f16", "bf16"}:
-        return f32
-    if a.kind == "int" and "u8" in (a.name, b.name):
-        return b if a.name == "u8" else a
-    return a if a.numpy.itemsize >= b.numpy.itemsize and a.name not in ("f16", "bf16") else b
-
-
-def array_of(data: Any) -> Array:
-    """`data` as an array. Raises DTypeError for what is no number, no nested lists of numbers and no array."""
-    try:
-        array = np.asarray(data)
-    except ValueError as error:  # lists of differing lengths
-        raise DTypeError(f"cannot make a tensor of this {type(data).__name__}: {error}").at(here()) from None
-    if array.dtype.kind in "OUS":
-        raise DTypeError(
-            f"cannot make a tensor of this {type(data).__name__}, whose values are no numbers (NumPy's dtype "
-            "for them is "
-            f"{array.dtype}); give numbers, nested lists of numbers, or an array of them"
-        ).at(here())
-    return array
-
-
-def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:
-    """`value` as a tensor: itself, or a constant made of a number or an array."""
-    if isinstance(value, Tensor):
-        return value
-    if isinstance(value, (bool, int, float)):
-        kind = bool_ if isinstance(value, bool) else i64 if isinstance(value, int) else f32
-        return Tensor._from_node(scalar(value, dtype or kind))
-    array = array_of(value)
-    return Tensor(array if dtype is None else array.astype(dtype.numpy))

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import networkx as nx
 
+from lenetc.drawing import Box, Drawing
 from lenetc.layout import (
     BACKWARD,
     CHIP_GAP,
@@ -22,65 +22,12 @@ from lenetc.layout import (
     UPDATE,
     Dummy,
     Node,
-    Placement,
     chip_stack,
     place,
 )
 from lenetc.routes import FAR_LEFT, FAR_RIGHT, LEFT, MIDDLE, RIGHT, Side, Wire, plan_routes
 
 TRACK, ROW_GAP, GUTTER, PORT_STEP = 6.5, 30.0, 22.0, 13.0
-
-
-@dataclass(frozen=True)
-class Box:
-    """A drawn rectangle: left, top, width, height."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-
-    @property
-    def x(self) -> float:
-        """Centre, horizontally."""
-        return self.left + self.width / 2
-
-    @property
-    def y(self) -> float:
-        """Centre, vertically."""
-        return self.top + self.height / 2
-
-    @property
-    def right(self) -> float:
-        """The right side."""
-        return self.left + self.width
-
-    @property
-    def bottom(self) -> float:
-        """The lower side."""
-        return self.top + self.height
-
-
-@dataclass
-class Drawing:
-    """Geometry in SVG user units: a box per node, a path per edge, and the extent of each row and lane.
-
-    A path is a list of points; `curved[i]` of an edge says that the piece from point i to i + 1 is an S-curve
-    with vertical ends rather than a straight line.
-    """
-
-    placement: Placement
-    boxes: dict[Node, Box]
-    wires: dict[tuple[Node, Node], Wire]
-    paths: dict[tuple[Node, Node], list[tuple[float, float]]]
-    curved: dict[tuple[Node, Node], list[bool]]
-    row_top: list[float]
-    row_bottom: list[float]
-    lane_span: dict[int, tuple[float, float]]
-    main_left: float
-    main_right: float
-    width: float
-    height: float
 
 
 def arrange(

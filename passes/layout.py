@@ -13,30 +13,9 @@ from dataclasses import dataclass
 
 from ir import ops
 from ir.node import Graph, Node, users
+from passes import match
 
-ELEMENTWISE = frozenset(
-    ops.OPS[name]
-    for name in (
-        *(
-            "neg",
-            "abs",
-            "sign",
-            "exp",
-            "log",
-            "sqrt",
-            "sin",
-            "cos",
-            "tanh",
-            "sigmoid",
-            "relu",
-            "erf",
-            "floor",
-        ),
-        *("add", "sub", "mul", "div", "pow", "maximum", "minimum", "mod", "bitwise_xor"),
-        *("equal", "less", "greater", "logical_not", "logical_and", "logical_or", "where", "cast"),
-        *("stop_gradient", "alias"),
-    )
-)
+ELEMENTWISE = frozenset(ops.OPS[name] for name in (*match.ELEMENTWISE, "stop_gradient", "alias"))
 REDUCTIONS = frozenset((ops.sum, ops.reduce_max))
 NCHW, CHWN = "NCHW", "CHWN"
 

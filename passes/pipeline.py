@@ -19,13 +19,11 @@ from passes.strategies import choose_strategies
 class Target:
     """What a graph is compiled for.
 
-    device: "cpu" or "cuda". profile: "portable" (ai.onnx operators only). batch: the size that costs assume
-    for a symbolic dim. overrides: (op name or module path, strategy name) pairs that take the choice away
-    from the cost model.
+    device: "cpu" or "cuda". batch: the size that costs assume for a symbolic dim. overrides: (op name or module
+    path, strategy name) pairs that take the choice away from the cost model.
     """
 
     device: str = "cpu"
-    profile: str = "portable"
     batch: int = 64
     overrides: tuple[tuple[str, str], ...] = ()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,3 +26,21 @@ def test_the_compile_api_in_thirty_lines_learns(tmp_path: Path) -> None:
     assert len(lines) == 3
     accuracy = float(lines[-1].split("%")[0].split()[-1])
     assert accuracy > 90, run.stdout
+
+
+def test_the_readme_runs(tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    for number, block in enumerate(blocks):
+        script = tmp_path / f"block{number}.py"
+        script.write_text(block)
+        run = subprocess.run(
+            [sys.executable, str(script)],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(ROOT)},
+        )
+        assert run.returncode == 0, run.stderr
+        assert number or "grad_fn=<MseLossBackward0>" in run.stdout

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ir.errors import ShapeError
 from lenetc import factory, in_place, operations, reductions, shaping
-from lenetc.autograd import no_grad
+from lenetc.grad_fn import no_grad
 from lenetc.tensor import Tensor
 
 

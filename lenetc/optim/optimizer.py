@@ -7,6 +7,7 @@ which are inputs of the program where they may change and constants where they d
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,8 +21,8 @@ from ir.node import Node, building_at
 from ir.op import leaf, scalar
 from ir.types import DType, Type, f32, f64
 from lenetc import factory, lazy
-from lenetc.autograd import set_grad_enabled
 from lenetc.cell import Context
+from lenetc.grad_fn import set_grad_enabled
 from lenetc.optim import groups, saved
 from lenetc.optim.groups import Group, Params
 from lenetc.optim.schedule import is_number
@@ -61,7 +62,7 @@ def is_on(factor: Scalar) -> bool:
     return isinstance(factor, Node) or factor != 0
 
 
-class Optimizer:
+class Optimizer(ABC):
     """Base of the optimizers (torch.optim.Optimizer).
 
     params: tensors, (name, tensor) pairs, or dicts {"params": tensors, option: value}. defaults: the options
@@ -177,23 +178,23 @@ class Optimizer:
 
     # What an optimizer defines.
 
-    def _check(self, group: Group) -> None:
+    def _check(self, group: Group) -> None:  # noqa: B027 - for the optimizers that have something to check
         """Raise ValueError for options that do not go together."""
 
+    @abstractmethod
     def _buffers(self, group: Group) -> Mapping[str, float]:
         """Names of the state tensors that have a parameter's shape, each with the value they start from."""
-        raise NotImplementedError(f"{type(self).__name__} must define _buffers(group)")
 
     def _counts(self, group: Group) -> bool:
         """Whether the rule needs the number of the step."""
         return True
 
+    @abstractmethod
     def _rule(self, group: Group, setting: Setting) -> Rule:
         """The function (parameter, gradient, *buffers) -> (parameter, *buffers) of one step.
 
         What is the same for all parameters is computed outside of it, so that it is in the graph once.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define _rule(group, setting)")
 
     # The step.
 

@@ -112,7 +112,6 @@ Y, INDEX, B, IMAGE = (
     leaf("im", Type(f32, (1, 2, 5, 5))),
 )
 D, W = leaf("d", Type(f64, (2, 3))), leaf("w", Type(f32, (4, 2, 3, 3)))
-HOW = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
 N = symbol("N")
 REFUSED = [
     (lambda: X + D, DTypeError, r"f32\[2,3\] and f64\[2,3\] have different dtypes"),

@@ -13,8 +13,9 @@ import networkx as nx
 import pytest
 
 from lenetc.draw import draw_svg, to_dot, to_graphml
+from lenetc.drawing import Box
 from lenetc.layout import place
-from lenetc.wires import Box, arrange
+from lenetc.wires import arrange
 
 SVG = "{http://www.w3.org/2000/svg}"
 PHASES = ("input", "state", "forward", "backward", "update", "result")

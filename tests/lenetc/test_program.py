@@ -25,7 +25,7 @@ NAMES = ["forward", "traced", *(name for name, _ in PASSES)]
 STAGES = NAMES[1:]
 
 
-def lowered(name: str, batch: int, steps: int = 0) -> tuple[Program, dict[str, Array]]:
+def lowered(name: str, batch: int) -> tuple[Program, dict[str, Array]]:
     """The program of a training, and values for its inputs: real digits, and the state at its start."""
     training = prepared(TRAININGS[name], lenetc)
     step = CompiledFunction(training.step, "cpu")

@@ -14,36 +14,16 @@ import lenetc  # noqa: E402
 import lenetc.nn  # noqa: E402
 import lenetc.optim  # noqa: E402
 from tests.parity.both import assert_equal, chain, copy_state  # noqa: E402
+from tests.training import lenet  # noqa: E402
 
 pytestmark = pytest.mark.parity
-
-
-def network(lib: Any) -> Any:
-    """The tutorial's Net over the modules of `lib`."""
-    nn, F = lib.nn, lib.nn.functional
-
-    class Net(nn.Module):  # type: ignore[name-defined, misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv1 = nn.Conv2d(1, 6, 5)
-            self.conv2 = nn.Conv2d(6, 16, 5)
-            self.fc1 = nn.Linear(16 * 5 * 5, 120)
-            self.fc2 = nn.Linear(120, 84)
-            self.fc3 = nn.Linear(84, 10)
-
-        def forward(self, input: Any) -> Any:
-            s2 = F.max_pool2d(F.relu(self.conv1(input)), (2, 2))
-            s4 = lib.flatten(F.max_pool2d(F.relu(self.conv2(s2)), 2), 1)
-            return self.fc3(F.relu(self.fc2(F.relu(self.fc1(s4)))))
-
-    return Net()
 
 
 @pytest.fixture
 def both() -> SimpleNamespace:
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    made = SimpleNamespace(mine=network(lenetc), reference=network(torch))
+    made = SimpleNamespace(mine=lenet(lenetc), reference=lenet(torch))
     copy_state(made.mine, made.reference)
     # Constant areas, as digits have them, make max-pooling meet ties.
     made.images = np.maximum(rng.standard_normal((2, 1, 32, 32)), 0).astype(np.float32)

@@ -9,8 +9,9 @@ from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from ir.ops.rules import broadcast_shapes
 from lenetc import operations, reductions
+from lenetc.convert import result_dtype
 from lenetc.nn.functional.activation import warn
-from lenetc.tensor import Tensor, apply, require_tensors, result_dtype
+from lenetc.tensor import Tensor, apply, require_tensors
 from lenetc.tracing import here
 
 REDUCTIONS = ("none", "mean", "sum")

@@ -9,7 +9,7 @@ from ir.dims import product
 from ir.errors import LenetcError, ShapeError
 from ir.node import Node
 from lenetc import operations, reductions
-from lenetc.autograd import no_grad
+from lenetc.grad_fn import no_grad
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.tensor import Tensor, apply
 from lenetc.tracing import here
