@@ -42,6 +42,7 @@ class Tensor(Methods):
         "_cell",
         "_grad",
         "_grad_fn",
+        "_is_detached",
         "_requires_grad",
         "_shares",
     )
@@ -55,9 +56,8 @@ class Tensor(Methods):
         self._grad: Tensor | None = None
         self._grad_fn: GradFn | None = None
         self._requires_grad = False
-        self._shares = (
-            ""  # why in-place changes must be refused ("a view"), or "data" for .data and .detach()
-        )
+        self._shares = ""  # why in-place changes must be refused: "a view"
+        self._is_detached = False  # by .data or .detach(): gradients end here, whatever it shares
         self._accumulate: weakref.ref[AccumulateGrad] | None = None
         self._base: tuple[Cell, object] | None = None  # of a view: whose, and which of its values
 
@@ -86,9 +86,7 @@ class Tensor(Methods):
         """The IR node of the present value. For .data and .detach(), one that gradients do not pass."""
         self._check_base()
         node = self._cell.node
-        return (
-            ops.stop_gradient(node) if self._shares == "data" and node.op is not ops.stop_gradient else node
-        )
+        return ops.stop_gradient(node) if self._is_detached and node.op is not ops.stop_gradient else node
 
     @property
     def shape(self) -> Size:
@@ -215,7 +213,8 @@ class Tensor(Methods):
     def detach(self) -> Tensor:
         """The same storage, without history."""
         result = Tensor._from_cell(self._cell)
-        result._shares = "data" if self._shares in ("", "data") else self._shares
+        result._shares = self._shares
+        result._is_detached = True
         result._base = self._base
         return result
 
@@ -299,7 +298,7 @@ class Tensor(Methods):
 
     def _change(self, name: str, value: Tensor) -> Tensor:
         """Let `value`, computed from this tensor, be its value from now on."""
-        if self._shares not in ("", "data"):
+        if self._shares:
             raise LenetcError(
                 f"{name}: in-place changes of {self._shares} would not reach the tensor it was taken from; "
                 "write `x = x.operation(...)`, or change the whole tensor"

@@ -46,7 +46,7 @@ def _filled(tensor: Tensor, values: Array) -> Tensor:
         raise LenetcError("parameters cannot be initialized inside a compiled function; do it before").at(
             here()
         )
-    if tensor._shares not in ("", "data"):
+    if tensor._shares:
         raise LenetcError(
             f"cannot initialize {tensor._shares}; initialize the tensor that it was taken from"
         ).at(here())
