@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
@@ -24,6 +25,8 @@ from lenetc.tensor import Tensor, Unreturned
 from lenetc.tracing import here
 from passes.pipeline import Target
 
+log = logging.getLogger("lenetc.compile")
+_SPECIALIZATIONS = 8  # programs kept for one signature: train and eval mode, a few phases of a run
 _BINDINGS = 16  # prepared runs kept for each program; two are in use while nothing else writes its state
 
 
@@ -222,6 +225,14 @@ class CompiledFunction:
         graph = scanned(captured, steps[0]) if steps else captured.graph
         specialization = Specialization(captured, graph, self.device, *steps)
         known.append(specialization)
+        if len(known) == _SPECIALIZATIONS:
+            log.warning(
+                "%s has been compiled %d times for arguments of the same types, as something else that it reads keeps "
+                "changing; pass that as an argument (a float is an input and compiles once), or keep it in a tensor",
+                getattr(self.function, "__name__", "a function"),
+                len(known),
+            )
+        del known[:-_SPECIALIZATIONS]
         return specialization
 
 

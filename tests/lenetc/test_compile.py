@@ -103,6 +103,20 @@ def test_a_float_argument_is_an_input_and_a_string_a_constant() -> None:
     assert traces(scaled) == 2
 
 
+def test_what_changes_at_every_call_is_told_and_does_not_pile_up(caplog: pytest.LogCaptureFixture) -> None:
+    count = 0
+
+    @lenetc.compile(device="cpu")
+    def scaled(x: Any) -> Any:
+        return x * count
+
+    for count in range(12):
+        np.testing.assert_array_equal(scaled(X).numpy(), X * count)
+    assert traces(scaled) == 8
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "lenetc.compile"]
+    assert told.startswith("scaled has been compiled 8 times") and "pass that as an argument" in told
+
+
 def test_values_changed_from_outside_are_seen() -> None:
     compiled, plain = Regression(), Regression(compiled=False)
     for i in range(4):
