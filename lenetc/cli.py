@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -94,6 +95,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def _train(options: argparse.Namespace) -> int:
+    logging.getLogger("lenetc.runtime").setLevel(logging.ERROR)  # the first line of the run says the device
     from rich.console import Console
 
     from lenetc.train import OPTIMIZERS, Config, Interrupted, Trainer, read_checkpoint
