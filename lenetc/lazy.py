@@ -73,7 +73,8 @@ def through(node: Node) -> Node:
 def evaluate_pending() -> None:
     """Compute every pending cell. One that cannot be computed raises when its own value is looked at, and
     does not keep the others from theirs; only detect_anomaly raises at once, with everything as it was."""
-    cells = [cell for _, cell in sorted(pending.items())]
+    # In the order in which they came to wait: a loop's second iteration then has the structure of its first.
+    cells = list(pending.values())
     if not cells:
         return
     try:

@@ -66,7 +66,8 @@ def _conv2d(
     if x.shape[1] != w.shape[1] * groups or w.shape[0] % groups:
         raise ShapeError(
             f"conv2d: weight {w} with groups={groups} expects an input with {w.shape[1] * groups} channels "
-            f"and a multiple of {groups} output channels, but the input is {x}"
+            + (f"and a multiple of {groups} output channels, " if groups > 1 else "")
+            + f"but the input is {x}"
         )
     if bias is not None and bias.shape != w.shape[:1]:
         raise ShapeError(f"conv2d: bias {bias} does not fit weight {w}; it needs shape [{w.shape[0]}]")
