@@ -18,6 +18,7 @@ from ir.types import Array, Type
 from lenetc import anomaly, runtime
 from lenetc.capture import Capture, capture
 from lenetc.cell import Cell, Context, pending
+from lenetc.parts import SplitBinding, SplitSession
 from lenetc.program import Program
 from lenetc.ranges import Range, as_array
 from lenetc.runtime import Binding, Session, Slot, Value
@@ -38,10 +39,9 @@ class Specialization:
     def __init__(self, captured: Capture, graph: Graph, device: str, repeats: int = 1) -> None:
         self.capture = captured
         self.repeats = repeats  # how often one run does what was captured
-        self.program = Program(graph, Target(device=device), captured)
+        self.program = Program(graph, Target(device=device, threads=runtime.get_num_threads()), captured)
         self.device = device
-        emitted = self.program.emitted
-        self.session = Session(emitted.model.SerializeToString(), device, emitted.places)
+        self.session = self._session()
         inputs = {node.attrs["name"]: node for node in graph.inputs}
         self.inputs = [name for name, node in inputs.items() if node.attrs["kind"] == "input"]
         self.slots = {
@@ -57,12 +57,21 @@ class Specialization:
             name: ([int(dim) for dim in node.shape], node.dtype.numpy) for name, node in graph.results
         }
         self._list_cells()
-        self.bindings: dict[tuple[int, ...], Binding] = {}
+        self.bindings: dict[tuple[int, ...], Binding | SplitBinding] = {}
         self.ranges: dict[str, list[Range]] = {}
         for name, wanted in captured.ranges:
             self.ranges.setdefault(name, []).append(wanted)
         # What is handed out is mostly one tensor, or nothing.
         self.is_single = not (captured.grads or captured.lost_grads) and isinstance(captured.result, Tensor)
+
+    def _session(self) -> Session | SplitSession:
+        split = self.program.split
+        if split is not None:
+            return SplitSession(split)
+        emitted = self.program.emitted
+        return Session(
+            emitted.model.SerializeToString(), self.device, emitted.places, runtime.get_num_threads()
+        )
 
     def _list_cells(self) -> None:
         self.cells = list(self.capture.cells.values())
@@ -71,7 +80,7 @@ class Specialization:
     def _slot(self, type: Type) -> Slot:
         return Slot([int(dim) for dim in type.shape], type.dtype.numpy, self.device)
 
-    def binding(self) -> Binding:
+    def binding(self) -> Binding | SplitBinding:
         """The prepared run for the memory that the state is in now."""
         if self.capture.grad_inputs:
             for name, tensor in self.capture.grad_inputs.items():
@@ -135,8 +144,7 @@ class Specialization:
 
     def _hand_out(self, values: list[Value]) -> Any:
         tensors = [
-            Tensor._from_cell(Cell(type, value=value))
-            for type, value in zip(self.types, values, strict=True)
+            Tensor._from_cell(Cell(type, value=value)) for type, value in zip(self.types, values, strict=True)
         ]
         if self.is_single:
             return tensors[0]
