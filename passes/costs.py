@@ -151,7 +151,7 @@ def gather_conv(w: Work, block: Block) -> float:
 def gather_weight_grad(w: Work, block: Block) -> float:
     """The product of a weight gradient over the columns."""
     m, k, area = blocked(w, block)
-    cost = product_turned(m, area * w.n, k) if k <= 2 * m else product_turned(k, area * w.n, m)
+    cost = product_turned(m, area * w.n, k) if k <= m else product_turned(k, area * w.n, m)
     return 3 * NODE + _spread(w, block) + w.groups * cost
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 WHOLE = "_whole"  # of the name under which a part reads all of a batch input
 
-_TILE_BYTES = 14e6  # memory that a tile's samples go through, where time per sample of LeNet was least
+_TILE_BYTES = 16e6  # memory that a tile's samples go through, where time per sample of LeNet was least
 _SMALLEST = 16  # samples of a tile; fewer leave operators too little to do
 # µs of one thread, fitted to steps of LeNet and of an MLP on two cores.
 _MAC, _BYTE, _NODE = 1 / 60e3, 5e-5, 1.5
