@@ -162,8 +162,7 @@ class Specialization:
 
     def _hand_out(self, values: list[Value]) -> Any:
         tensors = [
-            Tensor._from_cell(Cell(type, value=value))
-            for type, value in zip(self.types, values, strict=True)
+            Tensor._from_cell(Cell(type, value=value)) for type, value in zip(self.types, values, strict=True)
         ]
         if self.is_single:
             return tensors[0]

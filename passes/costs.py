@@ -102,6 +102,21 @@ def im2col(w: Work) -> float:
     return (w.taps + 4) * NODE + w.n * _columns(w) * 1e-3 + w.macs * 4 * MAC
 
 
+def identity_columns(w: Work) -> float:
+    """im2col of one sample by Conv with an identity for weights."""
+    return 2 * NODE + w.channels * 0.5 + _columns(w) * (3e-4 + w.taps * 1.2e-5)
+
+
+def columns_conv(w: Work) -> float:
+    """The product of a convolution over the columns of one sample."""
+    return NODE + product(w.outputs, w.depth, w.out)
+
+
+def columns_weight_grad(w: Work) -> float:
+    """The columns of one sample, and the product of a weight gradient over them."""
+    return NODE + identity_columns(w) + product_turned(w.outputs, w.out, w.depth)
+
+
 def im2col_weight_grad(w: Work) -> float:
     """Slices, and a product for each sample, added up."""
     return (w.taps + 6) * NODE + w.n * _columns(w) * 2.5e-4 + w.macs * 2.1e-5
