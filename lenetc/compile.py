@@ -25,6 +25,7 @@ from lenetc.structure import Arguments, check_static, flatten, is_array, rebuild
 from lenetc.tensor import Tensor, Unreturned
 from lenetc.tracing import here
 from passes.pipeline import Target
+from passes.threads import threads
 
 log = logging.getLogger("lenetc.compile")
 _SPECIALIZATIONS = 8  # programs kept for one signature: train and eval mode, a few phases of a run
@@ -41,7 +42,9 @@ class Specialization:
         self.program = Program(graph, Target(device=device), captured)
         self.device = device
         emitted = self.program.emitted
-        self.session = Session(emitted.model.SerializeToString(), device, emitted.places)
+        self.session = Session(
+            emitted.model.SerializeToString(), device, emitted.places, threads(self.program.graph())
+        )
         inputs = {node.attrs["name"]: node for node in graph.inputs}
         self.inputs = [name for name, node in inputs.items() if node.attrs["kind"] == "input"]
         self.slots = {
@@ -220,11 +223,9 @@ class CompiledFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if Context.trace is not None:  # compiled functions compose: the outer program takes this one in
             return self.function(*args, **kwargs)
-        if not kwargs:
-            key, specialization = self._last
-            if specialization is not None and signature_key(args) == key:
-                if specialization.capture.guard.holds():
-                    return specialization.run(args, ())
+        key, last = self._last
+        if last is not None and not kwargs and signature_key(args) == key and last.capture.guard.holds():
+            return last.run(args, ())
         values = self.arguments.bind(args, kwargs)
         leaves = self.arguments.leaves(values)
         specialization = self._find(values, leaves, ())

@@ -13,6 +13,7 @@ from passes.batch_last import PIXEL, Block
 from passes.expand_chwn import Windows, offsets
 
 NODE = 1.5  # any operator, however small its work
+ELEMENT = 2.0e-4  # an element of an elementwise operator
 MAC = 1 / 165e3  # a multiply-add in a large matrix product
 PACK = 130e-6  # an element of a product's second factor, which the runtime copies into panels
 PACK_TURNED = 151e-6  # the same where it is transposed on the way
@@ -53,7 +54,7 @@ class Work:
 
 def elementwise(elements: float) -> float:
     """An elementwise operator."""
-    return NODE + elements * 2.0e-4
+    return NODE + elements * ELEMENT
 
 
 def transpose(elements: float) -> float:
