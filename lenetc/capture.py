@@ -119,7 +119,9 @@ class Guard:
                 return False
         if not self.variables.hold():
             return False
-        return all(optimizer.option(group, key) == value for optimizer, group, key, value in self.baked)
+        return not [
+            key for optimizer, group, key, value in self.baked if optimizer.option(group, key) != value
+        ]
 
     def promote(self) -> None:
         """Make hyperparameters that have changed since the trace inputs of the next one."""

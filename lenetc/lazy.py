@@ -25,6 +25,7 @@ from lenetc.runtime import Session, Value
 from lenetc.tracing import here, traced_leaves
 from passes.pipeline import Target, run_pipeline
 from passes.rewrite import substitute
+from passes.threads import threads
 
 # What only differentiation looks at; a value passes through.
 _TRANSPARENT = frozenset(("stop_gradient", "alias", "custom"))
@@ -219,8 +220,9 @@ def _program(structure: Structure, roots: Sequence[Node]) -> tuple[Session, dict
 def _compile(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Session:
     from passes.emit import to_onnx  # brings onnx in, which importing lenetc should not
 
-    emitted = to_onnx(run_pipeline(_graph(roots, inputs), Target(device=device))[-1].graph)
-    return Session(emitted.model.SerializeToString(), device, emitted.places)
+    graph = run_pipeline(_graph(roots, inputs), Target(device=device))[-1].graph
+    emitted = to_onnx(graph)
+    return Session(emitted.model.SerializeToString(), device, emitted.places, threads(graph, runtime.get_num_threads()))
 
 
 def _graph(roots: Sequence[Node], inputs: Sequence[Node]) -> Graph:

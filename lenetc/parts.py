@@ -69,6 +69,8 @@ class SplitBinding:
         for name, value in inputs.items():
             self.feed(name, value)
         self._jobs: list[Callable[[], None]] = [part.run for part in self._parts]
+        self._workers = workers(len(self._jobs))
+        self._is_started = False
 
     def feed(self, name: str, value: Value | Array) -> None:
         """Bind an input: to each part its samples, or all where it reads all."""
@@ -99,38 +101,57 @@ class SplitBinding:
         """As `Binding.received`."""
         return self._join.received(shapes)
 
+    def start(self) -> None:
+        """Let the other threads begin with their parts, once all is fed."""
+        self._workers = workers(len(self._jobs))
+        self._is_started = self._workers.start(self._jobs[1:])
+
     def run(self) -> None:
-        workers(len(self._jobs)).run(self._jobs)
+        if self._is_started:
+            self._workers.finish(self._jobs[0])
+        else:
+            for job in self._jobs:
+                job()
         self._join.run()
 
 
 class Workers:
-    """Threads that wait for work. The caller does the first piece itself."""
+    """Threads that wait for work. The caller does a piece itself meanwhile."""
 
     def __init__(self, count: int) -> None:
         self.pid = os.getpid()
         self._busy = _thread.allocate_lock()
+        self._caller = 0  # the thread that started them, while they are busy
         self._threads = [_Worker() for _ in range(count - 1)]
+        self._started: list[_Worker] = []
 
-    def run(self, jobs: Sequence[Callable[[], None]]) -> None:
-        """Run all jobs and return when they are done; raises the first error there was."""
-        if not self._busy.acquire(blocking=False):  # another thread of the caller's is at it
-            for job in jobs:
-                job()
-            return
+    def start(self, jobs: Sequence[Callable[[], None]]) -> bool:
+        """Let the threads do `jobs`; False, and nothing done, while they work for another thread."""
+        if self._caller == _thread.get_ident():  # an exception came between its start and its finish
+            self._wait()
+        if not self._busy.acquire(blocking=False):
+            return False
+        self._caller = _thread.get_ident()
+        for worker, job in zip(self._threads, jobs, strict=False):
+            self._started.append(worker)
+            worker.start(job)
+        return True
+
+    def finish(self, job: Callable[[], None]) -> None:
+        """Do `job`, and return when all are done. Raises the first error that there was."""
         try:
-            started = list(zip(self._threads, jobs[1:], strict=False))
-            for worker, job in started:
-                worker.start(job)
-            try:
-                jobs[0]()
-            finally:
-                errors = [worker.finish() for worker, _ in started]
-            for error in errors:
-                if error is not None:
-                    raise error
+            job()
         finally:
-            self._busy.release()
+            errors = self._wait()
+        for error in errors:
+            if error is not None:
+                raise error
+
+    def _wait(self) -> list[BaseException | None]:
+        errors = [worker.finish() for worker in self._started]
+        self._started, self._caller = [], 0
+        self._busy.release()
+        return errors
 
 
 class _Worker:

@@ -205,6 +205,7 @@ class Binding:
         # The runtime does not keep bound values alive.
         self._inputs: dict[str, Value | Array] = {}
         self._outputs: dict[str, Value] = {}
+        self._holders = 0  # references to a result that are our own and the runtime's
         for name, value in inputs.items():
             self.feed(name, value)
         for name, value in outputs.items():
@@ -231,12 +232,15 @@ class Binding:
         values = []
         for name, (shape, dtype) in shapes.items():
             value = self._outputs.get(name)
-            # Three hold it here: the dict, `value`, and the argument of getrefcount.
-            if value is None or sys.getrefcount(value) > 3:
+            if value is None or sys.getrefcount(value) > self._holders:
                 value = empty(shape, dtype, self._session.device)
                 self.receive(name, value)
+                self._holders = sys.getrefcount(value)
             values.append(value)
         return values
+
+    def start(self) -> None:
+        """What can begin before `run`: nothing here, where there is one program and it runs on the caller's thread."""
 
     def run(self) -> None:
         self._session.execute(self._io)

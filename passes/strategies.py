@@ -8,6 +8,7 @@ minimum cut (`passes.layout`), takes the cheapest strategy in each op's layout, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -17,6 +18,7 @@ from ir.dims import Dim, evaluate, symbols
 from ir.errors import LenetcError
 from ir.node import Graph, Node
 from ir.op import Op
+from ir.types import f32
 from passes import costs, expand_chwn, expand_nchw
 from passes.batch_last import PIXEL, Block
 from passes.costs import Work
@@ -91,6 +93,17 @@ def _batch_last(node: Node, target: Target) -> bool:
     return target.device == "cpu" and _static_image(node, target)
 
 
+def _one_sample(node: Node, target: Target) -> bool:
+    """The columns of one sample are a matrix, as they are."""
+    return (
+        _batch_last(node, target) and node.inputs[0].shape[0] == 1 and node.dtype is f32 and _ungrouped(node)
+    )
+
+
+def _ungrouped(node: Node) -> bool:
+    return bool(node.attrs["groups"] == 1)
+
+
 def _dilatable(node: Node, target: Target) -> bool:
     """Pixels can be a batch apart only where the batch is a number and windows move by single pixels."""
     return (
@@ -146,6 +159,7 @@ def _last(op: str, name: str, applies: Applies, cost: Cost, expand: Expand) -> S
 TABLE: tuple[Strategy, ...] = (
     _first("conv2d", "conv", _convolved, costs.conv, keep),
     _first("conv2d", "im2col", _static_image, costs.im2col, expand_nchw.conv2d),
+    _first("conv2d", "columns", _one_sample, costs.columns_conv, expand_nchw.conv2d_columns),
     _last("conv2d", "gather", _batch_last, costs.gather_conv, expand_chwn.conv2d),
     _first(
         "conv2d_weight_grad",
@@ -160,6 +174,13 @@ TABLE: tuple[Strategy, ...] = (
         _static_image,
         costs.im2col_weight_grad,
         expand_nchw.conv2d_weight_grad,
+    ),
+    _first(
+        "conv2d_weight_grad",
+        "columns",
+        _one_sample,
+        costs.columns_weight_grad,
+        expand_nchw.conv2d_weight_grad_columns,
     ),
     _last(
         "conv2d_weight_grad", "gather", _batch_last, costs.gather_weight_grad, expand_chwn.conv2d_weight_grad
@@ -255,6 +276,44 @@ class Choice:
         }
         self.fitting = {node: candidates(node, target) for node in self.heavy}
         self.works = {node: work(node, self.sizes) for node in self.heavy}
+        self.pair_up()
+
+    def pair_up(self) -> None:
+        """Decide on the columns that a convolution of one sample and its weight gradient share: for both, or for
+        none. Their cost is counted with the gradient."""
+        gradients = {
+            (node.inputs[0], windows_of(node)): node
+            for node in self.heavy
+            if node.op is ops.conv2d_weight_grad
+        }
+        for node in self.heavy:
+            if node.op is not ops.conv2d:
+                continue
+            gradient = gradients.pop((node.inputs[0], windows_of(node)), None)
+            self.settle([node] if gradient is None else [node, gradient])
+        for gradient in gradients.values():
+            self.settle([gradient])
+
+    def settle(self, nodes: list[Node]) -> None:
+        """Take from the batch-first strategies of `nodes` either those by columns, or the others."""
+        sides = []
+        for by_columns in (True, False):
+            kept = {
+                node: [
+                    s for s in self.fitting[node] if s.layout != NCHW or (s.name == "columns") == by_columns
+                ]
+                for node in nodes
+            }
+            found = [
+                min((s.cost(self.works[n], PIXEL) for s in fits if s.layout == NCHW), default=math.inf)
+                for n, fits in kept.items()
+            ]
+            alone = costs.identity_columns(self.works[nodes[0]]) if nodes[0].op is ops.conv2d else 0.0
+            extra = alone if by_columns and len(nodes) == 1 else 0.0
+            sides.append((sum(found) + extra, kept))
+        (first, columns), (second, others) = sides
+        if any(s.name == "columns" for node in nodes for s in self.fitting[node]):
+            self.fitting.update(columns if first < second else others)
 
     def cheapest(self) -> tuple[dict[Node, str], dict[Node, Block], dict[Node, tuple[float, Strategy]]]:
         """The layout of each movable node, the block of each image, and the strategy of each heavy node."""

@@ -66,41 +66,73 @@ def test_the_first_error_comes_out_and_all_work_is_waited_for() -> None:
         raise runtime.RunError("out of luck")
 
     pool = Workers(3)
-    for jobs in ([fails, lambda: done.append(1), lambda: done.append(2)], [lambda: done.append(3), fails]):
-        with pytest.raises(runtime.RunError, match="out of luck"):
-            pool.run(jobs)
-    assert sorted(done) == [1, 2, 3]
-    pool.run([lambda: done.append(4), lambda: done.append(5)])
+    assert pool.start([lambda: done.append(1), lambda: done.append(2)])
+    with pytest.raises(runtime.RunError, match="out of luck"):
+        pool.finish(fails)
+    assert sorted(done) == [1, 2]
+    assert pool.start([fails])
+    with pytest.raises(runtime.RunError, match="out of luck"):
+        pool.finish(lambda: done.append(3))
+    assert pool.start([lambda: done.append(4), lambda: done.append(5)])
+    pool.finish(lambda: None)
     assert sorted(done) == [1, 2, 3, 4, 5]
 
 
-def test_callers_on_several_threads_do_not_wait_for_ever() -> None:
+def test_threads_work_for_one_caller_at_a_time() -> None:
     pool = Workers(2)
-    inner = threading.Event()
-    seen: list[str] = []
-
-    def outer() -> None:
-        assert inner.wait(60)
-
-    def call() -> None:
-        pool.run([lambda: seen.append("a"), lambda: seen.append("b")])
-        inner.set()
-
-    other = threading.Thread(target=call)
-    pool.run([other.start, outer])
+    gate = threading.Event()
+    assert pool.start([lambda: None if gate.wait(60) else None])
+    refused: list[bool] = []
+    other = threading.Thread(target=lambda: refused.append(pool.start([lambda: None])))
+    other.start()
     other.join(60)
-    assert seen == ["a", "b"]
+    assert refused == [False]
+    gate.set()
+    pool.finish(lambda: None)
+    assert pool.start([lambda: None])
+
+
+def test_an_exception_between_start_and_finish_leaves_the_threads_usable() -> None:
+    pool = Workers(2)
+    seen: list[int] = []
+    assert pool.start([lambda: seen.append(1)])
+    assert pool.start([lambda: seen.append(2)])  # the first was never finished
+    pool.finish(lambda: None)
+    assert seen == [1, 2]
+
+
+def test_callers_on_two_threads_train_two_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One finds the threads busy now and then, and does its parts by itself."""
+    monkeypatch.setattr(runtime, "_threads", [2])
+    batches = list(digits(20, 64))
+    steps = [CompiledFunction(prepared(TRAININGS["sgd"], lenetc).step, "cpu") for _ in range(3)]
+    for step in steps:
+        step(*batches[0])
+    alone = [float(steps[2](*batch)) for batch in batches]
+    found: dict[int, list[float]] = {}
+
+    def train(k: int) -> None:
+        found[k] = [float(steps[k](*batch)) for batch in batches]
+
+    callers = [threading.Thread(target=train, args=(k,)) for k in range(2)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(120)
+    assert found == {0: alone, 1: alone}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="needs fork")
 def test_threads_are_made_anew_after_a_fork() -> None:
     from lenetc import parts
 
-    parts.workers(2).run([lambda: None, lambda: None])
+    assert parts.workers(2).start([lambda: None])
+    parts.workers(2).finish(lambda: None)
     child = os.fork()
     if child == 0:
         seen: list[int] = []
-        parts.workers(2).run([lambda: seen.append(1), lambda: seen.append(2)])
+        parts.workers(2).start([lambda: seen.append(1)])
+        parts.workers(2).finish(lambda: seen.append(2))
         os._exit(0 if sorted(seen) == [1, 2] else 1)
     assert os.waitpid(child, 0)[1] == 0
 
