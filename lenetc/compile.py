@@ -64,6 +64,7 @@ class Specialization:
         self.turn = 0
         self.changes = -1
         self.bindings: dict[tuple[int, ...], Binding | SplitBinding] = {}
+        self.read_late = [name for name in self.slots if self.session.is_read_late(name)]
         self.ranges: dict[str, list[Range]] = {}
         for name, wanted in captured.ranges:
             self.ranges.setdefault(name, []).append(wanted)
@@ -84,7 +85,9 @@ class Specialization:
 
     def _list_cells(self) -> None:
         self.cells = list(self.capture.cells.values())
-        self.exchange = Exchange([self.capture.cells[name] for name in self.capture.updated])
+        self.exchange = Exchange(
+            [self.capture.cells[name] for name in self.capture.updated], self.session.settle
+        )
 
     def _slot(self, type: Type) -> Slot:
         return Slot([int(dim) for dim in type.shape], type.dtype.numpy, self.device)
@@ -134,20 +137,27 @@ class Specialization:
                 if slot is None:
                     value = np.ascontiguousarray(value)
                 else:
+                    if name in self.read_late:
+                        self.exchange.wait()
                     slot.write(value)
                     value = slot.value
             binding.feed(name, value)
+        if scalars:
+            self.exchange.wait()
         for slot, scalar in zip(self.scalars, scalars, strict=True):
             slot.write(scalar)
         for i, (hyper, slot) in enumerate(self.hypers):
             rate = hyper.optimizer.option(hyper.group, hyper.key)
             if rate != self.fed[i]:
+                self.exchange.wait()
                 slot.write(float(rate))
                 self.fed[i] = rate
+        self.exchange.wait()
         binding.start()
         values = binding.received(self.shapes)
         binding.run()
         if anomaly.is_enabled():
+            self.session.settle()
             self._check_finite(arrays, values)
         self.exchange.runs += 1
         if not is_alone:

@@ -176,6 +176,13 @@ class Session:
         self.execute(binding)
         return list(binding.get_outputs())
 
+    def settle(self) -> None:
+        """Wait for what a run leaves to be done after it: nothing, where one program does all."""
+
+    def is_read_late(self, name: str) -> bool:
+        """Whether the memory of an input is read after a run has returned."""
+        return False
+
     def io_binding(self) -> Any:
         return self._session.io_binding()
 

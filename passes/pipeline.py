@@ -73,7 +73,8 @@ class Split:
 
     division: Division
     parts: list[list[Stage]]
-    join: list[Stage]
+    results: list[Stage]
+    update: list[Stage]
 
 
 def run_split(graph: Graph, target: Target) -> Split | None:
@@ -86,5 +87,6 @@ def run_split(graph: Graph, target: Target) -> Split | None:
     return Split(
         division,
         [run_pipeline(part, alone) for part in division.parts],
-        run_pipeline(division.join, alone),
+        run_pipeline(division.results, alone),
+        run_pipeline(division.update, alone),
     )

@@ -13,7 +13,8 @@ import pytest
 import lenetc
 from lenetc import runtime
 from lenetc.compile import CompiledFunction
-from lenetc.parts import SplitSession, Workers
+from lenetc.parts import Late, SplitSession, Workers
+from passes.tiling import Load
 from tests.training import TRAININGS, digits, prepared
 
 
@@ -59,46 +60,126 @@ def test_arrays_and_tensors_are_the_same_input(monkeypatch: pytest.MonkeyPatch) 
     assert losses[0][0] != losses[0][2]
 
 
+def nothing() -> None:
+    pass
+
+
 def test_the_first_error_comes_out_and_all_work_is_waited_for() -> None:
-    done = []
+    done: list[int] = []
 
     def fails() -> None:
         raise runtime.RunError("out of luck")
 
-    pool = Workers(3)
-    assert pool.start([lambda: done.append(1), lambda: done.append(2)])
-    with pytest.raises(runtime.RunError, match="out of luck"):
-        pool.finish(fails)
-    assert sorted(done) == [1, 2]
-    assert pool.start([fails])
-    with pytest.raises(runtime.RunError, match="out of luck"):
-        pool.finish(lambda: done.append(3))
-    assert pool.start([lambda: done.append(4), lambda: done.append(5)])
-    pool.finish(lambda: None)
-    assert sorted(done) == [1, 2, 3, 4, 5]
+    pool, late = Workers(3), Late(lambda: done.append(9))
+    first, second = (lambda: done.append(1)), (lambda: done.append(2))
+    for jobs, own in (([first, second], fails), ([fails, second], first), ([first, fails], second)):
+        done.clear()
+        assert pool.start(jobs, late)
+        with pytest.raises(runtime.RunError, match="out of luck"):
+            pool.finish(own)
+        assert sorted(done) == [1, 2]  # and nothing late
+    done.clear()
+    assert pool.start([first, second], late)
+    pool.finish(nothing)
+    late.wait()
+    assert done[2] == 9 and sorted(done) == [1, 2, 9]
+
+
+def test_late_work_waits_for_all_parts_and_raises_when_it_is_waited_for() -> None:
+    order: list[str] = []
+    gate = threading.Event()
+
+    def last() -> None:
+        order.append("late")
+        raise runtime.RunError("no state")
+
+    pool, late = Workers(2), Late(last)
+    assert pool.start([lambda: order.append("part")], late)
+    threading.Timer(0.05, gate.set).start()
+
+    def own() -> None:
+        assert gate.wait(60)
+        order.append("own")
+
+    pool.finish(own)
+    with pytest.raises(runtime.RunError, match="no state"):
+        late.wait()
+    assert order == ["part", "own", "late"]
 
 
 def test_threads_work_for_one_caller_at_a_time() -> None:
-    pool = Workers(2)
+    pool, late = Workers(2), Late(nothing)
     gate = threading.Event()
-    assert pool.start([lambda: None if gate.wait(60) else None])
+    assert pool.start([lambda: None if gate.wait(60) else None], late)
     refused: list[bool] = []
-    other = threading.Thread(target=lambda: refused.append(pool.start([lambda: None])))
+    other = threading.Thread(target=lambda: refused.append(pool.start([nothing], Late(nothing))))
     other.start()
     other.join(60)
     assert refused == [False]
     gate.set()
-    pool.finish(lambda: None)
-    assert pool.start([lambda: None])
+    pool.finish(nothing)
+    assert pool.start([nothing], Late(nothing))  # though the last one was not waited for
 
 
 def test_an_exception_between_start_and_finish_leaves_the_threads_usable() -> None:
     pool = Workers(2)
     seen: list[int] = []
-    assert pool.start([lambda: seen.append(1)])
-    assert pool.start([lambda: seen.append(2)])  # the first was never finished
-    pool.finish(lambda: None)
-    assert seen == [1, 2]
+    assert pool.start([lambda: seen.append(1)], Late(lambda: seen.append(9)))
+    late = Late(lambda: seen.append(3))
+    assert pool.start([lambda: seen.append(2)], late)  # the first was never finished
+    pool.finish(nothing)
+    late.wait()
+    assert seen == [1, 2, 3]
+
+
+def test_an_update_that_fails_leaves_the_state_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_threads", [2])
+    run = prepared(TRAININGS["sgd"], lenetc)
+    step = CompiledFunction(run.step, "cpu")
+    batches = list(digits(4, 64))
+    for batch in batches[:3]:
+        step(*batch)
+    cells = step.lower(*batches[0]).capture.cells
+    before = {name: cell.numpy() for name, cell in cells.items()}
+    step(*batches[3])
+    session = session_of(step)
+    session.settle()
+    late = Late(nothing)
+    late._error = runtime.RunError("no memory")
+    late.tell(True)
+    late.run(True)
+    session.later(late)
+    with pytest.raises(runtime.RunError, match="no memory"):
+        next(iter(cells.values())).numpy()
+    for name, cell in cells.items():
+        np.testing.assert_array_equal(cell.numpy(), before[name])
+
+
+def test_a_rate_that_changes_is_read_by_the_next_step_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its memory is written while the update of the last step may still read it."""
+    monkeypatch.setattr(Load, "divided", lambda *_: 0.0)
+    found = []
+    for threads in (1, 2):
+        monkeypatch.setattr(runtime, "_threads", [threads])
+        lenetc.manual_seed(0)
+        net = lenetc.nn.Linear(1024, 10)
+        optimizer = lenetc.optim.SGD(net.parameters(), lr=0.1)
+        optimizer.param_groups[0]["lr"] = 0.2
+
+        def step(images: Any, labels: Any, net: Any = net, optimizer: Any = optimizer) -> Any:
+            optimizer.zero_grad()
+            loss = lenetc.nn.functional.cross_entropy(net(images.flatten(1)), labels)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        compiled = CompiledFunction(step, "cpu")
+        for i, batch in enumerate(digits(30, 64)):
+            optimizer.param_groups[0]["lr"] = 0.01 * (i % 7)
+            compiled(*batch)
+        assert isinstance(session_of(compiled), SplitSession) is (threads == 2)
+        found.append(net.weight.detach().numpy())
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-3, atol=1e-5)
 
 
 def test_callers_on_two_threads_train_two_models(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,12 +207,12 @@ def test_callers_on_two_threads_train_two_models(monkeypatch: pytest.MonkeyPatch
 def test_threads_are_made_anew_after_a_fork() -> None:
     from lenetc import parts
 
-    assert parts.workers(2).start([lambda: None])
-    parts.workers(2).finish(lambda: None)
+    assert parts.workers(2).start([nothing], Late(nothing))
+    parts.workers(2).finish(nothing)
     child = os.fork()
     if child == 0:
         seen: list[int] = []
-        parts.workers(2).start([lambda: seen.append(1)])
+        parts.workers(2).start([lambda: seen.append(1)], Late(nothing))
         parts.workers(2).finish(lambda: seen.append(2))
         os._exit(0 if sorted(seen) == [1, 2] else 1)
     assert os.waitpid(child, 0)[1] == 0
