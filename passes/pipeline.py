@@ -10,6 +10,7 @@ from ir.node import Graph
 from ir.verify import verify
 from passes import gradients  # noqa: F401  (registers the gradient table)
 from passes.fuse import fuse
+from passes.hoist import hoist
 from passes.schedule import schedule
 from passes.simplify import simplify
 from passes.strategies import choose_strategies
@@ -46,6 +47,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("simplify", simplify),
     ("tile", tile),
     ("strategies", choose_strategies),
+    ("hoist", hoist),
     ("fuse", fuse),
     ("schedule", schedule),
 )

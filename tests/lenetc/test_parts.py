@@ -110,7 +110,7 @@ def test_late_work_waits_for_all_parts_and_raises_when_it_is_waited_for() -> Non
 def test_threads_work_for_one_caller_at_a_time() -> None:
     pool, late = Workers(2), Late(nothing)
     gate = threading.Event()
-    assert pool.start([lambda: None if gate.wait(60) else None], late)
+    assert pool.start([lambda: gate.wait(60) and None], late)
     refused: list[bool] = []
     other = threading.Thread(target=lambda: refused.append(pool.start([nothing], Late(nothing))))
     other.start()
