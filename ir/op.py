@@ -74,18 +74,28 @@ class Op:
     def _build(self, inputs: tuple[Node, ...], values: dict[str, Any]) -> Node:
         if not self.required <= len(inputs) or not (self.variadic or len(inputs) <= len(self.operands)):
             raise TypeError(f"{self.name} takes {len(self.operands)} operands, not {len(inputs)}")
-        values = {key: _plain(value) for key, value in values.items()}
-        node = find_node(self, inputs, values)
-        if node is not None:
-            return node
+        if values:
+            values = {key: _plain(value) for key, value in values.items()}
+            node = find_node(self, inputs, values)
+            if node is not None:
+                return node
         try:
-            type = self.infer(*[node.type for node in inputs], **values)
+            if inputs and "body" not in values:
+                type = _typed(self, tuple([x.type for x in inputs]), tuple(values.values()))
+            else:  # constants and graphs, which should not be kept for what type they have
+                type = self.infer(*[x.type for x in inputs], **values)
         except LenetcError as error:
             raise error.at(str(current_where())) from None
         return new_node(self, inputs, values, type)
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
+
+
+@lru_cache(maxsize=4096)
+def _typed(record: Op, types: tuple[AnyType, ...], values: tuple[Any, ...]) -> AnyType:
+    """What the type rule gives. A program that is traced again asks the same again."""
+    return record.infer(*types, **dict(zip(record.attributes, values, strict=True)))
 
 
 def op(infer: Infer, name: str | None = None) -> Callable[[Callable[..., Any]], Op]:
