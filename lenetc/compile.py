@@ -18,6 +18,7 @@ from ir.types import Array, Type
 from lenetc import anomaly, runtime
 from lenetc.capture import Capture, capture
 from lenetc.cell import Cell, Context, Exchange, pending
+from lenetc.parts import SplitBinding, SplitSession
 from lenetc.program import Program
 from lenetc.ranges import Range, as_array
 from lenetc.runtime import Binding, Session, Slot, Value
@@ -39,12 +40,9 @@ class Specialization:
     def __init__(self, captured: Capture, graph: Graph, device: str, repeats: int = 1) -> None:
         self.capture = captured
         self.repeats = repeats  # how often one run does what was captured
-        self.program = Program(graph, Target(device=device), captured)
+        self.program = Program(graph, Target(device=device, threads=runtime.get_num_threads()), captured)
         self.device = device
-        emitted = self.program.emitted
-        self.session = Session(
-            emitted.model.SerializeToString(), device, emitted.places, threads(self.program.graph())
-        )
+        self.session = self._session()
         inputs = {node.attrs["name"]: node for node in graph.inputs}
         self.inputs = [name for name, node in inputs.items() if node.attrs["kind"] == "input"]
         self.slots = {
@@ -62,15 +60,23 @@ class Specialization:
         self._list_cells()
         # Two runs in turn: what one writes, the other reads. They stay as they are while nobody else changes the
         # state, of which Context.changes tells.
-        self.turns: list[Binding | None] = [None, None]
+        self.turns: list[Binding | SplitBinding | None] = [None, None]
         self.turn = 0
         self.changes = -1
-        self.bindings: dict[tuple[int, ...], Binding] = {}
+        self.bindings: dict[tuple[int, ...], Binding | SplitBinding] = {}
         self.ranges: dict[str, list[Range]] = {}
         for name, wanted in captured.ranges:
             self.ranges.setdefault(name, []).append(wanted)
         # What is handed out is mostly one tensor, or nothing.
         self.is_single = not captured.grads and isinstance(captured.result, Tensor)
+
+    def _session(self) -> Session | SplitSession:
+        split = self.program.split
+        if split is not None:
+            return SplitSession(split)
+        emitted = self.program.emitted
+        count = threads(self.program.graph(), runtime.get_num_threads())
+        return Session(emitted.model.SerializeToString(), self.device, emitted.places, count)
 
     def _list_cells(self) -> None:
         self.cells = list(self.capture.cells.values())
@@ -79,7 +85,7 @@ class Specialization:
     def _slot(self, type: Type) -> Slot:
         return Slot([int(dim) for dim in type.shape], type.dtype.numpy, self.device)
 
-    def binding(self) -> Binding:
+    def binding(self) -> Binding | SplitBinding:
         """The prepared run for the memory that the state is in now."""
         self.exchange.catch_up()
         if self.capture.grad_inputs:

@@ -225,7 +225,8 @@ def _compile(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Sess
 
     graph = run_pipeline(_graph(roots, inputs), Target(device=device))[-1].graph
     emitted = to_onnx(graph)
-    return Session(emitted.model.SerializeToString(), device, emitted.places, threads(graph))
+    count = threads(graph, runtime.get_num_threads())
+    return Session(emitted.model.SerializeToString(), device, emitted.places, count)
 
 
 def _graph(roots: Sequence[Node], inputs: Sequence[Node]) -> Graph:

@@ -13,9 +13,9 @@ from passes.costs import ELEMENT, MAC
 _ALONE = 300.0
 
 
-def threads(graph: Graph) -> int:
-    """The number of threads for a lowered graph; 0 for all that there are."""
-    return 1 if compute_time(graph) < _ALONE else 0
+def threads(graph: Graph, available: int) -> int:
+    """The number of threads for a lowered graph: one, or all that are `available`."""
+    return 1 if compute_time(graph) < _ALONE else available
 
 
 def compute_time(graph: Graph) -> float:
