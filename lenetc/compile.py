@@ -76,12 +76,8 @@ class Specialization:
         if split is not None:
             return SplitSession(split)
         emitted = self.program.emitted
-        return Session(
-            emitted.model.SerializeToString(),
-            self.device,
-            emitted.places,
-            threads(self.program.graph(), runtime.get_num_threads()),
-        )
+        count = threads(self.program.graph(), runtime.get_num_threads())
+        return Session(emitted.model.SerializeToString(), self.device, emitted.places, count)
 
     def _list_cells(self) -> None:
         self.cells = list(self.capture.cells.values())

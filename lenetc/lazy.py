@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ir import ops
 from ir.errors import LenetcError
 from ir.node import Graph, Node
 from ir.op import leaf
@@ -28,7 +29,7 @@ from passes.rewrite import substitute
 from passes.threads import threads
 
 # What only differentiation looks at; a value passes through.
-_TRANSPARENT = frozenset(("stop_gradient", "alias", "custom"))
+_TRANSPARENT = frozenset((ops.stop_gradient, ops.alias, ops.custom))
 
 
 @dataclass
@@ -66,7 +67,7 @@ def default_device() -> str:
 
 def through(node: Node) -> Node:
     """`node` without the marks that only differentiation looks at."""
-    while node.op.name in _TRANSPARENT:
+    while node.op in _TRANSPARENT:
         node = node.inputs[0]
     return node
 
@@ -158,7 +159,7 @@ def _check_finite(structure: Structure, roots: Sequence[Node], values: Sequence[
 
 def _structure(roots: Sequence[Node]) -> Structure:
     number: dict[Node, int] = {}
-    entries: list[tuple[Any, ...]] = []
+    key: list[Any] = [_device[0]]  # flat: a tuple for each node would keep the garbage collector busy
     inputs: list[Node] = []
     scalars: list[Node] = []
     for root in roots:
@@ -168,23 +169,25 @@ def _structure(roots: Sequence[Node]) -> Structure:
             if node in number:
                 stack.pop()
                 continue
-            if node in evaluated or node.op.name == "input":
-                entry: tuple[Any, ...] = (node.type,)
+            if node.op is ops.input or node in evaluated:
+                key += ("known", node.type)
                 inputs.append(node)
-            elif node.op.name == "const" and not node.shape:
-                entry = ("const", node.type)
+            elif node.op is ops.const and not node.shape:
+                key += ("scalar", node.type)
                 scalars.append(node)
             else:
-                operands = tuple(map(through, node.inputs))
+                operands = [through(x) if x.op in _TRANSPARENT else x for x in node.inputs]
                 waiting = [x for x in operands if x not in number]
                 if waiting:
                     stack.extend(reversed(waiting))
                     continue
-                entry = (node.op, tuple(number[x] for x in operands), *node.attrs.values())
+                key += (node.op, len(operands))
+                key += [number[x] for x in operands]
+                key += node.attrs.values()
             stack.pop()
-            number[node] = len(entries)
-            entries.append(entry)
-    return Structure((_device[0], *entries, tuple(number[root] for root in roots)), inputs, scalars)
+            number[node] = len(number)
+    key += [number[root] for root in roots]
+    return Structure(tuple(key), inputs, scalars)
 
 
 def _program(structure: Structure, roots: Sequence[Node]) -> tuple[Session, dict[str, Value]]:
@@ -222,9 +225,8 @@ def _compile(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Sess
 
     graph = run_pipeline(_graph(roots, inputs), Target(device=device))[-1].graph
     emitted = to_onnx(graph)
-    return Session(
-        emitted.model.SerializeToString(), device, emitted.places, threads(graph, runtime.get_num_threads())
-    )
+    count = threads(graph, runtime.get_num_threads())
+    return Session(emitted.model.SerializeToString(), device, emitted.places, count)
 
 
 def _graph(roots: Sequence[Node], inputs: Sequence[Node]) -> Graph:

@@ -14,7 +14,7 @@ _ALONE = 300.0
 
 
 def threads(graph: Graph, available: int) -> int:
-    """The number of threads for a lowered graph: one, or all that are available."""
+    """The number of threads for a lowered graph: one, or all that are `available`."""
     return 1 if compute_time(graph) < _ALONE else available
 
 
