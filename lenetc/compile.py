@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from lenetc.structure import Arguments, check_static, flatten, is_array, rebuild
 from lenetc.tensor import Tensor, Unreturned
 from lenetc.tracing import here
 from passes.pipeline import Target
+
+if TYPE_CHECKING:
+    from lenetc.profile import Profile
 
 log = logging.getLogger("lenetc.compile")
 _SPECIALIZATIONS = 8  # programs kept for one signature: train and eval mode, a few phases of a run
@@ -188,17 +191,25 @@ class CompiledFunction:
         """
         values = self.arguments.bind(args, kwargs)
         leaves = self.arguments.leaves(values)
-        arrays = [(name, leaf) for name, leaf in leaves if is_array(leaf)]
-        lengths = {type_of(leaf).shape[0] if type_of(leaf).rank else None for _, leaf in arrays}
-        if len(lengths) != 1 or None in lengths:
-            listed = ", ".join(f"{name} {type_of(leaf)}" for name, leaf in arrays)
-            raise ShapeError(
-                f"scan: every array needs the same leading axis, the number of steps; given: {listed}"
-            )
-        specialization = self._find(values, leaves, (next(iter(lengths)),))
-        return specialization.run(
-            [leaf for _, leaf in arrays], [leaf for _, leaf in leaves if isinstance(leaf, float)]
-        )
+        specialization = self._find(values, leaves, (_steps(leaves),))
+        arrays = [leaf for _, leaf in leaves if is_array(leaf)]
+        return specialization.run(arrays, [leaf for _, leaf in leaves if isinstance(leaf, float)])
+
+    def profile(self, *args: Any, steps: int | None = None, scan: bool = False, **kwargs: Any) -> Profile:
+        """How long a call with these arguments takes, and where that time goes: by module, phase, operator, line and
+        kernel. Print it, or see `Profile`. State, gradients and random numbers are as before afterwards.
+
+        steps: calls to time, a second of them by default. scan: profile `scan` with these arguments instead.
+        """
+        from lenetc.benchmark import measure  # brings onnx and rich in, which importing lenetc should not
+
+        return measure(self, args, kwargs, scan, steps)
+
+    def specialization(self, args: tuple[Any, ...], kwargs: dict[str, Any], scan: bool) -> Specialization:
+        """The compiled program for a call, or a scan, with these arguments."""
+        values = self.arguments.bind(args, kwargs)
+        leaves = self.arguments.leaves(values)
+        return self._find(values, leaves, (_steps(leaves),) if scan else ())
 
     def capture(self, values: dict[str, Any], types: dict[str, Type]) -> Capture:
         """Trace the function once more, with its arrays as inputs of `types`."""
@@ -234,6 +245,18 @@ class CompiledFunction:
             )
         del known[:-_SPECIALIZATIONS]
         return specialization
+
+
+def _steps(leaves: list[tuple[str, Any]]) -> Any:
+    """The leading axis that all arrays among `leaves` have. Raises ShapeError where they differ."""
+    arrays = [(name, leaf) for name, leaf in leaves if is_array(leaf)]
+    lengths = {type_of(leaf).shape[0] if type_of(leaf).rank else None for _, leaf in arrays}
+    if len(lengths) != 1 or None in lengths:
+        listed = ", ".join(f"{name} {type_of(leaf)}" for name, leaf in arrays)
+        raise ShapeError(
+            f"scan: every array needs the same leading axis, the number of steps; given: {listed}"
+        )
+    return next(iter(lengths))
 
 
 def scanned(captured: Capture, steps: int) -> Graph:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -103,11 +106,44 @@ def overwrite(value: Value, array: Array) -> None:
     value.update_inplace(np.ascontiguousarray(array))
 
 
-class Session:
-    """A loaded program. `places` says where in the user's code each ONNX node came from."""
+PROFILED_MODEL = "optimized.onnx"
 
-    def __init__(self, model: bytes, device: str, places: Mapping[str, Where], threads: int = 0) -> None:
+
+class _Timed:
+    """Runs a runtime's session, and notes how long each run takes."""
+
+    def __init__(self, session: Any, seconds: list[float]) -> None:
+        self._session = session
+        self._seconds = seconds
+
+    def run_with_iobinding(self, binding: Any) -> None:
+        start = time.perf_counter()
+        self._session.run_with_iobinding(binding)
+        self._seconds.append(time.perf_counter() - start)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+
+class Session:
+    """A loaded program. `places` says where in the user's code each ONNX node came from.
+
+    profile: a folder for the runtime's profile, and the model as the runtime rewrote it (`PROFILED_MODEL`).
+    """
+
+    def __init__(
+        self,
+        model: bytes,
+        device: str,
+        places: Mapping[str, Where],
+        threads: int = 0,
+        profile: Path | None = None,
+    ) -> None:
         options = ort.SessionOptions()
+        if profile is not None:
+            options.enable_profiling = True
+            options.profile_file_prefix = str(profile / "profile")
+            options.optimized_model_filepath = str(profile / PROFILED_MODEL)
         options.intra_op_num_threads = threads
         options.log_severity_level = 4  # errors come back as exceptions
         if flushed.works:  # for the runtime's own threads; `execute` sees to the thread that calls
@@ -126,6 +162,25 @@ class Session:
             )
         self.device = device
         self.places = places
+        self.threads = threads
+
+    def profiled(self, model: bytes, folder: Path) -> Session:
+        """Another session for the same `model`, of the same options, that profiles its kernels into `folder`."""
+        return Session(model, self.device, self.places, self.threads, folder)
+
+    def end_profiling(self) -> Path:
+        """The file of a profiled session's profile: Chrome's trace events, as JSON."""
+        return Path(self._session.end_profiling())
+
+    @contextmanager
+    def timed(self) -> Iterator[list[float]]:
+        """Gives a list that gets the seconds which each run in the block spends in the runtime."""
+        session, seconds = self._session, list[float]()
+        self._session = _Timed(session, seconds)
+        try:
+            yield seconds
+        finally:
+            self._session = session
 
     def bind(self, inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> Binding:
         """A prepared run that reads `inputs` and writes `outputs`; the rest is bound at each call."""
