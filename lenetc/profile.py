@@ -47,7 +47,7 @@ class Breakdown(Mapping[str, Row]):
         rows = {name: _row(part, total) for name, part in kernels.items()}
         self._rows = dict(sorted(rows.items(), key=lambda item: -item[1].seconds))
         rest = total - sum(row.seconds for row in rows.values())
-        self._rows[BETWEEN] = Row(rest, rest / total, 0, None)
+        self._rows[BETWEEN] = Row(rest, _share(rest, total), 0, None)
 
     def __getitem__(self, name: str) -> Row:
         return self._rows[name]
@@ -219,10 +219,10 @@ class Profile:
         low, high = self.quartiles
         rate = "" if self.samples_per_second is None else f", {self.samples_per_second:,.0f} samples/s"
         rate += f", {self.gflops:,.1f} GFLOP/s" if self.gflops else ""
+        yield f"[bold]{escape(self.function)}[/] on {self.device}: [bold]{_micros(self.median)} µs[/] a call{rate}"
         yield (
-            f"[bold]{self.function}[/] on {self.device}: [bold]{_micros(self.median)} µs[/] a call{rate}\n"
-            f"median of {len(self.times)} calls; half of them within {_micros(low)} to {_micros(high)} µs, the fastest "
-            f"{_micros(min(self.times))} µs; {self.outside:.1%} of a call is outside of the runtime"
+            f"median of {len(self.times)} calls; half of them took {_micros(low)} to {_micros(high)} µs; "
+            f"{self.outside:.1%} of a call is outside of the runtime"
         )
         memory = [f"state {_bytes(self.memory.state)}"]
         if self.memory.arena is not None:
@@ -231,9 +231,8 @@ class Profile:
             memory.append(f"peak of the process {_bytes(self.memory.peak)}")
         yield f"memory: {', '.join(memory)}"
         yield (
-            f"profiled: {_micros(self.profiled.seconds)} µs a call in the runtime (without profiling "
-            f"{_micros(statistics.median(self.runtime))} µs), after {_micros(self.profiled.profiling)} µs for the "
-            "profiling itself are taken off"
+            f"in the runtime: {_micros(statistics.median(self.runtime))} µs; profiled: "
+            f"{_micros(self.profiled.seconds)} µs, less {_micros(self.profiled.profiling)} µs for the profiling itself"
         )
         if self.device != "cpu":
             yield "kernels run asynchronously on this device: their times are what starting them takes"
@@ -288,7 +287,7 @@ class Profile:
             table.add_row(
                 f"{len(rows) - _SHOWN} others",
                 _micros(rest),
-                f"{rest / self.profiled.seconds:.1%}",
+                f"{_share(rest, self.profiled.seconds):.1%}",
                 f"{calls:g}",
             )
         return table
@@ -297,7 +296,11 @@ class Profile:
 def _row(kernels: list[Kernel], total: float) -> Row:
     seconds, flops = sum(k.seconds for k in kernels), sum(k.flops for k in kernels)
     rate = flops / seconds / 1e9 if flops and seconds else None
-    return Row(seconds, seconds / total, sum(k.calls for k in kernels), rate)
+    return Row(seconds, _share(seconds, total), sum(k.calls for k in kernels), rate)
+
+
+def _share(seconds: float, total: float) -> float:
+    return seconds / total if total else 0.0
 
 
 def _described(kernel: Kernel) -> dict[str, Any]:
