@@ -47,7 +47,7 @@ def profile_target(target: str, arguments: Sequence[str], steps: int | None) -> 
             if name and not watch.seen:
                 if inspect.isfunction(found.get(name)):
                     watch.name = ""
-                    watch.returned(_called(found[name], program.source))
+                    watch.returned(_called(found[name], program.source), name)
                 else:  # made by what the program does only when it is the main one
                     program.run(main=True)
         except (_Done, SystemExit):
@@ -76,10 +76,7 @@ def _called(entry: Callable[[], Any], source: str) -> Any:
 def _show(error: Exception) -> None:
     """The traceback as Python would show it, from the program's first frame on."""
     frames = error.__traceback__
-    while frames is not None and Path(frames.tb_frame.f_code.co_filename).name in (
-        "bench.py",
-        "<frozen runpy>",
-    ):
+    while frames is not None and frames.tb_frame.f_code.co_filename in (__file__, "<frozen runpy>"):
         frames = frames.tb_next
     traceback.print_exception(type(error), error, frames)
 
@@ -158,11 +155,15 @@ class _Watch:
         finally:
             self.is_busy = False
 
-    def returned(self, value: Any) -> None:
-        """What the named function returned: (compiled function, *arguments), if its calls are not the point."""
+    def returned(self, value: Any, name: str) -> None:
+        """What the function `name` returned: (compiled function, *arguments), if its own calls are not the point."""
         if isinstance(value, tuple) and value and isinstance(value[0], CompiledFunction):
             self.is_busy = True
             self.profile = value[0].profile(*value[1:], steps=self.steps)
+        elif not self.seen:
+            raise LenetcError(
+                f"{name}() called no compiled function and returned no (compiled function, *arguments)"
+            )
 
     def result(self, source: str) -> Profile:
         if self.profile is None and self.seen and not self.name:
