@@ -6,7 +6,6 @@ gradients, step counts, random numbers) is put back.
 
 from __future__ import annotations
 
-import math
 import statistics
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial, reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -26,9 +25,10 @@ from ir.op import leaf
 from ir.types import Type, f32
 from lenetc.capture import Capture
 from lenetc.cell import Cell, Context
-from lenetc.kernels import Overhead, Profiled, read_profile
+from lenetc.kernels import Overhead, Profiled, read_profile, side_by_side
+from lenetc.parts import SplitSession
 from lenetc.profile import Memory, Profile
-from lenetc.runtime import PROFILED_MODEL, Session, to_device
+from lenetc.runtime import Session, empty, to_device
 from lenetc.tracing import here
 from passes.emit import to_onnx
 from passes.emit_origins import origins
@@ -73,7 +73,7 @@ def measure(
     return Profile(
         function=function.arguments.name,
         device=specialization.device,
-        samples=_samples(specialization, scan),
+        samples=_samples(specialization),
         times=times,
         runtime=inside,
         profiled=profiled,
@@ -85,8 +85,12 @@ def _time(
     call: Callable[[], None], specialization: Specialization, steps: int
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Seconds of each call, and those of them that the runtime took."""
+    inside: list[float] = []
     times = []
-    with specialization.session.timed() as inside:
+    with _in_its_place(specialization, cast("Session", _Timed(specialization.session, inside))):
+        for _ in range(_WARM_UP):
+            call()
+        inside.clear()
         for _ in range(steps):
             start = time.perf_counter()
             call()
@@ -94,35 +98,63 @@ def _time(
     return tuple(times), tuple(inside)
 
 
+class _Timed:
+    """Stands for a session, and for the prepared runs that it gives: notes the seconds that each run takes."""
+
+    def __init__(self, timed: Any, seconds: list[float]) -> None:
+        self._timed = timed
+        self._seconds = seconds
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._timed, name)
+
+    def bind(self, *args: Any) -> _Timed:
+        return _Timed(self._timed.bind(*args), self._seconds)
+
+    def run(self) -> None:
+        start = time.perf_counter()
+        self._timed.run()
+        self._seconds.append(time.perf_counter() - start)
+
+
 def _profile(call: Callable[[], None], specialization: Specialization, estimate: float) -> Profiled:
-    """The kernels of some calls, in a session that is the specialization's but for profiling."""
-    emitted = specialization.program.emitted
-    most = min(50, _PROFILED_KERNELS // _kernels(specialization.program.graph()))
+    """The kernels of some calls, in sessions that are the specialization's but for profiling."""
+    split = specialization.program.split
+    if split is None:
+        graphs = [specialization.program.graph()]
+    else:
+        graphs = [stages[-1].graph for stages in (*split.parts, split.join)]
+    most = min(50, _PROFILED_KERNELS // sum(map(_kernels, graphs)))
     count = max(min(max(int(_PROFILED_SECONDS / estimate), 5), most), 2)
-    overhead = _overhead(specialization.device)
     with tempfile.TemporaryDirectory(prefix="lenetc-profile-") as folder:
-        session = specialization.session.profiled(emitted.model.SerializeToString(), Path(folder))
+        session = specialization.load(Path(folder) / "program")
         with _in_its_place(specialization, session):
             for _ in range(_WARM_UP + count):
                 call()
-        made = origins(emitted, (Path(folder) / PROFILED_MODEL).read_bytes())
-        return read_profile(session.end_profiling(), made, _WARM_UP, overhead)
+        sessions = [session] if isinstance(session, Session) else [*session.parts, session.join]
+        overhead = _overhead(specialization.device, sessions[0].threads, Path(folder))
+        found = []
+        for one, graph in zip(sessions, graphs, strict=True):
+            file, optimized = one.end_profiling()
+            found.append(read_profile(file, origins(to_onnx(graph), optimized), _WARM_UP, overhead))
+    return found[0] if split is None else side_by_side(found[:-1], found[-1])
 
 
-def _overhead(device: str) -> Overhead:
+def _overhead(device: str, threads: int, folder: Path) -> Overhead:
     """What profiling adds to each kernel, from a chain of kernels that have nothing to do, run with and without it."""
     x = leaf("x", Type(f32, (1,)))
     chain = reduce(lambda y, _: ops.neg(y), range(_CHAIN), x)
     emitted = to_onnx(Graph.make("chain", [x], [("y", chain)]))
     model = emitted.model.SerializeToString()
     feeds = {"x": to_device(np.zeros(1, np.float32), device)}
-    plain = Session(model, device, emitted.places)
-    with plain.timed() as seconds, tempfile.TemporaryDirectory(prefix="lenetc-profile-") as folder:
-        profiled = plain.profiled(model, Path(folder))
-        for session in (plain, profiled):
-            for _ in range(_WARM_UP + 20):
-                session.run(feeds, ["y"])
-        found = read_profile(profiled.end_profiling(), {}, _WARM_UP)
+    outputs = {"y": empty([1], np.dtype(np.float32), device)}
+    plain = Session(model, device, emitted.places, threads)
+    profiled = Session(model, device, emitted.places, threads, folder / "chain")
+    seconds: list[float] = []
+    for binding in (_Timed(plain, seconds).bind(feeds, outputs), profiled.bind(feeds, outputs)):
+        for _ in range(_WARM_UP + 20):
+            binding.run()
+    found = read_profile(profiled.end_profiling()[0], {}, _WARM_UP)
     each = statistics.median(seconds) / _CHAIN
     inside = sum(kernel.seconds for kernel in found.kernels) / _CHAIN - each
     outside = found.seconds / _CHAIN - each - inside
@@ -130,7 +162,7 @@ def _overhead(device: str) -> Overhead:
 
 
 @contextmanager
-def _in_its_place(specialization: Specialization, session: Session) -> Iterator[None]:
+def _in_its_place(specialization: Specialization, session: Session | SplitSession) -> Iterator[None]:
     """Runs of the specialization go to another session."""
     own = specialization.session, specialization.bindings
     specialization.session, specialization.bindings = session, {}
@@ -163,11 +195,11 @@ def _state_kept() -> Iterator[Callable[[Capture], None]]:
             put_back()
 
 
-def _samples(specialization: Specialization, scan: bool) -> int | None:
-    """Samples of a call: the leading axes of its first array."""
-    inputs = [node for node in specialization.program.graph("traced").inputs if node.attrs["kind"] == "input"]
-    shape = inputs[0].shape if inputs else ()
-    return int(math.prod(int(dim) for dim in shape[: 1 + scan])) if len(shape) > scan else None
+def _samples(specialization: Specialization) -> int | None:
+    """Samples of a call: the leading axis of its first array, for each step of a scan."""
+    captured = specialization.capture
+    shapes = [node.shape for node in captured.graph.inputs if node.attrs["kind"] == "input"]
+    return int(shapes[0][0]) * specialization.repeats if shapes and shapes[0] else None
 
 
 def _kernels(graph: Graph) -> int:

@@ -7,7 +7,7 @@ import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +82,15 @@ class Profiled:
     """Kernels in the order they ran, averaged over the same runs as the seconds of a whole run.
 
     seconds: without what profiling itself took, which is in `profiling`. arena: most bytes that the runtime held for
-    intermediate values, or None where its profile does not say.
+    intermediate values, or None where its profile does not say. parts: how many ran side by side; seconds are of all
+    their threads together.
     """
 
     kernels: tuple[Kernel, ...]
     seconds: float
     profiling: float
     arena: int | None
+    parts: int = 1
 
 
 def read_profile(
@@ -139,6 +141,37 @@ def read_profile(
     added = calls.total() / len(fast) * (overhead.inside + overhead.outside)
     seconds = max(total - added, sum(kernel.seconds for kernel in kernels))
     return Profiled(tuple(kernels), seconds, total - seconds, arena)
+
+
+def side_by_side(parts: Sequence[Profiled], join: Profiled) -> Profiled:
+    """One profile of programs that run at the same time, each on a thread, and of the one that runs after them.
+
+    Equal kernels of the parts, which differ in their samples, become one.
+    """
+    merged: dict[tuple[object, ...], Kernel] = {}
+    for part in parts:
+        for kernel in part.kernels:
+            key = kernel.name, kernel.operator, kernel.where
+            known = merged.get(key)
+            merged[key] = (
+                kernel
+                if known is None
+                else replace(
+                    known,
+                    seconds=known.seconds + kernel.seconds,
+                    calls=known.calls + kernel.calls,
+                    flops=known.flops + kernel.flops,
+                )
+            )
+    joined = [replace(kernel, name=f"join/{kernel.name}") for kernel in join.kernels]
+    arenas = [one.arena for one in (*parts, join) if one.arena is not None]
+    return Profiled(
+        (*merged.values(), *joined),
+        seconds=sum(one.seconds for one in (*parts, join)),
+        profiling=sum(one.profiling for one in (*parts, join)),
+        arena=sum(arenas) if arenas else None,
+        parts=len(parts),
+    )
 
 
 def _flops(args: Mapping[str, Any]) -> int:

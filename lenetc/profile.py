@@ -186,6 +186,7 @@ class Profile:
                 "kernels": kernels,
                 "between_kernels": self.profiled.seconds - kernels,
                 "profiling": self.profiled.profiling,
+                "parts": self.profiled.parts,
             },
             **{
                 what: {name: asdict(row) for name, row in rows.items()}
@@ -234,6 +235,8 @@ class Profile:
             f"in the runtime: {_micros(statistics.median(self.runtime))} µs; profiled: "
             f"{_micros(self.profiled.seconds)} µs, less {_micros(self.profiled.profiling)} µs for the profiling itself"
         )
+        if self.profiled.parts > 1:
+            yield f"{self.profiled.parts} parts of the batch run side by side: these are times of all their threads"
         if self.device != "cpu":
             yield "kernels run asynchronously on this device: their times are what starting them takes"
 

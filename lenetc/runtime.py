@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,6 +27,7 @@ from lenetc.denormals import flushed
 
 log = logging.getLogger("lenetc.runtime")
 _told: set[str] = set()
+_threads: list[int] = []  # what set_num_threads said, if it was called
 
 
 class DeviceError(LenetcError, ValueError):
@@ -81,6 +81,24 @@ def cuda_missing() -> str:
     return ""
 
 
+def get_num_threads() -> int:
+    """Threads that one run may take (torch.get_num_threads): what `set_num_threads` said, or else one for each
+    processor that the process may use."""
+    if _threads:
+        return _threads[0]
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def set_num_threads(threads: int) -> None:
+    """Let programs that are compiled from now on take this many threads (torch.set_num_threads).
+
+    Raises ValueError for fewer than one.
+    """
+    if threads < 1:
+        raise ValueError(f"set_num_threads({threads}): a run takes at least one thread")
+    _threads[:] = [threads]
+
+
 Value: TypeAlias = ort.OrtValue
 
 
@@ -106,29 +124,25 @@ def overwrite(value: Value, array: Array) -> None:
     value.update_inplace(np.ascontiguousarray(array))
 
 
-PROFILED_MODEL = "optimized.onnx"
+class Slot:
+    """Memory for an input of one type, which a prepared run reads and the host writes before each run."""
 
+    def __init__(self, shape: Sequence[int], dtype: np.dtype[Any], device: str) -> None:
+        self._array = np.zeros(shape, dtype)
+        self._is_shared = device == "cpu"  # there the value is the array's memory
+        self.value: Value = ort.OrtValue.ortvalue_from_numpy(self._array, device, 0)
 
-class _Timed:
-    """Runs a runtime's session, and notes how long each run takes."""
-
-    def __init__(self, session: Any, seconds: list[float]) -> None:
-        self._session = session
-        self._seconds = seconds
-
-    def run_with_iobinding(self, binding: Any) -> None:
-        start = time.perf_counter()
-        self._session.run_with_iobinding(binding)
-        self._seconds.append(time.perf_counter() - start)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._session, name)
+    def write(self, values: Array | float) -> None:
+        """Copy `values`, of the same shape, into it."""
+        np.copyto(self._array, values)
+        if not self._is_shared:
+            self.value.update_inplace(self._array)
 
 
 class Session:
     """A loaded program. `places` says where in the user's code each ONNX node came from.
 
-    profile: a folder for the runtime's profile, and the model as the runtime rewrote it (`PROFILED_MODEL`).
+    profile: a new folder for a profile of the runs, and for the model as the runtime rewrote it.
     """
 
     def __init__(
@@ -141,9 +155,10 @@ class Session:
     ) -> None:
         options = ort.SessionOptions()
         if profile is not None:
+            profile.mkdir()
             options.enable_profiling = True
             options.profile_file_prefix = str(profile / "profile")
-            options.optimized_model_filepath = str(profile / PROFILED_MODEL)
+            options.optimized_model_filepath = str(profile / "optimized.onnx")
         options.intra_op_num_threads = threads
         options.log_severity_level = 4  # errors come back as exceptions
         if flushed.works:  # for the runtime's own threads; `execute` sees to the thread that calls
@@ -163,24 +178,12 @@ class Session:
         self.device = device
         self.places = places
         self.threads = threads
+        self.profile = profile
 
-    def profiled(self, model: bytes, folder: Path) -> Session:
-        """Another session for the same `model`, of the same options, that profiles its kernels into `folder`."""
-        return Session(model, self.device, self.places, self.threads, folder)
-
-    def end_profiling(self) -> Path:
-        """The file of a profiled session's profile: Chrome's trace events, as JSON."""
-        return Path(self._session.end_profiling())
-
-    @contextmanager
-    def timed(self) -> Iterator[list[float]]:
-        """Gives a list that gets the seconds which each run in the block spends in the runtime."""
-        session, seconds = self._session, list[float]()
-        self._session = _Timed(session, seconds)
-        try:
-            yield seconds
-        finally:
-            self._session = session
+    def end_profiling(self) -> tuple[Path, bytes]:
+        """The file of the profile (Chrome's trace events, as JSON), and the model as the runtime rewrote it."""
+        assert self.profile is not None
+        return Path(self._session.end_profiling()), (self.profile / "optimized.onnx").read_bytes()
 
     def bind(self, inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> Binding:
         """A prepared run that reads `inputs` and writes `outputs`; the rest is bound at each call."""
@@ -222,22 +225,41 @@ class Binding:
     def __init__(self, session: Session, inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> None:
         self._session = session
         self._io = session.io_binding()
-        self._kept = (dict(inputs), dict(outputs))  # the runtime does not keep bound values alive
+        # The runtime does not keep bound values alive.
+        self._inputs: dict[str, Value | Array] = {}
+        self._outputs: dict[str, Value] = {}
         for name, value in inputs.items():
-            self._io.bind_ortvalue_input(name, value)
+            self.feed(name, value)
         for name, value in outputs.items():
-            self._io.bind_ortvalue_output(name, value)
+            self.receive(name, value)
 
     def feed(self, name: str, value: Value | Array) -> None:
-        """Bind an input for the next run: an array on the host, or a value on the device."""
+        """Bind an input: an array on the host, or a value on the device. What is bound already costs nothing."""
+        if self._inputs.get(name) is value:
+            return
         if isinstance(value, np.ndarray):
             self._io.bind_cpu_input(name, value)
         else:
             self._io.bind_ortvalue_input(name, value)
+        self._inputs[name] = value
 
     def receive(self, name: str, value: Value) -> None:
-        """Bind an output for the next run."""
+        """Bind an output."""
         self._io.bind_ortvalue_output(name, value)
+        self._outputs[name] = value
+
+    def received(self, shapes: Mapping[str, tuple[Sequence[int], np.dtype[Any]]]) -> list[Value]:
+        """Memory bound to outputs of these shapes and dtypes: that of the last run of this binding, unless
+        somebody still holds it."""
+        values = []
+        for name, (shape, dtype) in shapes.items():
+            value = self._outputs.get(name)
+            # Three hold it here: the dict, `value`, and the argument of getrefcount.
+            if value is None or sys.getrefcount(value) > 3:
+                value = empty(shape, dtype, self._session.device)
+                self.receive(name, value)
+            values.append(value)
+        return values
 
     def run(self) -> None:
         self._session.execute(self._io)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ import lenetc
 import lenetc.nn.functional as F
 from ir.errors import LenetcError, ShapeError
 from ir.node import Where
-from lenetc import nn, optim
+from lenetc import nn, optim, runtime
 from lenetc.benchmark import _kernels
 from lenetc.compile import CompiledFunction
 from lenetc.kernels import Kernel, Overhead, _flops, read_profile
+from lenetc.parts import SplitSession
 from lenetc.profile import BETWEEN, Breakdown, Memory, Profile, Profiled
+from lenetc.runtime import Session
 from passes.emit_origins import Origin
 from tests.training import TRAININGS, digits, prepared
 
@@ -60,9 +63,30 @@ def of_normalized() -> Profile:
     return CompiledFunction(step, "cpu").profile(images, labels, steps=3)
 
 
-@pytest.fixture(scope="module", params=["lenet", "normalized", "scan"])
+@cache
+def of_parts(batch: int = 64, threads: int = 2) -> Profile:
+    """Two halves of the batch on threads of their own, or tiles of it."""
+    before = runtime.get_num_threads()
+    runtime.set_num_threads(threads)
+    try:
+        images, labels = next(digits(1, batch))
+        return trained("sgd").profile(images, labels, steps=3)
+    finally:
+        runtime.set_num_threads(before)
+
+
+PROFILES: dict[str, Callable[[], Profile]] = {
+    "lenet": of_lenet,
+    "normalized": of_normalized,
+    "scan": lambda: of_lenet(True),
+    "parts": of_parts,
+    "tiles": lambda: of_parts(256, 1),
+}
+
+
+@pytest.fixture(scope="module", params=PROFILES)
 def profile(request: pytest.FixtureRequest) -> Profile:
-    return {"lenet": of_lenet, "normalized": of_normalized, "scan": lambda: of_lenet(True)}[request.param]()
+    return PROFILES[request.param]()
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +106,8 @@ def test_every_kernel_has_a_place_in_the_users_code(profile: Profile) -> None:
     for kernel in profile.kernels:
         assert kernel.made_from and kernel.where is not None, kernel
         assert kernel.phase in ("forward", "backward", "update", "(loop)")
-        assert kernel.phase == "(loop)" or kernel.line, kernel
+        # What cuts the batch into tiles is nobody's line.
+        assert kernel.line or (kernel.module in ("(loop)", "(top level)") and kernel.calls == 1), kernel
         assert kernel.provider == "CPUExecutionProvider"
     made = [name for kernel in profile.kernels for name in kernel.made_from]
     assert len(set(made)) == len(made)  # no node is counted twice
@@ -163,6 +188,28 @@ def test_a_scan_counts_its_body(scan: Profile) -> None:
     inside = [kernel for kernel in scan.kernels if kernel.module.startswith("conv")]
     assert inside and all(kernel.calls == 2 for kernel in inside)
     assert scan.samples == 8
+
+
+def test_parts_count_together() -> None:
+    """Each half of the batch starts the kernels of forward and backward; their sums are joined once."""
+    profile = of_parts()
+    assert profile.profiled.parts == 2 and "2 parts of the batch run side by side" in str(profile)
+    assert all(k.calls == 2 for k in profile.kernels if k.operator in ("FusedGemm", "ConvTranspose"))
+    joined = [kernel for kernel in profile.kernels if kernel.name.startswith("join/")]
+    assert {kernel.calls for kernel in joined} == {1} and "update" in {kernel.phase for kernel in joined}
+    alone = of_parts(threads=1)
+    assert alone.profiled.parts == 1 and "side by side" not in str(alone)
+    assert sum(k.flops for k in profile.kernels if k.module == "fc1") == pytest.approx(
+        sum(k.flops for k in alone.kernels if k.module == "fc1"), rel=0.02
+    )
+
+
+def test_tiles_are_kernels_of_a_body() -> None:
+    profile = of_parts(256, 1)
+    (loop,) = (kernel for kernel in profile.kernels if kernel.operator == "Scan")
+    tiles = {k.calls for k in profile.kernels if k.module == "fc1" and k.phase == "forward"}
+    assert loop.calls == 1 and max(tiles) == 8
+    assert profile.samples == 256
 
 
 def test_how_many_kernels_a_scan_starts(lenet: Profile) -> None:
@@ -305,22 +352,32 @@ def test_gradients_and_random_numbers_are_as_before() -> None:
     np.testing.assert_array_equal(lenetc.get_rng_state(), numbers)
 
 
-def test_the_profiled_session_has_the_options_of_the_other(tmp_path: Path) -> None:
+@pytest.mark.parametrize("batch", [4, 64])
+def test_the_profiled_session_has_the_options_of_the_other(
+    batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "_threads", [2])
     step = trained("sgd")
-    images, labels = next(digits(1, 4))
+    images, labels = next(digits(1, batch))
     step(images, labels)
     ((specialization,),) = step._specializations.values()
-    session = specialization.session
-    profiled = session.profiled(specialization.program.onnx.SerializeToString(), tmp_path)
-    ours, theirs = (s._session.get_session_options() for s in (session, profiled))
+
+    def sessions(session: Session | SplitSession) -> list[Any]:
+        return [session] if isinstance(session, Session) else [*session.parts, session.join]
+
+    pairs = zip(
+        sessions(specialization.session), sessions(specialization.load(tmp_path / "profiled")), strict=True
+    )
     of_profiling = {"enable_profiling", "profile_file_prefix", "optimized_model_filepath"}
-    for name in dir(ours):
-        if not name.startswith("_") and not callable(getattr(ours, name)) and name not in of_profiling:
-            assert getattr(ours, name) == getattr(theirs, name), name
-    key = "session.set_denormal_as_zero"
-    assert ours.get_session_config_entry(key) == theirs.get_session_config_entry(key)
-    assert session._session.get_providers() == profiled._session.get_providers()
-    profiled.end_profiling()
+    for plain, profiled in pairs:
+        ours, theirs = (s._session.get_session_options() for s in (plain, profiled))
+        for name in dir(ours):
+            if not name.startswith("_") and not callable(getattr(ours, name)) and name not in of_profiling:
+                assert getattr(ours, name) == getattr(theirs, name), name
+        key = "session.set_denormal_as_zero"
+        assert ours.get_session_config_entry(key) == theirs.get_session_config_entry(key)
+        assert plain._session.get_providers() == profiled._session.get_providers()
+        profiled.end_profiling()
 
 
 def test_no_file_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -346,7 +403,7 @@ def test_json(lenet: Profile, tmp_path: Path) -> None:
     assert set(found["seconds"]) == {"median", "quartiles", "fastest", "calls", "outside_runtime"}
     assert found["seconds"]["calls"] == 3
     parts = found["profiled"]
-    assert set(parts) == {"seconds", "kernels", "between_kernels", "profiling"}
+    assert set(parts) == {"seconds", "kernels", "between_kernels", "profiling", "parts"}
     assert parts["kernels"] + parts["between_kernels"] == pytest.approx(parts["seconds"])
     assert sum(k["seconds"] for k in found["kernels"]) == pytest.approx(parts["kernels"])
     assert set(found["memory"]) == {"peak", "state", "arena"}
