@@ -30,9 +30,7 @@ def profile_lenet(steps: int | None, **options: Any) -> Profile:
     chosen = np.arange(trainer.config.batch) % len(trainer.images)  # a batch may be larger than the set
     profile = trainer.step.profile(trainer.images[chosen], trainer.digits.train_labels[chosen], steps=steps)
     # Every line is this package's own.
-    kernels = tuple(
-        replace(k, where=k.where and k.where._replace(file="", line=0)) for k in profile.kernels
-    )
+    kernels = tuple(replace(k, where=k.where and k.where._replace(file="", line=0)) for k in profile.kernels)
     return replace(profile, profiled=replace(profile.profiled, kernels=kernels))
 
 

@@ -22,7 +22,7 @@ FORMAT = 1
 PHASES = ("forward", "backward", "update")
 BETWEEN = "(between kernels)"
 WIDTH = 120  # of printed tables, where there is no terminal to say it
-_SHOWN = 15  # kernels, in the printed report
+_SHOWN = 12  # operators and kernels, in the printed report
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,13 @@ class Breakdown(Mapping[str, Row]):
     __repr__ = __str__
 
     def __rich__(self) -> Table:
+        return self.table()
+
+    def table(self, most: int | None = None) -> Table:
+        """As a table, of the `most` longest parts if that is given, and the others together."""
         table = _table(self.what, "µs", "share", "calls", "GFLOP/s")
-        for name, row in self.items():
-            calls = f"{row.calls:g}" if row.calls else ""
-            table.add_row(escape(name), _micros(row.seconds), f"{row.share:.1%}", calls, _rate(row.gflops))
+        for name, row in _shortened(self, most):
+            table.add_row(escape(name), *_cells(row))
         return table
 
 
@@ -213,7 +216,7 @@ class Profile:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from self._summary()
         yield self._modules()
-        yield self.by_operator
+        yield self.by_operator.table(_SHOWN)
         yield self._longest()
 
     def _summary(self) -> Iterator[str]:
@@ -259,41 +262,42 @@ class Profile:
 
     def _longest(self) -> Table:
         """The kernels that take most of the time, each with what it is."""
-        table = _table("kernel", "µs", "share", "calls", "GFLOP/s", "operator", "phase", "line")
-        for column in table.columns[-3:]:
-            column.justify = "left"
+        table = _table("kernel", "µs", "share", "calls", "GFLOP/s")
         kernels = {kernel.name: kernel for kernel in self.kernels}
-        rows = [(name, row) for name, row in self.by_kernel.items() if name in kernels]
-        for name, row in rows[:_SHOWN]:
-            kernel = kernels[name]
-            more = len(kernel.made_from) - 1
-            made = (
-                " + ".join(kernel.made_from)
-                if more == 1
-                else f"{kernel.made_from[0]} + {more} more"
-                if more > 1
-                else name
-            )
-            table.add_row(
-                *(
-                    escape(made),
-                    _micros(row.seconds),
-                    f"{row.share:.1%}",
-                    f"{row.calls:g}",
-                    _rate(row.gflops),
-                ),
-                *(kernel.operator, kernel.phase, escape(Path(kernel.line).name)),
-            )
-        if len(rows) > _SHOWN:
-            rest = sum(row.seconds for _, row in rows[_SHOWN:])
-            calls = sum(row.calls for _, row in rows[_SHOWN:])
-            table.add_row(
-                f"{len(rows) - _SHOWN} others",
-                _micros(rest),
-                f"{_share(rest, self.profiled.seconds):.1%}",
-                f"{calls:g}",
-            )
+        has_lines = any(kernel.line for kernel in self.kernels)
+        for name in ("operator", "phase", "line")[: 2 + has_lines]:
+            table.add_column(name, no_wrap=True)
+        for name, row in _shortened(self.by_kernel, _SHOWN):
+            kernel = kernels.get(name)
+            if kernel is None:
+                table.add_row(name, *_cells(row))
+            else:
+                line = [escape(Path(kernel.line).name)] if has_lines else []
+                table.add_row(escape(_title(kernel)), *_cells(row), kernel.operator, kernel.phase, *line)
         return table
+
+
+def _title(kernel: Kernel) -> str:
+    """The kernel's name, or what it was fused from."""
+    made_from = kernel.made_from
+    if len(made_from) < 2:
+        return kernel.name
+    return " + ".join(made_from) if len(made_from) == 2 else f"{made_from[0]} + {len(made_from) - 1} more"
+
+
+def _shortened(parts: Breakdown, most: int | None) -> Iterator[tuple[str, Row]]:
+    """The longest parts, the others as one, and what lies between kernels."""
+    rows = [(name, row) for name, row in parts.items() if name != BETWEEN]
+    yield from rows[:most]
+    if others := [row for _, row in rows[len(rows[:most]) :]]:
+        total, share = sum(row.seconds for row in others), sum(row.share for row in others)
+        yield f"{len(others)} others", Row(total, share, sum(row.calls for row in others), None)
+    yield BETWEEN, parts[BETWEEN]
+
+
+def _cells(row: Row) -> tuple[str, str, str, str]:
+    calls = f"{row.calls:g}" if row.calls else ""
+    return _micros(row.seconds), f"{row.share:.1%}", calls, _rate(row.gflops)
 
 
 def _row(kernels: list[Kernel], total: float) -> Row:

@@ -453,6 +453,14 @@ def test_the_printed_report() -> None:
     assert all(len(line) <= 120 for line in text.splitlines())
 
 
+def test_long_tables_are_shortened() -> None:
+    profile = of_lenet()
+    shown = [line.split() for line in str(profile).splitlines()]
+    assert [str(len(profile.kernels) - 12), "others"] in [row[:2] for row in shown]
+    assert [str(len(profile.by_operator) - 1 - 12), "others"] in [row[:2] for row in shown]
+    assert "others" not in str(profile.by_kernel) and "others" not in str(profile.by_operator)
+
+
 def test_breakdowns_print_and_are_mappings() -> None:
     parts = example().by_module
     assert isinstance(parts, Breakdown)
