@@ -182,6 +182,16 @@ def test_state_is_counted_once() -> None:
     assert profile.samples == 4 and profile.samples_per_second == pytest.approx(4 / profile.median)
 
 
+def test_arguments_of_every_kind() -> None:
+    w = lenetc.ones(3, requires_grad=True)
+    scaled = CompiledFunction(lambda x, by, how="sum": getattr((x * w * by), how)(), "cpu")
+    assert scaled.profile(lenetc.ones(5, 3), 0.5, how="mean", steps=2).samples == 5
+    assert scaled.profile(lenetc.tensor(2.0), by=0.5, steps=2).samples is None
+    alone = CompiledFunction(lambda: (w * 2.0).sum(), "cpu").profile(steps=2)
+    assert alone.samples is alone.samples_per_second is alone.gflops is None
+    assert json.loads(alone.to_json())["samples"] is None and "samples/s" not in str(alone)
+
+
 def test_a_scan_counts_its_body(scan: Profile) -> None:
     (loop,) = (kernel for kernel in scan.kernels if kernel.operator == "Scan")
     assert loop.calls == 1 and loop.phase == loop.module == "(loop)"
