@@ -164,12 +164,12 @@ def _overhead(device: str, threads: int, folder: Path) -> Overhead:
 @contextmanager
 def _in_its_place(specialization: Specialization, session: Session | SplitSession) -> Iterator[None]:
     """Runs of the specialization go to another session."""
-    own = specialization.session, specialization.bindings
-    specialization.session, specialization.bindings = session, {}
+    own = specialization.session
+    specialization.use(session)
     try:
         yield
     finally:
-        specialization.session, specialization.bindings = own
+        specialization.use(own)
 
 
 @contextmanager

@@ -76,6 +76,11 @@ class Specialization:
         emitted = self.program.emitted
         return Session(emitted.model.SerializeToString(), self.device, emitted.places, threads, profile)
 
+    def use(self, session: Session | SplitSession) -> None:
+        """Run in `session`, which `load` has made, from now on."""
+        self.session = session
+        self.bindings.clear()
+
     def _list_cells(self) -> None:
         self.cells = list(self.capture.cells.values())
         self.changed = [self.capture.cells[name] for name in self.capture.updated]
