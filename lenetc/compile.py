@@ -6,7 +6,8 @@ import functools
 import logging
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, overload
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -28,6 +29,9 @@ from lenetc.tracing import here
 from passes.pipeline import Target
 from passes.threads import threads
 
+if TYPE_CHECKING:
+    from lenetc.profile import Profile
+
 log = logging.getLogger("lenetc.compile")
 _SPECIALIZATIONS = 8  # programs kept for one signature: train and eval mode, a few phases of a run
 _COPIED = 2**16  # bytes of an input array that is copied rather than bound
@@ -42,7 +46,7 @@ class Specialization:
         self.repeats = repeats  # how often one run does what was captured
         self.program = Program(graph, Target(device=device, threads=runtime.get_num_threads()), captured)
         self.device = device
-        self.session = self._session()
+        self.session = self.load()
         inputs = {node.attrs["name"]: node for node in graph.inputs}
         self.inputs = [name for name, node in inputs.items() if node.attrs["kind"] == "input"]
         self.slots = {
@@ -71,13 +75,22 @@ class Specialization:
         # What is handed out is mostly one tensor, or nothing.
         self.is_single = not captured.grads and isinstance(captured.result, Tensor)
 
-    def _session(self) -> Session | SplitSession:
+    def load(self, profile: Path | None = None) -> Session | SplitSession:
+        """The program in a session, one that profiles its runs into the folder `profile` if that is given."""
         split = self.program.split
         if split is not None:
-            return SplitSession(split)
+            return SplitSession(split, profile)
         emitted = self.program.emitted
-        count = threads(self.program.graph(), runtime.get_num_threads())
-        return Session(emitted.model.SerializeToString(), self.device, emitted.places, count)
+        count = threads(self.program.graph(), self.program.target.threads)
+        return Session(emitted.model.SerializeToString(), self.device, emitted.places, count, profile)
+
+    def use(self, session: Session | SplitSession) -> None:
+        """Run in `session`, which `load` has made, from now on."""
+        self.exchange.catch_up()
+        self.session = session
+        self.exchange.settle = session.settle
+        self.bindings.clear()
+        self.changes = -1
 
     def _list_cells(self) -> None:
         self.cells = list(self.capture.cells.values())
@@ -265,17 +278,25 @@ class CompiledFunction:
         """
         values = self.arguments.bind(args, kwargs)
         leaves = self.arguments.leaves(values)
-        arrays = [(name, leaf) for name, leaf in leaves if is_array(leaf)]
-        lengths = {type_of(leaf).shape[0] if type_of(leaf).rank else None for _, leaf in arrays}
-        if len(lengths) != 1 or None in lengths:
-            listed = ", ".join(f"{name} {type_of(leaf)}" for name, leaf in arrays)
-            raise ShapeError(
-                f"scan: every array needs the same leading axis, the number of steps; given: {listed}"
-            )
-        specialization = self._find(values, leaves, (next(iter(lengths)),))
-        return specialization.run(
-            [leaf for _, leaf in arrays], [leaf for _, leaf in leaves if isinstance(leaf, float)]
-        )
+        specialization = self._find(values, leaves, (_steps(leaves),))
+        arrays = [leaf for _, leaf in leaves if is_array(leaf)]
+        return specialization.run(arrays, [leaf for _, leaf in leaves if isinstance(leaf, float)])
+
+    def profile(self, *args: Any, steps: int | None = None, scan: bool = False, **kwargs: Any) -> Profile:
+        """How long a call with these arguments takes, and where that time goes: by module, phase, operator, line and
+        kernel. Print it, or see `Profile`. State, gradients and random numbers are as before afterwards.
+
+        steps: calls to time, a second of them by default. scan: profile `scan` with these arguments instead.
+        """
+        from lenetc.benchmark import measure  # brings onnx and rich in, which importing lenetc should not
+
+        return measure(self, args, kwargs, scan, steps)
+
+    def specialization(self, args: tuple[Any, ...], kwargs: dict[str, Any], scan: bool) -> Specialization:
+        """The compiled program for a call, or a scan, with these arguments."""
+        values = self.arguments.bind(args, kwargs)
+        leaves = self.arguments.leaves(values)
+        return self._find(values, leaves, (_steps(leaves),) if scan else ())
 
     def capture(self, values: dict[str, Any], types: dict[str, Type]) -> Capture:
         """Trace the function once more, with its arrays as inputs of `types`."""
@@ -311,6 +332,18 @@ class CompiledFunction:
             )
         del known[:-_SPECIALIZATIONS]
         return specialization
+
+
+def _steps(leaves: list[tuple[str, Any]]) -> Any:
+    """The leading axis that all arrays among `leaves` have. Raises ShapeError where they differ."""
+    arrays = [(name, leaf) for name, leaf in leaves if is_array(leaf)]
+    lengths = {type_of(leaf).shape[0] if type_of(leaf).rank else None for _, leaf in arrays}
+    if len(lengths) != 1 or None in lengths:
+        listed = ", ".join(f"{name} {type_of(leaf)}" for name, leaf in arrays)
+        raise ShapeError(
+            f"scan: every array needs the same leading axis, the number of steps; given: {listed}"
+        )
+    return next(iter(lengths))
 
 
 def scanned(captured: Capture, steps: int) -> Graph:

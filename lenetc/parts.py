@@ -15,6 +15,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,11 +33,17 @@ Job = Callable[[], None]
 class SplitSession:
     """The sessions of a split program; made and used as one `runtime.Session`."""
 
-    def __init__(self, split: Split) -> None:
+    def __init__(self, split: Split, profile: Path | None = None) -> None:
         self.device = "cpu"
         self.ranges, self.cut = split.division.ranges, split.division.cut
-        self.parts = [_session(stages[-1].graph) for stages in split.parts]
-        self.results, self.update = (_session(stages[-1].graph) for stages in (split.results, split.update))
+        if profile is not None:
+            profile.mkdir()
+        self.parts = [
+            _session(stages[-1].graph, profile and profile / f"part{k}")
+            for k, stages in enumerate(split.parts)
+        ]
+        self.results = _session(split.results[-1].graph, profile and profile / "results")
+        self.update = _session(split.update[-1].graph, profile and profile / "update")
         self.reads = [_inputs(stages[-1].graph) for stages in split.parts]
         self.joins_read = [_inputs(stages[-1].graph) for stages in (split.results, split.update)]
         # What the parts give, in memory that every run uses again.
@@ -48,6 +55,11 @@ class SplitSession:
             for stages in split.parts
         ]
         self._late: Late | None = None  # the update that is on its way
+
+    @property
+    def sessions(self) -> list[Session]:
+        """Those of the parts, of the results and of the update."""
+        return [*self.parts, self.results, self.update]
 
     def bind(self, inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> SplitBinding:
         """As `Session.bind`."""
@@ -68,11 +80,11 @@ class SplitSession:
             late.wait()
 
 
-def _session(graph: Graph) -> Session:
+def _session(graph: Graph, profile: Path | None) -> Session:
     from passes.emit import to_onnx  # brings onnx in, which importing lenetc should not
 
     emitted = to_onnx(graph)
-    return Session(emitted.model.SerializeToString(), "cpu", emitted.places, threads=1)
+    return Session(emitted.model.SerializeToString(), "cpu", emitted.places, threads=1, profile=profile)
 
 
 def _inputs(graph: Graph) -> set[str]:

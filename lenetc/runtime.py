@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -145,10 +146,25 @@ class Slot:
 
 
 class Session:
-    """A loaded program. `places` says where in the user's code each ONNX node came from."""
+    """A loaded program. `places` says where in the user's code each ONNX node came from.
 
-    def __init__(self, model: bytes, device: str, places: Mapping[str, Where], threads: int = 0) -> None:
+    profile: a new folder for a profile of the runs, and for the model as the runtime rewrote it.
+    """
+
+    def __init__(
+        self,
+        model: bytes,
+        device: str,
+        places: Mapping[str, Where],
+        threads: int = 0,
+        profile: Path | None = None,
+    ) -> None:
         options = ort.SessionOptions()
+        if profile is not None:
+            profile.mkdir()
+            options.enable_profiling = True
+            options.profile_file_prefix = str(profile / "profile")
+            options.optimized_model_filepath = str(profile / "optimized.onnx")
         options.intra_op_num_threads = threads
         options.log_severity_level = 4  # errors come back as exceptions
         if flushed.works:  # for the runtime's own threads; `execute` sees to the thread that calls
@@ -167,6 +183,13 @@ class Session:
             )
         self.device = device
         self.places = places
+        self.threads = threads
+        self.profile = profile
+
+    def end_profiling(self) -> tuple[Path, bytes]:
+        """The file of the profile (Chrome's trace events, as JSON), and the model as the runtime rewrote it."""
+        assert self.profile is not None
+        return Path(self._session.end_profiling()), (self.profile / "optimized.onnx").read_bytes()
 
     def bind(self, inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> Binding:
         """A prepared run that reads `inputs` and writes `outputs`; the rest is bound at each call."""
