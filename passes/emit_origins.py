@@ -60,7 +60,9 @@ def _where(
     name: str, made_from: list[str], ours: dict[str, onnx.NodeProto], emitted: Emitted
 ) -> Where | None:
     heavy = [part for part in made_from if ours[part].op_type in _HEAVY]
-    main = name if name in ours else next(iter([*heavy, *made_from]), "")
+    # One that the runtime adds beside a node of ours continues its name.
+    beside = sorted((other for other in ours if name.startswith(other)), key=len)[-1:]
+    main = name if name in ours else next(iter([*heavy, *made_from, *beside]), "")
     return emitted.places[main] if main else None
 
 

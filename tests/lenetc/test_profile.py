@@ -104,7 +104,7 @@ def scan() -> Profile:
 
 def test_every_kernel_has_a_place_in_the_users_code(profile: Profile) -> None:
     for kernel in profile.kernels:
-        assert kernel.made_from and kernel.where is not None, kernel
+        assert kernel.where is not None, kernel
         assert kernel.phase in ("forward", "backward", "update", "(loop)")
         # What cuts the batch into tiles is nobody's line.
         assert kernel.line or (kernel.module in ("(loop)", "(top level)") and kernel.calls == 1), kernel
