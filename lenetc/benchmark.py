@@ -29,6 +29,7 @@ from lenetc.kernels import Overhead, Profiled, read_profile, side_by_side
 from lenetc.parts import SplitSession
 from lenetc.profile import Memory, Profile
 from lenetc.runtime import Session, empty, to_device
+from lenetc.structure import flatten, is_array, rebuild
 from lenetc.tracing import here
 from passes.emit import to_onnx
 from passes.emit_origins import origins
@@ -54,6 +55,10 @@ def measure(
         raise LenetcError("profile() times calls, which a function that is being compiled cannot do").at(
             here()
         )
+
+    if scan and function.specialization(args, kwargs, scan).steps is None:
+        # Its steps run one by one, so the first one is as good as all.
+        scan, args, kwargs = False, _first(args), _first(kwargs)
 
     def call() -> None:
         (function.scan if scan else function)(*args, **kwargs)
@@ -123,7 +128,11 @@ def _profile(call: Callable[[], None], specialization: Specialization, estimate:
     if split is None:
         graphs = [specialization.program.graph()]
     else:
-        graphs = [stages[-1].graph for stages in (*split.parts, split.results, split.update)]
+        graphs = [
+            stages[-1].graph
+            for stages in (*split.parts, split.results, split.update)
+            if stages[-1].graph.outputs
+        ]
     most = min(50, _PROFILED_KERNELS // sum(map(_kernels, graphs)))
     count = max(min(max(int(_PROFILED_SECONDS / estimate), 5), most), 2)
     with tempfile.TemporaryDirectory(prefix="lenetc-profile-") as folder:
@@ -137,7 +146,10 @@ def _profile(call: Callable[[], None], specialization: Specialization, estimate:
         for one, graph in zip(sessions, graphs, strict=True):
             file, optimized = one.end_profiling()
             found.append(read_profile(file, origins(to_onnx(graph), optimized), _WARM_UP, overhead))
-    return found[0] if split is None else side_by_side(found[:-2], found[-2:])
+    if isinstance(session, Session):
+        return found[0]
+    parts = len(session.parts)
+    return side_by_side(found[:parts], dict(zip(session.joins, found[parts:], strict=True)))
 
 
 def _overhead(device: str, threads: int, folder: Path) -> Overhead:
@@ -199,7 +211,12 @@ def _samples(specialization: Specialization) -> int | None:
     """Samples of a call: the leading axis of its first array, for each step of a scan."""
     captured = specialization.capture
     shapes = [node.shape for node in captured.graph.inputs if node.attrs["kind"] == "input"]
-    return int(shapes[0][0]) * specialization.repeats if shapes and shapes[0] else None
+    return int(shapes[0][0]) * (specialization.steps or 1) if shapes and shapes[0] else None
+
+
+def _first(arguments: Any) -> Any:
+    """The arguments of the first step of a scan."""
+    return rebuild(arguments, (x[0] if is_array(x) else x for _, x in flatten(arguments, "")))
 
 
 def _kernels(graph: Graph) -> int:

@@ -18,7 +18,7 @@ from ir.op import leaf
 from ir.types import Array, Type
 from lenetc import anomaly, runtime
 from lenetc.capture import Capture, capture
-from lenetc.cell import Cell, Context, Exchange, pending
+from lenetc.cell import Cell, Context, Exchange, known, pending
 from lenetc.parts import SplitBinding, SplitSession
 from lenetc.program import Program
 from lenetc.ranges import Range, as_array
@@ -41,9 +41,9 @@ _BINDINGS = 16  # prepared runs kept for each program; two are in use while noth
 class Specialization:
     """One compiled program for one signature: its session, its state, and the prepared runs."""
 
-    def __init__(self, captured: Capture, graph: Graph, device: str, repeats: int = 1) -> None:
+    def __init__(self, captured: Capture, graph: Graph, device: str, steps: int | None = None) -> None:
         self.capture = captured
-        self.repeats = repeats  # how often one run does what was captured
+        self.steps = steps  # how often one run of a scan does what was captured
         self.program = Program(graph, Target(device=device, threads=runtime.get_num_threads()), captured)
         self.device = device
         self.session = self.load()
@@ -176,7 +176,7 @@ class Specialization:
         Context.changes += 1
         self.changes = -1 if self.capture.grad_inputs else Context.changes
         for optimizer, steps in self.capture.guard.optimizers.items():
-            optimizer._step_count += steps * self.repeats
+            optimizer._step_count += steps * (self.steps or 1)
         return self._hand_out(values)
 
     def _come_back(self) -> None:
@@ -278,9 +278,14 @@ class CompiledFunction:
         """
         values = self.arguments.bind(args, kwargs)
         leaves = self.arguments.leaves(values)
-        specialization = self._find(values, leaves, (_steps(leaves),))
+        steps = _steps(leaves)
+        specialization = self._find(values, leaves, (steps,))
         arrays = [leaf for _, leaf in leaves if is_array(leaf)]
-        return specialization.run(arrays, [leaf for _, leaf in leaves if isinstance(leaf, float)])
+        scalars = [leaf for _, leaf in leaves if isinstance(leaf, float)]
+        if specialization.steps is not None:
+            return specialization.run(arrays, scalars)
+        whole = [x._cell.numpy() if isinstance(x, Tensor) else np.asarray(x) for x in arrays]
+        return stacked([specialization.run([array[k] for array in whole], scalars) for k in range(steps)])
 
     def profile(self, *args: Any, steps: int | None = None, scan: bool = False, **kwargs: Any) -> Profile:
         """How long a call with these arguments takes, and where that time goes: by module, phase, operator, line and
@@ -320,8 +325,12 @@ class CompiledFunction:
         if steps:
             types = {name: type.with_shape(type.shape[1:]) for name, type in types.items()}
         captured = self.capture(values, types)
-        graph = scanned(captured, steps[0]) if steps else captured.graph
-        specialization = Specialization(captured, graph, self.device, *steps)
+        target = Target(device=self.device, threads=runtime.get_num_threads())
+        # Steps that are divided among threads are so one by one: a scan runs as a whole, on all of them.
+        if steps and Program(captured.graph, target, captured).split is None:
+            specialization = Specialization(captured, scanned(captured, *steps), self.device, *steps)
+        else:
+            specialization = Specialization(captured, captured.graph, self.device)
         known.append(specialization)
         if len(known) == _SPECIALIZATIONS:
             log.warning(
@@ -344,6 +353,18 @@ def _steps(leaves: list[tuple[str, Any]]) -> Any:
             f"scan: every array needs the same leading axis, the number of steps; given: {listed}"
         )
     return next(iter(lengths))
+
+
+def stacked(results: list[Any]) -> Any:
+    """Results of several calls, of one structure, as one result: tensors stacked, the rest as in the last."""
+    columns = zip(*(flatten(result, "") for result in results), strict=True)
+    leaves = (
+        Tensor._from_cell(known(np.stack([item._cell.numpy() for _, item in column])))
+        if isinstance(column[-1][1], Tensor)
+        else column[-1][1]
+        for column in columns
+    )
+    return rebuild(results[-1], leaves)
 
 
 def scanned(captured: Capture, steps: int) -> Graph:

@@ -143,8 +143,9 @@ def read_profile(
     return Profiled(tuple(kernels), seconds, total - seconds, arena)
 
 
-def side_by_side(parts: Sequence[Profiled], joins: Sequence[Profiled]) -> Profiled:
-    """One profile of programs that run at the same time, each on a thread, and of those that join what they give.
+def side_by_side(parts: Sequence[Profiled], joins: Mapping[str, Profiled]) -> Profiled:
+    """One profile of programs that run at the same time, each on a thread, and of the two that join what these give:
+    to the results and to the new state.
 
     Equal kernels of the parts, which differ in their samples, become one.
     """
@@ -163,12 +164,18 @@ def side_by_side(parts: Sequence[Profiled], joins: Sequence[Profiled]) -> Profil
                     flops=known.flops + kernel.flops,
                 )
             )
-    joined = [replace(kernel, name=f"join/{kernel.name}") for join in joins for kernel in join.kernels]
-    arenas = [one.arena for one in (*parts, *joins) if one.arena is not None]
+    joined = [
+        replace(
+            kernel, name=f"{label}/{kernel.name}", made_from=tuple(f"{label}/{x}" for x in kernel.made_from)
+        )
+        for label, join in joins.items()
+        for kernel in join.kernels
+    ]
+    arenas = [one.arena for one in (*parts, *joins.values()) if one.arena is not None]
     return Profiled(
         (*merged.values(), *joined),
-        seconds=sum(one.seconds for one in (*parts, *joins)),
-        profiling=sum(one.profiling for one in (*parts, *joins)),
+        seconds=sum(one.seconds for one in (*parts, *joins.values())),
+        profiling=sum(one.profiling for one in (*parts, *joins.values())),
         arena=sum(arenas) if arenas else None,
         parts=len(parts),
     )

@@ -15,6 +15,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,14 @@ class SplitSession:
             _session(stages[-1].graph, profile and profile / f"part{k}")
             for k, stages in enumerate(split.parts)
         ]
-        self.results = _session(split.results[-1].graph, profile and profile / "results")
-        self.update = _session(split.update[-1].graph, profile and profile / "update")
+        # A program may have no results, or no state to update; the runtime loads none that is empty.
+        joins = {"results": split.results[-1].graph, "update": split.update[-1].graph}
+        self.joins = {
+            name: (_session(graph, profile and profile / name), _inputs(graph))
+            for name, graph in joins.items()
+            if graph.outputs
+        }
         self.reads = [_inputs(stages[-1].graph) for stages in split.parts]
-        self.joins_read = [_inputs(stages[-1].graph) for stages in (split.results, split.update)]
         # What the parts give, in memory that every run uses again.
         self.given = [
             {
@@ -59,7 +64,7 @@ class SplitSession:
     @property
     def sessions(self) -> list[Session]:
         """Those of the parts, of the results and of the update."""
-        return [*self.parts, self.results, self.update]
+        return [*self.parts, *(session for session, _ in self.joins.values())]
 
     def bind(self, inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> SplitBinding:
         """As `Session.bind`."""
@@ -67,7 +72,7 @@ class SplitSession:
 
     def is_read_late(self, name: str) -> bool:
         """Whether the memory of an input is read after `SplitBinding.run` has returned."""
-        return name in self.joins_read[1]
+        return "update" in self.joins and name in self.joins["update"][1]
 
     def later(self, late: Late) -> None:
         """`late` is on its way."""
@@ -101,17 +106,19 @@ class SplitBinding:
         self._fed: dict[str, Value | Array] = {}
         self._parts = [part.bind({}, given) for part, given in zip(session.parts, session.given, strict=True)]
         gathered = {f"{name}_{k}": x for k, given in enumerate(session.given) for name, x in given.items()}
-        self._joins = [
-            join.bind({name: x for name, x in gathered.items() if name in reads}, written)
-            for join, reads, written in zip(
-                (session.results, session.update), session.joins_read, ({}, outputs), strict=True
+        self._joins = {
+            join: (
+                one.bind(
+                    {x: gathered[x] for x in gathered.keys() & reads}, outputs if join == "update" else {}
+                ),
+                reads,
             )
-        ]
-        self._results, self._update = self._joins
+            for join, (one, reads) in session.joins.items()
+        }
         for name, value in inputs.items():
             self.feed(name, value)
         self._jobs: list[Job] = [part.run for part in self._parts]
-        self._late = Late(self._update.run)
+        self._late = Late(partial(self._join, "update"))
         self._workers = workers(len(self._jobs))
         self._is_started = False
 
@@ -120,7 +127,7 @@ class SplitBinding:
         if self._fed.get(name) is value:
             return
         session = self._session
-        for join, reads in zip(self._joins, session.joins_read, strict=True):
+        for join, reads in self._joins.values():
             if name in reads:
                 join.feed(name, value)
         samples = None
@@ -139,7 +146,7 @@ class SplitBinding:
 
     def received(self, shapes: Mapping[str, tuple[Sequence[int], np.dtype[Any]]]) -> list[Value]:
         """As `Binding.received`."""
-        return self._results.received(shapes)
+        return self._joins["results"][0].received(shapes) if shapes else []
 
     def start(self) -> None:
         """Let the other threads begin with their parts, once all is fed."""
@@ -151,10 +158,16 @@ class SplitBinding:
         if self._is_started:
             self._workers.finish(self._jobs[0])
             self._session.later(self._late)
-            self._results.run()
+            self._join("results")
             return
-        for job in (*self._jobs, self._results.run, self._update.run):
+        for job in self._jobs:
             job()
+        self._join("results")
+        self._join("update")
+
+    def _join(self, name: str) -> None:
+        if name in self._joins:
+            self._joins[name][0].run()
 
 
 class Late:

@@ -28,7 +28,7 @@ _TILE_BYTES = 16e6  # memory that a tile's samples go through, where time per sa
 _SMALLEST = 16  # samples of a tile; fewer leave operators too little to do
 # µs of one thread, fitted to steps of LeNet and of an MLP on two cores.
 _MAC, _BYTE, _NODE = 1 / 60e3, 5e-5, 1.5
-_MEET = 60.0  # to wake another thread, and to wait for it
+_MEET = 200.0  # to wake another thread, to wait for it, and to fetch what it has computed
 _SHARED_NODE = 4.0  # an operator that several threads share
 _ADDED = 2e-4  # an element of a sum, for each part
 

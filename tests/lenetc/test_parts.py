@@ -41,6 +41,43 @@ def test_training_in_parts_is_the_same_training(threads: int, monkeypatch: pytes
     np.testing.assert_allclose(losses, wanted, rtol=1e-4)
 
 
+def test_a_scan_of_divided_steps_is_the_same_as_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_threads", [2])
+    batches = list(digits(3, 64))
+    one, all_ = (CompiledFunction(prepared(TRAININGS["sgd"], lenetc).step, "cpu") for _ in range(2))
+    losses = [float(one(*batch)) for batch in batches]
+    images, labels = (np.stack(part) for part in zip(*batches, strict=True))
+    found = all_.scan(lenetc.from_numpy(images), labels)
+    assert isinstance(session_of(all_), SplitSession)
+    assert found.numpy().tolist() == losses
+    assert all_.scan(images[:1], labels[:1]).shape == (1,)
+
+
+@pytest.mark.parametrize("changes_state", [False, True])
+def test_what_has_no_state_or_no_results(changes_state: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_threads", [2])
+    monkeypatch.setattr(Load, "divided", lambda *_: 0.0)
+    total = lenetc.zeros(3)
+
+    def step(x: Any) -> Any:
+        if not changes_state:
+            return x.exp().sum(0), x + 1
+        total.copy_(total + x.sum(0))
+        return None
+
+    x = np.arange(12, dtype=np.float32).reshape(4, 3)
+    compiled = CompiledFunction(step, "cpu")
+    for _ in range(3):
+        result = compiled(x)
+    assert isinstance(session_of(compiled), SplitSession)
+    if changes_state:
+        assert result is None
+        np.testing.assert_allclose(total.numpy(), 3 * x.sum(0))
+    else:
+        np.testing.assert_allclose(result[0].numpy(), np.exp(x).sum(0), rtol=1e-5)
+        np.testing.assert_array_equal(result[1].numpy(), x + 1)
+
+
 def test_results_of_earlier_calls_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "_threads", [2])
     step = CompiledFunction(prepared(TRAININGS["sgd"], lenetc).step, "cpu")
