@@ -1,0 +1,215 @@
+"""`python -m benchmarks.report`: the table and the picture of the latest results; with --readme the README's section too."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import Row, ratio
+from benchmarks.peers import BASELINE, OURS
+from benchmarks.picture import draw
+from benchmarks.workloads import OPTIMIZERS
+from lenetc.checkpoint import atomic_write
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+JSON, TABLE, PICTURE = "latest.json", "latest.md", "latest.png"
+BEGIN, END = "<!-- benchmarks: written by `make bench` -->", "<!-- /benchmarks -->"
+
+HOW = (
+    "A step counts from NumPy arrays in to the loss as a Python number out: forward, cross-entropy, backward, update, "
+    "f32. Every peer runs in a process and an environment of its own; their rounds alternate in an order drawn anew "
+    "each time, and all compute the same losses, or they are not timed. Medians of {rounds} rounds of {seconds:g} s or "
+    "at least one step, on {date}, {cores} cores of an {cpu}, {threads} threads each, {system}, Python {python}, lenetc "
+    "at {commit}."
+)
+NOT_MEASURED = "No figure here was measured on a GPU."
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder with latest.json")
+    parser.add_argument("--readme", action="store_true", help="update the marked section of README.md")
+    options = parser.parse_args()
+    written = write(options.out)
+    if options.readme:
+        readme = ROOT / "README.md"
+        results = json.loads((options.out / JSON).read_text())
+        atomic_write(readme, update(readme.read_text(), section(results, ROOT, options.out)).encode())
+        written.append(readme)
+    for path in written:
+        print(f"written: {path}")
+
+
+def write(folder: Path) -> list[Path]:
+    """Table and picture of the results in a folder, beside them."""
+    results = json.loads((folder / JSON).read_text())
+    atomic_write(folder / TABLE, full(results).encode())
+    draw(results, folder / PICTURE)
+    return [folder / JSON, folder / TABLE, folder / PICTURE]
+
+
+def update(text: str, section: str) -> str:
+    """A README with what is between its two markers replaced. Raises ValueError where there are no such markers."""
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise ValueError(f"the README must have {BEGIN} once, and {END} once behind it")
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n\n{section.strip()}\n\n{END}{rest.split(END)[1]}"
+
+
+def section(results: dict[str, Any], root: Path, folder: Path) -> str:
+    """What the README shows: times, compile times and memory, and what is not in them."""
+    where = folder.resolve().relative_to(root.resolve()).as_posix()
+    parts = [
+        "Time per training step in µs; in brackets, how many times as fast as PyTorch eager.",
+        times(results),
+        *notes(results),
+        f"![Speed relative to PyTorch eager]({where}/{PICTURE})",
+        "Compile time in seconds (what the first three steps take beyond three steps, the network's construction included) "
+        "and peak memory in MB while steps run (in brackets, without what importing and the data take):",
+        costs(results, [row for row in results["rows"] if row["optimizer"] == "sgd"] or results["rows"]),
+        how(results)
+        + f" [Every round, spread and version]({where}/{TABLE}) and [as JSON]({where}/{JSON}). {NOT_MEASURED}",
+    ]
+    return "\n\n".join(parts)
+
+
+def full(results: dict[str, Any]) -> str:
+    """Everything, as Markdown."""
+    parts = ["# Time per training step", how(results) + " " + NOT_MEASURED, times(results), *notes(results)]
+    parts += ["## Row by row", details_legend()]
+    parts += [detail(results, row) for row in results["rows"]]
+    parts += ["## Versions", versions(results)]
+    return "\n\n".join(parts) + "\n"
+
+
+def how(results: dict[str, Any]) -> str:
+    return HOW.format(**{**results, **results["machine"]})
+
+
+def table(head: list[str], rows: Iterable[list[str]], left: int = 1) -> str:
+    """A Markdown table; the first `left` columns are text, the others numbers."""
+    rule = ["---"] * left + ["---:"] * (len(head) - left)
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *rows])
+
+
+def times(results: dict[str, Any]) -> str:
+    names = list(results["peers"])
+    head = ["network", "batch", "optimizer", *(results["peers"][name]["title"] for name in names)]
+    rows = [
+        [row["title"], str(row["batch"]), OPTIMIZERS[row["optimizer"]], *(cell(row, name) for name in names)]
+        for row in results["rows"]
+    ]
+    return table(head, rows, 3)
+
+
+def cell(row: Row, name: str) -> str:
+    found = row["peers"].get(name, {})
+    if "median_us" not in found:
+        return "—"
+    text = f"{found['median_us']:,.0f}"
+    if name == OURS:
+        text = f"**{text}**"
+    if name != BASELINE and (faster := ratio(row, name, BASELINE)) is not None:
+        text += f" ({faster:.2f}x)"
+    return text + (" *" if found["optimizer"] != row["optimizer"] else "")
+
+
+def notes(results: dict[str, Any]) -> list[str]:
+    """What the marks mean, and why some fields are empty: one paragraph each."""
+    lines = []
+    for name, peer in results["peers"].items():
+        other = {
+            (row["optimizer"], row["peers"][name]["optimizer"])
+            for row in results["rows"]
+            if row["peers"].get(name, {}).get("optimizer", row["optimizer"]) != row["optimizer"]
+        }
+        lines += [
+            f"\\* {peer['title']} has no {OPTIMIZERS[asked]}: timed is {OPTIMIZERS[does]}, which is less work."
+            for asked, does in sorted(other)
+        ]
+        reasons: dict[str, list[str]] = {}
+        for row in results["rows"]:
+            if "reason" in row["peers"].get(name, {}):
+                where = f"{row['title']}, batch {row['batch']}, {row['optimizer']}"
+                reasons.setdefault(row["peers"][name]["reason"], []).append(where)
+        for reason, rows in reasons.items():
+            where = "" if len(rows) == len(results["rows"]) else f" ({'; '.join(rows)})"
+            lines.append(f"{peer['title']}{where}: {reason}")
+    return ["\n".join(f"- {line}" for line in lines)] if lines else []
+
+
+def costs(results: dict[str, Any], rows: list[Row]) -> str:
+    names = list(results["peers"])
+    head = ["network", "batch", "", *(results["peers"][name]["title"] for name in names)]
+    lines = []
+    for row in rows:
+        for what, show in (("compile, s", compile_cell), ("memory, MB", memory_cell)):
+            cells = [show(row["peers"].get(name, {})) for name in names]
+            lines.append([row["title"], str(row["batch"]), what, *cells])
+    return table(head, lines, 3)
+
+
+def compile_cell(found: dict[str, Any]) -> str:
+    return f"{found['compile_s']:.2f}" if "compile_s" in found else "—"
+
+
+def memory_cell(found: dict[str, Any]) -> str:
+    if found.get("peak_mb") is None or found.get("start_mb") is None:
+        return "—"
+    return f"{found['peak_mb']:,.0f} ({found['peak_mb'] - found['start_mb']:,.0f})"
+
+
+def details_legend() -> str:
+    return (
+        "Quartiles are over rounds. Faster than: quotient of medians. Cores: processor time by wall time. Memory: most "
+        "resident at once while steps run, and while compiling; in brackets without imports and data. Losses: the largest "
+        "relative difference from the reference's."
+    )
+
+
+def detail(results: dict[str, Any], row: Row) -> str:
+    head = ["", "median, µs", "quartiles, µs", f"vs {results['peers'].get(BASELINE, {}).get('title', BASELINE)}",
+            f"vs {OURS}", "cores", "compile, s", "memory, MB", "compiling, MB", "losses"]  # fmt: skip
+    lines = []
+    for name, peer in results["peers"].items():
+        found = row["peers"].get(name, {})
+        if "median_us" not in found:
+            lines.append([peer["title"], f"— {found.get('reason', 'not timed')}", *[""] * (len(head) - 2)])
+            continue
+        ratios = [ratio(row, name, other) for other in (BASELINE, OURS)]
+        peak = found.get("compile_peak_mb")
+        lines.append(
+            [
+                peer["title"] + (" *" if found["optimizer"] != row["optimizer"] else ""),
+                f"{found['median_us']:,.0f}",
+                f"{found['low_us']:,.0f} to {found['high_us']:,.0f}",
+                *("—" if value is None else f"{value:.2f}x" for value in ratios),
+                f"{sum(found['processors']) / len(found['processors']):.1f}",
+                compile_cell(found),
+                memory_cell(found),
+                "—" if peak is None else f"{peak:,.0f}",
+                f"{found['deviation']:.0e}",
+            ]
+        )
+    title = f"### {row['title']}, batch {row['batch']}, {OPTIMIZERS[row['optimizer']]}"
+    by = results["peers"].get(row.get("by", ""), {}).get("title", "nobody")
+    idle = f"Losses within {row['tolerance']:g} of those of {by}."
+    if "idle" in row:
+        idle += f" While one was timed, the others together used {row['idle']:.1%} of a core."
+    return f"{title}\n\n{idle}\n\n{table(head, lines)}"
+
+
+def versions(results: dict[str, Any]) -> str:
+    lines = []
+    for peer in results["peers"].values():
+        found = ", ".join(f"{name} {version}" for name, version in peer["versions"].items())
+        lines.append(f"- {peer['title']}: {found or peer.get('unavailable', 'did not start')}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
