@@ -4,7 +4,7 @@ Every peer runs in a process and an environment of its own (made in .bench when 
 threads. All must compute the same losses before anything is timed; then rounds alternate. The results are in the
 folder --out after every row: latest.json, latest.md and latest.png. A quick run:
 
-    python -m benchmarks --workloads lenet --batches 1 64 --optimizers sgd --peers lenetc pytorch --rounds 3 --out runs/bench
+    python -m benchmarks --workloads lenet --batches 1 64 --optimizers sgd --peers lenetc pytorch --out runs/bench
 """
 
 from __future__ import annotations

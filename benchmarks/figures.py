@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.peers import BASELINE
+
 Row = dict[str, Any]
 
 
@@ -21,6 +23,11 @@ def ratio(row: Row, peer: str, to: str) -> float | None:
     """How many times as fast as `to` a peer is: quotient of the medians; None where one was not timed."""
     times = [row["peers"].get(name, {}).get("median_us") for name in (to, peer)]
     return times[0] / times[1] if all(times) else None
+
+
+def yardstick(results: dict[str, Any]) -> str:
+    """The peer that the others are compared with: PyTorch eager, or whoever is first where it was not asked for."""
+    return BASELINE if BASELINE in results["peers"] else next(iter(results["peers"]))
 
 
 def deviation(losses: Sequence[float], reference: Sequence[float]) -> float:

@@ -20,11 +20,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import environments, workloads
+from benchmarks import environments
 from benchmarks.environments import NotInstalled, python_of
 from benchmarks.figures import Row, compile_seconds, deviation, summary
 from benchmarks.peers import BASELINE, ENVIRONMENTS, OURS, Peer
-from benchmarks.processes import Failed, Process, Unsupported
+from benchmarks.processes import Failed, Process, Unsupported, spent
+from benchmarks.workloads import OPTIMIZERS, WORKLOADS, Workload, write
 
 ROOT = Path(__file__).parents[1]
 Results = dict[str, Any]
@@ -44,9 +45,9 @@ class Plan:
     threads: int
     timeout: float
 
-    def rows(self) -> Iterator[tuple[workloads.Workload, int, str]]:
+    def rows(self) -> Iterator[tuple[Workload, int, str]]:
         for name in self.workloads:
-            workload = workloads.WORKLOADS[name]
+            workload = WORKLOADS[name]
             sizes = self.batches if name == "lenet" and self.batches else workload.batches
             for optimizer in self.optimizers:
                 for batch in sizes:
@@ -90,9 +91,9 @@ def run(plan: Plan, save: Callable[[Results], None], say: Callable[[str], None])
         results["peers"][name]["unavailable"] = reason
     with tempfile.TemporaryDirectory() as scratch:
         for name in plan.workloads:
-            workloads.write(name, Path(scratch) / name)
+            write(name, Path(scratch) / name)
         for workload, batch, optimizer in plan.rows():
-            say(f"{workload.title}, batch {batch}, {workloads.OPTIMIZERS[optimizer]}")
+            say(f"{workload.title}, batch {batch}, {OPTIMIZERS[optimizer]}")
             measuring = Measurement(plan, starts, workload, batch, optimizer, Path(scratch))
             results["rows"].append(measuring.row)
             for name, reason in reasons.items():
@@ -114,7 +115,7 @@ class Measurement:
         self,
         plan: Plan,
         starts: dict[str, list[str]],
-        workload: workloads.Workload,
+        workload: Workload,
         batch: int,
         optimizer: str,
         scratch: Path,
@@ -230,9 +231,12 @@ class Measurement:
             for name in names:
                 with self.dropped_on_failure(name):
                     others = [worker for other, worker in self.workers.items() if other != name]
-                    before = sum(worker.processor_seconds() for worker in others)
+                    before = [worker.thread_seconds() for worker in others]
                     answer = self.workers[name].ask("round", steps=steps[name])
-                    idle += sum(worker.processor_seconds() for worker in others) - before
+                    idle += sum(
+                        spent(then, worker.thread_seconds())
+                        for then, worker in zip(before, others, strict=True)
+                    )
                     busy += answer["seconds"]
                     self.workers[name].settle()
                     found = self.row["peers"][name]

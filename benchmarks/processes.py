@@ -10,7 +10,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +49,9 @@ class Process:
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.put(line)
+        with self.process.stdout as output:
+            for line in output:
+                self.lines.put(line)
         self.lines.put(None)
 
     def ask(self, do: str, **request: Any) -> dict[str, Any]:
@@ -89,9 +90,7 @@ class Process:
 
     def close(self) -> None:
         """Ask it to end, and see that it does."""
-        with contextlib.suppress(OSError, ValueError):
-            assert self.process.stdin is not None
-            self.process.stdin.close()
+        self.close_input()
         try:
             self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -102,22 +101,40 @@ class Process:
         with contextlib.suppress(OSError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        self.close_input()
 
-    def processor_seconds(self) -> float:
-        """Of all its threads so far; 0 where the system does not tell."""
-        total = 0
-        for path in Path(f"/proc/{self.process.pid}/task").glob("*/schedstat"):
+    def close_input(self) -> None:
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError):  # what is left to be written has no reader any more
+            self.process.stdin.close()
+
+    def thread_seconds(self) -> dict[str, float]:
+        """Processor time of each of its threads so far; empty where the system does not tell."""
+        found = {}
+        for path in self._threads():
             with contextlib.suppress(OSError):  # a thread that has just ended
-                total += int(path.read_text().split()[0])
-        return total / 1e9
+                found[path.name] = int((path / "schedstat").read_text().split()[0]) / 1e9
+        return found
 
     def settle(self, patience: float = 2.0) -> None:
-        """Wait until its threads have stopped spinning, as runtimes' threads do for a while after work."""
+        """Wait until no thread runs or wants to: runtimes' threads spin for a while after work."""
         end = time.monotonic() + patience
-        before = self.processor_seconds()
-        while time.monotonic() < end:
-            time.sleep(0.01)
-            now = self.processor_seconds()
-            if now - before < 0.0005:
-                return
-            before = now
+        quiet = 0
+        while quiet < 3 and time.monotonic() < end:
+            time.sleep(0.005)
+            quiet = 0 if self._running() else quiet + 1
+
+    def _running(self) -> bool:
+        for path in self._threads():
+            with contextlib.suppress(OSError):
+                if (path / "stat").read_text().rsplit(")", 1)[1].split()[0] == "R":
+                    return True
+        return False
+
+    def _threads(self) -> Iterator[Path]:
+        return Path(f"/proc/{self.process.pid}/task").glob("*")
+
+
+def spent(before: Mapping[str, float], after: Mapping[str, float]) -> float:
+    """Seconds of threads' processor time between two looks at `Process.thread_seconds`."""
+    return sum(seconds - before.get(thread, 0.0) for thread, seconds in after.items())

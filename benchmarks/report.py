@@ -1,4 +1,4 @@
-"""`python -m benchmarks.report`: the table and the picture of the latest results; with --readme the README's section too."""
+"""`python -m benchmarks.report`: table and picture of the latest results; with --readme the README's section too."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import Row, ratio
-from benchmarks.peers import BASELINE, OURS
+from benchmarks.figures import Row, ratio, yardstick
+from benchmarks.peers import OURS
 from benchmarks.picture import draw
 from benchmarks.workloads import OPTIMIZERS
 from lenetc.checkpoint import atomic_write
@@ -17,16 +17,26 @@ from lenetc.checkpoint import atomic_write
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 JSON, TABLE, PICTURE = "latest.json", "latest.md", "latest.png"
-BEGIN, END = "<!-- benchmarks: written by `make bench` -->", "<!-- /benchmarks -->"
+BEGIN, END = "<!-- benchmarks: written by make bench -->", "<!-- /benchmarks -->"
+NONE = "—"
 
 HOW = (
     "A step counts from NumPy arrays in to the loss as a Python number out: forward, cross-entropy, backward, update, "
     "f32. Every peer runs in a process and an environment of its own; their rounds alternate in an order drawn anew "
-    "each time, and all compute the same losses, or they are not timed. Medians of {rounds} rounds of {seconds:g} s or "
-    "at least one step, on {date}, {cores} cores of an {cpu}, {threads} threads each, {system}, Python {python}, lenetc "
-    "at {commit}."
+    "each time, and all compute the same losses, or they are not timed. Medians of {rounds} rounds of {seconds:g} s "
+    "(of one step, where that takes longer) on {date}, {cores} cores of an {cpu}, {threads} threads each, {system}, "
+    "Python {python}, lenetc at {commit}."
 )
 NOT_MEASURED = "No figure here was measured on a GPU."
+COSTS = (
+    "Compile time (what the first three steps take beyond three steps, and making the network), and the most memory "
+    "that was resident while steps ran (in brackets, without what importing and the data take):"
+)
+LEGEND = (
+    "Quartiles are over rounds. vs: how many times as fast, by the medians. Cores: processor time by wall time. "
+    "Memory: the most that was resident while steps ran, and while compiling; in brackets without imports and data. "
+    "Losses: the largest relative difference from the reference's."
+)
 
 
 def main() -> None:
@@ -38,7 +48,8 @@ def main() -> None:
     if options.readme:
         readme = ROOT / "README.md"
         results = json.loads((options.out / JSON).read_text())
-        atomic_write(readme, update(readme.read_text(), section(results, ROOT, options.out)).encode())
+        where = options.out.resolve().relative_to(ROOT).as_posix()
+        atomic_write(readme, update(readme.read_text(), section(results, where)).encode())
         written.append(readme)
     for path in written:
         print(f"written: {path}")
@@ -60,30 +71,35 @@ def update(text: str, section: str) -> str:
     return f"{before}{BEGIN}\n\n{section.strip()}\n\n{END}{rest.split(END)[1]}"
 
 
-def section(results: dict[str, Any], root: Path, folder: Path) -> str:
-    """What the README shows: times, compile times and memory, and what is not in them."""
-    where = folder.resolve().relative_to(root.resolve()).as_posix()
+def section(results: dict[str, Any], where: str) -> str:
+    """What the README shows: times, compile times and memory, and what is not in them. where: the results' folder."""
+    of = title(results, yardstick(results))
+    sgd = [row for row in results["rows"] if row["optimizer"] == "sgd"]
     parts = [
-        "Time per training step in µs; in brackets, how many times as fast as PyTorch eager.",
+        f"Time per training step in µs; in brackets, how many times as fast as {of}.",
         times(results),
         *notes(results),
-        f"![Speed relative to PyTorch eager]({where}/{PICTURE})",
-        "Compile time in seconds (what the first three steps take beyond three steps, the network's construction included) "
-        "and peak memory in MB while steps run (in brackets, without what importing and the data take):",
-        costs(results, [row for row in results["rows"] if row["optimizer"] == "sgd"] or results["rows"]),
-        how(results)
-        + f" [Every round, spread and version]({where}/{TABLE}) and [as JSON]({where}/{JSON}). {NOT_MEASURED}",
+        f"![Speed relative to {of}]({where}/{PICTURE})",
+        COSTS,
+        costs(results, sgd or results["rows"]),
+        f"{how(results)} [Every round's figures]({where}/{JSON}); "
+        f"[spread, cores and versions]({where}/{TABLE}). {NOT_MEASURED}",
     ]
     return "\n\n".join(parts)
 
 
 def full(results: dict[str, Any]) -> str:
-    """Everything, as Markdown."""
-    parts = ["# Time per training step", how(results) + " " + NOT_MEASURED, times(results), *notes(results)]
-    parts += ["## Row by row", details_legend()]
+    """Everything but single rounds, as Markdown."""
+    parts = ["# Time per training step", f"{how(results)} {NOT_MEASURED}", times(results), *notes(results)]
+    parts += [COSTS, costs(results, results["rows"]), "## Row by row", LEGEND]
     parts += [detail(results, row) for row in results["rows"]]
     parts += ["## Versions", versions(results)]
     return "\n\n".join(parts) + "\n"
+
+
+def title(results: dict[str, Any], name: str) -> str:
+    shown: str = results["peers"][name]["title"]
+    return shown
 
 
 def how(results: dict[str, Any]) -> str:
@@ -97,54 +113,63 @@ def table(head: list[str], rows: Iterable[list[str]], left: int = 1) -> str:
 
 
 def times(results: dict[str, Any]) -> str:
-    names = list(results["peers"])
-    head = ["network", "batch", "optimizer", *(results["peers"][name]["title"] for name in names)]
+    names, to = list(results["peers"]), yardstick(results)
+    head = ["network", "batch", "optimizer", *(title(results, name) for name in names)]
     rows = [
-        [row["title"], str(row["batch"]), OPTIMIZERS[row["optimizer"]], *(cell(row, name) for name in names)]
+        [
+            row["title"],
+            str(row["batch"]),
+            OPTIMIZERS[row["optimizer"]],
+            *(cell(row, name, to) for name in names),
+        ]
         for row in results["rows"]
     ]
     return table(head, rows, 3)
 
 
-def cell(row: Row, name: str) -> str:
+def cell(row: Row, name: str, to: str) -> str:
     found = row["peers"].get(name, {})
     if "median_us" not in found:
-        return "—"
+        return NONE
     text = f"{found['median_us']:,.0f}"
     if name == OURS:
         text = f"**{text}**"
-    if name != BASELINE and (faster := ratio(row, name, BASELINE)) is not None:
+    if name != to and (faster := ratio(row, name, to)) is not None:
         text += f" ({faster:.2f}x)"
-    return text + (" *" if found["optimizer"] != row["optimizer"] else "")
+    return text + star(row, found)
+
+
+def star(row: Row, found: dict[str, Any]) -> str:
+    """Marks what was done with another optimizer than the row's."""
+    return " \\*" if found["optimizer"] != row["optimizer"] else ""
 
 
 def notes(results: dict[str, Any]) -> list[str]:
-    """What the marks mean, and why some fields are empty: one paragraph each."""
+    """What the marks mean, and why some fields are empty: one list, or nothing."""
     lines = []
     for name, peer in results["peers"].items():
-        other = {
-            (row["optimizer"], row["peers"][name]["optimizer"])
-            for row in results["rows"]
-            if row["peers"].get(name, {}).get("optimizer", row["optimizer"]) != row["optimizer"]
+        found = [(row, row["peers"].get(name, {})) for row in results["rows"]]
+        others = {
+            (row["optimizer"], f["optimizer"]) for row, f in found if f.get("median_us") and star(row, f)
         }
         lines += [
             f"\\* {peer['title']} has no {OPTIMIZERS[asked]}: timed is {OPTIMIZERS[does]}, which is less work."
-            for asked, does in sorted(other)
+            for asked, does in sorted(others)
         ]
         reasons: dict[str, list[str]] = {}
-        for row in results["rows"]:
-            if "reason" in row["peers"].get(name, {}):
-                where = f"{row['title']}, batch {row['batch']}, {row['optimizer']}"
-                reasons.setdefault(row["peers"][name]["reason"], []).append(where)
+        for row, f in found:
+            if "reason" in f:
+                where = f"{row['title']}, batch {row['batch']}, {OPTIMIZERS[row['optimizer']]}"
+                reasons.setdefault(f["reason"], []).append(where)
         for reason, rows in reasons.items():
-            where = "" if len(rows) == len(results["rows"]) else f" ({'; '.join(rows)})"
+            where = "" if len(rows) == len(found) else f" ({'; '.join(rows)})"
             lines.append(f"{peer['title']}{where}: {reason}")
     return ["\n".join(f"- {line}" for line in lines)] if lines else []
 
 
 def costs(results: dict[str, Any], rows: list[Row]) -> str:
     names = list(results["peers"])
-    head = ["network", "batch", "", *(results["peers"][name]["title"] for name in names)]
+    head = ["network", "batch", "", *(title(results, name) for name in names)]
     lines = []
     for row in rows:
         for what, show in (("compile, s", compile_cell), ("memory, MB", memory_cell)):
@@ -154,53 +179,49 @@ def costs(results: dict[str, Any], rows: list[Row]) -> str:
 
 
 def compile_cell(found: dict[str, Any]) -> str:
-    return f"{found['compile_s']:.2f}" if "compile_s" in found else "—"
+    return f"{found['compile_s']:.2f}" if "compile_s" in found else NONE
 
 
 def memory_cell(found: dict[str, Any]) -> str:
     if found.get("peak_mb") is None or found.get("start_mb") is None:
-        return "—"
+        return NONE
     return f"{found['peak_mb']:,.0f} ({found['peak_mb'] - found['start_mb']:,.0f})"
 
 
-def details_legend() -> str:
-    return (
-        "Quartiles are over rounds. Faster than: quotient of medians. Cores: processor time by wall time. Memory: most "
-        "resident at once while steps run, and while compiling; in brackets without imports and data. Losses: the largest "
-        "relative difference from the reference's."
-    )
-
-
 def detail(results: dict[str, Any], row: Row) -> str:
-    head = ["", "median, µs", "quartiles, µs", f"vs {results['peers'].get(BASELINE, {}).get('title', BASELINE)}",
-            f"vs {OURS}", "cores", "compile, s", "memory, MB", "compiling, MB", "losses"]  # fmt: skip
+    """One row's table: a line for each peer."""
+    compared = [name for name in dict.fromkeys((yardstick(results), OURS)) if name in results["peers"]]
+    head = ["", "median, µs", "quartiles, µs", *(f"vs {title(results, name)}" for name in compared)]
+    head += ["cores", "compile, s", "memory, MB", "compiling, MB", "losses"]
     lines = []
-    for name, peer in results["peers"].items():
+    for name in results["peers"]:
         found = row["peers"].get(name, {})
         if "median_us" not in found:
-            lines.append([peer["title"], f"— {found.get('reason', 'not timed')}", *[""] * (len(head) - 2)])
+            why = found.get("reason", "not timed")
+            lines.append([title(results, name), f"{NONE} {why}", *[""] * (len(head) - 2)])
             continue
-        ratios = [ratio(row, name, other) for other in (BASELINE, OURS)]
+        ratios = [ratio(row, name, other) for other in compared]
         peak = found.get("compile_peak_mb")
         lines.append(
             [
-                peer["title"] + (" *" if found["optimizer"] != row["optimizer"] else ""),
+                title(results, name) + star(row, found),
                 f"{found['median_us']:,.0f}",
                 f"{found['low_us']:,.0f} to {found['high_us']:,.0f}",
-                *("—" if value is None else f"{value:.2f}x" for value in ratios),
+                *(NONE if value is None else f"{value:.2f}x" for value in ratios),
                 f"{sum(found['processors']) / len(found['processors']):.1f}",
                 compile_cell(found),
                 memory_cell(found),
-                "—" if peak is None else f"{peak:,.0f}",
+                NONE if peak is None else f"{peak:,.0f}",
                 f"{found['deviation']:.0e}",
             ]
         )
-    title = f"### {row['title']}, batch {row['batch']}, {OPTIMIZERS[row['optimizer']]}"
-    by = results["peers"].get(row.get("by", ""), {}).get("title", "nobody")
-    idle = f"Losses within {row['tolerance']:g} of those of {by}."
+    says = (
+        f"Losses within {row['tolerance']:g} of those of {title(results, row['by'])}. " if "by" in row else ""
+    )
     if "idle" in row:
-        idle += f" While one was timed, the others together used {row['idle']:.1%} of a core."
-    return f"{title}\n\n{idle}\n\n{table(head, lines)}"
+        says += f"While one was timed, the others together used {row['idle']:.1%} of a core."
+    heading = f"### {row['title']}, batch {row['batch']}, {OPTIMIZERS[row['optimizer']]}"
+    return "\n\n".join([heading, says.strip() or "Not measured to the end.", table(head, lines)])
 
 
 def versions(results: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ This module runs in every peer's environment: it imports NumPy and nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -132,7 +133,7 @@ class Worker:
         losses, seconds = [], []
         for _ in range(request["steps"]):
             start = time.perf_counter()
-            losses.append(self.next())
+            losses.append(float(self.next()))
             seconds.append(time.perf_counter() - start)
         return {"losses": losses, "seconds": seconds, "peak_mb": peak_mb()}
 
@@ -177,10 +178,8 @@ def peak_mb() -> float | None:
 
 
 def forget_peak() -> None:
-    try:
+    with contextlib.suppress(OSError):  # not Linux, or not allowed: the peak of the whole process stands
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:  # not Linux, or not allowed: the peak of the whole process stands
-        pass
 
 
 def _status(name: str) -> float | None:

@@ -1,5 +1,8 @@
-"""onnxsim: `compile_training_loop` of a forward model with its loss. It has no rule for the cross-entropy operators, nor
-for batch normalization in training mode; both are given to it as formulas over operators that it has rules for."""
+"""onnxsim: `compile_training_loop` of a forward model with its loss.
+
+It has no rule for the cross-entropy operators, nor for batch normalization in training mode; both are given to it as
+formulas over operators that it has rules for.
+"""
 
 from __future__ import annotations
 

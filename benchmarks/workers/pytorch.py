@@ -1,5 +1,8 @@
-"""PyTorch, eager, or with --compile by torch.compile: the forward pass with the loss (and with it its backward pass), and
-the optimizer's step, each compiled for its static shapes, as PyTorch's documentation has it."""
+"""PyTorch, eager, or with --compile by torch.compile.
+
+Compiled are, as PyTorch's documentation has it, the forward pass with the loss (and with it its backward pass), and
+the optimizer's step, each for its static shapes.
+"""
 
 from __future__ import annotations
 

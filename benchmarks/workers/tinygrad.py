@@ -1,5 +1,8 @@
-"""tinygrad: the whole step in one TinyJit, on its CPU device. It calls clang for every kernel; the clang inside of Zig, a
-Python package, will do, so that nothing has to be installed on the machine."""
+"""tinygrad: the whole step in one TinyJit, on its CPU device.
+
+It calls clang for every kernel. The clang inside of Zig, which is a Python package, will do, so that nothing has to be
+installed on the machine.
+"""
 
 from __future__ import annotations
 
