@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -33,9 +34,7 @@ def main() -> None:
     parser.add_argument("--optimizers", nargs="+", choices=("sgd", "adam"), default=["sgd", "adam"])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.3, help="a peer and round")
-    parser.add_argument(
-        "--threads", type=int, default=os.cpu_count(), help="of each peer (default: all cores)"
-    )
+    parser.add_argument("--threads", type=int, default=cores(), help="of each peer (default: all cores)")
     parser.add_argument(
         "--timeout", type=float, default=600, help="seconds that a peer may take for one answer"
     )
@@ -64,6 +63,11 @@ def main() -> None:
     if (options.out / JSON).exists():
         for path in write(options.out):
             console.print(f"written: {path}")
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 if __name__ == "__main__":

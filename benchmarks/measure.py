@@ -14,6 +14,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -77,6 +78,7 @@ def run(plan: Plan, save: Callable[[Results], None], say: Callable[[str], None])
     """Measure everything in the plan. `save` gets the results after every row, and once more at the end, so that
     nothing is lost when it is interrupted."""
     starts, reasons = commands(plan.peers, say)
+    begin = time.monotonic()
     results: Results = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": machine(),
@@ -93,7 +95,8 @@ def run(plan: Plan, save: Callable[[Results], None], say: Callable[[str], None])
         for name in plan.workloads:
             write(name, Path(scratch) / name)
         for workload, batch, optimizer in plan.rows():
-            say(f"{workload.title}, batch {batch}, {OPTIMIZERS[optimizer]}")
+            elapsed = time.monotonic() - begin
+            say(f"{elapsed:4.0f} s  {workload.title}, batch {batch}, {OPTIMIZERS[optimizer]}")
             measuring = Measurement(plan, starts, workload, batch, optimizer, Path(scratch))
             results["rows"].append(measuring.row)
             for name, reason in reasons.items():
@@ -140,6 +143,10 @@ class Measurement:
             self.start()
             self.check(say)
             self.time()
+        except BaseException:  # Ctrl-C: nobody waits for a compilation to end
+            for worker in self.workers.values():
+                worker.kill()
+            raise
         finally:
             for worker in self.workers.values():
                 worker.close()
@@ -165,7 +172,7 @@ class Measurement:
     def open(self, name: str, label: str = "") -> Process:
         log = self.scratch / "logs" / f"{name}{label}.txt"
         variables = worker_variables(self.plan.threads)
-        return Process(self.starts[name], variables, log, self.plan.timeout)
+        return Process(self.starts[name], variables, log, self.plan.timeout, self.plan.threads)
 
     def start(self) -> None:
         for name in self.starts:

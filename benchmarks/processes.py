@@ -8,6 +8,7 @@ import os
 import queue
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,10 +27,15 @@ class Unsupported(Exception):
 
 
 class Process:
-    """One running worker. Its standard error goes to the file `log`."""
+    """One running worker. Its standard error goes to the file `log`; `threads`: so many cores are for it, 0 for all."""
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], log: Path, timeout: float
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        timeout: float,
+        threads: int = 0,
     ) -> None:
         self.timeout, self.log = timeout, log
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -44,6 +50,8 @@ class Process:
                 text=True,
                 start_new_session=True,
             )
+        if threads and sys.platform == "linux":  # for those that cannot be told how many threads to take
+            os.sched_setaffinity(self.process.pid, sorted(os.sched_getaffinity(0))[:threads])
         self.lines: queue.Queue[str | None] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -91,14 +99,13 @@ class Process:
     def close(self) -> None:
         """Ask it to end, and see that it does."""
         self.close_input()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        self.kill()
 
     def kill(self) -> None:
         """End it and what it has started."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # all of them have ended
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.close_input()

@@ -13,6 +13,7 @@ from lenetc import nn, optim
 
 
 def prepare(task: Task) -> Step:
+    lenetc.set_num_threads(task.threads)
     net = MODELS[task.model](nn)
     net.load_state_dict({name: lenetc.from_numpy(value) for name, value in task.weights.items()})
     optimizer: Any

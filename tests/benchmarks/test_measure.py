@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -147,6 +148,17 @@ def test_unavailable_peers_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert results["peers"]["absent"]["unavailable"] == "could not be installed: no such version"
     assert "Absent: could not be installed: no such version" in full(results)
     assert results["rows"][0]["peers"]["good"]["median_us"] > 0
+
+
+@linux
+def test_a_worker_has_as_many_cores_as_threads(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.benchmarks.fake_worker", "good"]
+    process = Process(command, worker_variables(1), tmp_path / "log.txt", 120.0, threads=1)
+    try:
+        assert len(os.sched_getaffinity(process.process.pid)) == 1
+        assert process.ask("hello")["versions"]
+    finally:
+        process.close()
 
 
 @linux
