@@ -23,7 +23,7 @@ def python_of(name: str, environment: Environment, folder: Path = FOLDER) -> Pat
     An environment that is there needs no network. Raises NotInstalled with the installer's last lines.
     """
     home = folder / name
-    python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    python = home / "bin" / "python"
     wanted = "\n".join(environment.requirements) + "\n"
     stamp = home / STAMP
     if stamp.exists() and stamp.read_text() == wanted and python.exists():

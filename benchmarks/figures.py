@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -28,6 +29,10 @@ def ratio(row: Row, peer: str, to: str) -> float | None:
 def yardstick(results: dict[str, Any]) -> str:
     """The peer that the others are compared with: PyTorch eager, or whoever is first where it was not asked for."""
     return BASELINE if BASELINE in results["peers"] else next(iter(results["peers"]))
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    return math.exp(statistics.fmean(map(math.log, values)))
 
 
 def deviation(losses: Sequence[float], reference: Sequence[float]) -> float:

@@ -129,6 +129,7 @@ class Measurement:
         self.versions: dict[str, dict[str, str]] = {}
         self.workers: dict[str, Process] = {}
         self.references: dict[str, list[float]] = {}
+        self.wall = self.idle = self.foreign = 0.0  # seconds of rounds; of processors, while they ran
         self.row: Row = {
             "workload": workload.name,
             "title": workload.title,
@@ -190,9 +191,12 @@ class Measurement:
                 setup, first = self.first_losses(self.workers[name], found["optimizer"])
                 found["first"] = {"setup": setup["seconds"], "steps": first["seconds"]}
                 found["start_mb"], found["compile_peak_mb"] = setup["start_mb"], first["peak_mb"]
+                self.workers[name].settle()
+                if deviation(first["losses"], first["losses"]) > 0:
+                    raise Failed(f"its losses are no numbers: {first['losses']}")
                 reference = self.reference(found["optimizer"], name, first["losses"])
                 worst = deviation(first["losses"], reference)
-                if not worst <= self.workload.tolerance:
+                if worst > self.workload.tolerance:
                     raise Failed(f"computes other losses: {first['losses']} for {reference}")
                 found["deviation"] = worst
         for name, found in self.row["peers"].items():
@@ -217,6 +221,8 @@ class Measurement:
             second = self.open(by, "-reference")
             try:
                 self.references[optimizer] = self.first_losses(second, optimizer)[1]["losses"]
+            except (Failed, Unsupported) as reason:
+                raise Failed(f"{by} did not compute losses to compare with: {reason}") from reason
             finally:
                 second.close()
         if optimizer == self.optimizer:
@@ -230,27 +236,32 @@ class Measurement:
                 step = worker.ask("warm", seconds=self.plan.seconds)["step"]
                 steps[name] = max(1, round(self.plan.seconds / step))
                 self.row["peers"][name].update(times_us=[], processors=[], steps=steps[name])
+                worker.settle()
         order = random.Random(0)
-        idle = busy = 0.0
         for _ in range(self.plan.rounds):
             names = list(self.workers)
             order.shuffle(names)
             for name in names:
-                with self.dropped_on_failure(name):
-                    others = [worker for other, worker in self.workers.items() if other != name]
-                    before = [worker.thread_seconds() for worker in others]
+                with self.dropped_on_failure(name), self.watched(name):
                     answer = self.workers[name].ask("round", steps=steps[name])
-                    idle += sum(
-                        spent(then, worker.thread_seconds())
-                        for then, worker in zip(before, others, strict=True)
-                    )
-                    busy += answer["seconds"]
-                    self.workers[name].settle()
                     found = self.row["peers"][name]
                     found["times_us"].append(answer["seconds"] / steps[name] * 1e6)
                     found["processors"].append(answer["processors"])
                     found["peak_mb"] = answer["peak_mb"]
-            self.row["idle"] = idle / busy if busy else 0.0
+
+    @contextlib.contextmanager
+    def watched(self, name: str) -> Iterator[None]:
+        """Around a round: how much the waiting peers, and everything else on the machine, took of it meanwhile."""
+        workers = dict(self.workers)
+        before = {other: worker.thread_seconds() for other, worker in workers.items()}
+        machine, start = machine_seconds(), time.monotonic()
+        yield
+        seconds = {other: spent(before[other], worker.thread_seconds()) for other, worker in workers.items()}
+        self.wall += time.monotonic() - start
+        self.idle += sum(seconds.values()) - seconds[name]
+        self.foreign += max(0.0, machine_seconds() - machine - sum(seconds.values()))
+        self.row["idle"], self.row["foreign"] = self.idle / self.wall, self.foreign / self.wall
+        self.workers[name].settle()
 
     def summarize(self) -> None:
         """Medians and the like of the rounds that there are."""
@@ -277,6 +288,15 @@ def worker_variables(threads: int) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def machine_seconds() -> float:
+    """Processor time of the whole machine so far, stolen by other machines included; 0 where it is not told."""
+    path = Path("/proc/stat")
+    if not path.exists():
+        return 0.0
+    user, nice, system, _, _, irq, softirq, steal = map(int, path.read_text().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 def machine() -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import Row, ratio, yardstick
+from benchmarks.figures import Row, geometric_mean, ratio, yardstick
 from benchmarks.peers import OURS
 from benchmarks.picture import draw
 from benchmarks.workloads import OPTIMIZERS
@@ -78,6 +78,7 @@ def section(results: dict[str, Any], where: str) -> str:
     parts = [
         f"Time per training step in µs; in brackets, how many times as fast as {of}.",
         times(results),
+        *means(results),
         *notes(results),
         f"![Speed relative to {of}]({where}/{PICTURE})",
         COSTS,
@@ -90,7 +91,8 @@ def section(results: dict[str, Any], where: str) -> str:
 
 def full(results: dict[str, Any]) -> str:
     """Everything but single rounds, as Markdown."""
-    parts = ["# Time per training step", f"{how(results)} {NOT_MEASURED}", times(results), *notes(results)]
+    parts = ["# Time per training step", f"{how(results)} {NOT_MEASURED}", times(results)]
+    parts += [*means(results), *notes(results)]
     parts += [COSTS, costs(results, results["rows"]), "## Row by row", LEGEND]
     parts += [detail(results, row) for row in results["rows"]]
     parts += ["## Versions", versions(results)]
@@ -137,6 +139,23 @@ def cell(row: Row, name: str, to: str) -> str:
     if name != to and (faster := ratio(row, name, to)) is not None:
         text += f" ({faster:.2f}x)"
     return text + star(row, found)
+
+
+def means(results: dict[str, Any]) -> list[str]:
+    """Ours over LeNet's batches of 16 and more, where arithmetic counts, not calls: one paragraph, or nothing."""
+    to = yardstick(results)
+    found: dict[str, list[float]] = {}
+    for row in results["rows"]:
+        faster = ratio(row, OURS, to)
+        if row["workload"] == "lenet" and row["batch"] >= 16 and faster is not None and to != OURS:
+            found.setdefault(row["optimizer"], []).append(faster)
+    several = [
+        f"{geometric_mean(values):.2f}x with {OPTIMIZERS[optimizer]}"
+        for optimizer, values in found.items()
+        if len(values) > 1
+    ]
+    what = f"Geometric mean over LeNet's batches of 16 and more, {title(results, to)} / {OURS}"
+    return [f"{what}: {', '.join(several)}."] if several else []
 
 
 def star(row: Row, found: dict[str, Any]) -> str:
@@ -219,7 +238,10 @@ def detail(results: dict[str, Any], row: Row) -> str:
         f"Losses within {row['tolerance']:g} of those of {title(results, row['by'])}. " if "by" in row else ""
     )
     if "idle" in row:
-        says += f"While one was timed, the others together used {row['idle']:.1%} of a core."
+        says += (
+            f"While one was timed, the other peers together used {row['idle']:.1%} of a core, and all else "
+        )
+        says += f"on the machine {row['foreign']:.1%}."
     heading = f"### {row['title']}, batch {row['batch']}, {OPTIMIZERS[row['optimizer']]}"
     return "\n\n".join([heading, says.strip() or "Not measured to the end.", table(head, lines)])
 

@@ -30,7 +30,6 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         lines = "Looking\nLooking further\nERROR: No matching distribution found for impossible==1\n"
         return subprocess.CompletedProcess(command, int(failed), "", lines if failed else "")
 
-    monkeypatch.setattr(environments.sys, "platform", "linux")
     monkeypatch.setattr(environments.subprocess, "run", fake)
     return made
 

@@ -59,7 +59,7 @@ def test_all_that_can_be_timed_are() -> None:
     reasons = {name: found["reason"] for name, found in peers.items() if "reason" in found}
     assert reasons.keys() == {"wrong", "nan", "crashing", "late", "unable", "broken", "never"}
     assert reasons["wrong"].startswith("computes other losses")
-    assert reasons["nan"].startswith("computes other losses: [nan")
+    assert reasons["nan"].startswith("its losses are no numbers: [nan")
     assert "exit code 3" in reasons["crashing"]
     assert reasons["crashing"].endswith("its last lines: segmentation and so on")
     assert "exit code 4" in reasons["late"]
@@ -70,6 +70,8 @@ def test_all_that_can_be_timed_are() -> None:
         assert "median_us" not in peers[name]
         assert any(line.startswith(f"  {name}: ") for line in said)
     assert results["peers"]["good"]["versions"] == {"good": "0 thread has spun"}
+    assert 0 <= row["idle"] < 1
+    assert row["foreign"] >= 0
     report = full(json.loads(json.dumps(results)))
     assert all(reason in report for reason in reasons.values())
 

@@ -44,7 +44,7 @@ def results() -> dict[str, Any]:
         "rows": [
             {
                 "workload": "lenet", "title": "LeNet", "batch": 64, "optimizer": "sgd", "tolerance": 1e-3,
-                "by": "pytorch", "idle": 0.004,
+                "by": "pytorch", "idle": 0.004, "foreign": 0.31,
                 "peers": {
                     "lenetc": timed(2000.0), "pytorch": timed(5000.0), "ort-training": timed(6250.0, "plain-sgd"),
                     "jax": {"optimizer": "sgd", "reason": "ended in 'losses' with signal SIGKILL"},
@@ -113,13 +113,22 @@ def test_full() -> None:
     text = full(results())
     assert "### LeNet, batch 64, SGD, momentum 0.9" in text
     assert (
-        "Losses within 0.001 of those of PyTorch eager. While one was timed, the others together used 0.4%"
-        in text
+        "Losses within 0.001 of those of PyTorch eager. While one was timed, the other peers together" in text
     )
+    assert "used 0.4% of a core, and all else on the machine 31.0%." in text
     row = "2,000 | 1,999 to 2,001 | 2.50x | 1.00x | 1.8 | 0.25 | 150 (50) | 175 | 2e-07 |"
     assert f"| lenetc | {row}" in text
     assert "- JAX jit: jax 1.2" in text
     assert "| JAX jit | — ended in 'losses' with signal SIGKILL |" in text
+
+
+def test_geometric_mean() -> None:
+    some = results()
+    first = some["rows"][0]
+    assert "Geometric mean" not in section(some, "r")
+    some["rows"].append({**first, "batch": 16, "peers": {**first["peers"], "lenetc": timed(500.0)}})
+    some["rows"].append({**first, "batch": 1, "peers": {**first["peers"], "lenetc": timed(1.0)}})
+    assert "16 and more, PyTorch eager / lenetc: 5.00x with SGD, momentum 0.9." in section(some, "r")
 
 
 def test_update() -> None:
