@@ -56,4 +56,5 @@ def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        raise NotInstalled("could not be installed: " + (" / ".join(lines[-3:]) or f"{command} failed"))
+        errors = [line for line in lines if line.startswith("ERROR")] or lines
+        raise NotInstalled("could not be installed: " + (" / ".join(errors[-3:]) or f"{command} failed"))

@@ -1,4 +1,4 @@
-"""JAX: the whole step in one jit, its state donated."""
+"""JAX: the whole step in one jit, its state donated; channels last, as is usual there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Arrays = dict[str, Any]
 
 def conv(x: Any, weight: Any, stride: int = 1, padding: int = 0) -> Any:
     return lax.conv_general_dilated(
-        x, weight, (stride, stride), [(padding, padding)] * 2, dimension_numbers=("NCHW", "OIHW", "NCHW")
+        x, weight, (stride, stride), [(padding, padding)] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
 
 
@@ -26,13 +26,14 @@ def linear(x: Any, p: Arrays, name: str) -> Any:
 
 
 def pool(x: Any) -> Any:
-    return lax.reduce_window(x, -jnp.inf, lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
+    return lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
 
 
 def lenet(p: Arrays, buffers: Arrays, x: Any) -> tuple[Any, Arrays]:
+    x = x.transpose(0, 2, 3, 1)
     for name in ("conv1", "conv2"):
-        x = pool(jax.nn.relu(conv(x, p[name + ".weight"]) + p[name + ".bias"][:, None, None]))
-    x = x.reshape(x.shape[0], -1)
+        x = pool(jax.nn.relu(conv(x, p[name + ".weight"]) + p[name + ".bias"]))
+    x = x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
     x = jax.nn.relu(linear(x, p, "fc1"))
     return linear(jax.nn.relu(linear(x, p, "fc2")), p, "fc3"), buffers
 
@@ -46,29 +47,30 @@ def resnet20(p: Arrays, buffers: Arrays, x: Any) -> tuple[Any, Arrays]:
     after = dict(buffers)
 
     def normalize(x: Any, name: str) -> Any:
-        mean = x.mean((0, 2, 3))
-        variance = ((x - mean[:, None, None]) ** 2).mean((0, 2, 3))
-        count = x.size / x.shape[1]
+        mean = x.mean((0, 1, 2))
+        variance = ((x - mean) ** 2).mean((0, 1, 2))
+        count = x.size / x.shape[3]
         for key, value in (("mean", mean), ("var", variance * count / (count - 1))):
             running = f"{name}.running_{key}"
             after[running] = 0.9 * buffers[running] + 0.1 * lax.stop_gradient(value)
         scale = p[name + ".weight"] * lax.rsqrt(variance + 1e-5)
-        return (x - mean[:, None, None]) * scale[:, None, None] + p[name + ".bias"][:, None, None]
+        return (x - mean) * scale + p[name + ".bias"]
 
     def block(x: Any, name: str, stride: int) -> Any:
         y = conv(x, p[name + ".conv1.weight"], stride, 1)
         y = jax.nn.relu(normalize(y, name + ".bn1"))
         y = normalize(conv(y, p[name + ".conv2.weight"], 1, 1), name + ".bn2")
         if stride > 1:
-            new = (y.shape[1] - x.shape[1]) // 2
-            x = jnp.pad(x[:, :, ::2, ::2], ((0, 0), (new, new), (0, 0), (0, 0)))
+            new = (y.shape[3] - x.shape[3]) // 2
+            x = jnp.pad(x[:, ::2, ::2], ((0, 0), (0, 0), (0, 0), (new, new)))
         return jax.nn.relu(y + x)
 
+    x = x.transpose(0, 2, 3, 1)
     x = jax.nn.relu(normalize(conv(x, p["conv1.weight"], 1, 1), "bn1"))
     for stage in (1, 2, 3):
         for i in range(3):
             x = block(x, f"layer{stage}.{i}", 2 if stage > 1 and i == 0 else 1)
-    return linear(x.mean((2, 3)), p, "fc"), after
+    return linear(x.mean((1, 2)), p, "fc"), after
 
 
 FORWARDS: dict[str, Callable[[Arrays, Arrays, Any], tuple[Any, Arrays]]] = {
@@ -107,6 +109,7 @@ def first_state(optimizer: str, p: Arrays) -> Arrays:
 def prepare(task: Task) -> Step:
     forward = FORWARDS[task.model]
     held = {name: jnp.asarray(value) for name, value in task.weights.items() if "num_batches" not in name}
+    held = {n: v.transpose(2, 3, 1, 0) if v.ndim == 4 else v for n, v in held.items()}
     buffers = {name: value for name, value in held.items() if "running_" in name}
     p = {name: value for name, value in held.items() if name not in buffers}
 
