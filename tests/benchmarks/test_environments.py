@@ -52,7 +52,9 @@ def test_made_again_for_other_versions(calls: list[list[str]], tmp_path: Path) -
 
 
 def test_a_failed_one_is_not_taken_for_whole(calls: list[list[str]], tmp_path: Path) -> None:
-    with pytest.raises(NotInstalled, match=r"installed: ERROR: No matching distribution found for impossible==1$"):
+    with pytest.raises(
+        NotInstalled, match=r"installed: ERROR: No matching distribution found for impossible==1$"
+    ):
         python_of("a", Environment(("impossible==1",)), tmp_path)
     assert not (tmp_path / "a" / STAMP).exists()
     with pytest.raises(NotInstalled):
