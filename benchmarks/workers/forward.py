@@ -52,9 +52,11 @@ class Graph:
     def flatten(self, x: str, size: int) -> str:
         return self("Reshape", x, self.constant(np.array([self.task.batch, size], np.int64)))
 
-    def normalize(self, x: str, name: str, count: int) -> str:
-        """Batch normalization in training mode. plain: by its formula, without running statistics. count: values a
-        channel, of which PyTorch's running variance is the unbiased one and ONNX's is not: the loss is the same."""
+    def normalize(self, x: str, name: str) -> str:
+        """Batch normalization in training mode; plain: by its formula, without running statistics.
+
+        ONNX's running variance is not the unbiased one that PyTorch keeps; the loss does not depend on it.
+        """
         if not self.plain:
             names = [f"{name}.{part}" for part in ("weight", "bias", "running_mean", "running_var")]
             outputs = [f"{name}.out", f"{name}.mean.next", f"{name}.var.next"]
@@ -86,10 +88,9 @@ def mlp(g: Graph, x: str) -> str:
 
 def resnet20(g: Graph, x: str) -> str:
     def block(x: str, name: str, inputs: int, channels: int, side: int) -> str:
-        count = g.task.batch * side * side
         y = g.conv(x, name + ".conv1", channels // inputs, 1)
-        y = g("Relu", g.normalize(y, name + ".bn1", count))
-        y = g.normalize(g.conv(y, name + ".conv2", 1, 1), name + ".bn2", count)
+        y = g("Relu", g.normalize(y, name + ".bn1"))
+        y = g.normalize(g.conv(y, name + ".conv2", 1, 1), name + ".bn2")
         if channels > inputs:
             ends, new = np.array([2 * side, 2 * side], np.int64), (channels - inputs) // 2
             axes, steps = np.array([2, 3], np.int64), np.array([2, 2], np.int64)
@@ -98,7 +99,7 @@ def resnet20(g: Graph, x: str) -> str:
             x = g("Pad", x, g.constant(np.array([0, new, 0, 0, 0, new, 0, 0], np.int64)))
         return g("Relu", g("Add", y, x))
 
-    x = g("Relu", g.normalize(g.conv(x, "conv1", 1, 1), "bn1", g.task.batch * 1024))
+    x = g("Relu", g.normalize(g.conv(x, "conv1", 1, 1), "bn1"))
     for stage, (inputs, channels, side) in enumerate([(16, 16, 32), (16, 32, 16), (32, 64, 8)], 1):
         for i in range(3):
             x = block(x, f"layer{stage}.{i}", channels if i else inputs, channels, side)
@@ -110,7 +111,7 @@ NETWORKS: dict[str, Callable[[Graph, str], str]] = {"lenet": lenet, "mlp": mlp, 
 
 def build(task: Task, plain: bool, loss: bool) -> tuple[ModelProto, list[str], list[str]]:
     """A model x -> scores, or (x, onehot) -> cross-entropy as a formula; the names of its parameters, and of its
-    buffers. plain: only operators for which there is a formula's worth of gradient, see `Graph.normalize`."""
+    buffers. plain: without operators that act on running statistics, see `Graph.normalize`."""
     g = Graph(task, plain)
     out = NETWORKS[task.model](g, "x")
     inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, task.shape())]
