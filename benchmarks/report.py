@@ -19,13 +19,14 @@ RESULTS = ROOT / "benchmarks" / "results"
 JSON, TABLE, PICTURE = "latest.json", "latest.md", "latest.png"
 BEGIN, END = "<!-- benchmarks: written by make bench -->", "<!-- /benchmarks -->"
 NONE = "—"
+BUSY = 0.1  # of a core, for other programs: more than a machine at rest needs
 
 HOW = (
     "A step counts from NumPy arrays in to the loss as a Python number out: forward, cross-entropy, backward, update, "
     "f32. Every peer runs in a process and an environment of its own; their rounds alternate in an order drawn anew "
     "each time, and all compute the same losses, or they are not timed. Medians of {rounds} rounds of {seconds:g} s "
     "(of one step, where that takes longer) on {date}, {cores} cores of an {cpu}, {threads} threads each, {system}, "
-    "Python {python}, lenetc at {commit}."
+    "Python {python}, lenetc {lenetc}."
 )
 NOT_MEASURED = "No figure here was measured on a GPU."
 COSTS = (
@@ -105,7 +106,13 @@ def title(results: dict[str, Any], name: str) -> str:
 
 
 def how(results: dict[str, Any]) -> str:
-    return HOW.format(**{**results, **results["machine"]})
+    version = results["peers"].get(OURS, {}).get("versions", {}).get(OURS, "")
+    ours = " ".join(part for part in (version, results["commit"] and f"at {results['commit']}") if part)
+    text = HOW.format(**{**results, **results["machine"], "lenetc": ours})
+    foreign = max((row.get("foreign", 0.0) for row in results["rows"]), default=0.0)
+    if foreign > BUSY:
+        text += f" **Other programs took up to {foreign:.0%} of a core meanwhile: measure again on a quiet machine.**"
+    return text
 
 
 def table(head: list[str], rows: Iterable[list[str]], left: int = 1) -> str:
@@ -137,8 +144,12 @@ def cell(row: Row, name: str, to: str) -> str:
     if name == OURS:
         text = f"**{text}**"
     if name != to and (faster := ratio(row, name, to)) is not None:
-        text += f" ({faster:.2f}x)"
+        text += f" ({as_ratio(faster)})"
     return text + star(row, found)
+
+
+def as_ratio(value: float) -> str:
+    return f"{value:.2f}x" if value >= 0.1 else f"{value:.2g}x"
 
 
 def means(results: dict[str, Any]) -> list[str]:
@@ -226,7 +237,7 @@ def detail(results: dict[str, Any], row: Row) -> str:
                 title(results, name) + star(row, found),
                 f"{found['median_us']:,.0f}",
                 f"{found['low_us']:,.0f} to {found['high_us']:,.0f}",
-                *(NONE if value is None else f"{value:.2f}x" for value in ratios),
+                *(NONE if value is None else as_ratio(value) for value in ratios),
                 f"{sum(found['processors']) / len(found['processors']):.1f}",
                 compile_cell(found),
                 memory_cell(found),

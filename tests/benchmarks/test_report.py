@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.figures import compile_seconds, deviation, ratio, summary, yardstick
 from benchmarks.picture import _draw_panel, draw
-from benchmarks.report import BEGIN, END, full, section, update
+from benchmarks.report import BEGIN, END, as_ratio, full, section, update
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -100,6 +100,7 @@ def test_section() -> None:
     assert "![Speed relative to PyTorch eager](benchmarks/results/latest.png)" in lines
     assert "on 2026-11-23 09:00 UTC, 2 cores of an Abacus, 2 threads each" in text
     assert "Medians of 7 rounds of 0.3 s" in text
+    assert "Python 3.11.7, lenetc 1.2 at abc1234." in text
     assert "No figure here was measured on a GPU." in text
 
 
@@ -107,6 +108,17 @@ def test_reasons_of_some_rows_name_them() -> None:
     both = results()
     both["rows"].append({**both["rows"][0], "batch": 1, "peers": {"jax": timed(1.0)}})
     assert "- JAX jit (LeNet, batch 64, SGD, momentum 0.9): ended in" in section(both, "r")
+
+
+def test_a_busy_machine_is_told() -> None:
+    some = results()
+    assert "Other programs took up to 31% of a core meanwhile: measure again" in section(some, "r")
+    some["rows"][0]["foreign"] = 0.02
+    assert "Other programs" not in section(some, "r")
+
+
+def test_small_ratios_keep_their_digits() -> None:
+    assert [as_ratio(value) for value in (12.345, 0.514, 0.0123)] == ["12.35x", "0.51x", "0.012x"]
 
 
 def test_full() -> None:
