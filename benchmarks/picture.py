@@ -30,14 +30,14 @@ def draw(results: dict[str, Any], path: Path) -> None:
     figure, panels = plt.subplots(
         max(1, len(optimizers)),
         1,
-        figsize=(12, 1 + 3.4 * len(optimizers)),
+        figsize=(13, 1 + 3.4 * len(optimizers)),
         squeeze=False,
         layout="constrained",
     )
     for panel, optimizer in zip(panels[:, 0], optimizers, strict=False):
         rows = [row for row in results["rows"] if row["optimizer"] == optimizer]
         _draw_panel(panel, rows, list(others), to, colours)
-        panel.set_title(OPTIMIZERS[optimizer], loc="left", fontsize=10)
+        panel.set_title(_title(rows, others), loc="left", fontsize=10)
         panel.set_ylabel(f"times as fast as\n{results['peers'][to]['title']}", fontsize=8)
     handles = [Patch(color=colours[name], label=shown) for name, shown in others.items()]
     figure.legend(
@@ -50,6 +50,14 @@ def draw(results: dict[str, Any], path: Path) -> None:
     )
     figure.savefig(path, dpi=130)
     plt.close(figure)
+
+
+def _title(rows: list[Row], titles: dict[str, str]) -> str:
+    """The optimizer, and who has another one in its place."""
+    asked = rows[0]["optimizer"]
+    does = {name: row["peers"].get(name, {}).get("optimizer", asked) for row in rows for name in titles}
+    others = [f"{titles[name]}: {OPTIMIZERS[found]}" for name, found in does.items() if found != asked]
+    return OPTIMIZERS[asked] + (f" ({'; '.join(others)})" if others else "")
 
 
 def _draw_panel(panel: Any, rows: list[Row], names: list[str], to: str, colours: dict[str, str]) -> None:
@@ -68,7 +76,7 @@ def _draw_panel(panel: Any, rows: list[Row], names: list[str], to: str, colours:
                 (place, height),
                 textcoords="offset points",
                 ha="center",
-                fontsize=6.5,
+                fontsize=6,
                 **label,
             )
     panel.axhline(1, color="black", linewidth=0.8)

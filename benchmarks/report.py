@@ -75,7 +75,6 @@ def update(text: str, section: str) -> str:
 def section(results: dict[str, Any], where: str) -> str:
     """What the README shows: times, compile times and memory, and what is not in them. where: the results' folder."""
     of = title(results, yardstick(results))
-    sgd = [row for row in results["rows"] if row["optimizer"] == "sgd"]
     parts = [
         f"Time per training step in µs; in brackets, how many times as fast as {of}.",
         times(results),
@@ -83,7 +82,7 @@ def section(results: dict[str, Any], where: str) -> str:
         *notes(results),
         f"![Speed relative to {of}]({where}/{PICTURE})",
         COSTS,
-        costs(results, sgd or results["rows"]),
+        costs(results, middle(results["rows"])),
         f"{how(results)} [Every round's figures]({where}/{JSON}); "
         f"[spread, cores and versions]({where}/{TABLE}). {NOT_MEASURED}",
     ]
@@ -195,6 +194,18 @@ def notes(results: dict[str, Any]) -> list[str]:
             where = "" if len(rows) == len(found) else f" ({'; '.join(rows)})"
             lines.append(f"{peer['title']}{where}: {reason}")
     return ["\n".join(f"- {line}" for line in lines)] if lines else []
+
+
+def middle(rows: list[Row]) -> list[Row]:
+    """One row of each network: its first optimizer, the middle one of its batches."""
+    chosen = []
+    for name in dict.fromkeys(row["workload"] for row in rows):
+        of = [row for row in rows if row["workload"] == name]
+        first = sorted(
+            (row for row in of if row["optimizer"] == of[0]["optimizer"]), key=lambda row: row["batch"]
+        )
+        chosen.append(first[len(first) // 2])
+    return chosen
 
 
 def costs(results: dict[str, Any], rows: list[Row]) -> str:

@@ -9,8 +9,8 @@ import matplotlib.pyplot as plt
 import pytest
 
 from benchmarks.figures import compile_seconds, deviation, ratio, summary, yardstick
-from benchmarks.picture import _draw_panel, draw
-from benchmarks.report import BEGIN, END, as_ratio, full, section, update
+from benchmarks.picture import _draw_panel, _title, draw
+from benchmarks.report import BEGIN, END, as_ratio, full, middle, section, update
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -141,6 +141,25 @@ def test_geometric_mean() -> None:
     some["rows"].append({**first, "batch": 16, "peers": {**first["peers"], "lenetc": timed(500.0)}})
     some["rows"].append({**first, "batch": 1, "peers": {**first["peers"], "lenetc": timed(1.0)}})
     assert "16 and more, PyTorch eager / lenetc: 5.00x with SGD, momentum 0.9." in section(some, "r")
+
+
+def test_costs_of_one_batch_each() -> None:
+    rows = [
+        {"workload": name, "optimizer": optimizer, "batch": batch}
+        for name, batches in (("lenet", (1024, 1, 64)), ("mlp", (128,)))
+        for optimizer in ("sgd", "adam")
+        for batch in batches
+    ]
+    assert [(row["workload"], row["optimizer"], row["batch"]) for row in middle(rows)] == [
+        ("lenet", "sgd", 64), ("mlp", "sgd", 128),
+    ]  # fmt: skip
+
+
+def test_titles_of_panels() -> None:
+    rows = results()["rows"]
+    titles = {"lenetc": "lenetc", "ort-training": "ORT training", "jax": "JAX"}
+    assert _title(rows, titles) == "SGD, momentum 0.9 (ORT training: SGD without momentum)"
+    assert _title(rows, {"lenetc": "lenetc"}) == "SGD, momentum 0.9"
 
 
 def test_update() -> None:
