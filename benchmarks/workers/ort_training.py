@@ -6,6 +6,7 @@ from __future__ import annotations
 import tempfile
 
 import numpy as np
+import onnx
 import onnxruntime
 from onnxruntime.training import artifacts, onnxblock
 from onnxruntime.training.api import CheckpointState, Module, Optimizer
@@ -14,9 +15,20 @@ from benchmarks.worker import ADAM_LR, BETAS, EPS, SGD_LR, Step, Task, Unsupport
 from benchmarks.workers.forward import build
 
 
+def as_in_pytorch(path: str) -> None:
+    """Make AdamW divide as PyTorch does: as it is generated, it adds eps before the bias correction (mode 1)."""
+    model = onnx.load(path)
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if attribute.name == "adam_mode":
+                attribute.i = 0
+    onnx.save(model, path)
+
+
 def prepare(task: Task) -> Step:
     if task.optimizer == "sgd":
         raise Unsupported("its SGD has no momentum")
+    onnxruntime.set_default_logger_severity(3)
     model, parameters, buffers = build(task, plain=False, loss=False)
     if task.optimizer == "adam":
         optimizer_block = onnxblock.optim.AdamW(betas=BETAS, eps=EPS, weight_decay=0.0)
@@ -33,6 +45,7 @@ def prepare(task: Task) -> Step:
             optimizer=optimizer_block,
             artifact_directory=folder,
         )
+        as_in_pytorch(folder + "/optimizer_model.onnx")
         state = CheckpointState.load_checkpoint(folder + "/checkpoint")
         module = Module(folder + "/training_model.onnx", state, session_options=options)
         optimizer = Optimizer(folder + "/optimizer_model.onnx", module)
