@@ -31,9 +31,9 @@ class Workload:
 WORKLOADS = {
     workload.name: workload
     for workload in (
-        Workload("lenet", "LeNet", (1, 16, 64, 256, 1024), 10, 1e-3),
-        Workload("mlp", "MLP 784-512-512-10", (128,), 10, 1e-3),
-        Workload("resnet20", "ResNet-20 (CIFAR)", (32,), 5, 1e-2),
+        Workload("lenet", "LeNet", (1, 16, 64, 256, 1024), 10, 1e-4),
+        Workload("mlp", "MLP 784-512-512-10", (128,), 10, 1e-4),
+        Workload("resnet20", "ResNet-20 (CIFAR)", (32,), 5, 5e-3),
     )
 }
 OPTIMIZERS = {"sgd": "SGD, momentum 0.9", "adam": "Adam", "plain-sgd": "SGD without momentum"}

@@ -28,7 +28,6 @@ def as_in_pytorch(path: str) -> None:
 def prepare(task: Task) -> Step:
     if task.optimizer == "sgd":
         raise Unsupported("its SGD has no momentum")
-    onnxruntime.set_default_logger_severity(3)
     model, parameters, buffers = build(task, plain=False, loss=False)
     if task.optimizer == "adam":
         optimizer_block = onnxblock.optim.AdamW(betas=BETAS, eps=EPS, weight_decay=0.0)
