@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -56,13 +57,18 @@ def main() -> None:
         options.out.mkdir(parents=True, exist_ok=True)
         atomic_write(options.out / JSON, (json.dumps(results, indent=1) + "\n").encode())
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background begins without
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    status = 0
     try:
         run(plan, save, lambda line: console.print(line, markup=False, highlight=False))
     except KeyboardInterrupt:
         console.print("interrupted: what was measured is kept")
+        status = 130
     if (options.out / JSON).exists():
         for path in write(options.out):
             console.print(f"written: {path}")
+    sys.exit(status)
 
 
 def cores() -> int:

@@ -182,7 +182,7 @@ def notes(results: dict[str, Any]) -> list[str]:
             (row["optimizer"], f["optimizer"]) for row, f in found if f.get("median_us") and star(row, f)
         }
         lines += [
-            f"\\* {peer['title']} has no {OPTIMIZERS[asked]}: timed is {OPTIMIZERS[does]}, which is less work."
+            f"\\* {peer['title']} has no {OPTIMIZERS[asked]}: what was timed is {OPTIMIZERS[does]}, which is less work."
             for asked, does in sorted(others)
         ]
         reasons: dict[str, list[str]] = {}

@@ -36,7 +36,7 @@ WORKLOADS = {
         Workload("resnet20", "ResNet-20 (CIFAR)", (32,), 5, 5e-3),
     )
 }
-OPTIMIZERS = {"sgd": "SGD, momentum 0.9", "adam": "Adam", "plain-sgd": "SGD without momentum"}
+OPTIMIZERS = {"sgd": "SGD with momentum 0.9", "adam": "Adam", "plain-sgd": "SGD without momentum"}
 
 
 def data(name: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -94,7 +94,7 @@ def test_another_optimizer_is_compared_with_a_reference_of_its_own() -> None:
     found = results["rows"][0]["peers"]
     assert "reason" not in found["chatty"]
     assert (found["good"]["optimizer"], found["chatty"]["optimizer"]) == ("sgd", "plain-sgd")
-    assert "Chatty has no SGD, momentum 0.9: timed is SGD without momentum" in full(results)
+    assert "Chatty has no SGD with momentum 0.9: what was timed is SGD without momentum" in full(results)
 
 
 def test_another_optimizer_must_compute_its_losses_too() -> None:

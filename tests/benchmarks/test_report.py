@@ -89,11 +89,13 @@ def test_section() -> None:
     text = section(results(), "benchmarks/results")
     lines = text.splitlines()
     assert "how many times as fast as PyTorch eager" in lines[0]
-    assert "| LeNet | 64 | SGD, momentum 0.9 | **2,000** (2.50x) | 5,000 | 6,250 (0.80x) \\* | — |" in lines
+    assert (
+        "| LeNet | 64 | SGD with momentum 0.9 | **2,000** (2.50x) | 5,000 | 6,250 (0.80x) \\* | — |" in lines
+    )
     assert "| LeNet | 64 | compile, s | 0.25 | 0.25 | 0.25 | — |" in lines
     assert "| LeNet | 64 | memory, MB | 150 (50) | 150 (50) | 150 (50) | — |" in lines
     assert (
-        "- \\* ORT training has no SGD, momentum 0.9: timed is SGD without momentum, which is less work."
+        "- \\* ORT training has no SGD with momentum 0.9: what was timed is SGD without momentum, which is less work."
         in lines
     )
     assert "- JAX jit: ended in 'losses' with signal SIGKILL" in lines
@@ -107,7 +109,7 @@ def test_section() -> None:
 def test_reasons_of_some_rows_name_them() -> None:
     both = results()
     both["rows"].append({**both["rows"][0], "batch": 1, "peers": {"jax": timed(1.0)}})
-    assert "- JAX jit (LeNet, batch 64, SGD, momentum 0.9): ended in" in section(both, "r")
+    assert "- JAX jit (LeNet, batch 64, SGD with momentum 0.9): ended in" in section(both, "r")
 
 
 def test_a_busy_machine_is_told() -> None:
@@ -123,7 +125,7 @@ def test_small_ratios_keep_their_digits() -> None:
 
 def test_full() -> None:
     text = full(results())
-    assert "### LeNet, batch 64, SGD, momentum 0.9" in text
+    assert "### LeNet, batch 64, SGD with momentum 0.9" in text
     assert (
         "Losses within 0.001 of those of PyTorch eager. While one was timed, the other peers together" in text
     )
@@ -140,7 +142,7 @@ def test_geometric_mean() -> None:
     assert "Geometric mean" not in section(some, "r")
     some["rows"].append({**first, "batch": 16, "peers": {**first["peers"], "lenetc": timed(500.0)}})
     some["rows"].append({**first, "batch": 1, "peers": {**first["peers"], "lenetc": timed(1.0)}})
-    assert "16 and more, PyTorch eager / lenetc: 5.00x with SGD, momentum 0.9." in section(some, "r")
+    assert "16 and more, PyTorch eager / lenetc: 5.00x with SGD with momentum 0.9." in section(some, "r")
 
 
 def test_costs_of_one_batch_each() -> None:
@@ -158,8 +160,8 @@ def test_costs_of_one_batch_each() -> None:
 def test_titles_of_panels() -> None:
     rows = results()["rows"]
     titles = {"lenetc": "lenetc", "ort-training": "ORT training", "jax": "JAX"}
-    assert _title(rows, titles) == "SGD, momentum 0.9 (ORT training: SGD without momentum)"
-    assert _title(rows, {"lenetc": "lenetc"}) == "SGD, momentum 0.9"
+    assert _title(rows, titles) == "SGD with momentum 0.9 (ORT training: SGD without momentum)"
+    assert _title(rows, {"lenetc": "lenetc"}) == "SGD with momentum 0.9"
 
 
 def test_update() -> None:
