@@ -125,14 +125,7 @@ class _Timed:
 def _profile(call: Callable[[], None], specialization: Specialization, estimate: float) -> Profiled:
     """The kernels of some calls, in sessions that are the specialization's but for profiling."""
     split = specialization.program.split
-    if split is None:
-        graphs = [specialization.program.graph()]
-    else:
-        graphs = [
-            stages[-1].graph
-            for stages in (*split.parts, split.results, split.update)
-            if stages[-1].graph.outputs
-        ]
+    graphs = [specialization.program.graph()] if split is None else list(split.programs().values())
     most = min(50, _PROFILED_KERNELS // sum(map(_kernels, graphs)))
     count = max(min(max(int(_PROFILED_SECONDS / estimate), 5), most), 2)
     with tempfile.TemporaryDirectory(prefix="lenetc-profile-") as folder:

@@ -39,18 +39,12 @@ class SplitSession:
         self.ranges, self.cut = split.division.ranges, split.division.cut
         if profile is not None:
             profile.mkdir()
-        self.parts = [
-            _session(stages[-1].graph, profile and profile / f"part{k}")
-            for k, stages in enumerate(split.parts)
-        ]
-        # A program may have no results, or no state to update; the runtime loads none that is empty.
-        joins = {"results": split.results[-1].graph, "update": split.update[-1].graph}
-        self.joins = {
-            name: (_session(graph, profile and profile / name), _inputs(graph))
-            for name, graph in joins.items()
-            if graph.outputs
-        }
-        self.reads = [_inputs(stages[-1].graph) for stages in split.parts]
+        programs = split.programs()
+        loaded = {name: _session(graph, profile and profile / name) for name, graph in programs.items()}
+        reads = {name: {node.attrs["name"] for node in graph.inputs} for name, graph in programs.items()}
+        names = [f"part{k}" for k in range(len(split.parts))]
+        self.parts, self.reads = [loaded[name] for name in names], [reads[name] for name in names]
+        self.joins = {name: (loaded[name], reads[name]) for name in programs if name not in names}
         # What the parts give, in memory that every run uses again.
         self.given = [
             {
@@ -90,10 +84,6 @@ def _session(graph: Graph, profile: Path | None) -> Session:
 
     emitted = to_onnx(graph)
     return Session(emitted.model.SerializeToString(), "cpu", emitted.places, threads=1, profile=profile)
-
-
-def _inputs(graph: Graph) -> set[str]:
-    return {node.attrs["name"] for node in graph.inputs}
 
 
 class SplitBinding:

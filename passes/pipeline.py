@@ -78,6 +78,12 @@ class Split:
     results: list[Stage]
     update: list[Stage]
 
+    def programs(self) -> dict[str, Graph]:
+        """What runs, by name: "part0", "part1", ..., then "results" and "update" where there are any."""
+        named = {f"part{k}": stages[-1].graph for k, stages in enumerate(self.parts)}
+        named |= {"results": self.results[-1].graph, "update": self.update[-1].graph}
+        return {name: graph for name, graph in named.items() if graph.outputs}
+
 
 def run_split(graph: Graph, target: Target) -> Split | None:
     """`graph` compiled in parts that run side by side; None where one program is faster."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,18 @@ def test_training_in_parts_is_the_same_training(threads: int, monkeypatch: pytes
         threads
     ]
     np.testing.assert_allclose(losses, wanted, rtol=1e-4)
+
+
+def test_a_dump_holds_the_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    step, _ = trained(2, monkeypatch, steps=1)
+    program = step.lower(*next(digits(1, 64)))
+    names = {path.name for path in program.dump(tmp_path)}
+    assert {
+        "program.onnx",
+        *(f"{x}.{end}" for x in program.split.programs() for end in ("txt", "onnx")),
+    } <= names
+    assert list(program.split.programs()) == ["part0", "part1", "results", "update"]
+    assert "conv1.weight.next" in (tmp_path / "update.onnx").read_bytes().decode("latin-1")
 
 
 def test_a_scan_of_divided_steps_is_the_same_as_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
