@@ -32,6 +32,10 @@ class SplitSession:
         self.join_reads = {node.attrs["name"] for node in split.join[-1].graph.inputs}
         self.parts = [_session(stages[-1].graph) for stages in split.parts]
         self.join = _session(split.join[-1].graph)
+        self.shapes = {
+            name: ([int(dim) for dim in node.shape], node.dtype.numpy)
+            for name, node in split.join[-1].graph.results
+        }
         # What the parts give, in memory that every run uses again.
         self.given = [
             {
@@ -44,6 +48,12 @@ class SplitSession:
     def bind(self, inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> SplitBinding:
         """As `Session.bind`."""
         return SplitBinding(self, inputs, outputs)
+
+    def run(self, feeds: Mapping[str, Value], outputs: Sequence[str]) -> list[Value]:
+        """As `Session.run`."""
+        values = {name: runtime.empty(*self.shapes[name], self.device) for name in outputs}
+        self.bind(feeds, values).run()
+        return list(values.values())
 
 
 def _session(graph: Graph) -> Session:
