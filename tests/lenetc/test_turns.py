@@ -10,7 +10,7 @@ import pytest
 
 import lenetc
 from ir.errors import LenetcError
-from lenetc import optim
+from lenetc import nn, optim
 from lenetc.compile import CompiledFunction
 
 X = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
@@ -88,6 +88,8 @@ def test_changes_from_outside_between_unseen_runs() -> None:
                 pair.w.data.mul_(0.5)
             if i % 6 == 3:
                 pair.optimizer.state[pair.w]["momentum_buffer"].zero_()
+            if i == 7:
+                nn.init.constant_(pair.w, 0.25)
     same(compiled, plain)
 
 
