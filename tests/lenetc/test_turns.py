@@ -50,7 +50,10 @@ def same(compiled: Pair, plain: Pair) -> None:
 def test_state_is_right_after_any_number_of_runs(runs: int) -> None:
     compiled, plain = Pair(True), Pair(False)
     for _ in range(2):
-        for pair in (compiled, plain):  # one after the other: what the plain one does to gradients is a change
+        for pair in (
+            compiled,
+            plain,
+        ):  # one after the other: what the plain one does to gradients is a change
             for i in range(runs):
                 pair.first(X * i)
         same(compiled, plain)
