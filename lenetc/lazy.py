@@ -22,9 +22,10 @@ from ir.types import Array, Type
 from lenetc import anomaly, runtime
 from lenetc.anomaly import AnomalyError
 from lenetc.cell import Cell, Context, evaluated, pending, unavailable
+from lenetc.parts import SplitSession
 from lenetc.runtime import Session, Value
 from lenetc.tracing import here, traced_leaves
-from passes.pipeline import Target, run_pipeline
+from passes.pipeline import Target, run_pipeline, run_split
 from passes.rewrite import substitute
 from passes.threads import threads
 
@@ -46,7 +47,7 @@ class Programs:
     """The programs of one structure: `promoted` scalars (by position) are inputs, the rest are built in."""
 
     promoted: frozenset[int] = frozenset()
-    by_values: dict[tuple[Any, ...], Session] = field(default_factory=dict)
+    by_values: dict[tuple[Any, ...], Session | SplitSession] = field(default_factory=dict)
 
 
 _cache: dict[tuple[Any, ...], Programs] = {}
@@ -190,7 +191,7 @@ def _structure(roots: Sequence[Node]) -> Structure:
     return Structure(tuple(key), inputs, scalars)
 
 
-def _program(structure: Structure, roots: Sequence[Node]) -> tuple[Session, dict[str, Value]]:
+def _program(structure: Structure, roots: Sequence[Node]) -> tuple[Session | SplitSession, dict[str, Value]]:
     device = _device[0]
     programs = _cache.setdefault(structure.key, Programs())
     values = [node.attrs["value"].array for node in structure.scalars]
@@ -220,13 +221,17 @@ def _program(structure: Structure, roots: Sequence[Node]) -> tuple[Session, dict
     return session, feeds
 
 
-def _compile(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Session:
+def _compile(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Session | SplitSession:
     from passes.emit import to_onnx  # brings onnx in, which importing lenetc should not
 
-    graph = run_pipeline(_graph(roots, inputs), Target(device=device))[-1].graph
-    emitted = to_onnx(graph)
-    count = threads(graph, runtime.get_num_threads())
-    return Session(emitted.model.SerializeToString(), device, emitted.places, count)
+    available = runtime.get_num_threads()
+    graph, target = _graph(roots, inputs), Target(device=device, threads=available)
+    split = run_split(graph, target)
+    if split is not None:
+        return SplitSession(split)
+    lowered = run_pipeline(graph, target)[-1].graph
+    emitted = to_onnx(lowered)
+    return Session(emitted.model.SerializeToString(), device, emitted.places, threads(lowered, available))
 
 
 def _graph(roots: Sequence[Node], inputs: Sequence[Node]) -> Graph:

@@ -45,6 +45,10 @@ class SplitSession:
         names = [f"part{k}" for k in range(len(split.parts))]
         self.parts, self.reads = [loaded[name] for name in names], [reads[name] for name in names]
         self.joins = {name: (loaded[name], reads[name]) for name in programs if name not in names}
+        self.shapes = {
+            name: ([int(dim) for dim in node.shape], node.dtype.numpy)
+            for name, node in split.results[-1].graph.results
+        }
         # What the parts give, in memory that every run uses again.
         self.given = [
             {
@@ -67,6 +71,15 @@ class SplitSession:
     def is_read_late(self, name: str) -> bool:
         """Whether the memory of an input is read after `SplitBinding.run` has returned."""
         return "update" in self.joins and name in self.joins["update"][1]
+
+    def run(self, feeds: Mapping[str, Value], outputs: Sequence[str]) -> list[Value]:
+        """As `Session.run`."""
+        binding = self.bind(feeds, {})
+        values = binding.received({name: self.shapes[name] for name in outputs})
+        binding.start()
+        binding.run()
+        self.settle()
+        return values
 
     def later(self, late: Late) -> None:
         """`late` is on its way."""

@@ -95,13 +95,8 @@ def _batch_last(node: Node, target: Target) -> bool:
 
 def _one_sample(node: Node, target: Target) -> bool:
     """The columns of one sample are a matrix, as they are."""
-    return (
-        _batch_last(node, target) and node.inputs[0].shape[0] == 1 and node.dtype is f32 and _ungrouped(node)
-    )
-
-
-def _ungrouped(node: Node) -> bool:
-    return bool(node.attrs["groups"] == 1)
+    alone = node.inputs[0].shape[0] == 1 and node.attrs["groups"] == 1
+    return alone and node.dtype is f32 and _batch_last(node, target)
 
 
 def _dilatable(node: Node, target: Target) -> bool:
@@ -281,21 +276,16 @@ class Choice:
     def pair_up(self) -> None:
         """Decide on the columns that a convolution of one sample and its weight gradient share: for both, or for
         none. Their cost is counted with the gradient."""
-        gradients = {
-            (node.inputs[0], windows_of(node)): node
-            for node in self.heavy
-            if node.op is ops.conv2d_weight_grad
-        }
-        for node in self.heavy:
-            if node.op is not ops.conv2d:
-                continue
-            gradient = gradients.pop((node.inputs[0], windows_of(node)), None)
-            self.settle([node] if gradient is None else [node, gradient])
-        for gradient in gradients.values():
-            self.settle([gradient])
+        readers: dict[Any, list[Node]] = {}
+        for node in sorted(self.heavy, key=lambda node: node.op is not ops.conv2d):
+            if node.op in (ops.conv2d, ops.conv2d_weight_grad):
+                readers.setdefault((node.inputs[0], windows_of(node)), []).append(node)
+        for nodes in readers.values():
+            self.settle(nodes)
 
     def settle(self, nodes: list[Node]) -> None:
-        """Take from the batch-first strategies of `nodes` either those by columns, or the others."""
+        """Take from the batch-first strategies of `nodes` either those by columns, or the others (or all, where
+        overrides want some of both)."""
         sides = []
         for by_columns in (True, False):
             kept = {
@@ -308,12 +298,12 @@ class Choice:
                 min((s.cost(self.works[n], PIXEL) for s in fits if s.layout == NCHW), default=math.inf)
                 for n, fits in kept.items()
             ]
-            alone = costs.identity_columns(self.works[nodes[0]]) if nodes[0].op is ops.conv2d else 0.0
-            extra = alone if by_columns and len(nodes) == 1 else 0.0
-            sides.append((sum(found) + extra, kept))
-        (first, columns), (second, others) = sides
-        if any(s.name == "columns" for node in nodes for s in self.fitting[node]):
-            self.fitting.update(columns if first < second else others)
+            if by_columns and all(node.op is ops.conv2d for node in nodes):
+                found.append(costs.identity_columns(self.works[nodes[0]]))
+            sides.append((sum(found), kept))
+        cost, kept = min(sides, key=lambda side: side[0])
+        if cost < math.inf:
+            self.fitting.update(kept)
 
     def cheapest(self) -> tuple[dict[Node, str], dict[Node, Block], dict[Node, tuple[float, Strategy]]]:
         """The layout of each movable node, the block of each image, and the strategy of each heavy node."""

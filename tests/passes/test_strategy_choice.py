@@ -110,6 +110,9 @@ def test_columns_of_one_sample_are_not_made_for_the_forward_pass_alone() -> None
     g = ops.conv2d_weight_grad(x, ops.tanh(y), kernel=(5, 5))
     assert all("by columns, " in note for note in choose_strategies(graph_to(g), Target())[1])
     assert "by columns, " in choose_strategies(graph_to(y), Target(overrides=(("conv2d", "columns"),)))[1][0]
+    apart = Target(overrides=(("conv2d", "conv"), ("conv2d_weight_grad", "columns")))
+    forward, backward = choose_strategies(graph_to(g), apart)[1]
+    assert "by conv, " in forward and "by columns, " in backward
 
 
 def test_lenet_at_batch_64_works_batch_last_in_the_blocks_of_its_pools() -> None:
