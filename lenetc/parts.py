@@ -15,6 +15,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -241,19 +242,23 @@ class Workers:
         self._caller = 0  # the thread that started them, while they are busy
         self._late: Late | None = None
         self._threads = [_Worker() for _ in range(count - 1)]
-        self._processor = -1  # the caller's, when last looked at
+        self._here: set[int] = set()  # the caller's processor, when last looked at
+        self._allowed: set[int] = set()  # and those that it may use
 
-    def _make_room(self) -> None:
-        """Keep the threads off the caller's processor: one that is woken is put beside who woke it, and stays there
-        while that one works."""
+    def _settle_down(self) -> None:
+        """Until the jobs are done the caller stays where it is, and the others elsewhere. The system puts a thread
+        beside the one that wakes it, and leaves it there, waiting, while that one works."""
         assert _processor is not None
-        processor = _processor()
-        if processor == self._processor:
+        here = {_processor()}
+        self._allowed = os.sched_getaffinity(0)
+        if len(self._allowed) == 1:
             return
-        self._processor = processor
-        others = os.sched_getaffinity(0) - {processor}
-        for worker in self._threads if others else ():
-            os.sched_setaffinity(worker.id, others)
+        with suppress(OSError):  # where that is not allowed, it is only slower at times
+            os.sched_setaffinity(0, here)
+            if here != self._here:
+                for worker in self._threads:
+                    os.sched_setaffinity(worker.id, self._allowed - here)
+                self._here = here
 
     def start(self, jobs: Sequence[Job], late: Late) -> bool:
         """Let the threads do `jobs`, one each, and the first of them `late` after that.
@@ -266,7 +271,7 @@ class Workers:
             return False
         self._caller, self._late = _thread.get_ident(), late
         if _processor is not None:
-            self._make_room()
+            self._settle_down()
         for i, (worker, job) in enumerate(zip(self._threads, jobs, strict=True)):
             worker.start(job, None if i else late)
         return True
@@ -291,6 +296,9 @@ class Workers:
         error = self._threads[0].finish() or error
         if error is not None:
             late.wait()
+        if _processor is not None:
+            with suppress(OSError):
+                os.sched_setaffinity(0, self._allowed)
         self._caller = 0
         self._busy.release()
         return error

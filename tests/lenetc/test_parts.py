@@ -135,6 +135,31 @@ def test_the_first_error_comes_out_and_all_work_is_waited_for() -> None:
     assert done[2] == 9 and sorted(done) == [1, 2, 9]
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="tells processors on Linux only")
+def test_the_callers_processors_are_its_own_again() -> None:
+    """While it works with others it stays on one."""
+    allowed = os.sched_getaffinity(0)
+    pool, inside = Workers(2), []
+
+    def fails() -> None:
+        inside.append(os.sched_getaffinity(0))
+        raise runtime.RunError("out of luck")
+
+    for own in (lambda: inside.append(os.sched_getaffinity(0)), fails):
+        late = Late(nothing)
+        assert pool.start([nothing], late)
+        try:
+            pool.finish(own)
+            late.wait()
+        except runtime.RunError:
+            assert own is fails
+        assert os.sched_getaffinity(0) == allowed
+    assert [len(found) for found in inside] == [1, 1]
+    assert pool.start([nothing], Late(nothing)) and pool.start([nothing], Late(nothing))
+    pool.finish(nothing)
+    assert os.sched_getaffinity(0) == allowed
+
+
 def test_late_work_waits_for_all_parts_and_raises_when_it_is_waited_for() -> None:
     order: list[str] = []
     gate = threading.Event()
