@@ -156,6 +156,9 @@ class Choice:
     def price(self, node: Node, strategy: Strategy, block: Block) -> float:
         """What `strategy` costs, without what batch-last ops share."""
 
+        if strategy.layout == NCHW:
+            block = PIXEL
+
         def key() -> str:
             return f"{node.op.name} by {strategy.name}{probes.in_blocks(block)}: {self.numeric(node)[1]}"
 

@@ -65,3 +65,11 @@ def run_pipeline(graph: Graph, target: Target) -> list[Stage]:
         verify(result, " -> ".join([*(stage.name for stage in stages), name]))
         stages.append(Stage(name, result, seconds, notes))
     return stages
+
+
+def finish(graph: Graph, target: Target) -> Graph:
+    """`graph` through the passes that come after the choice of strategies."""
+    names = [name for name, _ in PASSES]
+    for _, run in PASSES[names.index("strategies") + 1 :]:
+        graph, _ = run(graph, target)
+    return graph

@@ -13,7 +13,7 @@ from ir import ops
 from ir.dims import Dim, Poly, evaluate
 from ir.node import Graph, Node
 from ir.op import leaf
-from ir.types import DType, Type
+from ir.types import DType, Type, f32
 from passes.batch_last import PIXEL, Block, Stored, store, swap
 from passes.expand_chwn import Windows, windows_of
 from passes.layout import HEAVY
@@ -76,7 +76,7 @@ def batch_last(node: Node, expand: Expand, block: Block) -> Graph:
     ]
     result = expand(node, block if steering(node) is node else PIXEL, *operands)
     leaves = [x.node if isinstance(x, Stored) else x for x in operands]
-    return _graph(leaves, [result.node if isinstance(result, Stored) else result])
+    return _graph(leaves, [result])
 
 
 def shared(node: Node, image: int, make: Make, block: Block) -> Graph:
@@ -98,5 +98,19 @@ def moved(rows: int, n: int, dtype: DType) -> Graph:
     return _graph([x], [ops.gather(x, ops.literal(order), axis=0)])
 
 
-def _graph(leaves: Sequence[Node], outputs: Sequence[Node]) -> Graph:
-    return Graph.make("probe", leaves, [(f"y{i}", node) for i, node in enumerate(outputs)])
+def empty() -> Graph:
+    """A graph of one operator that does nothing to speak of: what any run costs."""
+    x = leaf("x0", Type(f32, (1,)))
+    return _graph([x], [ops.relu(x)])
+
+
+def _graph(leaves: Sequence[Node], outputs: Sequence[Node | Stored]) -> Graph:
+    nodes = [y.node if isinstance(y, Stored) else y for y in outputs]
+    return Graph.make("probe", leaves, [(f"y{i}", _unshaped(node)) for i, node in enumerate(nodes)])
+
+
+def _unshaped(node: Node) -> Node:
+    """What is reshaped to `node`: inside of a graph that costs nothing, for an output it is a copy."""
+    while node.op is ops.reshape:
+        node = node.inputs[0]
+    return node
