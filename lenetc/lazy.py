@@ -219,9 +219,8 @@ def _program(structure: Structure, roots: Sequence[Node]) -> tuple[Session, dict
 def _compile(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Session:
     from passes.emit import to_onnx  # brings onnx in, which importing lenetc should not
 
-    emitted = to_onnx(
-        run_pipeline(_graph(roots, inputs), Target(device=device, costs=tuned.load(device)))[-1].graph
-    )
+    target = Target(device=device, threads=runtime.get_num_threads(), costs=tuned.load(device))
+    emitted = to_onnx(run_pipeline(_graph(roots, inputs), target)[-1].graph)
     return Session(emitted.model.SerializeToString(), device, emitted.places)
 
 

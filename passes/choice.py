@@ -20,7 +20,17 @@ from passes.expand_chwn import windows_of
 from passes.layout import CHWN, HEAVY, NCHW, Shared, assign
 from passes.prices import Prices, Probe
 from passes.relayout import Expand, Lowering, block_candidates, choose_blocks, steering
-from passes.strategies import SHARING, TABLE, Strategy, candidates, check_overrides, keep, sized, work
+from passes.strategies import (
+    SHARING,
+    TABLE,
+    Strategy,
+    candidates,
+    check_overrides,
+    heavy_nodes,
+    keep,
+    sized,
+    work,
+)
 
 if TYPE_CHECKING:
     from passes.pipeline import Target
@@ -47,7 +57,8 @@ def choose_strategies(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
 
     Raises StrategyError where no strategy fits an op, or an override names none.
     """
-    check_overrides(graph, target)
+    if heavy_nodes(graph):
+        check_overrides(graph, target)
     return _choose(graph, target)
 
 
@@ -78,7 +89,7 @@ class Choice:
     def __init__(self, graph: Graph, target: Target, asking: bool = False) -> None:
         self.graph = graph
         self.target = target
-        self.prices = Prices(target.costs, asking)
+        self.prices = Prices(target.costs, target.threads, asking)
         self._numeric: dict[Node, tuple[Node, str]] = {}
         self.heavy = [node for node in graph.nodes() if node.op.name in HEAVY]
         self.sizes = {

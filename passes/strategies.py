@@ -300,7 +300,7 @@ def _keys(node: Node) -> tuple[str, str, str]:
 
 def check_overrides(graph: Graph, target: Target) -> None:
     """Raise StrategyError for an override that names no op or module, or a strategy that cannot be there."""
-    heavy = _all_heavy(graph)
+    heavy = heavy_nodes(graph)
     for key, name in target.overrides:
         if key in HEAVY:
             _check_name(key, name, {key})
@@ -333,12 +333,12 @@ def _check_name(key: str, name: str, among: set[str]) -> None:
         raise StrategyError(f"strategies: {key!r} has no strategy {name!r}; {listed}")
 
 
-def _all_heavy(graph: Graph) -> list[Node]:
+def heavy_nodes(graph: Graph) -> list[Node]:
     """The nodes that have strategies, those in bodies too."""
     found = []
     for node in graph.nodes():
         if node.op.name in HEAVY:
             found.append(node)
         for value in node.attrs.values():
-            found += _all_heavy(value) if isinstance(value, Graph) else []
+            found += heavy_nodes(value) if isinstance(value, Graph) else []
     return found
