@@ -96,7 +96,7 @@ class Choice:
             name: target.batch for node in graph.inputs for dim in node.shape for name in symbols(dim)
         }
         self.fitting = {node: candidates(node, target) for node in self.heavy}
-        self.works = {node: work(node, self.sizes) for node in self.heavy}
+        self.works = {node: work(node, self.sizes, target.threads) for node in self.heavy}
 
     def cheapest(self) -> tuple[dict[Node, str], dict[Node, Block], dict[Node, tuple[float, Strategy]]]:
         """The layout of each movable node, the block of each image, and the strategy of each heavy node."""

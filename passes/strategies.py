@@ -67,8 +67,8 @@ def sized(dim: Dim, sizes: Mapping[str, Dim]) -> int:
     return int(evaluate(dim, sizes))
 
 
-def work(node: Node, sizes: Mapping[str, Dim]) -> Work:
-    """Sizes of `node` where symbolic dims are `sizes`."""
+def work(node: Node, sizes: Mapping[str, Dim], threads: int) -> Work:
+    """Sizes of `node` where symbolic dims are `sizes`, on that many threads."""
 
     def number(dim: Dim) -> int:
         return sized(dim, sizes)
@@ -82,7 +82,8 @@ def work(node: Node, sizes: Mapping[str, Dim]) -> Work:
     out, kernel, *moves = windows_of(node)
     windows = Windows((number(out[0]), number(out[1])), (number(kernel[0]), number(kernel[1])), *moves)
     n, channels, height, width = map(number, image.shape)
-    return Work(n, channels, number(pooled.shape[1]), node.attrs.get("groups", 1), height * width, windows)
+    outputs, groups = number(pooled.shape[1]), node.attrs.get("groups", 1)
+    return Work(n, channels, outputs, groups, height * width, windows, threads)
 
 
 def _convolved(node: Node, target: Target) -> str:
@@ -204,7 +205,7 @@ TABLE: tuple[Strategy, ...] = (
         "conv2d_weight_grad", "gather", _batch_last, costs.gather_weight_grad, expand_chwn.conv2d_weight_grad
     ),
     _first("conv2d_input_grad", "conv_transpose", _convolved, costs.conv_transpose, keep),
-    _first("conv2d_input_grad", "col2im", _static_image, costs.im2col, expand_nchw.conv2d_input_grad),
+    _first("conv2d_input_grad", "col2im", _static_image, costs.col2im, expand_nchw.conv2d_input_grad),
     _last("conv2d_input_grad", "gather", _batch_last, costs.gather_input_grad, expand_chwn.conv2d_input_grad),
     _last(
         "conv2d_input_grad",
