@@ -71,7 +71,7 @@ def transpose(elements: float) -> float:
 
 def gather(rows: float, row: float) -> float:
     """`rows` rows of `row` elements each."""
-    return NODE + rows * (0.0026 + row * 1.5e-4)
+    return NODE + rows * (0.0035 + row * 1.5e-4)
 
 
 def product(m: float, k: float, n: float, pace: float = 1.0) -> float:
@@ -102,7 +102,7 @@ def _columns(w: Work) -> int:
 
 def conv(w: Work) -> float:
     """Conv: im2col, then a product for each sample."""
-    return 2 * NODE + w.n * 2.7 + (w.n * _columns(w) * 1.2e-4 + w.macs * 7.3e-6) * w.pace
+    return 2 * NODE + w.n * 2.7 + (w.n * _columns(w) * 1.4e-4 + w.macs * 9e-6) * w.pace
 
 
 def im2col(w: Work) -> float:
@@ -123,12 +123,12 @@ def im2col_weight_grad(w: Work) -> float:
 def swapped_conv(w: Work) -> float:
     """Weight gradient as Conv with samples for channels: windows as large as the gradient, few of them."""
     moved = transpose(w.n * (w.channels * w.image + w.outputs * w.out)) if w.n > 1 else 0.0
-    return 4 * NODE + moved + w.n * _columns(w) * 7e-4 + w.macs * 3e-5
+    return 4 * NODE + moved + w.n * _columns(w) * 1e-3 + w.macs * 4.5e-5
 
 
 def conv_transpose(w: Work) -> float:
     """ConvTranspose: a product and col2im for each sample."""
-    return 2 * NODE + w.n * (4 + _columns(w) * 1.8e-4) + w.macs * 5e-6 * w.pace
+    return 2 * NODE + w.n * (4 + _columns(w) * 1.8e-4) + w.macs * 7.5e-6 * w.pace
 
 
 def pool(w: Work) -> float:
