@@ -138,6 +138,8 @@ def _end_padding(node: Node) -> list[tuple[int, int]]:
 
 
 def _average_pool(node: Node, target: Target) -> str:
+    if why := _convolved(node, target):
+        return why
     how = node.attrs
     windows = zip(
         node.inputs[0].shape[2:], node.shape[2:], how["kernel"], how["stride"], how["padding"], strict=True
