@@ -114,14 +114,32 @@ def _dilatable(node: Node, target: Target) -> str:
 
 def _max_pool(node: Node, target: Target) -> str:
     padded = any(node.attrs["padding"]) and node.attrs["dilation"] != (1, 1)
-    return "CUDA's kernel was wrong for dilation with padding" if target.device != "cpu" and padded else ""
+    if target.device != "cpu" and padded:
+        return "CUDA's kernel was wrong for dilation with padding"
+    return _blind(node)
+
+
+def _blind(node: Node) -> str:
+    """The largest number is -inf where a window sees no pixel, for the runtime it is the least finite one."""
+    image = node.inputs[-1]
+    moves = (node.attrs[key] for key in ("kernel", "stride", "padding", "dilation"))
+    pooled = node.inputs[0] if node.op is ops.max_pool2d_grad else node
+    for size, out, kernel, stride, padding, dilation in zip(
+        image.shape[2:], pooled.shape[2:], *moves, strict=True
+    ):
+        if not padding or not isinstance(size, int) or not isinstance(out, int):
+            continue
+        starts = range(-padding, out * stride - padding, stride)
+        if not all(any(0 <= a + k * dilation < size for k in range(kernel)) for a in starts):
+            return "some windows see only padding"
+    return ""
 
 
 def _indices(node: Node, target: Target) -> str:
     if target.device != "cpu":
         return "among equal maxima CUDA's kernel indicates the first of a column, not of a row"
     reaching = any(p >= k for p, k in _end_padding(node))
-    return _static_image(node, target) or ("the last windows see only padding" if reaching else "")
+    return _static_image(node, target) or ("the last windows see only padding" if reaching else _blind(node))
 
 
 def _end_padding(node: Node) -> list[tuple[int, int]]:

@@ -251,7 +251,7 @@ def heavy_nodes(draw: st.DrawFn) -> Node:
         reject()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(heavy_nodes())
 def test_every_strategy_agrees_with_the_interpreter(node: Node) -> None:
     """Each one that says that it can, by the interpreter and by the runtime."""
