@@ -7,6 +7,7 @@ layout (`passes.strategies`), and rebuilds the graph (`passes.relayout`). Costs 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,54 @@ class Choice:
         }
         self.fitting = {node: candidates(node, target) for node in self.heavy}
         self.works = {node: work(node, self.sizes, target.threads) for node in self.heavy}
+        self.pair_up()
+
+    def pair_up(self) -> None:
+        """Decide on the columns that a convolution of one sample and its weight gradient share: for both, or for
+        none. Their cost is counted with the gradient."""
+        readers: dict[Any, list[Node]] = {}
+        for node in sorted(self.heavy, key=lambda node: node.op is not ops.conv2d):
+            if node.op in (ops.conv2d, ops.conv2d_weight_grad):
+                readers.setdefault((node.inputs[0], windows_of(node)), []).append(node)
+        for nodes in readers.values():
+            if any(s.name == "columns" for node in nodes for s in self.fitting[node]):
+                self.settle(nodes)
+
+    def settle(self, nodes: list[Node]) -> None:
+        """Take from the batch-first strategies of `nodes` either those by columns, or the others (or all, where
+        overrides want some of both)."""
+        sides = []
+        for by_columns in (True, False):
+            kept = {
+                node: [
+                    s for s in self.fitting[node] if s.layout != NCHW or (s.name == "columns") == by_columns
+                ]
+                for node in nodes
+            }
+            found = [
+                min((self.price(n, s, PIXEL) for s in fits if s.layout == NCHW), default=math.inf)
+                for n, fits in kept.items()
+            ]
+            if by_columns and all(node.op is ops.conv2d for node in nodes):
+                found.append(self.columns(nodes[0]))
+            sides.append((sum(found), kept))
+        cost, kept = min(sides, key=lambda side: side[0])
+        if cost < math.inf:
+            self.fitting.update(kept)
+
+    def columns(self, node: Node) -> float:
+        """What the columns of one sample cost where no weight gradient uses them again."""
+        estimate = costs.identity_columns(self.works[node])
+        return self.prices.of(
+            lambda: f"columns of one sample: {self.numeric(node)[1]}",
+            estimate,
+            lambda key: Probe(
+                key,
+                f"{node.op.name}: {self.numeric(node)[1]}",
+                estimate,
+                partial(probes.batch_first, self.numeric(node)[0], expand_nchw.columns_alone),
+            ),
+        )
 
     def cheapest(self) -> tuple[dict[Node, str], dict[Node, Block], dict[Node, tuple[float, Strategy]]]:
         """The layout of each movable node, the block of each image, and the strategy of each heavy node."""
