@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -16,10 +16,10 @@ from ir.errors import ShapeError
 from ir.node import Graph, Node, next_name
 from ir.op import leaf
 from ir.types import Array, Type
-from lenetc import anomaly, runtime
+from lenetc import anomaly, runtime, tuned
 from lenetc.capture import Capture, capture
 from lenetc.cell import Cell, Context, Exchange, known, pending
-from lenetc.parts import SplitBinding, SplitSession
+from lenetc.parts import SplitBinding, SplitSession, session_of
 from lenetc.program import Program
 from lenetc.ranges import Range, as_array
 from lenetc.runtime import Binding, Session, Slot, Value
@@ -27,7 +27,6 @@ from lenetc.structure import Arguments, check_static, flatten, is_array, rebuild
 from lenetc.tensor import Tensor, Unreturned
 from lenetc.tracing import here
 from passes.pipeline import Target
-from passes.threads import threads
 
 if TYPE_CHECKING:
     from lenetc.profile import Profile
@@ -41,10 +40,11 @@ _BINDINGS = 16  # prepared runs kept for each program; two are in use while noth
 class Specialization:
     """One compiled program for one signature: its session, its state, and the prepared runs."""
 
-    def __init__(self, captured: Capture, graph: Graph, device: str, steps: int | None = None) -> None:
+    def __init__(self, captured: Capture, graph: Graph, target: Target, steps: int | None = None) -> None:
+        device = target.device
         self.capture = captured
         self.steps = steps  # how often one run of a scan does what was captured
-        self.program = Program(graph, Target(device=device, threads=runtime.get_num_threads()), captured)
+        self.program = Program(graph, target, captured)
         self.device = device
         self.session = self.load()
         inputs = {node.attrs["name"]: node for node in graph.inputs}
@@ -77,12 +77,7 @@ class Specialization:
 
     def load(self, profile: Path | None = None) -> Session | SplitSession:
         """The program in a session, one that profiles its runs into the folder `profile` if that is given."""
-        split = self.program.split
-        if split is not None:
-            return SplitSession(split, profile)
-        emitted = self.program.emitted
-        count = threads(self.program.graph(), self.program.target.threads)
-        return Session(emitted.model.SerializeToString(), self.device, emitted.places, count, profile)
+        return session_of(self.program, profile)
 
     def use(self, session: Session | SplitSession) -> None:
         """Run in `session`, which `load` has made, from now on."""
@@ -238,9 +233,17 @@ class CompiledFunction:
     the device, and is seen by Python whenever somebody looks.
     """
 
-    def __init__(self, function: Callable[..., Any], device: str) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        device: str,
+        strategies: Mapping[str, str] | None = None,
+        tuned: bool = True,
+    ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
+        self.strategies = dict(strategies or {})
+        self.tuned = tuned
         try:
             self.device = runtime.resolve_device(device)
         except runtime.DeviceError as error:
@@ -307,6 +310,21 @@ class CompiledFunction:
         """Trace the function once more, with its arrays as inputs of `types`."""
         return capture(self.function, self.arguments, values, types)
 
+    def target(self) -> Target:
+        """What programs are compiled for now."""
+        costs = tuned.load(self.device) if self.tuned else None
+        return Target(
+            device=self.device,
+            threads=runtime.get_num_threads(),
+            overrides=tuple(self.strategies.items()),
+            costs=costs,
+        )
+
+    def forget(self) -> None:
+        """Drop what is compiled: the next call compiles anew. State is not touched."""
+        self._specializations.clear()
+        self._last = ((), None)
+
     def _find(
         self, values: dict[str, Any], leaves: list[tuple[str, Any]], steps: tuple[Any, ...]
     ) -> Specialization:
@@ -325,12 +343,12 @@ class CompiledFunction:
         if steps:
             types = {name: type.with_shape(type.shape[1:]) for name, type in types.items()}
         captured = self.capture(values, types)
-        target = Target(device=self.device, threads=runtime.get_num_threads())
+        target = self.target()
         # Steps that are divided among threads are so one by one: a scan runs as a whole, on all of them.
         if steps and Program(captured.graph, target, captured).split is None:
-            specialization = Specialization(captured, scanned(captured, *steps), self.device, *steps)
+            specialization = Specialization(captured, scanned(captured, *steps), target, *steps)
         else:
-            specialization = Specialization(captured, captured.graph, self.device)
+            specialization = Specialization(captured, captured.graph, target)
         known.append(specialization)
         if len(known) == _SPECIALIZATIONS:
             log.warning(
@@ -386,16 +404,37 @@ def scanned(captured: Capture, steps: int) -> Graph:
 
 
 @overload
-def compile(function: Callable[..., Any], *, device: str = "auto") -> CompiledFunction: ...
+def compile(
+    function: Callable[..., Any],
+    *,
+    device: str = "auto",
+    strategies: Mapping[str, str] | None = None,
+    tuned: bool = True,
+) -> CompiledFunction: ...
 @overload
 def compile(
-    function: None = None, *, device: str = "auto"
+    function: None = None,
+    *,
+    device: str = "auto",
+    strategies: Mapping[str, str] | None = None,
+    tuned: bool = True,
 ) -> Callable[[Callable[..., Any]], CompiledFunction]: ...
-def compile(function: Callable[..., Any] | None = None, *, device: str = "auto") -> Any:
+def compile(
+    function: Callable[..., Any] | None = None,
+    *,
+    device: str = "auto",
+    strategies: Mapping[str, str] | None = None,
+    tuned: bool = True,
+) -> Any:
     """Compile `function` into one program for each signature it is called with; as a decorator or as a call.
 
-    device: "auto" (CUDA where it works, else the CPU), "cpu" or "cuda". Raises DeviceError for "cuda" without CUDA.
+    device: "auto" (CUDA where it works, else the CPU), "cpu" or "cuda". strategies: for experiments, how to compute
+    some operations: a strategy's name for an op ("conv2d"), a module path ("net.conv1") or both ("conv1/conv2d"); the
+    stage "strategies" of a program's dump lists what there is. tuned: whether to choose strategies by costs that
+    `lenetc.tune` measured on this machine, if there are any.
+
+    Raises DeviceError for "cuda" without CUDA. The first call raises StrategyError where `strategies` names none.
     """
     if function is None:
-        return lambda f: CompiledFunction(f, device)
-    return CompiledFunction(function, device)
+        return lambda f: CompiledFunction(f, device, strategies, tuned)
+    return CompiledFunction(function, device, strategies, tuned)

@@ -19,7 +19,7 @@ from ir.errors import LenetcError
 from ir.node import Graph, Node
 from ir.op import leaf
 from ir.types import Array, Type
-from lenetc import anomaly, runtime
+from lenetc import anomaly, runtime, tuned
 from lenetc.anomaly import AnomalyError
 from lenetc.cell import Cell, Context, evaluated, pending, unavailable
 from lenetc.parts import SplitSession
@@ -225,7 +225,7 @@ def _compile(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Sess
     from passes.emit import to_onnx  # brings onnx in, which importing lenetc should not
 
     available = runtime.get_num_threads()
-    graph, target = _graph(roots, inputs), Target(device=device, threads=available)
+    graph, target = _graph(roots, inputs), Target(device=device, threads=available, costs=tuned.load(device))
     split = run_split(graph, target)
     if split is not None:
         return SplitSession(split)

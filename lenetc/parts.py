@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,11 @@ from ir.types import Array
 from lenetc import runtime
 from lenetc.runtime import Session, Value
 from passes.pipeline import Split
+from passes.threads import threads
 from passes.tiling import WHOLE
+
+if TYPE_CHECKING:
+    from lenetc.program import Program
 
 Job = Callable[[], None]
 
@@ -91,6 +95,16 @@ class SplitSession:
         late, self._late = self._late, None
         if late is not None:
             late.wait()
+
+
+def session_of(program: Program, profile: Path | None = None) -> Session | SplitSession:
+    """A program loaded, in parts where it has them, else in one; it profiles its runs into the folder `profile` if
+    that is given."""
+    if program.split is not None:
+        return SplitSession(program.split, profile)
+    emitted, target = program.emitted, program.target
+    count = threads(program.graph(), target.threads)
+    return Session(emitted.model.SerializeToString(), target.device, emitted.places, count, profile)
 
 
 def _session(graph: Graph, profile: Path | None) -> Session:

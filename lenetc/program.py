@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ir import to_text
 from ir.node import Graph
 from lenetc.checkpoint import atomic_write
-from passes.pipeline import Split, Stage, Target, run_pipeline, run_split
+from passes.pipeline import Split, Stage, Target, before_strategies, run_pipeline, run_split
+from passes.strategies import check_overrides
 
 if TYPE_CHECKING:
     from lenetc.capture import Capture
@@ -26,6 +29,7 @@ class Program:
     """
 
     def __init__(self, graph: Graph, target: Target, captured: Capture) -> None:
+        check_overrides(graph, target)
         self._graph = graph
         self.target = target
         self.capture = captured
@@ -62,6 +66,14 @@ class Program:
         """The IR graph after `stage` (the last one by default)."""
         return self.stage(stage).graph
 
+    @property
+    def choices(self) -> list[tuple[Graph, Target]]:
+        """The graphs of what runs for whose operations strategies were chosen, each with its target."""
+        if self.split is None:
+            return [(before_strategies(self._stages), self.target)]
+        alone = replace(self.target, threads=1)
+        return [(before_strategies(stages), alone) for stages in self.split.parts]
+
     def text(self, stage: str | None = None) -> str:
         """The graph after `stage` in the IR's text form, which `ir.parse` reads back."""
         return to_text(self.graph(stage))
@@ -87,6 +99,7 @@ class Program:
     def dump(self, directory: str | Path) -> list[Path]:
         """Write every stage as text, DOT, GraphML and SVG, and the ONNX file. Returns the paths written.
 
+        The text starts with what the pass noted, as comments: of "strategies", what was chosen and what else there is.
         A program that runs in parts has those besides, each as text and as an ONNX file: part0, part1, ..., results,
         update.
         """
@@ -98,13 +111,20 @@ class Program:
         written = []
         for number, name in enumerate(self.stages()):
             stem = f"{number}-{name}"
-            atomic_write(folder / f"{stem}.txt", self.text(name).encode())
+            atomic_write(folder / f"{stem}.txt", _told(self.stage(name).notes, self.graph(name)))
             written.append(folder / f"{stem}.txt")
             written += visualize.write(self.graph(name), folder, stem)
         atomic_write(folder / "program.onnx", self.onnx.SerializeToString())
         written.append(folder / "program.onnx")
-        for name, graph in self.split.programs().items() if self.split else ():
-            atomic_write(folder / f"{name}.txt", to_text(graph).encode())
+        split = self.split
+        for name, graph in split.programs().items() if split else ():
+            notes = split.notes(name) if split else []
+            atomic_write(folder / f"{name}.txt", _told(notes, graph))
             atomic_write(folder / f"{name}.onnx", to_onnx(graph).model.SerializeToString())
             written += [folder / f"{name}.txt", folder / f"{name}.onnx"]
         return written
+
+
+def _told(notes: Sequence[str], graph: Graph) -> bytes:
+    """The text of a graph after notes."""
+    return "".join([*(f"# {note}\n" for note in notes), to_text(graph)]).encode()

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ir.node import Graph
 from ir.verify import verify
 from passes import gradients  # noqa: F401  (registers the gradient table)
+from passes.choice import choose_strategies
 from passes.fuse import fuse
 from passes.hoist import hoist
+from passes.prices import Measured
 from passes.schedule import schedule
 from passes.simplify import simplify
-from passes.strategies import choose_strategies
 from passes.tiling import Division, divide, tile
 
 
@@ -22,13 +23,16 @@ class Target:
     """What a graph is compiled for.
 
     device: "cpu" or "cuda". threads: that one run has. batch: the size that costs assume for a symbolic dim.
-    overrides: (op name or module path, strategy name) pairs that take the choice away from the cost model.
+    overrides: (op name or module path, strategy name) pairs that take the choice away from the cost model; a key may
+    also be both, as in "conv1/conv2d_weight_grad". costs: what strategies cost on the machine; where None, a built-in
+    model tells.
     """
 
     device: str = "cpu"
     threads: int = 1
     batch: int = 64
     overrides: tuple[tuple[str, str], ...] = ()
+    costs: Measured | None = None
 
 
 @dataclass
@@ -69,6 +73,20 @@ def run_pipeline(graph: Graph, target: Target) -> list[Stage]:
     return stages
 
 
+def before_strategies(stages: Sequence[Stage]) -> Graph:
+    """The graph for whose operations strategies were chosen."""
+    names = [stage.name for stage in stages]
+    return stages[names.index("strategies") - 1].graph
+
+
+def finish(graph: Graph, target: Target) -> Graph:
+    """`graph` through the passes that come after the choice of strategies."""
+    names = [name for name, _ in PASSES]
+    for _, run in PASSES[names.index("strategies") + 1 :]:
+        graph, _ = run(graph, target)
+    return graph
+
+
 @dataclass
 class Split:
     """A division, each graph of it compiled for one thread."""
@@ -83,6 +101,11 @@ class Split:
         named = {f"part{k}": stages[-1].graph for k, stages in enumerate(self.parts)}
         named |= {"results": self.results[-1].graph, "update": self.update[-1].graph}
         return {name: graph for name, graph in named.items() if graph.outputs}
+
+    def notes(self, name: str) -> list[str]:
+        """What was noted when strategies were chosen for a part; [] for what joins."""
+        found = {f"part{k}": stages for k, stages in enumerate(self.parts)}.get(name, [])
+        return [note for stage in found if stage.name == "strategies" for note in stage.notes]
 
 
 def run_split(graph: Graph, target: Target) -> Split | None:
