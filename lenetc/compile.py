@@ -36,7 +36,8 @@ class Specialization:
     def __init__(self, captured: Capture, graph: Graph, device: str, repeats: int = 1) -> None:
         self.capture = captured
         self.repeats = repeats  # how often one run does what was captured
-        self.program = Program(graph, Target(device=device), captured)
+        target = Target(device=device, lanes=runtime.lanes(device))
+        self.program = Program(graph, target, captured)
         self.device = device
         emitted = self.program.emitted
         self.session = Session(emitted.model.SerializeToString(), device, emitted.places)

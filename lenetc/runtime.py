@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -76,6 +77,27 @@ def cuda_missing() -> str:
     except Exception as error:  # the runtime raises its own exception types for a missing library
         return f"its libraries do not load ({str(error).splitlines()[0]})"
     return ""
+
+
+@functools.cache
+def lanes(device: str) -> int:
+    """How many channels the runtime's direct convolutions take at once on `device`, by its own kernel; 0 where this
+    build has none, as on CUDA."""
+    if device != "cpu":
+        return 0
+    from passes.emit import lanes_model  # brings onnx in, which importing lenetc should not
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = InferenceSession(
+            lanes_model().SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        (found,) = session.run(None, {"x": np.ones((1, 4, 1, 1), np.float32)})
+    except Exception as error:  # the runtime raises its own exception types for a kernel that is not there
+        log.debug("no convolutions in lanes: %s", error)
+        return 0
+    return int(found.shape[1]) if found.shape[1] in (8, 16) else 0
 
 
 Value: TypeAlias = ort.OrtValue

@@ -97,6 +97,12 @@ def conv(w: Work) -> float:
     return 2 * NODE + w.n * (2.7 + _columns(w) * 1.2e-4) + w.macs * 7.3e-6
 
 
+def lanes(w: Work) -> float:
+    """Direct convolution with channels in lanes, its reorders, and its weights'."""
+    moved = w.n * (w.channels * w.image + w.outputs * w.out)
+    return 7 * NODE + moved * 1.4e-4 + w.channels * w.outputs * w.taps * 4e-3 + w.n * 0.2 + w.macs * 6.5e-6
+
+
 def im2col(w: Work) -> float:
     """Slices, and a product for each sample."""
     return (w.taps + 4) * NODE + w.n * _columns(w) * 1e-3 + w.macs * 4 * MAC
@@ -111,6 +117,13 @@ def swapped_conv(w: Work) -> float:
     """Weight gradient as Conv with samples for channels: windows as large as the gradient, few of them."""
     moved = transpose(w.n * (w.channels * w.image + w.outputs * w.out)) if w.n > 1 else 0.0
     return 4 * NODE + moved + w.n * _columns(w) * 7e-4 + w.macs * 3e-5
+
+
+def dilated_weight_grad(w: Work) -> float:
+    """Weight gradient as Conv with channels beside the columns, which are copied in runs of KW*C numbers."""
+    moved = transpose(w.n * w.channels * w.image) + transpose(w.n * w.outputs * w.out)
+    run = w.windows.kernel[1] * w.channels
+    return 3 * NODE + moved + w.n * _columns(w) * 1.2e-4 * (1 + 24 / run) + w.macs * 7.3e-6
 
 
 def conv_transpose(w: Work) -> float:

@@ -247,6 +247,29 @@ def _(b: Builder, node: Node, g: str, w: str) -> Any:
     return b.op("ConvTranspose", g, w, **_window(how, kernel=kernel), output_padding=extra)
 
 
+_LANES = "com.microsoft.nchwc"
+
+
+@emit(ops.conv2d_lanes)
+def _(b: Builder, node: Node, x: str, w: str, *bias: str) -> Any:
+    source, weight = node.inputs[:2]
+    outputs, kernel = int(node.shape[1]), weight.shape[2:4]
+    top, left = node.attrs["padding"]
+    if weight.rank == 6:  # else the kernel reads rows of single channels
+        x = b.op("ReorderInput", x, domain=_LANES)
+    y = b.op(
+        "Conv",
+        x,
+        b.op("Reshape", w, b.ints(outputs, int(source.shape[1]), *map(int, kernel))),
+        *bias,
+        domain=_LANES,
+        kernel_shape=kernel,
+        strides=node.attrs["stride"],
+        pads=(top, left, top, left),
+    )
+    return b.op("ReorderOutput", y, domain=_LANES, channels=outputs)
+
+
 @emit(ops.gemm)
 def _(b: Builder, node: Node, x: str, y: str, *c: str) -> Any:
     attrs = node.attrs

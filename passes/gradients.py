@@ -193,13 +193,26 @@ def _(g: Node, out: Node, x: Node, *, shape: Any) -> Gradient:
 
 @vjp(ops.slice)
 def _(g: Node, out: Node, x: Node, *, starts: Any, stops: Any, steps: tuple[int, ...]) -> Gradient:
-    low, high = list(starts), [size - stop for size, stop in zip(x.shape, stops, strict=True)]
-    for axis, step in enumerate(steps):
-        if step > 1:  # spread the slices over their places; padding cannot put zeros between them
-            places = ops.literal(np.arange(starts[axis], stops[axis], step))
-            g = ops.scatter_add(g, places, axis=axis, size=x.shape[axis])
-            low[axis] = high[axis] = 0
-    return ops.pad(g, low=tuple(low), high=tuple(high)) if g.shape != x.shape else g
+    if any(step > 1 for step in steps):
+        g = _spread(g, steps)
+        room = tuple(size - start for size, start in zip(x.shape, starts, strict=True))
+        inside = tuple(
+            stop - start if step == 1 else min(size, left)
+            for start, stop, step, size, left in zip(starts, stops, steps, g.shape, room, strict=True)
+        )
+        g = g if g.shape == inside else window(g, (0,) * g.rank, inside)
+        stops = tuple(start + size for start, size in zip(starts, inside, strict=True))
+    high = tuple(size - stop for size, stop in zip(x.shape, stops, strict=True))
+    return ops.pad(g, low=tuple(starts), high=high) if g.shape != x.shape else g
+
+
+def _spread(g: Node, steps: tuple[int, ...]) -> Node:
+    """g with each element at the head of `steps` places along its axes, the others zero: [A,B] -> [A*s,B*t]."""
+    stepped = [(size, step) for size, step in zip(g.shape, steps, strict=True)]
+    apart = tuple(d for size, step in stepped for d in ((size, 1) if step > 1 else (size,)))
+    zeros = tuple(n for step in steps for n in ((0, step - 1) if step > 1 else (0,)))
+    wide = ops.pad(ops.reshape(g, shape=apart), low=(0,) * len(apart), high=zeros)
+    return ops.reshape(wide, shape=tuple(size * step for size, step in stepped))
 
 
 @vjp(ops.reverse)

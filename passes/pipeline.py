@@ -20,12 +20,15 @@ class Target:
     """What a graph is compiled for.
 
     device: "cpu" or "cuda". batch: the size that costs assume for a symbolic dim. overrides: (op name or module
-    path, strategy name) pairs that take the choice away from the cost model.
+    path, strategy name) pairs that take the choice away from the cost model. lanes: how many channels the
+    runtime's kernels for blocked channels take at once on the machine that will run the graph (8 or 16); with 0
+    the graph is for any machine, of ai.onnx operators only.
     """
 
     device: str = "cpu"
     batch: int = 64
     overrides: tuple[tuple[str, str], ...] = ()
+    lanes: int = 0
 
 
 @dataclass

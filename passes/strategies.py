@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ir import ops
@@ -17,7 +18,8 @@ from ir.dims import Dim, evaluate, symbols
 from ir.errors import LenetcError
 from ir.node import Graph, Node
 from ir.op import Op
-from passes import costs, expand_chwn, expand_nchw
+from ir.types import f32
+from passes import costs, expand_chwn, expand_lanes, expand_nchw
 from passes.batch_last import PIXEL, Block
 from passes.costs import Work
 from passes.expand_chwn import Windows, windows_of
@@ -102,6 +104,32 @@ def _dilatable(node: Node, target: Target) -> bool:
     )
 
 
+def _in_lanes(node: Node, target: Target) -> bool:
+    """Whether the runtime has a kernel of this machine's lanes for a convolution, or for it turned around."""
+    how, w = node.attrs, node.inputs[1]
+    plain = how["dilation"] == (1, 1) and how["groups"] == 1 and node.dtype is f32
+    if not (target.lanes and plain and target.device == "cpu" and _static_image(node, target)):
+        return False
+    outputs, inputs, *kernel = map(int, w.shape)
+    if node.op is ops.conv2d:
+        return expand_lanes.fits(inputs, outputs, target.lanes)
+    whole = outputs % target.lanes == 0 and inputs % target.lanes == 0
+    return (
+        whole and how["stride"] == (1, 1) and all(p < k for p, k in zip(how["padding"], kernel, strict=True))
+    )
+
+
+def _beside(node: Node, target: Target) -> bool:
+    """Channels can lie beside the columns of one group whose kernel positions are neighbours."""
+    how = node.attrs
+    return (
+        _batch_last(node, target)
+        and _convolved(node, target)
+        and how["groups"] == 1
+        and how["dilation"][1] == 1
+    )
+
+
 def _max_pool(node: Node, target: Target) -> bool:
     # CUDA's MaxPool was wrong for dilated windows with padding.
     return target.device == "cpu" or not (any(node.attrs["padding"]) and node.attrs["dilation"] != (1, 1))
@@ -143,8 +171,13 @@ def _last(op: str, name: str, applies: Applies, cost: Cost, expand: Expand) -> S
     return Strategy(op, name, CHWN, applies, cost, expand)
 
 
+def _lanes(op: str, expand: Callable[..., Node]) -> Strategy:
+    return Strategy(op, "lanes", NCHW, _in_lanes, lambda w, block: costs.lanes(w), expand)
+
+
 TABLE: tuple[Strategy, ...] = (
     _first("conv2d", "conv", _convolved, costs.conv, keep),
+    _lanes("conv2d", expand_lanes.conv2d),
     _first("conv2d", "im2col", _static_image, costs.im2col, expand_nchw.conv2d),
     _last("conv2d", "gather", _batch_last, costs.gather_conv, expand_chwn.conv2d),
     _first(
@@ -161,10 +194,18 @@ TABLE: tuple[Strategy, ...] = (
         costs.im2col_weight_grad,
         expand_nchw.conv2d_weight_grad,
     ),
+    _first(
+        "conv2d_weight_grad",
+        "dilated",
+        _beside,
+        costs.dilated_weight_grad,
+        expand_nchw.conv2d_weight_grad_dilated,
+    ),
     _last(
         "conv2d_weight_grad", "gather", _batch_last, costs.gather_weight_grad, expand_chwn.conv2d_weight_grad
     ),
     _first("conv2d_input_grad", "conv_transpose", _convolved, costs.conv_transpose, keep),
+    _lanes("conv2d_input_grad", expand_lanes.conv2d_input_grad),
     _first("conv2d_input_grad", "col2im", _static_image, costs.im2col, expand_nchw.conv2d_input_grad),
     _last("conv2d_input_grad", "gather", _batch_last, costs.gather_input_grad, expand_chwn.conv2d_input_grad),
     _last(
@@ -233,7 +274,10 @@ def choose_strategies(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
         return lowered
 
     layouts, blocks, chosen = Choice(graph, target).cheapest()
-    expand = {node: strategy.expand for node, (_, strategy) in chosen.items()}
+    expand = {
+        node: partial(s.expand, target.lanes) if s.name == "lanes" else s.expand
+        for node, (_, s) in chosen.items()
+    }
     _share_indices(expand)
     lowered = Lowering(layouts, blocks, expand, body).graph(graph)
     mine = [_note(node, s, cost, blocks.get(steering(node), PIXEL)) for node, (cost, s) in chosen.items()]

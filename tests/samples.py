@@ -16,6 +16,7 @@ from ir import Graph, ops
 from ir.dims import Dim, Shape, evaluate, symbol, symbols
 from ir.op import Op, leaf
 from ir.types import Array, DType, TupleType, Type, bool_, f32, f64, i32, i64, u8
+from lenetc.runtime import lanes
 from tests.support import graph_to
 
 N = symbol("N")
@@ -304,6 +305,12 @@ sample("gemm", F(N, 3), F(3, 4))
 sample("gemm", F(N, 3), F(3, 4), F(4), alpha=0.5, beta=-2.0)
 sample("gemm", F(3, N), F(4, 3), F(N, 1), trans_a=True, trans_b=True)
 sample("gemm", F(N, 3), F(4, 3), F(N, 4), trans_b=True, beta=0.9)
+LANES = lanes("cpu") or 16  # of the machine that runs the tests
+for shapes, attrs in (
+    (((N, LANES, 5, 6), (1, 1, 3, 2, LANES, LANES)), {"padding": (1, 0)}),
+    (((N, 3, 5, 6), (2, 3, 3, 3, LANES), (2 * LANES,)), {"stride": (2, 1), "padding": (1, 1)}),
+):
+    sample("conv2d_lanes", *(Operand(shape, normal, f32) for shape in shapes), **attrs)
 WINDOWS = [
     # (input channels, height, width), (outputs, inputs per group, kernel), attributes
     ((1, 6, 6), (2, 1, 3, 3), {}),
