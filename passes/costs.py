@@ -98,14 +98,27 @@ def conv(w: Work) -> float:
 
 
 def lanes(w: Work) -> float:
-    """Direct convolution with channels in lanes, its reorders, and its weights'."""
+    """Direct convolution with channels in lanes, and the weights' way there. Images are in lanes mostly, as
+    convolutions follow one another; half of the way there and back is counted."""
     moved = w.n * (w.channels * w.image + w.outputs * w.out)
-    return 7 * NODE + moved * 1.4e-4 + w.channels * w.outputs * w.taps * 4e-3 + w.n * 0.2 + w.macs * 6.5e-6
+    return 6 * NODE + moved * 0.7e-4 + w.channels * w.outputs * w.taps * 1e-3 + w.n * 0.2 + w.macs * 6.5e-6
+
+
+def lanes_weight_grad(w: Work) -> float:
+    """Weight gradient as a direct convolution with lanes beside the columns."""
+    moved = w.n * (w.channels * w.image * 5e-4 + w.outputs * w.out * 3e-4)
+    return 10 * NODE + moved + w.channels * w.outputs * w.taps * 2e-3 + w.macs * 7e-6
 
 
 def im2col(w: Work) -> float:
     """Slices, and a product for each sample."""
     return (w.taps + 4) * NODE + w.n * _columns(w) * 1e-3 + w.macs * 4 * MAC
+
+
+def col2im(w: Work) -> float:
+    """A product for each sample, and its parts padded and added up; strides put zeros between single elements."""
+    spread = 0.0 if w.windows.stride == (1, 1) else w.n * w.channels * w.image * w.taps * 2e-3
+    return im2col(w) + spread
 
 
 def im2col_weight_grad(w: Work) -> float:

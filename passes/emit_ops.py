@@ -250,24 +250,41 @@ def _(b: Builder, node: Node, g: str, w: str) -> Any:
 _LANES = "com.microsoft.nchwc"
 
 
+@emit(ops.to_lanes)
+def _(b: Builder, node: Node, x: str) -> Any:
+    return b.op("ReorderInput", x, domain=_LANES)
+
+
+@emit(ops.from_lanes)
+def _(b: Builder, node: Node, x: str) -> Any:
+    return b.op("ReorderOutput", x, domain=_LANES, channels=node.shape[1])
+
+
 @emit(ops.conv2d_lanes)
 def _(b: Builder, node: Node, x: str, w: str, *bias: str) -> Any:
     source, weight = node.inputs[:2]
-    outputs, kernel = int(node.shape[1]), weight.shape[2:4]
-    top, left = node.attrs["padding"]
-    if weight.rank == 6:  # else the kernel reads rows of single channels
-        x = b.op("ReorderInput", x, domain=_LANES)
-    y = b.op(
+    kernel, attrs = weight.shape[2:4], node.attrs
+    plain = b.op("Reshape", w, b.ints(int(node.shape[1]), int(source.shape[1]), *map(int, kernel)))
+    top, left = attrs["padding"]
+    return b.op(
         "Conv",
         x,
-        b.op("Reshape", w, b.ints(outputs, int(source.shape[1]), *map(int, kernel))),
+        plain,
         *bias,
         domain=_LANES,
         kernel_shape=kernel,
-        strides=node.attrs["stride"],
+        strides=attrs["stride"],
         pads=(top, left, top, left),
+        dilations=attrs["dilation"],
     )
-    return b.op("ReorderOutput", y, domain=_LANES, channels=outputs)
+
+
+@emit(ops.affine_lanes)
+def _(b: Builder, node: Node, x: str, scale: str, *rest: str) -> Any:
+    channels = int(node.shape[1])
+    weight = b.op("Reshape", scale, b.ints(channels, 1, 1, 1))
+    after: dict[str, Any] = {"activation": "Relu"} if node.attrs["relu"] else {}
+    return b.op("Conv", x, weight, *rest, domain=_LANES, group=channels, kernel_shape=(1, 1), **after)
 
 
 @emit(ops.gemm)

@@ -1,12 +1,16 @@
-"""Expansions for the runtime's direct convolution, which takes channels in lanes (ops.conv2d_lanes).
+"""Expansions for the runtime's direct convolutions, which take images with their channels in lanes (ir.ops.lanes).
 
-Images stay NCHW, where reordering them to lanes and back is part of the kernel's price; weights are small.
+Each one puts its operands in lanes and its result back. Where one follows another, `passes.rules_lanes` leaves
+images in lanes all the way.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from ir import ops
 from ir.node import Node
+from passes.batch_last import reshape, swap
 
 
 def fits(inputs: int, outputs: int, lanes: int) -> bool:
@@ -14,25 +18,77 @@ def fits(inputs: int, outputs: int, lanes: int) -> bool:
     return lanes > 0 and outputs % lanes == 0 and (inputs % lanes == 0 or inputs < lanes)
 
 
+def _rows(
+    x: Node, shape: tuple[int, ...], perm: tuple[int, ...], lanes: int, turned: int | None = None
+) -> Node:
+    """x, as an array of `shape` whose last axis is lanes, with the axes before that permuted; the axis `turned` of
+    the result in reverse. Rows of lanes are gathered, in a third of the time of such a Transpose."""
+    order = np.arange(int(np.prod(shape[:-1]))).reshape(shape[:-1]).transpose(perm)
+    order = order if turned is None else np.flip(order, turned)
+    return ops.gather(reshape(x, (order.size, lanes)), ops.literal(order.reshape(-1)), axis=0)
+
+
 def conv2d(lanes: int, node: Node, x: Node, w: Node, *bias: Node) -> Node:
-    """conv2d(x, w) => conv2d_lanes(x, w in lanes)"""
-    how = {key: node.attrs[key] for key in ("stride", "padding")}
-    outputs, inputs, kh, kw = w.shape
+    """conv2d(x, w) => from_lanes(conv2d_lanes(to_lanes(x), w in lanes))"""
+    how = {key: node.attrs[key] for key in ("stride", "padding", "dilation")}
+    outputs, inputs, kh, kw = map(int, w.shape)
+    turned = swap(reshape(w, (outputs, inputs * kh * kw)))
     if inputs < lanes:
-        weight = ops.reshape(w, shape=(outputs // lanes, lanes, inputs, kh, kw))
-        return ops.conv2d_lanes(x, ops.transpose(weight, perm=(0, 2, 3, 4, 1)), *bias, **how)
-    weight = ops.reshape(w, shape=(outputs // lanes, lanes, inputs // lanes, lanes, kh * kw))
-    weight = ops.transpose(weight, perm=(0, 2, 4, 3, 1))
-    shape = (outputs // lanes, inputs // lanes, kh, kw, lanes, lanes)
-    return ops.conv2d_lanes(x, ops.reshape(weight, shape=shape), *bias, **how)
+        image, split, perm = x, (inputs, kh, kw, outputs // lanes, lanes), (3, 0, 1, 2)
+        shape: tuple[int, ...] = (outputs // lanes, inputs, kh, kw, lanes)
+    else:
+        image = ops.to_lanes(x, lanes=lanes)
+        split, perm = (inputs // lanes, lanes, kh * kw, outputs // lanes, lanes), (3, 0, 2, 1)
+        shape = (outputs // lanes, inputs // lanes, kh, kw, lanes, lanes)
+    weight = reshape(_rows(turned, split, perm, lanes), shape)
+    return ops.from_lanes(ops.conv2d_lanes(image, weight, *bias, **how), lanes=lanes)
 
 
 def conv2d_input_grad(lanes: int, node: Node, g: Node, w: Node) -> Node:
-    """conv2d_input_grad(g, w) => conv2d_lanes(g, w turned by 180 degrees, its channels swapped), for strides of 1"""
-    outputs, inputs, kh, kw = w.shape
-    weight = ops.reshape(w, shape=(outputs // lanes, lanes, inputs // lanes, lanes, kh * kw))
-    weight = ops.transpose(weight, perm=(2, 0, 4, 1, 3))
-    weight = ops.reverse(weight, axes=(2,))
-    shape = (inputs // lanes, outputs // lanes, kh, kw, lanes, lanes)
+    """conv2d_input_grad(g, w) => conv2d(g, w turned by 180 degrees, its channels swapped) in lanes, for strides of 1"""
+    outputs, inputs, kh, kw = map(int, w.shape)
+    split = (kh * kw, outputs // lanes, lanes, inputs // lanes, lanes)
+    weight = _rows(swap(reshape(w, (outputs * inputs, kh * kw))), split, (3, 1, 0, 2), lanes, turned=2)
+    weight = reshape(weight, (inputs // lanes, outputs // lanes, kh, kw, lanes, lanes))
     padding = tuple(k - 1 - p for k, p in zip((kh, kw), node.attrs["padding"], strict=True))
-    return ops.conv2d_lanes(g, ops.reshape(weight, shape=shape), padding=padding)
+    return ops.from_lanes(
+        ops.conv2d_lanes(ops.to_lanes(g, lanes=lanes), weight, padding=padding), lanes=lanes
+    )
+
+
+def conv2d_weight_grad(lanes: int, node: Node, x: Node, g: Node) -> Node:
+    """conv2d_weight_grad(x, g) => a convolution in lanes with samples for channels, and lanes beside the columns
+
+    As `passes.expand_nchw.conv2d_weight_grad_dilated`, one image for each L channels of x, whose rows are W*L long:
+    window (i, j*L + l) of it sees what kernel position (i, j) sees of lane l.
+    """
+    how = node.attrs
+    n, c, h, w = map(int, x.shape)
+    _, outputs, oh, ow = map(int, g.shape)
+    kh, kw = how["kernel"]
+    images, side = c // lanes, how["padding"][1] * lanes
+    rows = reshape(ops.to_lanes(x, lanes=lanes), (n, images, h, w * lanes))
+    if images > 1:
+        rows = ops.transpose(rows, perm=(1, 0, 2, 3))
+    rows = reshape(rows, (images, n, h, w * lanes))
+    if side:  # rather than by the kernel, which takes pixels one by one where they may reach over the side
+        rows = ops.pad(rows, low=(0, 0, 0, side), high=(0, 0, 0, side))
+    windows = _rows(
+        ops.to_lanes(g, lanes=lanes),
+        (n // lanes, lanes, outputs // lanes, oh * ow, lanes),
+        (2, 0, 3, 1),
+        lanes,
+    )
+    found = ops.conv2d_lanes(
+        ops.to_lanes(rows, lanes=lanes),
+        reshape(windows, (outputs // lanes, n // lanes, oh, ow, lanes, lanes)),
+        stride=(how["dilation"][0], 1),
+        padding=(how["padding"][0], 0),
+        dilation=(how["stride"][0], how["stride"][1] * lanes),
+    )
+    _, _, height, width = map(int, found.shape)
+    split = (images, outputs // lanes, height, width // lanes, lanes, lanes)
+    order = np.arange(int(np.prod(split[:-1]))).reshape(split[:-1])[:, :, :kh, :kw]
+    order = order.transpose(0, 4, 2, 3, 1).reshape(-1)  # rows of outputs for each channel and kernel position
+    table = ops.gather(reshape(found, (int(np.prod(split[:-1])), lanes)), ops.literal(order), axis=0)
+    return reshape(swap(reshape(table, (c * kh * kw, outputs))), node.shape)

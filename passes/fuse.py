@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ir import ops
 from ir.node import Graph, Node
 from ir.types import f32
-from passes import simplify
-from passes.match import Rules, is_const, is_positive_mask, joint_shape, number, value_of
+from passes import rules_lanes, simplify
+from passes.match import Rules, is_const, is_positive_mask, joint_shape, number, reshaped, value_of
 from passes.pack import pack
 from passes.rewrite import used_once
 
@@ -27,6 +29,8 @@ def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     """`graph` over the runtime's kernels, simplified again after the strategies. Notes count the rules."""
     fired: Counter[str] = Counter()
     fused = simplify.to_rest(graph, Rules((*simplify.RULES, *RULES)), fired)
+    if target.lanes:
+        fused = simplify.to_rest(fused, Rules((*simplify.RULES, *RULES, *rules_lanes.RULES)), fired)
     packed, count = pack(fused)
     return packed, simplify.counts(fired) + ([f"pack x{count}"] if count else [])
 
@@ -145,6 +149,15 @@ def mask_of_positive(node: Node) -> Node | None:
     """cast(greater(x, 0)) => positive(x): one kernel for two, and none of bool"""
     x = is_positive_mask(node)
     return ops.positive(x) if x is not None and x.dtype is f32 and node.dtype is f32 else None
+
+
+@RULES.on("sum")
+def sum_by_product(node: Node) -> Node | None:
+    """sum(x[M,K], axes=(0,)) => matmul(ones[1,M], x), which the runtime computes in a fraction of the time"""
+    x = node.inputs[0]
+    if x.dtype is not f32 or x.rank != 2 or node.attrs["axes"] != (0,) or not isinstance(x.shape[0], int):
+        return None
+    return reshaped(ops.literal(np.ones((1, x.shape[0]), np.float32)) @ x, node.shape)
 
 
 @RULES.on("scan")

@@ -105,17 +105,22 @@ def _dilatable(node: Node, target: Target) -> bool:
 
 
 def _in_lanes(node: Node, target: Target) -> bool:
-    """Whether the runtime has a kernel of this machine's lanes for a convolution, or for it turned around."""
-    how, w = node.attrs, node.inputs[1]
-    plain = how["dilation"] == (1, 1) and how["groups"] == 1 and node.dtype is f32
-    if not (target.lanes and plain and target.device == "cpu" and _static_image(node, target)):
+    """Whether the runtime has kernels of this machine's lanes for a convolution, or for a gradient as one."""
+    how, lanes = node.attrs, target.lanes
+    if not (lanes and node.dtype is f32 and how["groups"] == 1 and _batch_last(node, target)):
         return False
-    outputs, inputs, *kernel = map(int, w.shape)
+    if node.op is ops.conv2d_weight_grad:
+        # Samples are channels there.
+        n, inputs, outputs = node.inputs[0].shape[0], int(node.shape[1]), int(node.shape[0])
+        whole = isinstance(n, int) and n % lanes == inputs % lanes == outputs % lanes == 0
+        return whole and how["dilation"][1] == 1
+    outputs, inputs, *kernel = map(int, node.inputs[1].shape)
     if node.op is ops.conv2d:
-        return expand_lanes.fits(inputs, outputs, target.lanes)
-    whole = outputs % target.lanes == 0 and inputs % target.lanes == 0
+        return expand_lanes.fits(inputs, outputs, lanes)
     return (
-        whole and how["stride"] == (1, 1) and all(p < k for p, k in zip(how["padding"], kernel, strict=True))
+        outputs % lanes == inputs % lanes == 0
+        and how["stride"] == how["dilation"] == (1, 1)
+        and all(p < k for p, k in zip(how["padding"], kernel, strict=True))
     )
 
 
@@ -171,13 +176,13 @@ def _last(op: str, name: str, applies: Applies, cost: Cost, expand: Expand) -> S
     return Strategy(op, name, CHWN, applies, cost, expand)
 
 
-def _lanes(op: str, expand: Callable[..., Node]) -> Strategy:
-    return Strategy(op, "lanes", NCHW, _in_lanes, lambda w, block: costs.lanes(w), expand)
+def _lanes(op: str, cost: Callable[[Work], float], expand: Callable[..., Node]) -> Strategy:
+    return Strategy(op, "lanes", NCHW, _in_lanes, lambda w, block: cost(w), expand)
 
 
 TABLE: tuple[Strategy, ...] = (
     _first("conv2d", "conv", _convolved, costs.conv, keep),
-    _lanes("conv2d", expand_lanes.conv2d),
+    _lanes("conv2d", costs.lanes, expand_lanes.conv2d),
     _first("conv2d", "im2col", _static_image, costs.im2col, expand_nchw.conv2d),
     _last("conv2d", "gather", _batch_last, costs.gather_conv, expand_chwn.conv2d),
     _first(
@@ -194,6 +199,7 @@ TABLE: tuple[Strategy, ...] = (
         costs.im2col_weight_grad,
         expand_nchw.conv2d_weight_grad,
     ),
+    _lanes("conv2d_weight_grad", costs.lanes_weight_grad, expand_lanes.conv2d_weight_grad),
     _first(
         "conv2d_weight_grad",
         "dilated",
@@ -205,8 +211,8 @@ TABLE: tuple[Strategy, ...] = (
         "conv2d_weight_grad", "gather", _batch_last, costs.gather_weight_grad, expand_chwn.conv2d_weight_grad
     ),
     _first("conv2d_input_grad", "conv_transpose", _convolved, costs.conv_transpose, keep),
-    _lanes("conv2d_input_grad", expand_lanes.conv2d_input_grad),
-    _first("conv2d_input_grad", "col2im", _static_image, costs.im2col, expand_nchw.conv2d_input_grad),
+    _lanes("conv2d_input_grad", costs.lanes, expand_lanes.conv2d_input_grad),
+    _first("conv2d_input_grad", "col2im", _static_image, costs.col2im, expand_nchw.conv2d_input_grad),
     _last("conv2d_input_grad", "gather", _batch_last, costs.gather_input_grad, expand_chwn.conv2d_input_grad),
     _last(
         "conv2d_input_grad",

@@ -18,12 +18,14 @@ from ir.types import Array, DType, Type, dtype_of
 from passes import autodiff, emit_ops, gradients  # noqa: F401  (they register the tables)
 from passes.emit import to_onnx
 from passes.pipeline import Target
+from passes.rewrite import rewrite
+from passes.rules_nn import write_out_standardize
 from passes.strategies import choose_strategies
 
 
 def lowered(graph: Graph) -> Graph:
-    """`graph` with every op replaced that only a strategy can turn into ONNX."""
-    return choose_strategies(graph, Target())[0]
+    """`graph` with every op replaced that only a strategy, or being written out, can turn into ONNX."""
+    return choose_strategies(rewrite(graph, [("standardize", write_out_standardize)]), Target())[0]
 
 
 def checked_model(graph: Graph) -> onnx.ModelProto:

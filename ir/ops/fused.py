@@ -9,7 +9,6 @@ import numpy as np
 
 from ir.errors import DTypeError, ShapeError
 from ir.op import op
-from ir.ops.nn import Pair, conv2d
 from ir.ops.rules import broadcast_shapes, need_float, need_rank
 from ir.types import Array, TupleType, Type, f32
 
@@ -76,35 +75,3 @@ def _split(x: Type, *, axis: int, sizes: tuple[int, ...]) -> TupleType:
 def split(x: Array, *, axis: int, sizes: tuple[int, ...]) -> tuple[Array, ...]:
     """x[A,D,B] in parts [A,size,B] along `axis`; the sizes add up to D (torch.split, ONNX Split)."""
     return tuple(part.copy() for part in np.split(x, np.cumsum(sizes)[:-1], axis))
-
-
-def _plain_weight(w: Type) -> Type:
-    """The type [O,I,KH,KW] of a weight in lanes."""
-    outputs, inputs, *kernel = w.shape[:4]
-    lanes = w.shape[4:]
-    return w.with_shape((outputs * lanes[-1], inputs * (lanes[0] if len(lanes) == 2 else 1), *kernel))
-
-
-def _conv2d_lanes(x: Type, w: Type, bias: Type | None = None, *, stride: Pair, padding: Pair) -> Type:
-    if x.dtype is not f32 or w.rank not in (5, 6):
-        raise ShapeError(
-            f"conv2d_lanes: {x} and weight {w}; it takes f32, and a weight [O/L,I/L,KH,KW,L,L] or [O/L,I,KH,KW,L]"
-        )
-    operands = (x, _plain_weight(w), *([] if bias is None else [bias]))
-    return conv2d.infer(*operands, stride=stride, padding=padding, dilation=(1, 1), groups=1)  # type: ignore[return-value]
-
-
-@op(infer=_conv2d_lanes)
-def conv2d_lanes(
-    x: Array, w: Array, bias: Array | None = None, *, stride: Pair = (1, 1), padding: Pair = (0, 0)
-) -> Array:
-    """conv2d of x[N,I,H,W] with a weight whose channels are in lanes of L: w[O/L,I/L,KH,KW,L of I,L of O], or
-    w[O/L,I,KH,KW,L of O] for fewer inputs than L. -> [N,O,OH,OW]
-
-    It runs as Conv of the domain com.microsoft.nchwc, ONNX Runtime's direct convolution for CPUs, which works
-    on as many channels at once as a vector register has lanes.
-    """
-    perm = (0, 5, 1, 4, 2, 3) if w.ndim == 6 else (0, 4, 1, 2, 3)
-    shape = _plain_weight(Type(f32, w.shape)).shape
-    plain = np.ascontiguousarray(w.transpose(perm)).reshape([int(d) for d in shape])
-    return np.asarray(conv2d.reference(x, plain, bias, stride=stride, padding=padding))

@@ -65,7 +65,7 @@ def test_the_same_numbers(channels: tuple[int, int], kernel: tuple[int, int]) ->
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("how", [{"groups": 2}, {"dilation": (2, 2)}, {}], ids=str)
+@pytest.mark.parametrize("how", [{"groups": 2}, {}], ids=str)
 def test_what_the_kernel_cannot_do_is_left_to_others(dtype: Any, how: dict[str, Any]) -> None:
     rng = np.random.default_rng(0)
     x = integers(rng, 2, 32, 7, 7, dtype=dtype)

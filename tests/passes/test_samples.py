@@ -17,11 +17,12 @@ def ids(samples: list[Sample]) -> list[str]:
     return [sample.id for sample in samples]
 
 
+IN_LANES = {ops.to_lanes, ops.from_lanes, ops.conv2d_lanes, ops.affine_lanes}
 LOWERED = {
-    ops.conv2d_lanes,
     ops.gemm,
     ops.positive,
     ops.split,
+    *IN_LANES,
 }  # made by passes.fuse, when gradients are made already
 SMOOTH = [s for s in SAMPLES if s.differentiable and s.op not in CONSTANT | LOWERED]
 LEAVES = {"input"}  # bound by the caller
@@ -49,7 +50,7 @@ def test_gradient(sample: Sample) -> None:
     check_gradients(sample.graph(f64, 2), sample.values(f64, 2), order=2)
 
 
-RUN = [s for s in SAMPLES if s.op is not ops.conv2d_lanes or lanes("cpu")]
+RUN = [s for s in SAMPLES if s.op not in IN_LANES or lanes("cpu")]
 
 
 @pytest.mark.parametrize("sample", RUN, ids=ids(RUN))

@@ -170,7 +170,9 @@ def test_an_override_by_module_path_holds_for_that_module_alone() -> None:
 
 
 def test_an_override_that_names_no_strategy_says_which_there_are() -> None:
-    with pytest.raises(StrategyError, match="conv2d has no strategy 'fast'; it has conv, lanes, im2col, gather"):
+    with pytest.raises(
+        StrategyError, match="conv2d has no strategy 'fast'; it has conv, lanes, im2col, gather"
+    ):
         choose_strategies(train_step(2), Target(overrides=(("conv2d", "fast"),)))
 
 
