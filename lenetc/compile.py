@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
@@ -17,9 +18,10 @@ from ir.types import Array, Type
 from lenetc import anomaly, runtime
 from lenetc.capture import Capture, capture
 from lenetc.cell import Cell, Context, pending
+from lenetc.parts import SplitBinding, SplitSession
 from lenetc.program import Program
 from lenetc.ranges import Range, as_array
-from lenetc.runtime import Binding, Session, Value
+from lenetc.runtime import Binding, Session, Slot, Value
 from lenetc.structure import Arguments, check_static, flatten, is_array, rebuild, signature_key, type_of
 from lenetc.tensor import Tensor, Unreturned
 from lenetc.tracing import here
@@ -27,6 +29,7 @@ from passes.pipeline import Target
 
 log = logging.getLogger("lenetc.compile")
 _SPECIALIZATIONS = 8  # programs kept for one signature: train and eval mode, a few phases of a run
+_COPIED = 2**16  # bytes of an input array that is copied rather than bound
 _BINDINGS = 16  # prepared runs kept for each program; two are in use while nothing else writes its state
 
 
@@ -36,41 +39,62 @@ class Specialization:
     def __init__(self, captured: Capture, graph: Graph, device: str, repeats: int = 1) -> None:
         self.capture = captured
         self.repeats = repeats  # how often one run does what was captured
-        target = Target(device=device, lanes=runtime.lanes(device))
-        self.program = Program(graph, target, captured)
+        threads, lanes = runtime.get_num_threads(), runtime.lanes(device)
+        self.program = Program(graph, Target(device=device, threads=threads, lanes=lanes), captured)
         self.device = device
-        emitted = self.program.emitted
-        self.session = Session(emitted.model.SerializeToString(), device, emitted.places)
-        inputs = [node for node in graph.inputs if node.attrs["kind"] != "state"]
-        self.inputs = [node.attrs["name"] for node in inputs if node.attrs["kind"] == "input"]
-        self.scalars = {
-            name: runtime.to_device(np.zeros((), np.float32), device) for name in captured.scalars
+        self.session = self._session()
+        inputs = {node.attrs["name"]: node for node in graph.inputs}
+        self.inputs = [name for name, node in inputs.items() if node.attrs["kind"] == "input"]
+        self.slots = {
+            name: self._slot(node.ty)
+            for name, node in inputs.items()
+            if node.attrs["kind"] == "hyper" or (node.attrs["kind"] == "input" and _is_small(node.ty))
         }
-        self.hypers = [
-            (hyper, runtime.to_device(np.zeros((), np.float32), device)) for hyper in captured.hypers
-        ]
+        self.scalars = [self.slots[name] for name in captured.scalars]
+        self.hypers = [(hyper, self.slots[hyper.input]) for hyper in captured.hypers]
         self.fed: list[float | None] = [None] * len(self.hypers)
-        self.results = [(name, node.ty) for name, node in graph.results]
-        self.shapes = [([int(dim) for dim in type.shape], type.dtype.numpy) for _, type in self.results]
-        self.bindings: dict[tuple[int, ...], Binding] = {}
+        self.types = [node.ty for _, node in graph.results]
+        self.shapes = {
+            name: ([int(dim) for dim in node.shape], node.dtype.numpy) for name, node in graph.results
+        }
+        self._list_cells()
+        self.bindings: dict[tuple[int, ...], Binding | SplitBinding] = {}
         self.ranges: dict[str, list[Range]] = {}
         for name, wanted in captured.ranges:
             self.ranges.setdefault(name, []).append(wanted)
+        # What is handed out is mostly one tensor, or nothing.
+        self.is_single = not (captured.grads or captured.lost_grads) and isinstance(captured.result, Tensor)
 
-    def binding(self) -> Binding:
+    def _session(self) -> Session | SplitSession:
+        split = self.program.split
+        if split is not None:
+            return SplitSession(split)
+        emitted = self.program.emitted
+        return Session(
+            emitted.model.SerializeToString(), self.device, emitted.places, runtime.get_num_threads()
+        )
+
+    def _list_cells(self) -> None:
+        self.cells = list(self.capture.cells.values())
+        self.changed = [self.capture.cells[name] for name in self.capture.updated]
+
+    def _slot(self, type: Type) -> Slot:
+        return Slot([int(dim) for dim in type.shape], type.dtype.numpy, self.device)
+
+    def binding(self) -> Binding | SplitBinding:
         """The prepared run for the memory that the state is in now."""
-        for name, tensor in self.capture.grad_inputs.items():
-            assert tensor._grad is not None  # the guard holds
-            self.capture.cells[name] = tensor._grad._cell
-        slots = tuple([cell.slot for cell in self.capture.cells.values()])
-        found = self.bindings.get(slots)
+        if self.capture.grad_inputs:
+            for name, tensor in self.capture.grad_inputs.items():
+                assert tensor._grad is not None  # the guard holds
+                self.capture.cells[name] = tensor._grad._cell
+            self._list_cells()
+        found = self.bindings.get(tuple([cell.slot for cell in self.cells]))
         if found is not None:
             return found
         inputs = {name: cell.front(self.device) for name, cell in self.capture.cells.items()}
         for name, value in inputs.items():
             self._check_ranges(name, value)
-        inputs.update(self.scalars)
-        inputs.update((hyper.input, value) for hyper, value in self.hypers)
+        inputs.update((name, slot.value) for name, slot in self.slots.items())
         outputs = {
             next_name(name): self.capture.cells[name].back(self.device) for name in self.capture.updated
         }
@@ -78,7 +102,7 @@ class Specialization:
             self.bindings.clear()
         found = self.session.bind(inputs, outputs)
         if not self.capture.grad_inputs:  # each new gradient has memory of its own, which must not be kept
-            self.bindings[tuple([cell.slot for cell in self.capture.cells.values()])] = found
+            self.bindings[tuple([cell.slot for cell in self.cells])] = found
         return found
 
     def run(self, arrays: Sequence[Tensor | Array], scalars: Sequence[float]) -> Any:
@@ -87,26 +111,30 @@ class Specialization:
             Context.evaluate_pending()
         binding = self.binding()
         for name, array in zip(self.inputs, arrays, strict=True):
-            value = (
-                array._cell.front(self.device) if isinstance(array, Tensor) else np.ascontiguousarray(array)
-            )
-            self._check_ranges(name, value)
+            value = array._cell.front(self.device) if isinstance(array, Tensor) else array
+            if name in self.ranges:
+                self._check_ranges(name, value)
+            if isinstance(value, np.ndarray):
+                slot = self.slots.get(name)
+                if slot is None:
+                    value = np.ascontiguousarray(value)
+                else:
+                    slot.write(value)
+                    value = slot.value
             binding.feed(name, value)
-        for (_, memory), scalar in zip(self.scalars.items(), scalars, strict=True):
-            runtime.overwrite(memory, np.asarray(scalar, np.float32))
-        for i, (hyper, memory) in enumerate(self.hypers):
-            rate = float(hyper.optimizer.option(hyper.group, hyper.key))
+        for slot, scalar in zip(self.scalars, scalars, strict=True):
+            slot.write(scalar)
+        for i, (hyper, slot) in enumerate(self.hypers):
+            rate = hyper.optimizer.option(hyper.group, hyper.key)
             if rate != self.fed[i]:
-                runtime.overwrite(memory, np.asarray(rate, np.float32))
+                slot.write(float(rate))
                 self.fed[i] = rate
-        values = [runtime.empty(shape, dtype, self.device) for shape, dtype in self.shapes]
-        for (name, _), value in zip(self.results, values, strict=True):
-            binding.receive(name, value)
+        values = binding.received(self.shapes)
         binding.run()
         if anomaly.is_enabled():
             self._check_finite(arrays, values)
-        for name in self.capture.updated:
-            self.capture.cells[name].swap()
+        for cell in self.changed:
+            cell.swap()
         for optimizer, steps in self.capture.guard.optimizers.items():
             optimizer._step_count += steps * self.repeats
         return self._hand_out(values)
@@ -117,11 +145,12 @@ class Specialization:
 
     def _hand_out(self, values: list[Value]) -> Any:
         tensors = [
-            Tensor._from_cell(Cell(type, value=value))
-            for (_, type), value in zip(self.results, values, strict=True)
+            Tensor._from_cell(Cell(type, value=value)) for type, value in zip(self.types, values, strict=True)
         ]
+        if self.is_single:
+            return tensors[0]
         if self.capture.grads or self.capture.lost_grads:
-            by_name = {name: tensor for (name, _), tensor in zip(self.results, tensors, strict=True)}
+            by_name = dict(zip(self.shapes, tensors, strict=True))
             for parameter, name in self.capture.grads:
                 parameter._grad = by_name[name] if name else None
             for parameter in self.capture.lost_grads:
@@ -140,12 +169,17 @@ class Specialization:
             return
         feeds = {name: cell.numpy() for name, cell in self.capture.cells.items()}
         feeds.update(zip(self.inputs, (np.asarray(a) for a in arrays), strict=True))
-        feeds.update((h.input, runtime.to_numpy(v)) for h, v in self.hypers)
-        feeds.update((name, runtime.to_numpy(v)) for name, v in self.scalars.items())
+        feeds.update((name, runtime.to_numpy(self.slots[name].value)) for name in self.capture.scalars)
+        feeds.update((h.input, runtime.to_numpy(slot.value)) for h, slot in self.hypers)
         anomaly.explain(self.program.graph("traced"), feeds)
 
 
 _unreturned = Unreturned(0.0)
+
+
+def _is_small(type: Type) -> bool:
+    """Whether copying an array into prepared memory takes less time than preparing the run for it."""
+    return type.dtype.numpy.itemsize * math.prod(int(dim) for dim in type.shape) <= _COPIED
 
 
 class CompiledFunction:
@@ -165,14 +199,23 @@ class CompiledFunction:
             raise error.at(here()) from None
         self.arguments = Arguments(function)
         self._specializations: dict[tuple[Any, ...], list[Specialization]] = {}
+        # That of the last call with nothing but arrays, which the next call is likely to want.
+        self._last: tuple[tuple[Any, ...], Specialization | None] = ((), None)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if Context.trace is not None:  # compiled functions compose: the outer program takes this one in
             return self.function(*args, **kwargs)
+        if not kwargs:
+            key, specialization = self._last
+            if specialization is not None and signature_key(args) == key:
+                if specialization.capture.guard.holds():
+                    return specialization.run(args, ())
         values = self.arguments.bind(args, kwargs)
         leaves = self.arguments.leaves(values)
         specialization = self._find(values, leaves, ())
         arrays = [leaf for _, leaf in leaves if is_array(leaf)]
+        if len(arrays) == len(args) == len(leaves) and all(map(is_array, args)):
+            self._last = (signature_key(args), specialization)
         return specialization.run(arrays, [leaf for _, leaf in leaves if isinstance(leaf, float)])
 
     def lower(self, *args: Any, **kwargs: Any) -> Program:

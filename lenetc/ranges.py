@@ -40,7 +40,12 @@ class Range:
 
     def check(self, values: Array, name: str = "position ") -> None:
         """Raise LabelError, naming the first place, unless every one of `values` is allowed."""
-        if not values.size or (values.min() >= self.low and values.max() < self.high):
+        if values.size == 1:
+            if self.low <= values.item() < self.high:
+                return
+        elif not values.size or (
+            np.minimum.reduce(values, None) >= self.low and np.maximum.reduce(values, None) < self.high
+        ):
             return
         wrong = (values < self.low) | (values >= self.high)
         if self.ignore is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -26,6 +27,7 @@ from lenetc.denormals import flushed
 
 log = logging.getLogger("lenetc.runtime")
 _told: set[str] = set()
+_threads: list[int] = []  # what set_num_threads said, if it was called
 
 
 class DeviceError(LenetcError, ValueError):
@@ -100,6 +102,24 @@ def lanes(device: str) -> int:
     return int(found.shape[1]) if found.shape[1] in (8, 16) else 0
 
 
+def get_num_threads() -> int:
+    """Threads that one run may take (torch.get_num_threads): what `set_num_threads` said, or else one for each
+    processor that the process may use."""
+    if _threads:
+        return _threads[0]
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def set_num_threads(threads: int) -> None:
+    """Let programs that are compiled from now on take this many threads (torch.set_num_threads).
+
+    Raises ValueError for fewer than one.
+    """
+    if threads < 1:
+        raise ValueError(f"set_num_threads({threads}): a run takes at least one thread")
+    _threads[:] = [threads]
+
+
 Value: TypeAlias = ort.OrtValue
 
 
@@ -123,6 +143,21 @@ def to_numpy(value: Value) -> Array:
 def overwrite(value: Value, array: Array) -> None:
     """Copy `array` into the memory of `value`."""
     value.update_inplace(np.ascontiguousarray(array))
+
+
+class Slot:
+    """Memory for an input of one type, which a prepared run reads and the host writes before each run."""
+
+    def __init__(self, shape: Sequence[int], dtype: np.dtype[Any], device: str) -> None:
+        self._array = np.zeros(shape, dtype)
+        self._is_shared = device == "cpu"  # there the value is the array's memory
+        self.value: Value = ort.OrtValue.ortvalue_from_numpy(self._array, device, 0)
+
+    def write(self, values: Array | float) -> None:
+        """Copy `values`, of the same shape, into it."""
+        np.copyto(self._array, values)
+        if not self._is_shared:
+            self.value.update_inplace(self._array)
 
 
 class Session:
@@ -191,22 +226,41 @@ class Binding:
     def __init__(self, session: Session, inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> None:
         self._session = session
         self._io = session.io_binding()
-        self._kept = (dict(inputs), dict(outputs))  # the runtime does not keep bound values alive
+        # The runtime does not keep bound values alive.
+        self._inputs: dict[str, Value | Array] = {}
+        self._outputs: dict[str, Value] = {}
         for name, value in inputs.items():
-            self._io.bind_ortvalue_input(name, value)
+            self.feed(name, value)
         for name, value in outputs.items():
-            self._io.bind_ortvalue_output(name, value)
+            self.receive(name, value)
 
     def feed(self, name: str, value: Value | Array) -> None:
-        """Bind an input for the next run: an array on the host, or a value on the device."""
+        """Bind an input: an array on the host, or a value on the device. What is bound already costs nothing."""
+        if self._inputs.get(name) is value:
+            return
         if isinstance(value, np.ndarray):
             self._io.bind_cpu_input(name, value)
         else:
             self._io.bind_ortvalue_input(name, value)
+        self._inputs[name] = value
 
     def receive(self, name: str, value: Value) -> None:
-        """Bind an output for the next run."""
+        """Bind an output."""
         self._io.bind_ortvalue_output(name, value)
+        self._outputs[name] = value
+
+    def received(self, shapes: Mapping[str, tuple[Sequence[int], np.dtype[Any]]]) -> list[Value]:
+        """Memory bound to outputs of these shapes and dtypes: that of the last run of this binding, unless
+        somebody still holds it."""
+        values = []
+        for name, (shape, dtype) in shapes.items():
+            value = self._outputs.get(name)
+            # Three hold it here: the dict, `value`, and the argument of getrefcount.
+            if value is None or sys.getrefcount(value) > 3:
+                value = empty(shape, dtype, self._session.device)
+                self.receive(name, value)
+            values.append(value)
+        return values
 
     def run(self) -> None:
         self._session.execute(self._io)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ir.node import Graph
 from ir.verify import verify
@@ -13,19 +13,21 @@ from passes.fuse import fuse
 from passes.schedule import schedule
 from passes.simplify import simplify
 from passes.strategies import choose_strategies
+from passes.tiling import Division, divide, tile
 
 
 @dataclass(frozen=True)
 class Target:
     """What a graph is compiled for.
 
-    device: "cpu" or "cuda". batch: the size that costs assume for a symbolic dim. overrides: (op name or module
-    path, strategy name) pairs that take the choice away from the cost model. lanes: how many channels the
-    runtime's kernels for blocked channels take at once on the machine that will run the graph (8 or 16); with 0
-    the graph is for any machine, of ai.onnx operators only.
+    device: "cpu" or "cuda". threads: that one run has. batch: the size that costs assume for a symbolic dim.
+    overrides: (op name or module path, strategy name) pairs that take the choice away from the cost model.
+    lanes: how many channels the runtime's direct convolutions take at once on the machine that will run the
+    graph (8 or 16); with 0 the graph is for any machine, of ai.onnx operators only.
     """
 
     device: str = "cpu"
+    threads: int = 1
     batch: int = 64
     overrides: tuple[tuple[str, str], ...] = ()
     lanes: int = 0
@@ -45,6 +47,7 @@ Pass = Callable[[Graph, Target], tuple[Graph, list[str]]]
 
 PASSES: tuple[tuple[str, Pass], ...] = (
     ("simplify", simplify),
+    ("tile", tile),
     ("strategies", choose_strategies),
     ("fuse", fuse),
     ("schedule", schedule),
@@ -65,3 +68,26 @@ def run_pipeline(graph: Graph, target: Target) -> list[Stage]:
         verify(result, " -> ".join([*(stage.name for stage in stages), name]))
         stages.append(Stage(name, result, seconds, notes))
     return stages
+
+
+@dataclass
+class Split:
+    """A division, each graph of it compiled for one thread."""
+
+    division: Division
+    parts: list[list[Stage]]
+    join: list[Stage]
+
+
+def run_split(graph: Graph, target: Target) -> Split | None:
+    """`graph` compiled in parts that run side by side; None where one program is faster."""
+    simplified, _ = simplify(graph, target)
+    division = divide(simplified, target)
+    if division is None:
+        return None
+    alone = replace(target, threads=1)
+    return Split(
+        division,
+        [run_pipeline(part, alone) for part in division.parts],
+        run_pipeline(division.join, alone),
+    )
