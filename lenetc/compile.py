@@ -26,10 +26,12 @@ from lenetc.structure import Arguments, check_static, flatten, is_array, rebuild
 from lenetc.tensor import Tensor, Unreturned
 from lenetc.tracing import here
 from passes.pipeline import Target
+from passes.schedule import memory
 
 log = logging.getLogger("lenetc.compile")
 _SPECIALIZATIONS = 8  # programs kept for one signature: train and eval mode, a few phases of a run
 _COPIED = 2**16  # bytes of an input array that is copied rather than bound
+_LARGE = 2**24  # bytes of intermediate values
 _BINDINGS = 16  # prepared runs kept for each program; two are in use while nothing else writes its state
 
 
@@ -70,9 +72,9 @@ class Specialization:
         if split is not None:
             return SplitSession(split)
         emitted = self.program.emitted
-        return Session(
-            emitted.model.SerializeToString(), self.device, emitted.places, runtime.get_num_threads()
-        )
+        model, threads = emitted.model.SerializeToString(), runtime.get_num_threads()
+        large = self.device == "cpu" and memory(self.program.graph(), self.program.target.batch) > _LARGE
+        return Session(model, self.device, emitted.places, threads, large)
 
     def _list_cells(self) -> None:
         self.cells = list(self.capture.cells.values())

@@ -161,14 +161,20 @@ class Slot:
 
 
 class Session:
-    """A loaded program. `places` says where in the user's code each ONNX node came from."""
+    """A loaded program. `places` says where in the user's code each ONNX node came from.
 
-    def __init__(self, model: bytes, device: str, places: Mapping[str, Where], threads: int = 0) -> None:
+    large: whether its intermediate values take many megabytes.
+    """
+
+    def __init__(
+        self, model: bytes, device: str, places: Mapping[str, Where], threads: int = 0, large: bool = False
+    ) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 4  # errors come back as exceptions
-        # A plan of all memory beforehand takes up to twice as much, and on a CPU no less time.
-        options.enable_mem_pattern = device != "cpu"
+        # Planning all memory beforehand saves a small program 6 % of its time and a large one nothing, but takes
+        # up to twice the memory.
+        options.enable_mem_pattern = not large
         if flushed.works:  # for the runtime's own threads; `execute` sees to the thread that calls
             options.add_session_config_entry("session.set_denormal_as_zero", "1")
         providers: list[Any] = ["CPUExecutionProvider"]

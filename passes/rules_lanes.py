@@ -81,7 +81,9 @@ def channels_in_lanes(node: Node) -> Node | None:
     factor = None if image is None else _channel(value, image)
     if image is None or factor is None:
         return None
-    x, scale, offset = _affine(image) or (image, _filled(1, image), _filled(0, image))
+    # An affine that others read as well is kept: merging would keep what it was made of alive besides.
+    alone = used_once(right if turned else left) and used_once(image)
+    x, scale, offset = (alone and _affine(image)) or (image, _filled(1, image), _filled(0, image))
     if node.op is ops.mul:
         scale, offset = scale * factor, offset * factor
     else:

@@ -36,6 +36,11 @@ def schedule(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     return chosen, [f"peak {_shown(before)} -> {_shown(after)}"]
 
 
+def memory(graph: Graph, batch: int) -> int:
+    """Most bytes of intermediate values alive at once in the order of `graph`, symbolic dims taken as `batch`."""
+    return peak(graph, graph.nodes(), {node: _bytes(node, batch) for node in graph.nodes()})
+
+
 def _shown(size: int) -> str:
     return f"{size:,} bytes"
 
