@@ -264,7 +264,8 @@ def _(b: Builder, node: Node, x: str) -> Any:
 def _(b: Builder, node: Node, x: str, w: str, *bias: str) -> Any:
     source, weight = node.inputs[:2]
     kernel, attrs = weight.shape[2:4], node.attrs
-    plain = b.op("Reshape", w, b.ints(int(node.shape[1]), int(source.shape[1]), *map(int, kernel)))
+    inputs = int(source.shape[1]) // attrs["groups"]
+    plain = b.op("Reshape", w, b.ints(int(node.shape[1]), inputs, *map(int, kernel)))
     top, left = attrs["padding"]
     return b.op(
         "Conv",
@@ -276,6 +277,7 @@ def _(b: Builder, node: Node, x: str, w: str, *bias: str) -> Any:
         strides=attrs["stride"],
         pads=(top, left, top, left),
         dilations=attrs["dilation"],
+        group=attrs["groups"],
     )
 
 
@@ -283,8 +285,10 @@ def _(b: Builder, node: Node, x: str, w: str, *bias: str) -> Any:
 def _(b: Builder, node: Node, x: str, scale: str, *rest: str) -> Any:
     channels = int(node.shape[1])
     weight = b.op("Reshape", scale, b.ints(channels, 1, 1, 1))
-    after: dict[str, Any] = {"activation": "Relu"} if node.attrs["relu"] else {}
-    return b.op("Conv", x, weight, *rest, domain=_LANES, group=channels, kernel_shape=(1, 1), **after)
+    attrs = node.attrs
+    after: dict[str, Any] = {"activation": "Relu"} if attrs["relu"] else {}
+    how = {"kernel_shape": (1, 1), "strides": attrs["stride"], "pads": (0, attrs["side"]) * 2}
+    return b.op("Conv", x, weight, *rest, domain=_LANES, group=channels, **how, **after)
 
 
 @emit(ops.gemm)

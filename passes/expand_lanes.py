@@ -66,26 +66,37 @@ def conv2d_weight_grad(lanes: int, node: Node, x: Node, g: Node) -> Node:
     n, c, h, w = map(int, x.shape)
     _, outputs, oh, ow = map(int, g.shape)
     kh, kw = how["kernel"]
-    images, side = c // lanes, how["padding"][1] * lanes
-    rows = reshape(ops.to_lanes(x, lanes=lanes), (n, images, h, w * lanes))
+    images, side = c // lanes, how["padding"][1]
+    rows = ops.to_lanes(x, lanes=lanes)
+    if (
+        side
+    ):  # rather than by the convolution, which takes pixels one by one where they may reach over the side
+        ones, zeros = (ops.literal(np.full(c, value, np.float32)) for value in (1, 0))
+        rows = ops.affine_lanes(rows, ones, zeros, lanes=lanes, side=side)
+    w += 2 * side
     if images > 1:
-        rows = ops.transpose(rows, perm=(1, 0, 2, 3))
-    rows = reshape(rows, (images, n, h, w * lanes))
-    if side:  # rather than by the kernel, which takes pixels one by one where they may reach over the side
-        rows = ops.pad(rows, low=(0, 0, 0, side), high=(0, 0, 0, side))
+        rows = ops.transpose(reshape(rows, (n, images, h, w * lanes)), perm=(1, 0, 2, 3))
+    # With one image there are three rows of windows only, too few to share among threads: the samples in groups.
+    groups = n // lanes if images == 1 else 1
+    blocks = n // lanes // groups
     windows = _rows(
         ops.to_lanes(g, lanes=lanes),
-        (n // lanes, lanes, outputs // lanes, oh * ow, lanes),
-        (2, 0, 3, 1),
+        (groups, blocks, lanes, outputs // lanes, oh * ow, lanes),
+        (0, 3, 1, 4, 2),
         lanes,
     )
     found = ops.conv2d_lanes(
-        ops.to_lanes(rows, lanes=lanes),
-        reshape(windows, (outputs // lanes, n // lanes, oh, ow, lanes, lanes)),
+        ops.to_lanes(reshape(rows, (images, n, h, w * lanes)), lanes=lanes),
+        reshape(windows, (groups * outputs // lanes, blocks, oh, ow, lanes, lanes)),
         stride=(how["dilation"][0], 1),
         padding=(how["padding"][0], 0),
         dilation=(how["stride"][0], how["stride"][1] * lanes),
+        groups=groups,
     )
+    if groups > 1:
+        _, _, *size = found.shape
+        found = ops.sum(reshape(found, (groups, outputs * size[0] * size[1])), axes=(0,))
+        found = reshape(found, (1, outputs, *size))
     _, _, height, width = map(int, found.shape)
     split = (images, outputs // lanes, height, width // lanes, lanes, lanes)
     order = np.arange(int(np.prod(split[:-1]))).reshape(split[:-1])[:, :, :kh, :kw]

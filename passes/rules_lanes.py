@@ -10,7 +10,7 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
-from passes.match import Rules, is_scalar, reshaped
+from passes.match import Rules, is_scalar, reshaped, value_of
 from passes.rewrite import used_once
 
 RULES = Rules()
@@ -67,7 +67,10 @@ def _filled(value: float, image: Node) -> Node:
 
 def _affine(x: Node) -> tuple[Node, Node, Node] | None:
     """(image, scale, offset), if `x` is nothing but an affine_lanes of that."""
-    plain = x.op is ops.affine_lanes and len(x.inputs) == 3 and not x.attrs["relu"]
+    attrs = x.attrs
+    if x.op is not ops.affine_lanes or attrs["relu"] or attrs["side"] or attrs["stride"] != (1, 1):
+        return None
+    plain = len(x.inputs) == 3
     return (x.inputs[0], x.inputs[1], x.inputs[2]) if plain else None
 
 
@@ -84,10 +87,14 @@ def channels_in_lanes(node: Node) -> Node | None:
     # An affine that others read as well is kept: merging would keep what it was made of alive besides.
     alone = used_once(right if turned else left) and used_once(image)
     x, scale, offset = (alone and _affine(image)) or (image, _filled(1, image), _filled(0, image))
+    is_linear = value_of(offset) == 0
     if node.op is ops.mul:
-        scale, offset = scale * factor, offset * factor
+        scale = factor if value_of(scale) == 1 else scale * factor
+        offset = offset if is_linear else offset * factor
+    elif node.op is ops.add:
+        offset = factor if is_linear else offset + factor
     else:
-        offset = offset + factor if node.op is ops.add else offset - factor
+        offset = -factor if is_linear else offset - factor
     return ops.from_lanes(ops.affine_lanes(x, scale, offset, lanes=lanes), lanes=lanes)
 
 
@@ -112,6 +119,16 @@ def relu_of_affine(node: Node) -> Node | None:
     if x.op is not ops.affine_lanes or not used_once(x):
         return None
     return ops.affine_lanes(*x.inputs, **{**x.attrs, "relu": True})
+
+
+@RULES.on("slice")
+def strides_in_lanes(node: Node) -> Node | None:
+    """from_lanes(x)[:, :, ::2, ::2] => from_lanes(affine_lanes(x, 1, 0, stride=(2, 2)))"""
+    x, attrs = _inside(node.inputs[0]), node.attrs
+    if x is None or any(attrs["starts"]) or attrs["stops"] != x.shape or attrs["steps"][:2] != (1, 1):
+        return None
+    lanes, same = _lanes_of(*node.inputs), (_filled(1, x), _filled(0, x))
+    return ops.from_lanes(ops.affine_lanes(x, *same, lanes=lanes, stride=attrs["steps"][2:]), lanes=lanes)
 
 
 @RULES.on("sum")

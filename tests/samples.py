@@ -317,7 +317,9 @@ for name, shapes, attrs in (
         {"stride": (2, 1), "padding": (1, 1)},
     ),
     ("conv2d_lanes", ((N, LANES, 5, 9), (1, 1, 2, 3, LANES, LANES)), {"dilation": (2, 3)}),
+    ("conv2d_lanes", (IMAGE, (2, 1, 2, 2, LANES, LANES)), {"groups": 2}),
     ("affine_lanes", (IMAGE, (2 * LANES,), (2 * LANES,)), {"lanes": LANES}),
+    ("affine_lanes", (IMAGE, (2 * LANES,), (2 * LANES,)), {"lanes": LANES, "side": 2, "stride": (2, 1)}),
     ("affine_lanes", (IMAGE, (2 * LANES,), (2 * LANES,), IMAGE), {"lanes": LANES, "relu": True}),
 ):
     sample(name, *(Operand(shape, normal, f32) for shape in shapes), **attrs)

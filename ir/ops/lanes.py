@@ -12,7 +12,7 @@ import numpy as np
 
 from ir.errors import DTypeError, ShapeError
 from ir.op import op
-from ir.ops.nn import Pair, conv2d
+from ir.ops.nn import Pair, conv2d, window_sizes
 from ir.ops.rules import need_rank
 from ir.types import Array, Type, f32
 
@@ -65,14 +65,15 @@ def _plain_weight(w: Type) -> Type:
 
 
 def _conv2d_lanes(
-    x: Type, w: Type, bias: Type | None = None, *, stride: Pair, padding: Pair, dilation: Pair
+    x: Type, w: Type, bias: Type | None = None, *, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Type:
     if x.dtype is not f32 or w.rank not in (5, 6):
         raise ShapeError(
             f"conv2d_lanes: {x} and weight {w}; it takes f32, and a weight [O/L,I/L,KH,KW,L,L] or [O/L,I,KH,KW,L]"
         )
     operands = (x, _plain_weight(w), *([] if bias is None else [bias]))
-    return conv2d.infer(*operands, stride=stride, padding=padding, dilation=dilation, groups=1)  # type: ignore[return-value]
+    how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    return conv2d.infer(*operands, **how)  # type: ignore[return-value]
 
 
 @op(infer=_conv2d_lanes)
@@ -84,8 +85,9 @@ def conv2d_lanes(
     stride: Pair = (1, 1),
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
+    groups: int = 1,
 ) -> Array:
-    """conv2d in lanes: x[N,I,H,W], w[O/L,I/L,KH,KW,L of I,L of O], bias[O] -> [N,O,OH,OW].
+    """conv2d in lanes: x[N,I,H,W], w[O/L,I/groups/L,KH,KW,L of I,L of O], bias[O] -> [N,O,OH,OW].
 
     With fewer inputs than lanes x is a plain image, and the weight w[O/L,I,KH,KW,L of O].
     """
@@ -93,30 +95,50 @@ def conv2d_lanes(
     shape = [int(d) for d in _plain_weight(Type(f32, w.shape)).shape]
     plain = np.ascontiguousarray(w.transpose((0, 5, 1, 4, 2, 3) if whole else (0, 4, 1, 2, 3))).reshape(shape)
     image = _out_of_lanes(x, lanes) if whole else x
-    y = conv2d.reference(image, plain, bias, stride=stride, padding=padding, dilation=dilation)
+    y = conv2d.reference(image, plain, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
     return np.ascontiguousarray(_in_lanes(y, lanes))
 
 
 def _affine_lanes(
-    x: Type, scale: Type, offset: Type, addend: Type | None = None, *, lanes: int, relu: bool
+    x: Type,
+    scale: Type,
+    offset: Type,
+    addend: Type | None = None,
+    *,
+    lanes: int,
+    relu: bool,
+    stride: Pair,
+    side: int,
 ) -> Type:
     _need_lanes("affine_lanes", x, lanes)
     if scale.shape != x.shape[1:2] or offset.shape != x.shape[1:2]:
         raise ShapeError(
             f"affine_lanes: {x} takes a scale and an offset [{x.shape[1]}], not {scale} and {offset}"
         )
-    if addend is not None and addend.shape != x.shape:
-        raise ShapeError(f"affine_lanes: {addend} cannot be added to {x}")
-    return x
+    size = window_sizes(x.shape[2:], (1, 1), stride, (0, side), (1, 1))
+    y = x.with_shape((*x.shape[:2], *size))
+    if addend is not None and addend.shape != y.shape:
+        raise ShapeError(f"affine_lanes: {addend} cannot be added to {y}")
+    return y
 
 
 @op(infer=_affine_lanes)
 def affine_lanes(
-    x: Array, scale: Array, offset: Array, addend: Array | None = None, *, lanes: int, relu: bool = False
+    x: Array,
+    scale: Array,
+    offset: Array,
+    addend: Array | None = None,
+    *,
+    lanes: int,
+    relu: bool = False,
+    stride: Pair = (1, 1),
+    side: int = 0,
 ) -> Array:
     """x[N,C,H,W] * scale[C] + offset[C] + addend[N,C,H,W] in lanes, and relu of that where told: one pass over memory,
-    as a depthwise convolution of single pixels."""
-    y = _out_of_lanes(x, lanes) * scale[:, None, None] + offset[:, None, None]
-    y = _in_lanes(y, lanes)
+    as a depthwise convolution of single pixels. Before it x gets `side` columns of zeros on its left and its right.
+    """
+    image = np.pad(_out_of_lanes(x, lanes), ((0, 0), (0, 0), (0, 0), (side, side)))
+    image = image[:, :, :: stride[0], :: stride[1]]
+    y = _in_lanes(image * scale[:, None, None] + offset[:, None, None], lanes)
     y = y if addend is None else y + addend
     return np.ascontiguousarray(np.maximum(y, 0) if relu else y)

@@ -41,6 +41,10 @@ def affine(name: str, relu: bool = False) -> Node:
     return ops.affine_lanes(arg(name, N, L, 2, 3), arg("s", L), arg("t", L), lanes=L, relu=relu)
 
 
+def every(x: Node, rows: int, columns: int) -> Node:
+    return ops.slice(x, starts=(0,) * 4, stops=x.shape, steps=(1, 1, rows, columns))
+
+
 X = leave("x")
 FORCED = tuple((name, "lanes") for name in ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"))
 PLAIN = arg("y", N, L, 2, 3)
@@ -59,6 +63,7 @@ CASES: dict[str, Case] = {
         PLAIN - affine("w"),
     ),
     "relu_of_affine": lambda: ops.relu(affine("x")),
+    "strides_in_lanes": lambda: every(leave("x"), 2, 1),
     "sum_in_lanes": lambda: (
         ops.sum(leave("x", 3), axes=(0, 2, 3)),
         ops.sum(leave("x", 3), axes=(0, 2, 3), keepdims=True),
@@ -73,6 +78,14 @@ REFUSED: dict[str, tuple[str, Case]] = {
     "less than an affine": ("addend_in_lanes", lambda: affine("x") - PLAIN),
     "a relu between": ("addend_in_lanes", lambda: affine("x", relu=True) + PLAIN),
     "an affine needed without relu": ("relu_of_affine", lambda: ((a := affine("x")), ops.relu(a))),
+    "every second sample": (
+        "strides_in_lanes",
+        lambda: ops.slice(leave("x", 4), starts=(0,) * 4, stops=(4, L, 2, 3), steps=(2, 1, 1, 1)),
+    ),
+    "all but a row": (
+        "strides_in_lanes",
+        lambda: ops.slice(leave("x", 4), starts=(0, 0, 1, 0), stops=(4, L, 2, 3), steps=(1, 1, 1, 2)),
+    ),
     "a sum over pixels alone": ("sum_in_lanes", lambda: ops.sum(leave("x", 3), axes=(2, 3))),
 }
 
