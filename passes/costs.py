@@ -104,10 +104,19 @@ def lanes(w: Work) -> float:
     return 6 * NODE + moved * 0.7e-4 + w.channels * w.outputs * w.taps * 1e-3 + w.n * 0.2 + w.macs * 6.5e-6
 
 
+def lanes_input_grad(w: Work) -> float:
+    """Input gradient as a direct convolution; with strides over windows that are not full, and pixels put in order."""
+    s, t = w.windows.stride
+    if (s, t) == (1, 1):
+        return lanes(w)
+    full = math.ceil(w.windows.kernel[0] / s) * s * math.ceil(w.windows.kernel[1] / t) * t / w.taps
+    return lanes(w) + w.macs * 6.5e-6 * (full - 1) + w.n * w.channels * w.image * 2e-4
+
+
 def lanes_weight_grad(w: Work) -> float:
     """Weight gradient as a direct convolution with lanes beside the columns."""
-    moved = w.n * (w.channels * w.image * 5e-4 + w.outputs * w.out * 3e-4)
-    return 10 * NODE + moved + w.channels * w.outputs * w.taps * 2e-3 + w.macs * 7e-6
+    moved = w.n * (w.channels * w.image * 3e-4 + w.outputs * w.out * 2e-4)
+    return 10 * NODE + moved + w.channels * w.outputs * w.taps * 2e-3 + w.macs * 6.7e-6
 
 
 def im2col(w: Work) -> float:

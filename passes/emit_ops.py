@@ -260,6 +260,11 @@ def _(b: Builder, node: Node, x: str) -> Any:
     return b.op("ReorderOutput", x, domain=_LANES, channels=node.shape[1])
 
 
+@emit(ops.mean_lanes)
+def _(b: Builder, node: Node, x: str) -> Any:
+    return b.op("GlobalAveragePool", x, domain=_LANES)
+
+
 @emit(ops.conv2d_lanes)
 def _(b: Builder, node: Node, x: str, w: str, *bias: str) -> Any:
     source, weight = node.inputs[:2]

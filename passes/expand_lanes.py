@@ -10,6 +10,7 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
+from ir.types import Array
 from passes.batch_last import reshape, swap
 
 
@@ -45,7 +46,9 @@ def conv2d(lanes: int, node: Node, x: Node, w: Node, *bias: Node) -> Node:
 
 
 def conv2d_input_grad(lanes: int, node: Node, g: Node, w: Node) -> Node:
-    """conv2d_input_grad(g, w) => conv2d(g, w turned by 180 degrees, its channels swapped) in lanes, for strides of 1"""
+    """conv2d_input_grad(g, w) => conv2d(g, w turned by 180 degrees, its channels swapped) in lanes"""
+    if node.attrs["stride"] != (1, 1):
+        return _by_phases(lanes, node, g, w)
     outputs, inputs, kh, kw = map(int, w.shape)
     split = (kh * kw, outputs // lanes, lanes, inputs // lanes, lanes)
     weight = _rows(swap(reshape(w, (outputs * inputs, kh * kw))), split, (3, 1, 0, 2), lanes, turned=2)
@@ -54,6 +57,64 @@ def conv2d_input_grad(lanes: int, node: Node, g: Node, w: Node) -> Node:
     return ops.from_lanes(
         ops.conv2d_lanes(ops.to_lanes(g, lanes=lanes), weight, padding=padding), lanes=lanes
     )
+
+
+def _by_phases(lanes: int, node: Node, g: Node, w: Node) -> Node:
+    """conv2d_input_grad(g, w) => a convolution whose outputs are the S*T phases of the pixels, for strides (S, T)
+
+    Pixels that are strides apart see the same kernel positions. Each phase is a convolution of g of its own; all
+    of them are done as one, over the union of their windows, and their pixels put in order.
+    """
+    outputs, inputs, kh, kw = map(int, w.shape)
+    n, _, height, width = node.shape
+    how = node.attrs
+    axes = [_phases(*axis) for axis in zip((kh, kw), how["stride"], how["padding"], strict=True)]
+    begins, (rows, columns) = [begin for begin, _ in axes], [table for _, table in axes]
+    taps = rows[:, None, :, None] * kw + columns[None, :, None, :]
+    taps = np.where((rows < kh)[:, None, :, None] & (columns < kw)[None, :, None, :], taps, kh * kw)
+    phases, windows = taps.shape[0] * taps.shape[1], taps.shape[2:]
+    # Rows of L inputs for each kernel position and output; below them zeros for the positions that a phase lacks.
+    table = swap(reshape(w, (outputs * inputs, kh * kw)))
+    table = reshape(
+        ops.pad(table, low=(0, 0), high=(1, 0)), ((kh * kw + 1) * outputs * inputs // lanes, lanes)
+    )
+    places = np.arange(outputs * inputs // lanes).reshape(outputs // lanes, lanes, inputs // lanes)
+    by_input = places.transpose(2, 0, 1)[None, :, :, None, :]
+    order = taps.reshape(phases, 1, 1, -1, 1) * places.size + by_input
+    weight = ops.gather(table, ops.literal(order.reshape(-1)), axis=0)
+    weight = reshape(weight, (phases * inputs // lanes, outputs // lanes, *windows, lanes, lanes))
+    spans = zip(begins, windows, node.shape[2:], how["stride"], g.shape[2:], strict=True)
+    padding = tuple(max(-b, (int(size) - 1) // s + b + k - int(o), 0) for b, k, size, s, o in spans)
+    found = ops.conv2d_lanes(ops.to_lanes(g, lanes=lanes), weight, padding=padding)
+    # Pixel h is the one of phase h % S at h // S, and those lie behind what padding put before them.
+    y, x = (np.arange(int(size)) for size in (height, width))
+    (s, t), (_, _, ph, pw) = how["stride"], found.shape
+    phase = (y % s)[:, None] * t + (x % t)[None, :]
+    pixel = (y // s + padding[0] + begins[0])[:, None] * pw + (x // t + padding[1] + begins[1])[None, :]
+    group = inputs // lanes
+    order = (phase[None] * group + np.arange(group)[:, None, None]) * (ph * pw) + pixel[None]
+    found = ops.gather(
+        reshape(found, (n, phases * group * ph * pw, lanes)), ops.literal(order.reshape(-1)), axis=1
+    )
+    return ops.from_lanes(reshape(found, node.shape), lanes=lanes)
+
+
+def _phases(kernel: int, stride: int, padding: int) -> tuple[int, Array]:
+    """Along one axis, for each phase the kernel position at each window position, i64[stride, window], `kernel` where
+    there is none; and where windows begin: window position k of pixel q*stride + a sees g at q + begin + k."""
+    reach = [
+        (a + padding - i) // stride
+        for a in range(stride)
+        for i in range(kernel)
+        if (a + padding - i) % stride == 0
+    ]
+    begin = min(reach)
+    table = np.full((stride, max(reach) - begin + 1), kernel)
+    for a in range(stride):
+        for i in range(kernel):
+            if (a + padding - i) % stride == 0:
+                table[a, (a + padding - i) // stride - begin] = i
+    return begin, table
 
 
 def conv2d_weight_grad(lanes: int, node: Node, x: Node, g: Node) -> Node:

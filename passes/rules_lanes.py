@@ -10,7 +10,7 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
-from passes.match import Rules, is_scalar, reshaped, value_of
+from passes.match import Rules, is_scalar, number, reshaped, value_of
 from passes.rewrite import used_once
 
 RULES = Rules()
@@ -133,21 +133,12 @@ def strides_in_lanes(node: Node) -> Node | None:
 
 @RULES.on("sum")
 def sum_in_lanes(node: Node) -> Node | None:
-    """sum(from_lanes(x), axes=(0, 2, 3)) => sums over the samples, whose elements lie together, then over the pixels
-
-    Both are products with ones, the runtime's fastest sums over axes that are not the last. A sum of all is the same
-    in any order.
-    """
-    x, axes = _inside(node.inputs[0]), node.attrs["axes"]
-    if x is not None and axes == (0, 1, 2, 3):
-        return ops.sum(x, **node.attrs)
-    if x is None or axes != (0, 2, 3) or not x.ty.is_static:
+    """sum(from_lanes(x), axes=(0, 2, 3)) => mul(sum(mean_lanes(x), axes=(0, 2, 3)), H*W); the sum of all is sum(x)"""
+    x, attrs = _inside(node.inputs[0]), node.attrs
+    if x is not None and attrs["axes"] == (0, 1, 2, 3):
+        return ops.sum(x, **attrs)
+    if x is None or attrs["axes"] != (0, 2, 3):
         return None
-    n, c, h, w = map(int, x.shape)
-    lanes = _lanes_of(*node.inputs)
-    one = _ones(n) @ ops.reshape(x, shape=(n, c * h * w))
-    return reshaped(_ones(h * w) @ ops.reshape(one, shape=(c // lanes, h * w, lanes)), node.shape)
-
-
-def _ones(count: int) -> Node:
-    return ops.literal(np.ones((1, count), np.float32))
+    pixels = number(int(x.shape[2]) * int(x.shape[3]), x)
+    means = ops.mean_lanes(x, lanes=_lanes_of(*node.inputs))
+    return None if pixels is None else ops.sum(means, **attrs) * pixels

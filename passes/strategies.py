@@ -117,11 +117,10 @@ def _in_lanes(node: Node, target: Target) -> bool:
     outputs, inputs, *kernel = map(int, node.inputs[1].shape)
     if node.op is ops.conv2d:
         return expand_lanes.fits(inputs, outputs, lanes)
-    return (
-        outputs % lanes == inputs % lanes == 0
-        and how["stride"] == how["dilation"] == (1, 1)
-        and all(p < k for p, k in zip(how["padding"], kernel, strict=True))
-    )
+    whole = outputs % lanes == inputs % lanes == 0 and how["dilation"] == (1, 1)
+    if how["stride"] != (1, 1):
+        return whole
+    return whole and all(p < k for p, k in zip(how["padding"], kernel, strict=True))
 
 
 def _beside(node: Node, target: Target) -> bool:
@@ -211,7 +210,7 @@ TABLE: tuple[Strategy, ...] = (
         "conv2d_weight_grad", "gather", _batch_last, costs.gather_weight_grad, expand_chwn.conv2d_weight_grad
     ),
     _first("conv2d_input_grad", "conv_transpose", _convolved, costs.conv_transpose, keep),
-    _lanes("conv2d_input_grad", costs.lanes, expand_lanes.conv2d_input_grad),
+    _lanes("conv2d_input_grad", costs.lanes_input_grad, expand_lanes.conv2d_input_grad),
     _first("conv2d_input_grad", "col2im", _static_image, costs.col2im, expand_nchw.conv2d_input_grad),
     _last("conv2d_input_grad", "gather", _batch_last, costs.gather_input_grad, expand_chwn.conv2d_input_grad),
     _last(

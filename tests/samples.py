@@ -310,6 +310,7 @@ IMAGE = (N, 2 * LANES, 3, 4)
 for name, shapes, attrs in (
     ("to_lanes", (IMAGE,), {"lanes": LANES}),
     ("from_lanes", (IMAGE,), {"lanes": LANES}),
+    ("mean_lanes", (IMAGE,), {"lanes": LANES}),
     ("conv2d_lanes", (IMAGE, (1, 2, 3, 2, LANES, LANES)), {"padding": (1, 0)}),
     (
         "conv2d_lanes",

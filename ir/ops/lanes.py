@@ -142,3 +142,14 @@ def affine_lanes(
     y = _in_lanes(image * scale[:, None, None] + offset[:, None, None], lanes)
     y = y if addend is None else y + addend
     return np.ascontiguousarray(np.maximum(y, 0) if relu else y)
+
+
+def _mean_lanes(x: Type, *, lanes: int) -> Type:
+    _need_lanes("mean_lanes", x, lanes)
+    return x.with_shape((*x.shape[:2], 1, 1))
+
+
+@op(infer=_mean_lanes)
+def mean_lanes(x: Array, *, lanes: int) -> Array:
+    """The mean over the pixels of x[N,C,H,W] in lanes, as a plain [N,C,1,1] (GlobalAveragePool)."""
+    return _out_of_lanes(x, lanes).mean((2, 3), keepdims=True)
