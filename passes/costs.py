@@ -17,6 +17,7 @@ MAC = 1 / 165e3  # a multiply-add in a large matrix product
 PACK = 130e-6  # an element of a product's second factor, which the runtime copies into panels
 PACK_TURNED = 151e-6  # the same where it is transposed on the way
 PANEL = 16  # columns of a panel
+LANES = 8  # the fewest channels that a runtime's direct convolutions take at once
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,12 @@ def conv(w: Work) -> float:
 
 def lanes(w: Work) -> float:
     """Direct convolution with channels in lanes, and the weights' way there. Images are in lanes mostly, as
-    convolutions follow one another; half of the way there and back is counted."""
-    moved = w.n * (w.channels * w.image + w.outputs * w.out)
-    return 6 * NODE + moved * 0.7e-4 + w.channels * w.outputs * w.taps * 1e-3 + w.n * 0.2 + w.macs * 6.5e-6
+    convolutions follow one another; half of the way there and back is counted. With a few channels only, which
+    fill no lanes, the kernel is another and slower one, and what is around it hardly in lanes."""
+    alone = w.channels < LANES
+    moved = w.n * (w.outputs * w.out * 1.4e-4 if alone else (w.channels * w.image + w.outputs * w.out) * 0.7e-4)
+    weights = w.channels * w.outputs * w.taps * 1e-3
+    return 6 * NODE + moved + weights + w.n * 0.2 + w.macs * (1.1e-5 if alone else 5e-6)
 
 
 def lanes_input_grad(w: Work) -> float:
@@ -110,7 +114,7 @@ def lanes_input_grad(w: Work) -> float:
     if (s, t) == (1, 1):
         return lanes(w)
     full = math.ceil(w.windows.kernel[0] / s) * s * math.ceil(w.windows.kernel[1] / t) * t / w.taps
-    return lanes(w) + w.macs * 6.5e-6 * (full - 1) + w.n * w.channels * w.image * 2e-4
+    return lanes(w) + w.macs * 5e-6 * (full - 1) + w.n * w.channels * w.image * 2e-4
 
 
 def lanes_weight_grad(w: Work) -> float:
@@ -145,12 +149,13 @@ def dilated_weight_grad(w: Work) -> float:
     """Weight gradient as Conv with channels beside the columns, which are copied in runs of KW*C numbers."""
     moved = transpose(w.n * w.channels * w.image) + transpose(w.n * w.outputs * w.out)
     run = w.windows.kernel[1] * w.channels
-    return 3 * NODE + moved + w.n * _columns(w) * 1.2e-4 * (1 + 24 / run) + w.macs * 7.3e-6
+    return 7 * NODE + moved + w.n * _columns(w) * 1.2e-4 * (1 + 24 / run) + w.macs * 7.3e-6
 
 
 def conv_transpose(w: Work) -> float:
-    """ConvTranspose: a product and col2im for each sample."""
-    return 2 * NODE + w.n * (4 + _columns(w) * 1.8e-4) + w.macs * 5e-6
+    """ConvTranspose: a product and col2im for each sample, which strides slow down."""
+    column = 1.8e-4 if w.windows.stride == (1, 1) else 3.6e-4
+    return 2 * NODE + w.n * (4 + _columns(w) * column) + w.macs * 5e-6
 
 
 def pool(w: Work) -> float:

@@ -97,7 +97,7 @@ def test_lenet_at_batch_1_works_batch_first() -> None:
         "backward: conv2d_input_grad by conv_transpose, NCHW",
         "backward: max_pool2d_grad by indices, NCHW",
         "backward: conv2d_weight_grad by swapped_conv, NCHW",
-        "backward: conv2d_weight_grad by dilated, NCHW",
+        "backward: conv2d_weight_grad by swapped_conv, NCHW",
     ]
 
 
