@@ -7,7 +7,7 @@
 #   make lint     ruff check, ruff format --check
 #   make types    mypy --strict
 #   make layers   the layering contracts
-#   make bench    time per step against PyTorch
+#   make bench    time per step against PyTorch and other peers; BENCH="--rounds 3" passes options
 #
 #   make test PYTHON=python3.12 VENV=.venv-3.12   another Python, in an environment of its own
 
@@ -46,8 +46,10 @@ types: $(VENV)/installed-dev
 layers: $(VENV)/installed-dev
 	@$(BIN)/lint-imports
 
-bench: $(VENV)/installed-parity
-	@$(BIN)/python -m benchmarks --optimizers sgd adam
+# The peers' environments are made in .bench, one by one, when they are first needed.
+bench: $(VENV)/installed
+	@$(BIN)/python -m benchmarks $(BENCH)
+	@$(BIN)/python -m benchmarks.report --readme
 
 # Some distributions ship Python without ensurepip; there the system's pip fills the new environment.
 $(VENV)/created:

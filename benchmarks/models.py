@@ -14,7 +14,7 @@ def lenet(nn: Any) -> Any:
     images f32[N,1,32,32] -> scores f32[N,10]."""
     F = nn.functional
 
-    class LeNet(nn.Module):  # type: ignore[misc,name-defined]
+    class LeNet(nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.conv1 = nn.Conv2d(1, 6, 5)
@@ -38,7 +38,7 @@ def mlp(nn: Any) -> Any:
     """A multilayer perceptron 784-512-512-10 with ReLU: pixels f32[N,784] -> scores f32[N,10]."""
     F = nn.functional
 
-    class Mlp(nn.Module):  # type: ignore[misc,name-defined]
+    class Mlp(nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.fc1 = nn.Linear(784, 512)
@@ -61,7 +61,7 @@ def resnet20(nn: Any, blocks: int = 3) -> Any:
     """
     F = nn.functional
 
-    class Block(nn.Module):  # type: ignore[misc,name-defined]
+    class Block(nn.Module):  # type: ignore[misc]
         """Two 3x3 convolutions, each with batch normalization, beside the shortcut."""
 
         def __init__(self, inputs: int, channels: int) -> None:
@@ -81,7 +81,7 @@ def resnet20(nn: Any, blocks: int = 3) -> Any:
                 x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.new, self.new))
             return F.relu(y + x)
 
-    class ResNet(nn.Module):  # type: ignore[misc,name-defined]
+    class ResNet(nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)

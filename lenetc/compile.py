@@ -6,7 +6,8 @@ import functools
 import logging
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, overload
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from ir.op import leaf
 from ir.types import Array, Type
 from lenetc import anomaly, runtime
 from lenetc.capture import Capture, capture
-from lenetc.cell import Cell, Context, pending
+from lenetc.cell import Cell, Context, Exchange, known, pending
 from lenetc.parts import SplitBinding, SplitSession
 from lenetc.program import Program
 from lenetc.ranges import Range, as_array
@@ -27,6 +28,10 @@ from lenetc.tensor import Tensor, Unreturned
 from lenetc.tracing import here
 from passes.pipeline import Target
 from passes.schedule import memory
+from passes.threads import threads
+
+if TYPE_CHECKING:
+    from lenetc.profile import Profile
 
 log = logging.getLogger("lenetc.compile")
 _SPECIALIZATIONS = 8  # programs kept for one signature: train and eval mode, a few phases of a run
@@ -38,13 +43,13 @@ _BINDINGS = 16  # prepared runs kept for each program; two are in use while noth
 class Specialization:
     """One compiled program for one signature: its session, its state, and the prepared runs."""
 
-    def __init__(self, captured: Capture, graph: Graph, device: str, repeats: int = 1) -> None:
+    def __init__(self, captured: Capture, graph: Graph, device: str, steps: int | None = None) -> None:
         self.capture = captured
-        self.repeats = repeats  # how often one run does what was captured
-        threads, lanes = runtime.get_num_threads(), runtime.lanes(device)
-        self.program = Program(graph, Target(device=device, threads=threads, lanes=lanes), captured)
+        self.steps = steps  # how often one run of a scan does what was captured
+        target = Target(device=device, threads=runtime.get_num_threads(), lanes=runtime.lanes(device))
+        self.program = Program(graph, target, captured)
         self.device = device
-        self.session = self._session()
+        self.session = self.load()
         inputs = {node.attrs["name"]: node for node in graph.inputs}
         self.inputs = [name for name, node in inputs.items() if node.attrs["kind"] == "input"]
         self.slots = {
@@ -60,36 +65,58 @@ class Specialization:
             name: ([int(dim) for dim in node.shape], node.dtype.numpy) for name, node in graph.results
         }
         self._list_cells()
+        # Two runs in turn: what one writes, the other reads. They stay as they are while nobody else changes the
+        # state, of which Context.changes tells.
+        self.turns: list[Binding | SplitBinding | None] = [None, None]
+        self.turn = 0
+        self.changes = -1
         self.bindings: dict[tuple[int, ...], Binding | SplitBinding] = {}
+        self.read_late = [name for name in self.slots if self.session.is_read_late(name)]
         self.ranges: dict[str, list[Range]] = {}
         for name, wanted in captured.ranges:
             self.ranges.setdefault(name, []).append(wanted)
         # What is handed out is mostly one tensor, or nothing.
-        self.is_single = not (captured.grads or captured.lost_grads) and isinstance(captured.result, Tensor)
+        self.is_single = not captured.grads and isinstance(captured.result, Tensor)
 
-    def _session(self) -> Session | SplitSession:
+    def load(self, profile: Path | None = None) -> Session | SplitSession:
+        """The program in a session, one that profiles its runs into the folder `profile` if that is given."""
         split = self.program.split
         if split is not None:
-            return SplitSession(split)
+            return SplitSession(split, profile)
         emitted = self.program.emitted
-        model, threads = emitted.model.SerializeToString(), runtime.get_num_threads()
-        large = self.device == "cpu" and memory(self.program.graph(), self.program.target.batch) > _LARGE
-        return Session(model, self.device, emitted.places, threads, large)
+        graph, target = self.program.graph(), self.program.target
+        count = threads(graph, target.threads)
+        large = self.device == "cpu" and memory(graph, target.batch) > _LARGE
+        return Session(emitted.model.SerializeToString(), self.device, emitted.places, count, profile, large)
+
+    def use(self, session: Session | SplitSession) -> None:
+        """Run in `session`, which `load` has made, from now on."""
+        self.exchange.catch_up()
+        self.session = session
+        self.exchange.settle = session.settle
+        self.bindings.clear()
+        self.changes = -1
 
     def _list_cells(self) -> None:
         self.cells = list(self.capture.cells.values())
-        self.changed = [self.capture.cells[name] for name in self.capture.updated]
+        self.exchange = Exchange(
+            [self.capture.cells[name] for name in self.capture.updated], self.session.settle
+        )
 
     def _slot(self, type: Type) -> Slot:
         return Slot([int(dim) for dim in type.shape], type.dtype.numpy, self.device)
 
     def binding(self) -> Binding | SplitBinding:
         """The prepared run for the memory that the state is in now."""
+        self.exchange.catch_up()
         if self.capture.grad_inputs:
             for name, tensor in self.capture.grad_inputs.items():
                 assert tensor._grad is not None  # the guard holds
                 self.capture.cells[name] = tensor._grad._cell
             self._list_cells()
+        for cell in self.cells:
+            if cell.catch_up is not None:
+                cell.catch_up()
         found = self.bindings.get(tuple([cell.slot for cell in self.cells]))
         if found is not None:
             return found
@@ -111,7 +138,10 @@ class Specialization:
         """One call: feed, run, exchange the state's buffers, hand out the results."""
         if pending:
             Context.evaluate_pending()
-        binding = self.binding()
+        is_alone = Context.changes == self.changes
+        binding = self.turns[self.turn] if is_alone else None
+        if binding is None:
+            binding = self.binding()
         for name, array in zip(self.inputs, arrays, strict=True):
             value = array._cell.front(self.device) if isinstance(array, Tensor) else array
             if name in self.ranges:
@@ -121,25 +151,48 @@ class Specialization:
                 if slot is None:
                     value = np.ascontiguousarray(value)
                 else:
+                    if name in self.read_late:
+                        self.exchange.wait()
                     slot.write(value)
                     value = slot.value
             binding.feed(name, value)
+        if scalars:
+            self.exchange.wait()
         for slot, scalar in zip(self.scalars, scalars, strict=True):
             slot.write(scalar)
         for i, (hyper, slot) in enumerate(self.hypers):
             rate = hyper.optimizer.option(hyper.group, hyper.key)
             if rate != self.fed[i]:
+                self.exchange.wait()
                 slot.write(float(rate))
                 self.fed[i] = rate
+        self.exchange.wait()
+        binding.start()
         values = binding.received(self.shapes)
         binding.run()
         if anomaly.is_enabled():
+            self.session.settle()
             self._check_finite(arrays, values)
-        for cell in self.changed:
-            cell.swap()
+        self.exchange.runs += 1
+        if not is_alone:
+            self._come_back()
+        self.turns[self.turn] = binding
+        self.turn ^= 1
+        Context.changes += 1
+        self.changes = -1 if self.capture.grad_inputs else Context.changes
         for optimizer, steps in self.capture.guard.optimizers.items():
-            optimizer._step_count += steps * self.repeats
+            optimizer._step_count += steps * (self.steps or 1)
         return self._hand_out(values)
+
+    def _come_back(self) -> None:
+        """After a run that others have changed something before: leave the state so that the next may be quick."""
+        self.exchange.catch_up()
+        self.turns = [None, None]
+        hook = self.exchange.catch_up
+        for cell in self.exchange.cells:
+            cell.catch_up = hook
+        for parameter in self.capture.lost_grads:
+            parameter._grad = _unreturned
 
     def _check_ranges(self, name: str, value: Value | Array) -> None:
         for wanted in self.ranges.get(name, ()):
@@ -151,12 +204,10 @@ class Specialization:
         ]
         if self.is_single:
             return tensors[0]
-        if self.capture.grads or self.capture.lost_grads:
+        if self.capture.grads:
             by_name = dict(zip(self.shapes, tensors, strict=True))
             for parameter, name in self.capture.grads:
                 parameter._grad = by_name[name] if name else None
-            for parameter in self.capture.lost_grads:
-                parameter._grad = _unreturned
         static = (item for _, item in flatten(self.capture.result, ""))
         leaves = (
             item if n is None else tensors[n]
@@ -207,11 +258,9 @@ class CompiledFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if Context.trace is not None:  # compiled functions compose: the outer program takes this one in
             return self.function(*args, **kwargs)
-        if not kwargs:
-            key, specialization = self._last
-            if specialization is not None and signature_key(args) == key:
-                if specialization.capture.guard.holds():
-                    return specialization.run(args, ())
+        key, last = self._last
+        if last is not None and not kwargs and signature_key(args) == key and last.capture.guard.holds():
+            return last.run(args, ())
         values = self.arguments.bind(args, kwargs)
         leaves = self.arguments.leaves(values)
         specialization = self._find(values, leaves, ())
@@ -234,17 +283,30 @@ class CompiledFunction:
         """
         values = self.arguments.bind(args, kwargs)
         leaves = self.arguments.leaves(values)
-        arrays = [(name, leaf) for name, leaf in leaves if is_array(leaf)]
-        lengths = {type_of(leaf).shape[0] if type_of(leaf).rank else None for _, leaf in arrays}
-        if len(lengths) != 1 or None in lengths:
-            listed = ", ".join(f"{name} {type_of(leaf)}" for name, leaf in arrays)
-            raise ShapeError(
-                f"scan: every array needs the same leading axis, the number of steps; given: {listed}"
-            )
-        specialization = self._find(values, leaves, (next(iter(lengths)),))
-        return specialization.run(
-            [leaf for _, leaf in arrays], [leaf for _, leaf in leaves if isinstance(leaf, float)]
-        )
+        steps = _steps(leaves)
+        specialization = self._find(values, leaves, (steps,))
+        arrays = [leaf for _, leaf in leaves if is_array(leaf)]
+        scalars = [leaf for _, leaf in leaves if isinstance(leaf, float)]
+        if specialization.steps is not None:
+            return specialization.run(arrays, scalars)
+        whole = [x._cell.numpy() if isinstance(x, Tensor) else np.asarray(x) for x in arrays]
+        return stacked([specialization.run([array[k] for array in whole], scalars) for k in range(steps)])
+
+    def profile(self, *args: Any, steps: int | None = None, scan: bool = False, **kwargs: Any) -> Profile:
+        """How long a call with these arguments takes, and where that time goes: by module, phase, operator, line and
+        kernel. Print it, or see `Profile`. State, gradients and random numbers are as before afterwards.
+
+        steps: calls to time, a second of them by default. scan: profile `scan` with these arguments instead.
+        """
+        from lenetc.benchmark import measure  # brings onnx and rich in, which importing lenetc should not
+
+        return measure(self, args, kwargs, scan, steps)
+
+    def specialization(self, args: tuple[Any, ...], kwargs: dict[str, Any], scan: bool) -> Specialization:
+        """The compiled program for a call, or a scan, with these arguments."""
+        values = self.arguments.bind(args, kwargs)
+        leaves = self.arguments.leaves(values)
+        return self._find(values, leaves, (_steps(leaves),) if scan else ())
 
     def capture(self, values: dict[str, Any], types: dict[str, Type]) -> Capture:
         """Trace the function once more, with its arrays as inputs of `types`."""
@@ -268,8 +330,12 @@ class CompiledFunction:
         if steps:
             types = {name: type.with_shape(type.shape[1:]) for name, type in types.items()}
         captured = self.capture(values, types)
-        graph = scanned(captured, steps[0]) if steps else captured.graph
-        specialization = Specialization(captured, graph, self.device, *steps)
+        target = Target(device=self.device, threads=runtime.get_num_threads())
+        # Steps that are divided among threads are so one by one: a scan runs as a whole, on all of them.
+        if steps and Program(captured.graph, target, captured).split is None:
+            specialization = Specialization(captured, scanned(captured, *steps), self.device, *steps)
+        else:
+            specialization = Specialization(captured, captured.graph, self.device)
         known.append(specialization)
         if len(known) == _SPECIALIZATIONS:
             log.warning(
@@ -280,6 +346,30 @@ class CompiledFunction:
             )
         del known[:-_SPECIALIZATIONS]
         return specialization
+
+
+def _steps(leaves: list[tuple[str, Any]]) -> Any:
+    """The leading axis that all arrays among `leaves` have. Raises ShapeError where they differ."""
+    arrays = [(name, leaf) for name, leaf in leaves if is_array(leaf)]
+    lengths = {type_of(leaf).shape[0] if type_of(leaf).rank else None for _, leaf in arrays}
+    if len(lengths) != 1 or None in lengths:
+        listed = ", ".join(f"{name} {type_of(leaf)}" for name, leaf in arrays)
+        raise ShapeError(
+            f"scan: every array needs the same leading axis, the number of steps; given: {listed}"
+        )
+    return next(iter(lengths))
+
+
+def stacked(results: list[Any]) -> Any:
+    """Results of several calls, of one structure, as one result: tensors stacked, the rest as in the last."""
+    columns = zip(*(flatten(result, "") for result in results), strict=True)
+    leaves = (
+        Tensor._from_cell(known(np.stack([item._cell.numpy() for _, item in column])))
+        if isinstance(column[-1][1], Tensor)
+        else column[-1][1]
+        for column in columns
+    )
+    return rebuild(results[-1], leaves)
 
 
 def scanned(captured: Capture, steps: int) -> Graph:

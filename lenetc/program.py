@@ -92,8 +92,13 @@ class Program:
         return export.export(self, directory, model)
 
     def dump(self, directory: str | Path) -> list[Path]:
-        """Write every stage as text, DOT, GraphML and SVG, and the ONNX file. Returns the paths written."""
+        """Write every stage as text, DOT, GraphML and SVG, and the ONNX file. Returns the paths written.
+
+        A program that runs in parts has those besides, each as text and as an ONNX file: part0, part1, ..., results,
+        update.
+        """
         from lenetc import visualize
+        from passes.emit import to_onnx
 
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
@@ -104,4 +109,9 @@ class Program:
             written.append(folder / f"{stem}.txt")
             written += visualize.write(self.graph(name), folder, stem)
         atomic_write(folder / "program.onnx", self.onnx.SerializeToString())
-        return [*written, folder / "program.onnx"]
+        written.append(folder / "program.onnx")
+        for name, graph in self.split.programs().items() if self.split else ():
+            atomic_write(folder / f"{name}.txt", to_text(graph).encode())
+            atomic_write(folder / f"{name}.onnx", to_onnx(graph).model.SerializeToString())
+            written += [folder / f"{name}.txt", folder / f"{name}.onnx"]
+        return written

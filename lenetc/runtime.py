@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -140,6 +141,12 @@ def to_numpy(value: Value) -> Array:
     return np.array(value.numpy())  # the runtime gives a view of its memory, which it may free or write again
 
 
+def item(value: Value) -> int | float | bool:
+    """The contents of a `value` of one element as a Python number."""
+    number: int | float | bool = value.numpy().item()
+    return number
+
+
 def overwrite(value: Value, array: Array) -> None:
     """Copy `array` into the memory of `value`."""
     value.update_inplace(np.ascontiguousarray(array))
@@ -163,13 +170,25 @@ class Slot:
 class Session:
     """A loaded program. `places` says where in the user's code each ONNX node came from.
 
-    large: whether its intermediate values take many megabytes.
+    profile: a new folder for a profile of the runs, and for the model as the runtime rewrote it. large: whether
+    intermediate values take many megabytes.
     """
 
     def __init__(
-        self, model: bytes, device: str, places: Mapping[str, Where], threads: int = 0, large: bool = False
+        self,
+        model: bytes,
+        device: str,
+        places: Mapping[str, Where],
+        threads: int = 0,
+        profile: Path | None = None,
+        large: bool = False,
     ) -> None:
         options = ort.SessionOptions()
+        if profile is not None:
+            profile.mkdir()
+            options.enable_profiling = True
+            options.profile_file_prefix = str(profile / "profile")
+            options.optimized_model_filepath = str(profile / "optimized.onnx")
         options.intra_op_num_threads = threads
         options.log_severity_level = 4  # errors come back as exceptions
         # Planning all memory beforehand saves a small program 6 % of its time and a large one nothing, but takes
@@ -191,6 +210,13 @@ class Session:
             )
         self.device = device
         self.places = places
+        self.threads = threads
+        self.profile = profile
+
+    def end_profiling(self) -> tuple[Path, bytes]:
+        """The file of the profile (Chrome's trace events, as JSON), and the model as the runtime rewrote it."""
+        assert self.profile is not None
+        return Path(self._session.end_profiling()), (self.profile / "optimized.onnx").read_bytes()
 
     def bind(self, inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> Binding:
         """A prepared run that reads `inputs` and writes `outputs`; the rest is bound at each call."""
@@ -205,6 +231,13 @@ class Session:
             binding.bind_output(name, self.device)
         self.execute(binding)
         return list(binding.get_outputs())
+
+    def settle(self) -> None:
+        """Wait for what a run leaves to be done after it: nothing, where one program does all."""
+
+    def is_read_late(self, name: str) -> bool:
+        """Whether the memory of an input is read after a run has returned."""
+        return False
 
     def io_binding(self) -> Any:
         return self._session.io_binding()
@@ -235,6 +268,7 @@ class Binding:
         # The runtime does not keep bound values alive.
         self._inputs: dict[str, Value | Array] = {}
         self._outputs: dict[str, Value] = {}
+        self._holders = 0  # references to a result that are our own and the runtime's
         for name, value in inputs.items():
             self.feed(name, value)
         for name, value in outputs.items():
@@ -261,12 +295,15 @@ class Binding:
         values = []
         for name, (shape, dtype) in shapes.items():
             value = self._outputs.get(name)
-            # Three hold it here: the dict, `value`, and the argument of getrefcount.
-            if value is None or sys.getrefcount(value) > 3:
+            if value is None or sys.getrefcount(value) > self._holders:
                 value = empty(shape, dtype, self._session.device)
                 self.receive(name, value)
+                self._holders = sys.getrefcount(value)
             values.append(value)
         return values
+
+    def start(self) -> None:
+        """What can begin before `run`: nothing here, where there is one program and it runs on the caller's thread."""
 
     def run(self) -> None:
         self._session.execute(self._io)

@@ -13,6 +13,7 @@ from passes.batch_last import PIXEL, Block
 from passes.expand_chwn import Windows, offsets
 
 NODE = 1.5  # any operator, however small its work
+ELEMENT = 2.0e-4  # an element of an elementwise operator
 MAC = 1 / 165e3  # a multiply-add in a large matrix product
 PACK = 130e-6  # an element of a product's second factor, which the runtime copies into panels
 PACK_TURNED = 151e-6  # the same where it is transposed on the way
@@ -54,7 +55,7 @@ class Work:
 
 def elementwise(elements: float) -> float:
     """An elementwise operator."""
-    return NODE + elements * 2.0e-4
+    return NODE + elements * ELEMENT
 
 
 def transpose(elements: float) -> float:
@@ -103,7 +104,9 @@ def lanes(w: Work) -> float:
     convolutions follow one another; half of the way there and back is counted. With a few channels only, which
     fill no lanes, the kernel is another and slower one, and what is around it hardly in lanes."""
     alone = w.channels < LANES
-    moved = w.n * (w.outputs * w.out * 1.4e-4 if alone else (w.channels * w.image + w.outputs * w.out) * 0.7e-4)
+    moved = w.n * (
+        w.outputs * w.out * 1.4e-4 if alone else (w.channels * w.image + w.outputs * w.out) * 0.7e-4
+    )
     weights = w.channels * w.outputs * w.taps * 1e-3
     return 6 * NODE + moved + weights + w.n * 0.2 + w.macs * (1.1e-5 if alone else 5e-6)
 
@@ -132,6 +135,21 @@ def col2im(w: Work) -> float:
     """A product for each sample, and its parts padded and added up; strides put zeros between single elements."""
     spread = 0.0 if w.windows.stride == (1, 1) else w.n * w.channels * w.image * w.taps * 2e-3
     return im2col(w) + spread
+
+
+def identity_columns(w: Work) -> float:
+    """im2col of one sample by Conv with an identity for weights."""
+    return 2 * NODE + w.channels * 0.5 + _columns(w) * (3e-4 + w.taps * 1.2e-5)
+
+
+def columns_conv(w: Work) -> float:
+    """The product of a convolution over the columns of one sample."""
+    return NODE + product(w.outputs, w.depth, w.out)
+
+
+def columns_weight_grad(w: Work) -> float:
+    """The columns of one sample, and the product of a weight gradient over them."""
+    return NODE + identity_columns(w) + product_turned(w.outputs, w.out, w.depth)
 
 
 def im2col_weight_grad(w: Work) -> float:
@@ -191,7 +209,7 @@ def gather_conv(w: Work, block: Block) -> float:
 def gather_weight_grad(w: Work, block: Block) -> float:
     """The product of a weight gradient over the columns."""
     m, k, area = blocked(w, block)
-    cost = product_turned(m, area * w.n, k) if k <= 2 * m else product_turned(k, area * w.n, m)
+    cost = product_turned(m, area * w.n, k) if k <= m else product_turned(k, area * w.n, m)
     return 3 * NODE + _spread(w, block) + w.groups * cost
 
 

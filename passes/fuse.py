@@ -15,7 +15,16 @@ from ir import ops
 from ir.node import Graph, Node
 from ir.types import f32
 from passes import rules_lanes, simplify
-from passes.match import Rules, is_const, is_positive_mask, joint_shape, number, reshaped, value_of
+from passes.match import (
+    ELEMENTWISE,
+    Rules,
+    is_const,
+    is_positive_mask,
+    joint_shape,
+    number,
+    reshaped,
+    value_of,
+)
 from passes.pack import pack
 from passes.rewrite import used_once
 
@@ -88,6 +97,27 @@ def gemm_takes_transpose(node: Node) -> Node | None:
 
 
 @RULES.on("matmul", "gemm")
+def gemm_turns_vector(node: Node) -> Node | None:
+    """gemm(x, reshape(y, [K,1]), trans_b=True) => gemm(x, reshape(y, [1,K])); so for the first operand
+
+    A reshape goes where one of the two shapes is that of y, or is there already.
+    """
+    gemm = _product(node)
+    if gemm is None:
+        return None
+    operands, turned = [gemm.a, gemm.b], list(gemm.turned)
+    for i, x in enumerate(operands):
+        if x.op is ops.reshape and 1 in x.shape:
+            source, shape = x.inputs[0], x.shape[::-1]
+            if turned[i] or source.shape == shape:
+                operands[i], turned[i] = reshaped(source, shape), not turned[i]
+    if turned == list(gemm.turned):
+        return None
+    (gemm.a, gemm.b), gemm.turned = operands, (turned[0], turned[1])
+    return gemm.built()
+
+
+@RULES.on("matmul", "gemm")
 def gemm_takes_factor(node: Node) -> Node | None:
     """matmul(mul(x, 2), y) => gemm(x, y, alpha=2); so for neg, and for the second operand"""
     gemm = _product(node)
@@ -142,6 +172,20 @@ def gemm_takes_bias(node: Node) -> Node | None:
         gemm.beta = factor * signs[1 - i]
         return gemm.built()
     return None
+
+
+@RULES.on(*ELEMENTWISE)
+def drop_outer_ones(node: Node) -> Node | None:
+    """add(reshape(x, [1,K]), y[N,K]) => add(x[K], y): broadcasting adds the leading axes"""
+    operands = [
+        x.inputs[0]
+        if x.op is ops.reshape and x.shape == (1,) * (x.rank - x.inputs[0].rank) + x.inputs[0].shape
+        else x
+        for x in node.inputs
+    ]
+    if operands == list(node.inputs) or joint_shape(*operands) != node.shape:
+        return None
+    return node.op(*operands, **node.attrs)
 
 
 @RULES.on("cast")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from passes.pipeline import Target
 
 # The runtime's own order, which follows from that of the outputs, is often better than what is counted here.
-_WORTH = 0.9
+_WORTH = 0.8
 _VIEWS = (ops.reshape, ops.get)  # results that share their operand's memory
 
 

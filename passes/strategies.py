@@ -8,6 +8,7 @@ minimum cut (`passes.layout`), takes the cheapest strategy in each op's layout, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -91,6 +92,12 @@ def _static_image(node: Node, target: Target) -> bool:
 
 def _batch_last(node: Node, target: Target) -> bool:
     return target.device == "cpu" and _static_image(node, target)
+
+
+def _one_sample(node: Node, target: Target) -> bool:
+    """The columns of one sample are a matrix, as they are."""
+    alone = node.inputs[0].shape[0] == 1 and node.attrs["groups"] == 1
+    return alone and node.dtype is f32 and _batch_last(node, target)
 
 
 def _dilatable(node: Node, target: Target) -> bool:
@@ -183,6 +190,7 @@ TABLE: tuple[Strategy, ...] = (
     _first("conv2d", "conv", _convolved, costs.conv, keep),
     _lanes("conv2d", costs.lanes, expand_lanes.conv2d),
     _first("conv2d", "im2col", _static_image, costs.im2col, expand_nchw.conv2d),
+    _first("conv2d", "columns", _one_sample, costs.columns_conv, expand_nchw.conv2d_columns),
     _last("conv2d", "gather", _batch_last, costs.gather_conv, expand_chwn.conv2d),
     _first(
         "conv2d_weight_grad",
@@ -205,6 +213,13 @@ TABLE: tuple[Strategy, ...] = (
         _beside,
         costs.dilated_weight_grad,
         expand_nchw.conv2d_weight_grad_dilated,
+    ),
+    _first(
+        "conv2d_weight_grad",
+        "columns",
+        _one_sample,
+        costs.columns_weight_grad,
+        expand_nchw.conv2d_weight_grad_columns,
     ),
     _last(
         "conv2d_weight_grad", "gather", _batch_last, costs.gather_weight_grad, expand_chwn.conv2d_weight_grad
@@ -304,6 +319,39 @@ class Choice:
         }
         self.fitting = {node: candidates(node, target) for node in self.heavy}
         self.works = {node: work(node, self.sizes) for node in self.heavy}
+        self.pair_up()
+
+    def pair_up(self) -> None:
+        """Decide on the columns that a convolution of one sample and its weight gradient share: for both, or for
+        none. Their cost is counted with the gradient."""
+        readers: dict[Any, list[Node]] = {}
+        for node in sorted(self.heavy, key=lambda node: node.op is not ops.conv2d):
+            if node.op in (ops.conv2d, ops.conv2d_weight_grad):
+                readers.setdefault((node.inputs[0], windows_of(node)), []).append(node)
+        for nodes in readers.values():
+            self.settle(nodes)
+
+    def settle(self, nodes: list[Node]) -> None:
+        """Take from the batch-first strategies of `nodes` either those by columns, or the others (or all, where
+        overrides want some of both)."""
+        sides = []
+        for by_columns in (True, False):
+            kept = {
+                node: [
+                    s for s in self.fitting[node] if s.layout != NCHW or (s.name == "columns") == by_columns
+                ]
+                for node in nodes
+            }
+            found = [
+                min((s.cost(self.works[n], PIXEL) for s in fits if s.layout == NCHW), default=math.inf)
+                for n, fits in kept.items()
+            ]
+            if by_columns and all(node.op is ops.conv2d for node in nodes):
+                found.append(costs.identity_columns(self.works[nodes[0]]))
+            sides.append((sum(found), kept))
+        cost, kept = min(sides, key=lambda side: side[0])
+        if cost < math.inf:
+            self.fitting.update(kept)
 
     def cheapest(self) -> tuple[dict[Node, str], dict[Node, Block], dict[Node, tuple[float, Strategy]]]:
         """The layout of each movable node, the block of each image, and the strategy of each heavy node."""

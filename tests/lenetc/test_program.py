@@ -62,7 +62,7 @@ def test_stages_come_in_the_order_of_the_passes(lenet: Any) -> None:
     assert (
         program.stages()
         == NAMES
-        == ["forward", "traced", "simplify", "tile", "strategies", "fuse", "schedule"]
+        == ["forward", "traced", "simplify", "tile", "strategies", "hoist", "fuse", "schedule"]
     )
     assert program.graph() is program.graph("schedule")
 

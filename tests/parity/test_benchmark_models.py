@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import lenetc
 import lenetc.nn.functional as F
+from benchmarks import workloads
 from benchmarks.models import MODELS
+from benchmarks.worker import load
 from lenetc import nn, optim
 
 torch = pytest.importorskip("torch")
@@ -46,3 +50,22 @@ def test_three_training_steps(name: str) -> None:
         assert step(x, labels).item() == pytest.approx(expected.item(), rel=1e-5)
     for key, value in theirs.state_dict().items():
         np.testing.assert_allclose(ours.state_dict()[key].numpy(), value.numpy(), rtol=2e-3, atol=2e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "plain-sgd", "adam"])
+def test_workers_compute_the_same_losses(optimizer: str, tmp_path: Path) -> None:
+    """What the benchmark times of lenetc is what it times of PyTorch."""
+    workloads.write("mlp", tmp_path)
+    request = {"folder": str(tmp_path), "model": "mlp", "optimizer": optimizer, "batch": 4, "threads": 1}
+    from benchmarks.workers import lenetc as ours
+    from benchmarks.workers import pytorch as theirs
+
+    before = torch.get_num_threads()
+    try:
+        steps = [worker.prepare(load(request)) for worker in (ours, theirs)]
+    finally:
+        torch.set_num_threads(before)
+    task = load(request)
+    for x, labels in zip(task.x[:5], task.y[:5], strict=True):
+        mine, expected = (step(x, labels) for step in steps)
+        assert mine == pytest.approx(expected, rel=1e-5)

@@ -423,7 +423,7 @@ def _() -> object:
 @case
 def drop_reduction() -> object:
     thin = x(N, 1, 3)
-    sums = ops.sum(thin, axes=(1,)), ops.sum(thin, axes=(0, 1)), ops.sum(y(), axes=())
+    sums = ops.sum(thin, axes=(1,)), ops.sum(thin, axes=(0, 1), keepdims=True), ops.sum(y(), axes=())
     return *sums, ops.reduce_max(thin, axes=(1,))
 
 
@@ -447,6 +447,7 @@ def reshape_reduction() -> object:
     return (
         ops.reshape(ops.sum(x(), axes=(1,)), shape=(N, 1)),
         ops.reshape(ops.reduce_max(y(), axes=(0,), keepdims=True), shape=(3,)),
+        ops.reshape(ops.sum(arg("z", 1, N, 3), axes=(1,), keepdims=True), shape=(3,)),
     )
 
 
@@ -513,6 +514,27 @@ def factor_after_weight_grad() -> object:
 @refused("factor_after_weight_grad")
 def _() -> object:  # the weight is the larger
     return ops.conv2d_weight_grad(x(2, 8, 5, 5), y(2, 4, 1, 1) * arg("s", 4, 1, 1), kernel=(5, 5))
+
+
+@case
+def sum_of_pool_grad() -> object:
+    pooled = ops.max_pool2d_grad(y(N, 2, 3, 3), x(N, 2, 6, 6), kernel=(2, 2), stride=(2, 2))
+    return ops.sum(pooled, axes=(0, 2, 3))
+
+
+@refused("sum_of_pool_grad")
+def _() -> object:
+    """Of the rows of the image, not all."""
+    pooled = ops.max_pool2d_grad(y(N, 2, 3, 3), x(N, 2, 6, 6), kernel=(2, 2), stride=(2, 2))
+    return ops.sum(pooled, axes=(2,))
+
+
+@refused("sum_of_pool_grad")
+def _() -> object:
+    """A window may be padding alone."""
+    g, image = y(N, 2, 4, 4), x(N, 2, 6, 6)
+    pooled = ops.max_pool2d_grad(g, image, kernel=(2, 2), stride=(2, 2), padding=(1, 1))
+    return ops.sum(pooled, axes=(0, 2, 3))
 
 
 @case

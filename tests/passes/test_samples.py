@@ -20,6 +20,7 @@ def ids(samples: list[Sample]) -> list[str]:
 IN_LANES = {ops.to_lanes, ops.from_lanes, ops.conv2d_lanes, ops.affine_lanes, ops.mean_lanes}
 LOWERED = {
     ops.gemm,
+    ops.max_unpool2d,
     ops.positive,
     ops.split,
     *IN_LANES,
