@@ -318,6 +318,7 @@ class CompiledFunction:
             threads=runtime.get_num_threads(),
             overrides=tuple(self.strategies.items()),
             costs=costs,
+            lanes=runtime.lanes(self.device),
         )
 
     def forget(self) -> None:

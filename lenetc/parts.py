@@ -27,6 +27,7 @@ from ir.types import Array
 from lenetc import runtime
 from lenetc.runtime import Session, Value
 from passes.pipeline import Split
+from passes.schedule import memory
 from passes.threads import threads
 from passes.tiling import WHOLE
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from lenetc.program import Program
 
 Job = Callable[[], None]
+_LARGE = 2**24  # bytes of intermediate values
 
 
 class SplitSession:
@@ -102,9 +104,10 @@ def session_of(program: Program, profile: Path | None = None) -> Session | Split
     that is given."""
     if program.split is not None:
         return SplitSession(program.split, profile)
-    emitted, target = program.emitted, program.target
-    count = threads(program.graph(), target.threads)
-    return Session(emitted.model.SerializeToString(), target.device, emitted.places, count, profile)
+    emitted, target, graph = program.emitted, program.target, program.graph()
+    count = threads(graph, target.threads)
+    large = target.device == "cpu" and memory(graph, target.batch) > _LARGE
+    return Session(emitted.model.SerializeToString(), target.device, emitted.places, count, profile, large)
 
 
 def _session(graph: Graph, profile: Path | None) -> Session:

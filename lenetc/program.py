@@ -80,14 +80,20 @@ class Program:
 
     @cached_property
     def emitted(self) -> Emitted:
+        """The model that runs here. On a CPU its convolutions may use operators of the runtime's own."""
         from passes.emit import to_onnx  # brings onnx in, which importing lenetc should not
 
         return to_onnx(self.graph())
 
-    @property
+    @cached_property
     def onnx(self) -> ModelProto:
-        """The program as an ONNX model, of ai.onnx operators only."""
-        return self.emitted.model
+        """The program as an ONNX model for any machine, of ai.onnx operators only."""
+        from passes.emit import to_onnx
+
+        if len(self.emitted.model.opset_import) == 1:
+            return self.emitted.model
+        anywhere = run_pipeline(self.graph("traced"), replace(self.target, lanes=0))
+        return to_onnx(anywhere[-1].graph).model
 
     def export(self, directory: str | Path, model: Module | None = None) -> list[Path]:
         """Write a folder that trains without this package: train.onnx with a symbolic batch, its state, a manifest;

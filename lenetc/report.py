@@ -40,7 +40,7 @@ def write_report(program: Program, heading: str, summary: Sequence[str]) -> str:
         stage = program.stage(name)
         nodes = len(stage.graph.operations())
         lines.append(f"| {name} | {nodes} | {stage.seconds * 1e3:.1f} ms | {_STAGES.get(name, '')} |")
-    lines.append(f"| onnx | {len(program.onnx.graph.node)} | | operators of the model that runs |")
+    lines.append(f"| onnx | {len(program.emitted.model.graph.node)} | | operators of the model that runs |")
     for name in program.stages():
         notes = program.stage(name).notes
         if notes:

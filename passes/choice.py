@@ -73,7 +73,7 @@ def _choose(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
 
     choice = Choice(graph, target)
     layouts, blocks, chosen = choice.cheapest()
-    expand = {node: strategy.expand for node, (_, strategy) in chosen.items()}
+    expand = {node: choice.expansion(strategy) for node, (_, strategy) in chosen.items()}
     _share_indices(expand)
     lowered = Lowering(layouts, blocks, expand, body).graph(graph)
     mine = [choice.note(node, s, blocks.get(steering(node), PIXEL)) for node, (_, s) in chosen.items()]
@@ -99,6 +99,10 @@ class Choice:
         self.fitting = {node: candidates(node, target) for node in self.heavy}
         self.works = {node: work(node, self.sizes, target.threads) for node in self.heavy}
         self.pair_up()
+
+    def expansion(self, strategy: Strategy) -> Expand:
+        """How `strategy` builds a node for the target."""
+        return partial(strategy.expand, self.target.lanes) if strategy.name == "lanes" else strategy.expand
 
     def pair_up(self) -> None:
         """Decide on the columns that a convolution of one sample and its weight gradient share: for both, or for
@@ -226,7 +230,7 @@ class Choice:
             alone, what = self.numeric(node)
             group = f"{node.op.name}: {what}"
             if strategy.layout == NCHW:
-                whole, instead = partial(probes.batch_first, alone, strategy.expand), strategy.instead
+                whole, instead = partial(probes.batch_first, alone, self.expansion(strategy)), strategy.instead
                 without = None if instead is None else partial(probes.batch_first, alone, instead)
                 return Probe(name, group, estimate, whole, without)
             without = partial(self._make_shared, node, block) if node.op in SHARING else None

@@ -20,6 +20,7 @@ PACK = 130e-6  # an element of a product's second factor, which the runtime copi
 PACK_TURNED = 151e-6  # the same where it is transposed on the way
 PANEL = 16  # columns of a panel
 _THREADS = 4  # beyond so many, products of these sizes hardly get faster
+LANES = 8  # the fewest channels that a runtime's direct convolutions take at once
 
 
 @dataclass(frozen=True)
@@ -106,14 +107,43 @@ def conv(w: Work) -> float:
     return 2 * NODE + w.n * 2.7 + (w.n * _columns(w) * 1.4e-4 + w.macs * 9e-6) * w.pace
 
 
+def lanes(w: Work) -> float:
+    """Direct convolution with channels in lanes, and the weights' way there. Images are in lanes mostly, as
+    convolutions follow one another; half of the way there and back is counted. With a few channels only, which
+    fill no lanes, the kernel is another and slower one, and what is around it hardly in lanes."""
+    alone = w.channels < LANES
+    moved = w.n * (
+        w.outputs * w.out * 1.4e-4 if alone else (w.channels * w.image + w.outputs * w.out) * 0.7e-4
+    )
+    weights = w.channels * w.outputs * w.taps * 1e-3
+    return 6 * NODE + moved + weights + w.n * 0.2 + w.macs * (1.1e-5 if alone else 5e-6) * w.pace
+
+
+def lanes_input_grad(w: Work) -> float:
+    """Input gradient as a direct convolution; with strides over windows that are not full, and pixels put in order."""
+    s, t = w.windows.stride
+    if (s, t) == (1, 1):
+        return lanes(w)
+    full = math.ceil(w.windows.kernel[0] / s) * s * math.ceil(w.windows.kernel[1] / t) * t / w.taps
+    return lanes(w) + w.macs * 5e-6 * w.pace * (full - 1) + w.n * w.channels * w.image * 2e-4
+
+
+def lanes_weight_grad(w: Work) -> float:
+    """Weight gradient as a direct convolution with lanes beside the columns."""
+    moved = w.n * (w.channels * w.image * 3e-4 + w.outputs * w.out * 2e-4)
+    return 10 * NODE + moved + w.channels * w.outputs * w.taps * 2e-3 + w.macs * 6.7e-6 * w.pace
+
+
 def im2col(w: Work) -> float:
     """Slices, and a product for each sample."""
     return w.taps + 4 * NODE + w.n * _columns(w) * 7e-4 + w.macs * 4 * MAC * w.pace
 
 
 def col2im(w: Work) -> float:
-    """A product for each sample, and for every kernel position an image of zeros around it, all added up."""
-    return w.taps * 2 * NODE + w.n * _columns(w) * 2e-3 + w.macs * 2 * MAC * w.pace
+    """A product for each sample, and for every kernel position an image of zeros around it, all added up; strides put
+    zeros between single elements."""
+    spread = 0.0 if w.windows.stride == (1, 1) else w.n * w.channels * w.image * w.taps * 2e-3
+    return w.taps * 2 * NODE + w.n * _columns(w) * 2e-3 + spread + w.macs * 2 * MAC * w.pace
 
 
 def identity_columns(w: Work) -> float:
@@ -142,9 +172,17 @@ def swapped_conv(w: Work) -> float:
     return 4 * NODE + moved + w.n * _columns(w) * 1e-3 + w.macs * 4.5e-5
 
 
+def dilated_weight_grad(w: Work) -> float:
+    """Weight gradient as Conv with channels beside the columns, which are copied in runs of KW*C numbers."""
+    moved = transpose(w.n * w.channels * w.image) + transpose(w.n * w.outputs * w.out)
+    run = w.windows.kernel[1] * w.channels
+    return 7 * NODE + moved + w.n * _columns(w) * 1.2e-4 * (1 + 24 / run) + w.macs * 7.3e-6 * w.pace
+
+
 def conv_transpose(w: Work) -> float:
-    """ConvTranspose: a product and col2im for each sample."""
-    return 2 * NODE + w.n * (4 + _columns(w) * 1.8e-4) + w.macs * 7.5e-6 * w.pace
+    """ConvTranspose: a product and col2im for each sample, which strides slow down."""
+    column = 1.8e-4 if w.windows.stride == (1, 1) else 3.6e-4
+    return 2 * NODE + w.n * (4 + _columns(w) * column) + w.macs * 7.5e-6 * w.pace
 
 
 def pool(w: Work) -> float:

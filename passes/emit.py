@@ -64,9 +64,10 @@ class Emitted:
 def to_onnx(graph: Graph, defaults: Mapping[str, Array] | None = None) -> Emitted:
     """`graph` as an ONNX model: inputs as in the graph, outputs results then `<state>.next`.
 
-    Only ai.onnx operators of opset 18. defaults: values for inputs that a caller may leave out; they stay inputs,
-    so no runtime folds them away. Raises EmitError for an op that has no emission, and where an output would have
-    the name of an input or of another output.
+    Only ai.onnx operators of opset 18, unless the graph was compiled for the lanes of one machine. defaults:
+    values for inputs that a caller may leave out; they stay inputs, so no runtime folds them away. Raises
+    EmitError for an op that has no emission, and where an output would have the name of an input or of another
+    output.
     """
     from passes import emit_ops  # noqa: F401  (fills EMISSIONS, and needs this module first)
 
@@ -84,7 +85,10 @@ def to_onnx(graph: Graph, defaults: Mapping[str, Array] | None = None) -> Emitte
     )
     model = helper.make_model(
         proto,
-        opset_imports=[helper.make_opsetid("", OPSET)],
+        opset_imports=[
+            helper.make_opsetid("", OPSET),
+            *(helper.make_opsetid(domain, 1) for domain in sorted(builder.domains)),
+        ],
         ir_version=IR_VERSION,
         producer_name="lenetc",
         producer_version=_version(),
@@ -117,6 +121,7 @@ class Builder:
         self.counts: dict[str, int] = outer.counts if outer else {}
         self.places: dict[str, Where] = outer.places if outer else {}
         self.initializers: dict[Any, onnx.TensorProto] = outer.initializers if outer else {}
+        self.domains: set[str] = set()  # beside ONNX's own
         self.nodes: list[onnx.NodeProto] = []
         self.sizes: dict[Dim, str] = {}
         self.names: dict[Node, Any] = {}
@@ -170,6 +175,8 @@ class Builder:
         """Add an operator; the name of its result (a list of names where `outputs` > 1)."""
         names = [self.fresh(f"{self.where.module or self.where.phase}/{self.what}") for _ in range(outputs)]
         self.places[names[0]] = self.where
+        if "domain" in attributes:
+            self.root.domains.add(attributes["domain"])
         self.nodes.append(helper.make_node(operator, list(inputs), names, name=names[0], **attributes))
         return names[0] if outputs == 1 else names
 
@@ -283,6 +290,16 @@ def _rename(nodes: Iterable[onnx.NodeProto], renamed: Mapping[str, str]) -> None
         for attribute in proto.attribute:
             if attribute.HasField("g"):
                 _rename(attribute.g.node, renamed)
+
+
+def lanes_model() -> ModelProto:
+    """Four channels `x` put into lanes `y`, which shows how many lanes the runtime's kernels have: see Target."""
+    domain = "com.microsoft.nchwc"
+    given, found = (helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in "xy")
+    node = helper.make_node("ReorderInput", ["x"], ["y"], domain=domain)
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(domain, 1)]
+    graph = helper.make_graph([node], "lanes", [given], [found])
+    return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
 
 
 def constants_model(name: str, values: Mapping[str, Array]) -> ModelProto:

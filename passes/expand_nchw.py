@@ -164,6 +164,28 @@ def conv2d_weight_grad_swapped(node: Node, x: Node, g: Node) -> Node:
     return _reshape(w if depth == 1 else ops.transpose(w, perm=(1, 0, 2, 3)), node.shape)
 
 
+def conv2d_weight_grad_dilated(node: Node, x: Node, g: Node) -> Node:
+    """conv2d_weight_grad(x, g) => conv2d(x, g) with samples for channels, and channels beside the columns
+
+    x as one image [1,N,H,W*C], its pixels C apart, under windows as large as g[O,N,OH,OW]: window (i, j*C + c)
+    sees what kernel position (i, j) sees of channel c. One Conv, whose im2col copies runs of KW*C numbers.
+    """
+    how = node.attrs
+    n, c, h, w = x.shape
+    outputs, _, kh, kw = node.shape
+    pixels = ops.transpose(ops.reshape(x, shape=(n, c, h * w)), perm=(0, 2, 1))
+    found = ops.conv2d(
+        ops.reshape(pixels, shape=(1, n, h, w * c)),
+        _reshape(g if n == 1 else ops.transpose(g, perm=(1, 0, 2, 3)), (outputs, n, *g.shape[2:])),
+        stride=(how["dilation"][0], 1),
+        padding=(how["padding"][0], how["padding"][1] * c),
+        dilation=(how["stride"][0], how["stride"][1] * c),
+    )
+    stops = (1, outputs, kh, kw * c)
+    found = found if found.shape == stops else ops.slice(found, starts=(0,) * 4, stops=stops, steps=(1,) * 4)
+    return ops.transpose(ops.reshape(found, shape=(outputs, kh, kw, c)), perm=(0, 3, 1, 2))
+
+
 def _reshape(x: Node, shape: tuple[Any, ...]) -> Node:
     return x if x.shape == shape else ops.reshape(x, shape=shape)
 

@@ -15,7 +15,7 @@ from ir import ops
 from ir.dims import product as product_of
 from ir.node import Graph, Node
 from ir.types import f32
-from passes import simplify
+from passes import rules_lanes, simplify
 from passes.match import (
     ELEMENTWISE,
     Rules,
@@ -40,6 +40,8 @@ def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     """`graph` over the runtime's kernels, simplified again after the strategies. Notes count the rules."""
     fired: Counter[str] = Counter()
     fused = simplify.to_rest(graph, Rules((*simplify.RULES, *RULES)), fired)
+    if target.lanes:
+        fused = simplify.to_rest(fused, Rules((*simplify.RULES, *RULES, *rules_lanes.RULES)), fired)
     packed, count = pack(fused)
     return packed, simplify.counts(fired) + ([f"pack x{count}"] if count else [])
 

@@ -14,6 +14,7 @@ import numpy as np
 from ir import ops
 from ir.node import Node
 from passes import scan_gradient as scan_gradient
+from passes import standardize
 from passes.autodiff import CONSTANT, Gradient, vjp
 
 CONSTANT.update(
@@ -193,13 +194,24 @@ def _(g: Node, out: Node, x: Node, *, shape: Any) -> Gradient:
 
 @vjp(ops.slice)
 def _(g: Node, out: Node, x: Node, *, starts: Any, stops: Any, steps: tuple[int, ...]) -> Gradient:
-    low, high = list(starts), [size - stop for size, stop in zip(x.shape, stops, strict=True)]
-    for axis, step in enumerate(steps):
-        if step > 1:  # spread the slices over their places; padding cannot put zeros between them
-            places = ops.literal(np.arange(starts[axis], stops[axis], step))
-            g = ops.scatter_add(g, places, axis=axis, size=x.shape[axis])
-            low[axis] = high[axis] = 0
-    return ops.pad(g, low=tuple(low), high=tuple(high)) if g.shape != x.shape else g
+    if any(step > 1 for step in steps):
+        g = _spread(g, steps, tuple(stop - start for start, stop in zip(starts, stops, strict=True)))
+    high = tuple(size - stop for size, stop in zip(x.shape, stops, strict=True))
+    return ops.pad(g, low=tuple(starts), high=high) if g.shape != x.shape else g
+
+
+def _spread(g: Node, steps: tuple[int, ...], shape: tuple[Any, ...]) -> Node:
+    """g in zeros of `shape`: each element at the head of `steps` places along its axes."""
+    if g.rank == 4 and steps[:2] == (1, 1) and all(isinstance(d, int) for d in (*g.shape[1:], *shape[1:])):
+        # Taking every second pixel is a convolution of single pixels, which runtimes turn around fast.
+        ones = ops.literal(np.ones((int(g.shape[1]), 1, 1, 1), g.dtype.numpy))
+        return ops.conv2d_input_grad(g, ones, size=shape[2:], stride=steps[2:], groups=g.shape[1])
+    stepped = [(size, step) for size, step in zip(g.shape, steps, strict=True)]
+    apart = tuple(d for size, step in stepped for d in ((size, 1) if step > 1 else (size,)))
+    zeros = tuple(n for step in steps for n in ((0, step - 1) if step > 1 else (0,)))
+    wide = ops.pad(ops.reshape(g, shape=apart), low=(0,) * len(apart), high=zeros)
+    wide = ops.reshape(wide, shape=tuple(size * step for size, step in stepped))
+    return wide if wide.shape == shape else window(wide, (0,) * g.rank, shape)
 
 
 @vjp(ops.reverse)
@@ -268,6 +280,11 @@ def _(g: Node, out: Node, y: Node, w: Node, *, size: Any, **how: Any) -> tuple[G
 @vjp(ops.conv2d_weight_grad)
 def _(g: Node, out: Node, x: Node, y: Node, *, kernel: Any, **how: Any) -> tuple[Gradient, ...]:
     return ops.conv2d_input_grad(y, g, size=x.shape[2:], **how), ops.conv2d(x, g, **how)
+
+
+@vjp(ops.standardize)
+def _(g: Node, out: Node, x: Node, scale: Node, *, eps: float) -> tuple[Gradient, ...]:
+    return standardize.gradient(g, x, scale, eps)
 
 
 @vjp(ops.max_pool2d)

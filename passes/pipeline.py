@@ -25,7 +25,8 @@ class Target:
     device: "cpu" or "cuda". threads: that one run has. batch: the size that costs assume for a symbolic dim.
     overrides: (op name or module path, strategy name) pairs that take the choice away from the cost model; a key may
     also be both, as in "conv1/conv2d_weight_grad". costs: what strategies cost on the machine; where None, a built-in
-    model tells.
+    model tells. lanes: how many channels the runtime's direct convolutions take at once on the machine that will run
+    the graph (8 or 16); with 0 the graph is for any machine, of ai.onnx operators only.
     """
 
     device: str = "cpu"
@@ -33,6 +34,7 @@ class Target:
     batch: int = 64
     overrides: tuple[tuple[str, str], ...] = ()
     costs: Measured | None = None
+    lanes: int = 0
 
 
 @dataclass

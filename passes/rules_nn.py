@@ -11,6 +11,7 @@ from ir.op import OPS
 from passes.match import Rules, at_most, either, is_positive_mask, number, reshaped, with_shape
 from passes.rewrite import used_once
 from passes.rules_algebra import rescaled, scaled
+from passes.standardize import per_channel, standardized
 
 RULES = Rules()
 
@@ -108,6 +109,46 @@ def conv_bias(node: Node) -> Node | None:
     if bias.shape not in ((channels, 1, 1), (1, channels, 1, 1)):
         return None
     return ops.conv2d(*conv.inputs, reshaped(bias, (channels,)), **conv.attrs)
+
+
+@RULES.on("standardize")
+def write_out_standardize(node: Node) -> Node | None:
+    """standardize(x, scale) => sub(x, mean) * (scale / sqrt(variance + eps))"""
+    x, scale = node.inputs
+    parts = standardized(x, node.attrs["eps"])
+    return parts.centred * (parts.inverse * per_channel(scale, x.rank))
+
+
+def _channel_factor(g: Node) -> tuple[Node, Node] | None:
+    """(x, factor[O]) where `g`[N,O,H,W] is x times one factor for each channel."""
+    if g.op is not ops.mul:
+        return None
+    for x, factor in (g.inputs, g.inputs[::-1]):
+        if x.shape == g.shape and factor.shape in ((g.shape[1], 1, 1), (1, g.shape[1], 1, 1)):
+            return x, reshaped(factor, (g.shape[1],))
+    return None
+
+
+@RULES.on("conv2d_input_grad")
+def factor_into_weight(node: Node) -> Node | None:
+    """conv2d_input_grad(mul(g, s), w) => conv2d_input_grad(g, mul(w, s)), s one factor for each output channel"""
+    g, w = node.inputs
+    found = _channel_factor(g)
+    if found is None or not at_most(w.ty.size, g.ty.size):
+        return None
+    x, factor = found
+    return ops.conv2d_input_grad(x, w * reshaped(factor, (factor.shape[0], 1, 1, 1)), **node.attrs)
+
+
+@RULES.on("conv2d_weight_grad")
+def factor_after_weight_grad(node: Node) -> Node | None:
+    """conv2d_weight_grad(x, mul(g, s)) => mul(conv2d_weight_grad(x, g), s), s one factor for each output channel"""
+    x, g = node.inputs
+    found = _channel_factor(g)
+    if found is None or not at_most(node.ty.size, g.ty.size):
+        return None
+    plain, factor = found
+    return ops.conv2d_weight_grad(x, plain, **node.attrs) * reshaped(factor, (factor.shape[0], 1, 1, 1))
 
 
 @RULES.on("sum")

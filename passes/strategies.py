@@ -17,7 +17,7 @@ from ir.errors import LenetcError
 from ir.node import Graph, Node
 from ir.op import Op
 from ir.types import f32
-from passes import costs, expand_chwn, expand_nchw, probes
+from passes import costs, expand_chwn, expand_lanes, expand_nchw, probes
 from passes.batch_last import Block
 from passes.costs import Work
 from passes.expand_chwn import Windows, windows_of
@@ -122,6 +122,43 @@ def _dilatable(node: Node, target: Target) -> str:
     return "" if node.attrs["stride"][1] == 1 else "windows move by more than one pixel"
 
 
+def _in_lanes(node: Node, target: Target) -> str:
+    """Whether the runtime has kernels of this machine's lanes for a convolution, or for a gradient as one."""
+    how, lanes = node.attrs, target.lanes
+    if not lanes:
+        return "made for this machine's runtime alone"
+    if why := _batch_last(node, target):
+        return why
+    if node.dtype is not f32 or how["groups"] != 1:
+        return "made for f32 without groups"
+    return "" if _fill_lanes(node, lanes) else f"sizes do not fill lanes of {lanes}, or windows do not suit them"
+
+
+def _fill_lanes(node: Node, lanes: int) -> bool:
+    how = node.attrs
+    if node.op is ops.conv2d_weight_grad:
+        # Samples are channels there.
+        n, inputs, outputs = node.inputs[0].shape[0], int(node.shape[1]), int(node.shape[0])
+        whole = isinstance(n, int) and n % lanes == inputs % lanes == outputs % lanes == 0
+        return whole and bool(how["dilation"][1] == 1)
+    outputs, inputs, *kernel = map(int, node.inputs[1].shape)
+    if node.op is ops.conv2d:
+        return expand_lanes.fits(inputs, outputs, lanes)
+    whole = outputs % lanes == inputs % lanes == 0 and how["dilation"] == (1, 1)
+    if how["stride"] != (1, 1):
+        return whole
+    return whole and all(p < k for p, k in zip(how["padding"], kernel, strict=True))
+
+
+def _beside(node: Node, target: Target) -> str:
+    """Channels can lie beside the columns of one group whose kernel positions are neighbours."""
+    if why := _batch_last(node, target) or _convolved(node, target):
+        return why
+    if node.attrs["groups"] != 1:
+        return "there are groups"
+    return "" if node.attrs["dilation"][1] == 1 else "kernel positions are no neighbours"
+
+
 def _max_pool(node: Node, target: Target) -> str:
     padded = any(node.attrs["padding"]) and node.attrs["dilation"] != (1, 1)
     if target.device != "cpu" and padded:
@@ -213,8 +250,13 @@ def _plain_pool(node: Node, *operands: Node) -> Node:
     return ops.max_pool2d(operands[-1], **node.attrs)
 
 
+def _lanes(op: str, cost: Callable[[Work], float], expand: Callable[..., Node]) -> Strategy:
+    return Strategy(op, "lanes", NCHW, _in_lanes, lambda w, block: cost(w), expand)
+
+
 TABLE: tuple[Strategy, ...] = (
     _first("conv2d", "conv", _convolved, costs.conv, keep),
+    _lanes("conv2d", costs.lanes, expand_lanes.conv2d),
     _first("conv2d", "im2col", _static_image, costs.im2col, expand_nchw.conv2d),
     _first(
         "conv2d",
@@ -239,6 +281,14 @@ TABLE: tuple[Strategy, ...] = (
         costs.im2col_weight_grad,
         expand_nchw.conv2d_weight_grad,
     ),
+    _lanes("conv2d_weight_grad", costs.lanes_weight_grad, expand_lanes.conv2d_weight_grad),
+    _first(
+        "conv2d_weight_grad",
+        "dilated",
+        _beside,
+        costs.dilated_weight_grad,
+        expand_nchw.conv2d_weight_grad_dilated,
+    ),
     _first(
         "conv2d_weight_grad",
         "columns",
@@ -250,6 +300,7 @@ TABLE: tuple[Strategy, ...] = (
         "conv2d_weight_grad", "gather", _batch_last, costs.gather_weight_grad, expand_chwn.conv2d_weight_grad
     ),
     _first("conv2d_input_grad", "conv_transpose", _convolved, costs.conv_transpose, keep),
+    _lanes("conv2d_input_grad", costs.lanes_input_grad, expand_lanes.conv2d_input_grad),
     _first("conv2d_input_grad", "col2im", _static_image, costs.col2im, expand_nchw.conv2d_input_grad),
     _last("conv2d_input_grad", "gather", _batch_last, costs.gather_input_grad, expand_chwn.conv2d_input_grad),
     _last(

@@ -16,6 +16,7 @@ from ir import Graph, ops
 from ir.dims import Dim, Shape, evaluate, symbol, symbols
 from ir.op import Op, leaf
 from ir.types import Array, DType, TupleType, Type, bool_, f32, f64, i32, i64, u8
+from lenetc.runtime import lanes
 from tests.support import graph_to
 
 N = symbol("N")
@@ -310,6 +311,25 @@ sample("gemm", F(N, 3), F(3, 4))
 sample("gemm", F(N, 3), F(3, 4), F(4), alpha=0.5, beta=-2.0)
 sample("gemm", F(3, N), F(4, 3), F(N, 1), trans_a=True, trans_b=True)
 sample("gemm", F(N, 3), F(4, 3), F(N, 4), trans_b=True, beta=0.9)
+LANES = lanes("cpu") or 16  # of the machine that runs the tests
+IMAGE = (N, 2 * LANES, 3, 4)
+for name, shapes, attrs in (
+    ("to_lanes", (IMAGE,), {"lanes": LANES}),
+    ("from_lanes", (IMAGE,), {"lanes": LANES}),
+    ("mean_lanes", (IMAGE,), {"lanes": LANES}),
+    ("conv2d_lanes", (IMAGE, (1, 2, 3, 2, LANES, LANES)), {"padding": (1, 0)}),
+    (
+        "conv2d_lanes",
+        ((N, 3, 5, 6), (2, 3, 3, 3, LANES), (2 * LANES,)),
+        {"stride": (2, 1), "padding": (1, 1)},
+    ),
+    ("conv2d_lanes", ((N, LANES, 5, 9), (1, 1, 2, 3, LANES, LANES)), {"dilation": (2, 3)}),
+    ("conv2d_lanes", (IMAGE, (2, 1, 2, 2, LANES, LANES)), {"groups": 2}),
+    ("affine_lanes", (IMAGE, (2 * LANES,), (2 * LANES,)), {"lanes": LANES}),
+    ("affine_lanes", (IMAGE, (2 * LANES,), (2 * LANES,)), {"lanes": LANES, "side": 2, "stride": (2, 1)}),
+    ("affine_lanes", (IMAGE, (2 * LANES,), (2 * LANES,), IMAGE), {"lanes": LANES, "relu": True}),
+):
+    sample(name, *(Operand(shape, normal, f32) for shape in shapes), **attrs)
 WINDOWS = [
     # (input channels, height, width), (outputs, inputs per group, kernel), attributes
     ((1, 6, 6), (2, 1, 3, 3), {}),
@@ -360,6 +380,8 @@ for size, how in POOLS:
         out = ops.avg_pool2d(leaf("x", Type(f32, (2, 2, *size))), **attrs).shape[2:]
         sample("avg_pool2d", F(N, 2, *size), **attrs)
         sample("avg_pool2d_grad", F(N, 2, *out), size=size, **attrs)
+sample("standardize", F(N, 3, 2, 4), F(3), eps=1e-5)
+sample("standardize", F(4, 3), F(3), eps=0.1)
 for name in ("softmax", "log_softmax"):
     sample(name, F(N, 5), axis=1)
     sample(name, F(N, 5), axis=0)

@@ -19,11 +19,13 @@ from passes import autodiff, emit_ops, gradients  # noqa: F401  (they register t
 from passes.choice import choose_strategies
 from passes.emit import to_onnx
 from passes.pipeline import Target
+from passes.rewrite import rewrite
+from passes.rules_nn import write_out_standardize
 
 
 def lowered(graph: Graph) -> Graph:
-    """`graph` with every op replaced that only a strategy can turn into ONNX."""
-    return choose_strategies(graph, Target())[0]
+    """`graph` with every op replaced that only a strategy, or being written out, can turn into ONNX."""
+    return choose_strategies(rewrite(graph, [("standardize", write_out_standardize)]), Target())[0]
 
 
 def checked_model(graph: Graph) -> onnx.ModelProto:

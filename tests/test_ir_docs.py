@@ -27,6 +27,7 @@ GROUPS = {
     "nn": "Matrices, images, softmax",
     "control": "Control",
     "fused": "After lowering only",
+    "lanes": "Images with their channels in lanes, after lowering only",
 }
 
 

@@ -8,6 +8,7 @@ from ir.op import scalar as scalar
 from ir.ops.control import *  # noqa: F403
 from ir.ops.elementwise import *  # noqa: F403
 from ir.ops.fused import *  # noqa: F403
+from ir.ops.lanes import *  # noqa: F403
 from ir.ops.nn import *  # noqa: F403
 from ir.ops.reduce import *  # noqa: F403
 from ir.ops.shape import *  # noqa: F403

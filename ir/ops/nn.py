@@ -398,3 +398,26 @@ def log_softmax(x: Array, *, axis: int) -> Array:
     """The logarithm of softmax, computed so that nothing overflows."""
     shifted = x - x.max(axis, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
+
+
+def _standardize(x: Type, scale: Type, *, eps: float) -> Type:
+    need_float("standardize", x, scale)
+    if x.rank < 2 or scale.shape != x.shape[1:2]:
+        raise ShapeError(f"standardize: {x} and scale {scale}; it takes [N,C,...] and [C]")
+    return x
+
+
+@op(infer=_standardize)
+def standardize(x: Array, scale: Array, *, eps: float) -> Array:
+    """x[N,C,...] without its mean, over its deviation sqrt(variance + eps), times scale[C], channel by channel: batch
+    normalization of a batch in training (Ioffe and Szegedy 2015), without the bias.
+
+    It is one op so that its gradient is the closed form, of two sums, instead of what the chain rule makes of the
+    formula. `passes.simplify` puts the formula in its place once gradients are made.
+    """
+    axes = tuple(axis for axis in range(x.ndim) if axis != 1)
+    centred = x - x.mean(axes, keepdims=True)
+    factor = scale.reshape(-1, *(1,) * (x.ndim - 2)) / np.sqrt(
+        (centred * centred).mean(axes, keepdims=True) + eps
+    )
+    return np.asarray(centred * factor, x.dtype)

@@ -13,12 +13,15 @@ import onnx
 import pytest
 
 import lenetc
+import lenetc.nn.functional as F
 from ir import parse
 from ir.interpret import run
 from ir.types import Array
+from lenetc import nn, optim, runtime
 from lenetc.compile import CompiledFunction
 from lenetc.program import Program
 from passes.pipeline import PASSES
+from tests.support import run_model
 from tests.training import TRAININGS, digits, prepared
 
 NAMES = ["forward", "traced", *(name for name, _ in PASSES)]
@@ -173,3 +176,37 @@ def test_notes_say_what_passes_did(lenet: Any) -> None:
     assert any(note.startswith("conv1: conv2d by ") for note in program.stage("strategies").notes)
     assert any(note.startswith("pool_before_relu x") for note in program.stage("simplify").notes)
     assert any("peak" in note for note in program.stage("schedule").notes)
+
+
+def test_a_program_runs_in_lanes_and_its_file_without() -> None:
+    """A small residual net with batch normalization: both models compute one step, the file with ai.onnx only."""
+    lenetc.manual_seed(0)
+    first, second = nn.Conv2d(16, 16, 3, padding=1), nn.Conv2d(16, 32, 3, stride=2, padding=1, bias=False)
+    norms = nn.BatchNorm2d(16), nn.BatchNorm2d(32)
+    parameters = [p for module in (first, second, *norms) for p in module.parameters()]
+    update = optim.SGD(parameters, lr=0.1)
+
+    def train(x: Any) -> Any:
+        update.zero_grad()
+        y = F.relu(norms[0](first(x)) + x)
+        y = F.relu(norms[1](second(y)))
+        loss = (y * y).mean()
+        loss.backward()
+        update.step()
+        return loss
+
+    x = np.random.default_rng(0).standard_normal((16, 16, 8, 8)).astype(np.float32)
+    program = CompiledFunction(train, "cpu").lower(x)
+    assert {node.domain for node in operators(program.onnx.graph)} == {""}
+    here = program.emitted.model
+    assert {node.domain for node in operators(here.graph)} == (
+        {"", "com.microsoft.nchwc"} if runtime.lanes("cpu") else {""}
+    )
+    graph = program.graph("traced")
+    values = {key: cell.numpy() for key, cell in program.capture.cells.items()}
+    rates = {h.input: np.float32(0.1) for h in program.capture.hypers}
+    feeds = {"x": x, **values, **rates}
+    want = run(graph, [feeds[node.attrs["name"]] for node in graph.inputs])
+    for model in (program.onnx, here):
+        for (name, _), a, b in zip(graph.results + graph.updates, run_model(model, feeds), want, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5, err_msg=name)

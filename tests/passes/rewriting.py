@@ -26,7 +26,8 @@ N = symbol("N")
 SIZE = 3  # what N is when a graph runs
 GOLDEN = Path(__file__).parent / "golden"
 Case = Callable[[], "Node | tuple[Node, ...]"]
-LOWERED_LATER = {"max_pool2d_grad", "max_pool2d_pick", "conv2d_weight_grad"}  # by the strategies
+# By the strategies, and by a rule of its own.
+LOWERED_LATER = {"max_pool2d_grad", "max_pool2d_pick", "conv2d_weight_grad", "standardize"}
 
 
 def arg(name: str, *shape: Dim, dtype: DType = f32) -> Node:

@@ -486,6 +486,37 @@ def _() -> object:
 
 
 @case
+def write_out_standardize() -> object:
+    return ops.standardize(x(2, 3, 4, 2), y(3), eps=0.5), ops.standardize(arg("a", N + 1, 3), y(3), eps=0.5)
+
+
+@case
+def factor_into_weight() -> object:
+    g = y(N, 4, 3, 3)
+    w = arg("w", 4, 2, 2, 2)
+    first = ops.conv2d_input_grad(g * arg("s", 1, 4, 1, 1), w, size=(4, 4))
+    return first, ops.conv2d_input_grad(arg("t", 4, 1, 1) * g, w, size=(4, 4))
+
+
+@refused("factor_into_weight")
+def _() -> object:  # one factor for each pixel; one for each sample
+    g, w = y(N, 4, 3, 3), arg("w", 4, 2, 3, 3)
+    pixels = ops.conv2d_input_grad(g * arg("s", 3, 3), w, size=(5, 5))
+    return pixels, ops.conv2d_input_grad(g * arg("t", N, 1, 1, 1), w, size=(5, 5))
+
+
+@case
+def factor_after_weight_grad() -> object:
+    g = arg("s", 4, 1, 1) * y(N, 4, 4, 4)
+    return ops.conv2d_weight_grad(x(N, 2, 5, 5), g, kernel=(2, 2))
+
+
+@refused("factor_after_weight_grad")
+def _() -> object:  # the weight is the larger
+    return ops.conv2d_weight_grad(x(2, 8, 5, 5), y(2, 4, 1, 1) * arg("s", 4, 1, 1), kernel=(5, 5))
+
+
+@case
 def sum_of_pool_grad() -> object:
     pooled = ops.max_pool2d_grad(y(N, 2, 3, 3), x(N, 2, 6, 6), kernel=(2, 2), stride=(2, 2))
     return ops.sum(pooled, axes=(0, 2, 3))

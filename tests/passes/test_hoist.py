@@ -12,7 +12,7 @@ from ir.types import Type, f64, i64
 from passes.hoist import hoist
 from passes.pipeline import Target
 from passes.simplify import simplify
-from passes.strategies import choose_strategies
+from passes.choice import choose_strategies
 from passes.tiles import cut, tiled
 from tests.passes.lenet import inputs as lenet_inputs
 from tests.passes.lenet import train_step

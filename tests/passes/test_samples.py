@@ -6,6 +6,7 @@ import pytest
 
 from ir import ops
 from ir.types import f32, f64
+from lenetc.runtime import lanes
 from passes.autodiff import CONSTANT, RULES
 from passes.emit import EMISSIONS
 from tests.samples import SAMPLES, Sample
@@ -16,11 +17,13 @@ def ids(samples: list[Sample]) -> list[str]:
     return [sample.id for sample in samples]
 
 
+IN_LANES = {ops.to_lanes, ops.from_lanes, ops.conv2d_lanes, ops.affine_lanes, ops.mean_lanes}
 LOWERED = {
     ops.gemm,
     ops.max_unpool2d,
     ops.positive,
     ops.split,
+    *IN_LANES,
 }  # made by passes.fuse, when gradients are made already
 SMOOTH = [s for s in SAMPLES if s.differentiable and s.op not in CONSTANT | LOWERED]
 LEAVES = {"input"}  # bound by the caller
@@ -48,12 +51,15 @@ def test_gradient(sample: Sample) -> None:
     check_gradients(sample.graph(f64, 2), sample.values(f64, 2), order=2)
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=ids(SAMPLES))
+RUN = [s for s in SAMPLES if s.op not in IN_LANES or lanes("cpu")]
+
+
+@pytest.mark.parametrize("sample", RUN, ids=ids(RUN))
 def test_runtime(sample: Sample) -> None:
     check_runtime(sample.graph(f32, 2), sample.values(f32, 2))
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=ids(SAMPLES))
+@pytest.mark.parametrize("sample", RUN, ids=ids(RUN))
 def test_runtime_with_a_symbolic_batch(sample: Sample) -> None:
     """One model for any batch: run it for two sizes."""
     graph = sample.graph(f32)

@@ -37,6 +37,7 @@ CONVOLUTIONS = [
     (("conv2d", "im2col"), ("conv2d_weight_grad", "im2col"), ("conv2d_input_grad", "col2im")),
     (("conv2d", "gather"), ("conv2d_weight_grad", "gather"), ("conv2d_input_grad", "gather")),
     (("conv2d", "conv"), ("conv2d_weight_grad", "swapped_conv"), ("conv2d_input_grad", "dilated")),
+    (("conv2d_weight_grad", "dilated"), ("conv2d_input_grad", "conv_transpose")),
     (("conv2d", "columns"), ("conv2d_weight_grad", "columns")),  # of one sample
 ]
 

@@ -188,7 +188,7 @@ def test_an_override_by_module_path_holds_for_that_module_alone() -> None:
 
 def test_an_override_that_names_no_strategy_says_which_there_are() -> None:
     with pytest.raises(
-        StrategyError, match="'conv2d' has no strategy 'fast'; conv2d has conv, im2col, columns, gather"
+        StrategyError, match="'conv2d' has no strategy 'fast'; conv2d has conv, lanes, im2col, columns, gather"
     ):
         choose_strategies(train_step(2), Target(overrides=(("conv2d", "fast"),)))
 
@@ -265,7 +265,7 @@ def test_no_strategy_uses_a_racing_kernel() -> None:
         nodes = {node.op.name: node for node in _heavy_ops(n, c)}
         assert set(nodes) == set(HEAVY) == {s.op for s in TABLE}
         for s in TABLE:
-            target = Target(batch=n, overrides=((s.op, s.name),))
+            target = Target(batch=n, overrides=((s.op, s.name),), lanes=8)
             graph, notes = choose_strategies(graph_to(nodes[s.op]), target)
             if f"by {s.name}," in notes[0]:
                 seen.add(s)

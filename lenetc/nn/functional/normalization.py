@@ -13,6 +13,7 @@ from lenetc.grad_fn import no_grad
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.tensor import Tensor, apply
 from lenetc.tracing import here
+from passes.standardize import count, per_channel, standardized
 
 
 def _standardized(x: Node, axes: tuple[int, ...], eps: float) -> tuple[Node, Node]:
@@ -21,16 +22,6 @@ def _standardized(x: Node, axes: tuple[int, ...], eps: float) -> tuple[Node, Nod
     centred = x - ops.sum(x, axes=axes, keepdims=True) / n
     variance = ops.sum(centred * centred, axes=axes, keepdims=True) / n
     return centred, 1.0 / ops.sqrt(variance + eps)
-
-
-def _per_channel(node: Node, rank: int) -> Node:
-    return ops.reshape(node, shape=tuple(node.shape[0] if i == 1 else 1 for i in range(rank)))
-
-
-def _affine(centred: Node, scale: Node, factor: Node | None, offset: Node | None) -> Node:
-    # One factor for each channel, so that elements are multiplied once only.
-    y = centred * (scale if factor is None else scale * factor)
-    return y if offset is None else y + offset
 
 
 def batch_norm(
@@ -69,7 +60,7 @@ def batch_norm(
             )
         statistics: list[Tensor] = []
         if running_mean is not None and running_var is not None:
-            _move(input, running_mean, running_var, axes, momentum)
+            _move(input, running_mean, running_var, momentum)
     elif running_mean is None or running_var is None:
         raise LenetcError("batch_norm: running_mean and running_var must be given when not training").at(
             here()
@@ -78,33 +69,30 @@ def batch_norm(
         statistics = [running_mean, running_var]
 
     def build(x: Node, *nodes: Node) -> Node:
-        rest = [_per_channel(node, x.rank) for node in nodes]
+        rest = list(nodes)
         factor = rest.pop(0) if weight is not None else None
-        offset = rest.pop(0) if bias is not None else None
+        offset = per_channel(rest.pop(0), x.rank) if bias is not None else None
         if rest:
-            mean, variance = rest
-            return _affine(x - mean, 1.0 / ops.sqrt(variance + eps), factor, offset)
-        return _affine(*_standardized(x, axes, eps), factor, offset)
+            mean, variance = (per_channel(node, x.rank) for node in rest)
+            # One factor for each channel, so that elements are multiplied once only.
+            scale = 1.0 / ops.sqrt(variance + eps)
+            y = (x - mean) * (scale if factor is None else scale * per_channel(factor, x.rank))
+        else:
+            ones = ops.broadcast_to(ops.scalar(1, x.dtype), shape=x.shape[1:2])
+            y = ops.standardize(x, ones if factor is None else factor, eps=eps)
+        return y if offset is None else y + offset
 
     return apply("NativeBatchNormBackward0", build, input, *affine, *statistics, edges=(input, weight, bias))
 
 
-def _move(
-    x: Tensor, running_mean: Tensor, running_var: Tensor, axes: tuple[int, ...], momentum: float | Tensor
-) -> None:
+def _move(x: Tensor, running_mean: Tensor, running_var: Tensor, momentum: float | Tensor) -> None:
     """Move the running statistics towards those of the batch."""
 
     def mean(a: Node) -> Node:
-        return ops.reshape(
-            ops.sum(a, axes=axes, keepdims=True) / reductions.count(a, axes), shape=(a.shape[1],)
-        )
+        return ops.reshape(standardized(a, 0.0).mean, shape=(a.shape[1],))
 
     def variance(a: Node) -> Node:
-        n = reductions.count(a, axes)
-        centred = a - ops.sum(a, axes=axes, keepdims=True) / n
-        return ops.reshape(ops.sum(centred * centred, axes=axes, keepdims=True), shape=(a.shape[1],)) / (
-            n - 1.0
-        )
+        return ops.reshape(standardized(a, 0.0).squares, shape=(a.shape[1],)) / (count(a) - 1.0)
 
     with no_grad():
         for running, statistic in ((running_mean, mean), (running_var, variance)):
