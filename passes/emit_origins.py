@@ -40,6 +40,7 @@ def origins(emitted: Emitted, optimized: bytes) -> dict[str, Origin]:
     theirs = list(_nodes(onnx.load_from_string(optimized).graph))
     kept = {value for proto, _ in theirs for value in proto.output}
     found: dict[str, Origin] = {}
+    counted: set[str] = set()
     for proto, inside in theirs:
         known = kept.union(proto.input)
         waiting = [makers[value] for value in proto.output if value in makers]
@@ -51,8 +52,12 @@ def origins(emitted: Emitted, optimized: bytes) -> dict[str, Origin]:
             if maker.name not in names:
                 names.add(maker.name)
                 waiting += [makers[x] for x in maker.input if x in makers and x not in known]
-        made_from = sorted(names, key=order.__getitem__)
-        found[proto.name] = Origin(tuple(made_from), _where(proto.name, made_from, ours, emitted), inside)
+        computed = sorted(names, key=order.__getitem__)
+        # Where the runtime has made several kernels out of several nodes, as of a Transpose that it moves past a
+        # Reshape, the first one has them all.
+        made_from = tuple(part for part in computed if part not in counted)
+        counted.update(names)
+        found[proto.name] = Origin(made_from, _where(proto.name, computed, ours, emitted), inside)
     return found
 
 
