@@ -230,7 +230,10 @@ class Choice:
             alone, what = self.numeric(node)
             group = f"{node.op.name}: {what}"
             if strategy.layout == NCHW:
-                whole, instead = partial(probes.batch_first, alone, self.expansion(strategy)), strategy.instead
+                whole, instead = (
+                    partial(probes.batch_first, alone, self.expansion(strategy)),
+                    strategy.instead,
+                )
                 without = None if instead is None else partial(probes.batch_first, alone, instead)
                 return Probe(name, group, estimate, whole, without)
             without = partial(self._make_shared, node, block) if node.op in SHARING else None

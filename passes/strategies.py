@@ -131,7 +131,9 @@ def _in_lanes(node: Node, target: Target) -> str:
         return why
     if node.dtype is not f32 or how["groups"] != 1:
         return "made for f32 without groups"
-    return "" if _fill_lanes(node, lanes) else f"sizes do not fill lanes of {lanes}, or windows do not suit them"
+    return (
+        "" if _fill_lanes(node, lanes) else f"sizes do not fill lanes of {lanes}, or windows do not suit them"
+    )
 
 
 def _fill_lanes(node: Node, lanes: int) -> bool:

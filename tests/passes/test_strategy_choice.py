@@ -188,7 +188,8 @@ def test_an_override_by_module_path_holds_for_that_module_alone() -> None:
 
 def test_an_override_that_names_no_strategy_says_which_there_are() -> None:
     with pytest.raises(
-        StrategyError, match="'conv2d' has no strategy 'fast'; conv2d has conv, lanes, im2col, columns, gather"
+        StrategyError,
+        match="'conv2d' has no strategy 'fast'; conv2d has conv, lanes, im2col, columns, gather",
     ):
         choose_strategies(train_step(2), Target(overrides=(("conv2d", "fast"),)))
 
