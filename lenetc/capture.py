@@ -119,7 +119,10 @@ class Guard:
                 return False
         if not self.variables.hold():
             return False
-        return all(optimizer.option(group, key) == value for optimizer, group, key, value in self.baked)
+        for optimizer, group, key, value in self.baked:
+            if optimizer.option(group, key) != value:
+                return False
+        return True
 
     def promote(self) -> None:
         """Make hyperparameters that have changed since the trace inputs of the next one."""

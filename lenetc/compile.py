@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
@@ -16,10 +17,10 @@ from ir.op import leaf
 from ir.types import Array, Type
 from lenetc import anomaly, runtime
 from lenetc.capture import Capture, capture
-from lenetc.cell import Cell, Context, pending
+from lenetc.cell import Cell, Context, Exchange, pending
 from lenetc.program import Program
 from lenetc.ranges import Range, as_array
-from lenetc.runtime import Binding, Session, Value
+from lenetc.runtime import Binding, Session, Slot, Value
 from lenetc.structure import Arguments, check_static, flatten, is_array, rebuild, signature_key, type_of
 from lenetc.tensor import Tensor, Unreturned
 from lenetc.tracing import here
@@ -27,6 +28,7 @@ from passes.pipeline import Target
 
 log = logging.getLogger("lenetc.compile")
 _SPECIALIZATIONS = 8  # programs kept for one signature: train and eval mode, a few phases of a run
+_COPIED = 2**16  # bytes of an input array that is copied rather than bound
 _BINDINGS = 16  # prepared runs kept for each program; two are in use while nothing else writes its state
 
 
@@ -40,36 +42,58 @@ class Specialization:
         self.device = device
         emitted = self.program.emitted
         self.session = Session(emitted.model.SerializeToString(), device, emitted.places)
-        inputs = [node for node in graph.inputs if node.attrs["kind"] != "state"]
-        self.inputs = [node.attrs["name"] for node in inputs if node.attrs["kind"] == "input"]
-        self.scalars = {
-            name: runtime.to_device(np.zeros((), np.float32), device) for name in captured.scalars
+        inputs = {node.attrs["name"]: node for node in graph.inputs}
+        self.inputs = [name for name, node in inputs.items() if node.attrs["kind"] == "input"]
+        self.slots = {
+            name: self._slot(node.ty)
+            for name, node in inputs.items()
+            if node.attrs["kind"] == "hyper" or (node.attrs["kind"] == "input" and _is_small(node.ty))
         }
-        self.hypers = [
-            (hyper, runtime.to_device(np.zeros((), np.float32), device)) for hyper in captured.hypers
-        ]
+        self.scalars = [self.slots[name] for name in captured.scalars]
+        self.hypers = [(hyper, self.slots[hyper.input]) for hyper in captured.hypers]
         self.fed: list[float | None] = [None] * len(self.hypers)
-        self.results = [(name, node.ty) for name, node in graph.results]
-        self.shapes = [([int(dim) for dim in type.shape], type.dtype.numpy) for _, type in self.results]
+        self.types = [node.ty for _, node in graph.results]
+        self.shapes = {
+            name: ([int(dim) for dim in node.shape], node.dtype.numpy) for name, node in graph.results
+        }
+        self._list_cells()
+        # Two runs in turn: what one writes, the other reads. They stay as they are while nobody else changes the
+        # state, of which Context.changes tells.
+        self.turns: list[Binding | None] = [None, None]
+        self.turn = 0
+        self.changes = -1
         self.bindings: dict[tuple[int, ...], Binding] = {}
         self.ranges: dict[str, list[Range]] = {}
         for name, wanted in captured.ranges:
             self.ranges.setdefault(name, []).append(wanted)
+        # What is handed out is mostly one tensor, or nothing.
+        self.is_single = not captured.grads and isinstance(captured.result, Tensor)
+
+    def _list_cells(self) -> None:
+        self.cells = list(self.capture.cells.values())
+        self.exchange = Exchange([self.capture.cells[name] for name in self.capture.updated])
+
+    def _slot(self, type: Type) -> Slot:
+        return Slot([int(dim) for dim in type.shape], type.dtype.numpy, self.device)
 
     def binding(self) -> Binding:
         """The prepared run for the memory that the state is in now."""
-        for name, tensor in self.capture.grad_inputs.items():
-            assert tensor._grad is not None  # the guard holds
-            self.capture.cells[name] = tensor._grad._cell
-        slots = tuple([cell.slot for cell in self.capture.cells.values()])
-        found = self.bindings.get(slots)
+        self.exchange.catch_up()
+        if self.capture.grad_inputs:
+            for name, tensor in self.capture.grad_inputs.items():
+                assert tensor._grad is not None  # the guard holds
+                self.capture.cells[name] = tensor._grad._cell
+            self._list_cells()
+        for cell in self.cells:
+            if cell.catch_up is not None:
+                cell.catch_up()
+        found = self.bindings.get(tuple([cell.slot for cell in self.cells]))
         if found is not None:
             return found
         inputs = {name: cell.front(self.device) for name, cell in self.capture.cells.items()}
         for name, value in inputs.items():
             self._check_ranges(name, value)
-        inputs.update(self.scalars)
-        inputs.update((hyper.input, value) for hyper, value in self.hypers)
+        inputs.update((name, slot.value) for name, slot in self.slots.items())
         outputs = {
             next_name(name): self.capture.cells[name].back(self.device) for name in self.capture.updated
         }
@@ -77,38 +101,60 @@ class Specialization:
             self.bindings.clear()
         found = self.session.bind(inputs, outputs)
         if not self.capture.grad_inputs:  # each new gradient has memory of its own, which must not be kept
-            self.bindings[tuple([cell.slot for cell in self.capture.cells.values()])] = found
+            self.bindings[tuple([cell.slot for cell in self.cells])] = found
         return found
 
     def run(self, arrays: Sequence[Tensor | Array], scalars: Sequence[float]) -> Any:
         """One call: feed, run, exchange the state's buffers, hand out the results."""
         if pending:
             Context.evaluate_pending()
-        binding = self.binding()
+        is_alone = Context.changes == self.changes
+        binding = self.turns[self.turn] if is_alone else None
+        if binding is None:
+            binding = self.binding()
         for name, array in zip(self.inputs, arrays, strict=True):
-            value = (
-                array._cell.front(self.device) if isinstance(array, Tensor) else np.ascontiguousarray(array)
-            )
-            self._check_ranges(name, value)
+            value = array._cell.front(self.device) if isinstance(array, Tensor) else array
+            if name in self.ranges:
+                self._check_ranges(name, value)
+            if isinstance(value, np.ndarray):
+                slot = self.slots.get(name)
+                if slot is None:
+                    value = np.ascontiguousarray(value)
+                else:
+                    slot.write(value)
+                    value = slot.value
             binding.feed(name, value)
-        for (_, memory), scalar in zip(self.scalars.items(), scalars, strict=True):
-            runtime.overwrite(memory, np.asarray(scalar, np.float32))
-        for i, (hyper, memory) in enumerate(self.hypers):
-            rate = float(hyper.optimizer.option(hyper.group, hyper.key))
+        for slot, scalar in zip(self.scalars, scalars, strict=True):
+            slot.write(scalar)
+        for i, (hyper, slot) in enumerate(self.hypers):
+            rate = hyper.optimizer.option(hyper.group, hyper.key)
             if rate != self.fed[i]:
-                runtime.overwrite(memory, np.asarray(rate, np.float32))
+                slot.write(float(rate))
                 self.fed[i] = rate
-        values = [runtime.empty(shape, dtype, self.device) for shape, dtype in self.shapes]
-        for (name, _), value in zip(self.results, values, strict=True):
-            binding.receive(name, value)
+        values = binding.received(self.shapes)
         binding.run()
         if anomaly.is_enabled():
             self._check_finite(arrays, values)
-        for name in self.capture.updated:
-            self.capture.cells[name].swap()
+        self.exchange.runs += 1
+        if not is_alone:
+            self._come_back()
+        self.turns[self.turn] = binding
+        self.turn ^= 1
+        Context.changes += 1
+        self.changes = -1 if self.capture.grad_inputs else Context.changes
         for optimizer, steps in self.capture.guard.optimizers.items():
             optimizer._step_count += steps * self.repeats
         return self._hand_out(values)
+
+    def _come_back(self) -> None:
+        """After a run that others have changed something before: leave the state so that the next may be quick."""
+        self.exchange.catch_up()
+        self.turns = [None, None]
+        hook = self.exchange.catch_up
+        for cell in self.exchange.cells:
+            cell.catch_up = hook
+        for parameter in self.capture.lost_grads:
+            parameter._grad = _unreturned
 
     def _check_ranges(self, name: str, value: Value | Array) -> None:
         for wanted in self.ranges.get(name, ()):
@@ -117,14 +163,14 @@ class Specialization:
     def _hand_out(self, values: list[Value]) -> Any:
         tensors = [
             Tensor._from_cell(Cell(type, value=value))
-            for (_, type), value in zip(self.results, values, strict=True)
+            for type, value in zip(self.types, values, strict=True)
         ]
-        if self.capture.grads or self.capture.lost_grads:
-            by_name = {name: tensor for (name, _), tensor in zip(self.results, tensors, strict=True)}
+        if self.is_single:
+            return tensors[0]
+        if self.capture.grads:
+            by_name = dict(zip(self.shapes, tensors, strict=True))
             for parameter, name in self.capture.grads:
                 parameter._grad = by_name[name] if name else None
-            for parameter in self.capture.lost_grads:
-                parameter._grad = _unreturned
         static = (item for _, item in flatten(self.capture.result, ""))
         leaves = (
             item if n is None else tensors[n]
@@ -139,12 +185,17 @@ class Specialization:
             return
         feeds = {name: cell.numpy() for name, cell in self.capture.cells.items()}
         feeds.update(zip(self.inputs, (np.asarray(a) for a in arrays), strict=True))
-        feeds.update((h.input, runtime.to_numpy(v)) for h, v in self.hypers)
-        feeds.update((name, runtime.to_numpy(v)) for name, v in self.scalars.items())
+        feeds.update((name, runtime.to_numpy(self.slots[name].value)) for name in self.capture.scalars)
+        feeds.update((h.input, runtime.to_numpy(slot.value)) for h, slot in self.hypers)
         anomaly.explain(self.program.graph("traced"), feeds)
 
 
 _unreturned = Unreturned(0.0)
+
+
+def _is_small(type: Type) -> bool:
+    """Whether copying an array into prepared memory takes less time than preparing the run for it."""
+    return type.dtype.numpy.itemsize * math.prod(int(dim) for dim in type.shape) <= _COPIED
 
 
 class CompiledFunction:
@@ -164,14 +215,23 @@ class CompiledFunction:
             raise error.at(here()) from None
         self.arguments = Arguments(function)
         self._specializations: dict[tuple[Any, ...], list[Specialization]] = {}
+        # That of the last call with nothing but arrays, which the next call is likely to want.
+        self._last: tuple[tuple[Any, ...], Specialization | None] = ((), None)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if Context.trace is not None:  # compiled functions compose: the outer program takes this one in
             return self.function(*args, **kwargs)
+        if not kwargs:
+            key, specialization = self._last
+            if specialization is not None and signature_key(args) == key:
+                if specialization.capture.guard.holds():
+                    return specialization.run(args, ())
         values = self.arguments.bind(args, kwargs)
         leaves = self.arguments.leaves(values)
         specialization = self._find(values, leaves, ())
         arrays = [leaf for _, leaf in leaves if is_array(leaf)]
+        if len(arrays) == len(args) == len(leaves) and all(map(is_array, args)):
+            self._last = (signature_key(args), specialization)
         return specialization.run(arrays, [leaf for _, leaf in leaves if isinstance(leaf, float)])
 
     def lower(self, *args: Any, **kwargs: Any) -> Program:

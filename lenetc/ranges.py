@@ -40,7 +40,12 @@ class Range:
 
     def check(self, values: Array, name: str = "position ") -> None:
         """Raise LabelError, naming the first place, unless every one of `values` is allowed."""
-        if not values.size or (values.min() >= self.low and values.max() < self.high):
+        if values.size == 1:
+            if self.low <= values.item() < self.high:
+                return
+        elif not values.size or (
+            np.minimum.reduce(values, None) >= self.low and np.maximum.reduce(values, None) < self.high
+        ):
             return
         wrong = (values < self.low) | (values >= self.high)
         if self.ignore is not None:
@@ -83,5 +88,6 @@ def as_array(value: Value | Array) -> Array:
 
 def _present(values: Tensor) -> Value | Array:
     """The values, without computing anything else that waits."""
-    known = values._cell._value
-    return lazy.compute([lazy.through(values.node)])[0] if known is None else known
+    if values._cell.is_known():
+        return values._cell.value()
+    return lazy.compute([lazy.through(values.node)])[0]

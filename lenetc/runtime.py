@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -103,6 +104,21 @@ def overwrite(value: Value, array: Array) -> None:
     value.update_inplace(np.ascontiguousarray(array))
 
 
+class Slot:
+    """Memory for an input of one type, which a prepared run reads and the host writes before each run."""
+
+    def __init__(self, shape: Sequence[int], dtype: np.dtype[Any], device: str) -> None:
+        self._array = np.zeros(shape, dtype)
+        self._is_shared = device == "cpu"  # there the value is the array's memory
+        self.value: Value = ort.OrtValue.ortvalue_from_numpy(self._array, device, 0)
+
+    def write(self, values: Array | float) -> None:
+        """Copy `values`, of the same shape, into it."""
+        np.copyto(self._array, values)
+        if not self._is_shared:
+            self.value.update_inplace(self._array)
+
+
 class Session:
     """A loaded program. `places` says where in the user's code each ONNX node came from."""
 
@@ -167,22 +183,42 @@ class Binding:
     def __init__(self, session: Session, inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> None:
         self._session = session
         self._io = session.io_binding()
-        self._kept = (dict(inputs), dict(outputs))  # the runtime does not keep bound values alive
+        # The runtime does not keep bound values alive.
+        self._inputs: dict[str, Value | Array] = {}
+        self._outputs: dict[str, Value] = {}
+        self._holders = 0  # references to a result that are our own and the runtime's
         for name, value in inputs.items():
-            self._io.bind_ortvalue_input(name, value)
+            self.feed(name, value)
         for name, value in outputs.items():
-            self._io.bind_ortvalue_output(name, value)
+            self.receive(name, value)
 
     def feed(self, name: str, value: Value | Array) -> None:
-        """Bind an input for the next run: an array on the host, or a value on the device."""
+        """Bind an input: an array on the host, or a value on the device. What is bound already costs nothing."""
+        if self._inputs.get(name) is value:
+            return
         if isinstance(value, np.ndarray):
             self._io.bind_cpu_input(name, value)
         else:
             self._io.bind_ortvalue_input(name, value)
+        self._inputs[name] = value
 
     def receive(self, name: str, value: Value) -> None:
-        """Bind an output for the next run."""
+        """Bind an output."""
         self._io.bind_ortvalue_output(name, value)
+        self._outputs[name] = value
+
+    def received(self, shapes: Mapping[str, tuple[Sequence[int], np.dtype[Any]]]) -> list[Value]:
+        """Memory bound to outputs of these shapes and dtypes: that of the last run of this binding, unless
+        somebody still holds it."""
+        values = []
+        for name, (shape, dtype) in shapes.items():
+            value = self._outputs.get(name)
+            if value is None or sys.getrefcount(value) > self._holders:
+                value = empty(shape, dtype, self._session.device)
+                self.receive(name, value)
+                self._holders = sys.getrefcount(value)
+            values.append(value)
+        return values
 
     def run(self) -> None:
         self._session.execute(self._io)

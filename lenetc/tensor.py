@@ -186,6 +186,7 @@ class Tensor(Methods):
             )
         if Context.trace is not None:
             Context.trace.saw_grad(self, is_read=False)
+        Context.changes += 1
         self._grad = value
 
     def _accumulator(self) -> AccumulateGrad:

@@ -58,6 +58,9 @@ class Variables:
         self._seen: set[Any] = set()
         self._follow(getattr(function, "__func__", function), vars(getattr(function, "__self__", object)))
         self.states = self._read()
+        self._same: list[tuple[CellType, Any]] = []
+        self._named: list[tuple[dict[str, Any], str, Any]] = []
+        self._rest: list[tuple[dict[str, Any] | CellType, str, Any]] = []
 
     def _follow(self, function: Any, attributes: Any) -> None:
         if not isinstance(function, FunctionType) or function in self._seen:
@@ -85,9 +88,30 @@ class Variables:
         kept = [i for i, (a, b) in enumerate(zip(self.states, now, strict=True)) if a == b]
         self._readers = [self._readers[i] for i in kept]
         self.states = [self.states[i] for i in kept]
+        for (owner, name), state in zip(self._readers, self.states, strict=True):
+            value = _value(owner, name)
+            if isinstance(value, (Tensor, tuple, dict)) or value is _ABSENT:
+                self._rest.append((owner, name, state))
+            elif isinstance(owner, dict):
+                self._named.append((owner, name, value))
+            else:
+                self._same.append((owner, value))
 
     def hold(self) -> bool:
-        return self._read() == self.states
+        """Whether all are what they were. Most are the very same objects, which is quick to see."""
+        try:
+            for cell, value in self._same:
+                if cell.cell_contents is not value:
+                    return self._read() == self.states
+        except ValueError:  # a variable that was deleted
+            return False
+        for owner, name, value in self._named:
+            if owner.get(name, _ABSENT) is not value:
+                return self._read() == self.states
+        for place, name, state in self._rest:
+            if state_of(_value(place, name)) != state:
+                return False
+        return True
 
 
 def _names(code: CodeType) -> Iterator[str]:

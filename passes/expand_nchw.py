@@ -15,6 +15,7 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
+from ir.types import f32
 from passes import knockout
 
 Pair = tuple[int, int]
@@ -193,8 +194,12 @@ def max_pool2d_indices(node: Node, x: Node) -> Node:
 
 
 def max_pool2d_grad_indices(node: Node, g: Node, x: Node) -> Node:
-    """max_pool2d_grad(g, x) => g added into zeros where the indices say"""
+    """max_pool2d_grad(g, x) => g added into zeros where the indices say; put there, if no windows overlap"""
     _, indices = _with_indices(node, x)
+    how = node.attrs
+    apart = all(k <= s for k, s in zip(how["kernel"], how["stride"], strict=True))
+    if apart and how["dilation"] == (1, 1) and g.dtype is f32:
+        return ops.max_unpool2d(g, indices, size=(int(x.shape[2]), int(x.shape[3])))
     count = (g.ty.size,)
     flat, places = ops.reshape(g, shape=count), ops.reshape(indices, shape=count)
     return ops.reshape(ops.put_along_axis(flat, places, axis=0, size=x.ty.size), shape=x.shape)

@@ -302,6 +302,20 @@ class Optimizer(ABC):
                 chooses = not is_number(value) or (value == 0 and key != "lr")
                 if chooses or (index, key) not in self._dynamic:
                     trace.baked.append((self, index, key, value))
+                elif key != "lr":
+                    trace.baked.append((self, index, key, _NONZERO))
+
+
+class _Nonzero:
+    """Equal to every number but 0: what an option that is an input of the program must stay."""
+
+    def __eq__(self, other: object) -> bool:
+        return other != 0
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+_NONZERO = _Nonzero()
 
 
 def _number(counter: Tensor | None, dtype: DType) -> Node | None:
