@@ -264,6 +264,10 @@ class CompiledFunction:
         """Trace the function once more, with its arrays as inputs of `types`."""
         return capture(self.function, self.arguments, values, types)
 
+    def forget(self) -> None:
+        """Drop what is compiled: the next call compiles anew. State is not touched."""
+        self._specializations.clear()
+
     def _find(
         self, values: dict[str, Any], leaves: list[tuple[str, Any]], steps: tuple[Any, ...]
     ) -> Specialization:

@@ -53,6 +53,12 @@ class Program:
         """The IR graph after `stage` (the last one by default)."""
         return self.stage(stage).graph
 
+    @property
+    def chosen_from(self) -> Graph:
+        """The graph for whose operations strategies were chosen."""
+        names = [stage.name for stage in self._stages]
+        return self._stages[names.index("strategies") - 1].graph
+
     def text(self, stage: str | None = None) -> str:
         """The graph after `stage` in the IR's text form, which `ir.parse` reads back."""
         return to_text(self.graph(stage))

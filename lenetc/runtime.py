@@ -36,6 +36,11 @@ class RunError(LenetcError):
     """ONNX Runtime failed while running a program; the message names the module and the user's line."""
 
 
+def version() -> str:
+    """The version of ONNX Runtime."""
+    return str(ort.__version__)
+
+
 def resolve_device(device: str) -> str:
     """ "cpu" or "cuda" for "auto", "cpu", "cuda" or "cuda:0".
 

@@ -249,7 +249,7 @@ def planes_of(windows: Windows, size: Any) -> Block | None:
     return windows.kernel if tiled and fits(size, windows.kernel) else None
 
 
-def _views(x: Stored, windows: Windows, fill: float) -> list[Node]:
+def views(x: Stored, windows: Windows, fill: float) -> list[Node]:
     """What each kernel position sees: nodes [C, OH*OW, N], or [1, C, OH*OW, N] where each is a plane of x."""
     if x.block == planes_of(windows, x.pixels):
         planes = range(windows.kernel[0] * windows.kernel[1])
@@ -263,7 +263,7 @@ def _views(x: Stored, windows: Windows, fill: float) -> list[Node]:
 
 
 def _unviews(node: Node, pieces: Sequence[Node], windows: Windows, block: Block) -> Stored:
-    """The transpose of `_views`: a piece for each kernel position, added up into [N,C,H,W]."""
+    """The transpose of `views`: a piece for each kernel position, added up into [N,C,H,W]."""
     image = Stored(node.shape, node, block)
     channels, area, n = pieces[0].shape[-3:]
     if block == planes_of(windows, image.pixels):
@@ -292,20 +292,20 @@ def _pooled(node: Node, y: Node, block: Block) -> Stored:
 
 def max_pool2d(node: Node, block: Block, x: Stored) -> Stored:
     """max_pool2d(x) => a knockout among what the kernel positions see"""
-    return _pooled(node, knockout.best(_views(x, windows_of(node), -np.inf)), block)
+    return _pooled(node, knockout.best(views(x, windows_of(node), -np.inf)), block)
 
 
 def max_pool2d_grad(node: Node, block: Block, g: Stored, x: Stored) -> Stored:
     """max_pool2d_grad(g, x) => g handed back along the knockout, to the first maximum"""
     windows = windows_of(node)
-    views = _views(x, windows, -np.inf)
-    return _unviews(node, knockout.hand_back(_like(g, views[0]), views), windows, block)
+    seen = views(x, windows, -np.inf)
+    return _unviews(node, knockout.hand_back(_like(g, seen[0]), seen), windows, block)
 
 
 def max_pool2d_pick(node: Node, block: Block, v: Stored, x: Stored) -> Stored:
     """max_pool2d_pick(v, x) => the knockout of x, carrying v along"""
     windows = windows_of(node)
-    return _pooled(node, knockout.pick(_views(v, windows, 0.0), _views(x, windows, -np.inf)), block)
+    return _pooled(node, knockout.pick(views(v, windows, 0.0), views(x, windows, -np.inf)), block)
 
 
 def _share(node: Node, size: Any, pooled: Node) -> Node:
@@ -315,7 +315,7 @@ def _share(node: Node, size: Any, pooled: Node) -> Node:
 
 def avg_pool2d(node: Node, block: Block, x: Stored) -> Stored:
     """avg_pool2d(x) => sum of what the kernel positions see / number of elements counted"""
-    total = reduce(ops.add, _views(x, windows_of(node), 0.0))
+    total = reduce(ops.add, views(x, windows_of(node), 0.0))
     return _pooled(node, total * _share(node, x.shape[2:], node), block)
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from ir.node import Graph
 from ir.verify import verify
 from passes import gradients  # noqa: F401  (registers the gradient table)
+from passes.choice import choose_strategies
 from passes.fuse import fuse
+from passes.prices import Measured
 from passes.schedule import schedule
 from passes.simplify import simplify
-from passes.strategies import choose_strategies
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,14 @@ class Target:
     """What a graph is compiled for.
 
     device: "cpu" or "cuda". batch: the size that costs assume for a symbolic dim. overrides: (op name or module
-    path, strategy name) pairs that take the choice away from the cost model.
+    path, strategy name) pairs that take the choice away from the cost model; a key may also be both, as in
+    "conv1/conv2d_weight_grad". costs: what strategies cost on the machine; where None, a built-in model tells.
     """
 
     device: str = "cpu"
     batch: int = 64
     overrides: tuple[tuple[str, str], ...] = ()
+    costs: Measured | None = None
 
 
 @dataclass
@@ -62,3 +65,11 @@ def run_pipeline(graph: Graph, target: Target) -> list[Stage]:
         verify(result, " -> ".join([*(stage.name for stage in stages), name]))
         stages.append(Stage(name, result, seconds, notes))
     return stages
+
+
+def finish(graph: Graph, target: Target) -> Graph:
+    """`graph` through the passes that come after the choice of strategies."""
+    names = [name for name, _ in PASSES]
+    for _, run in PASSES[names.index("strategies") + 1 :]:
+        graph, _ = run(graph, target)
+    return graph

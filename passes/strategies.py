@@ -1,28 +1,27 @@
-"""Choice of strategies: heavy ops have several expansions; the cheapest assignment for the whole graph wins.
+"""Strategies: heavy ops have several expansions, of which `passes.choice` takes the cheapest for the whole graph.
 
-One table (`TABLE`) holds them: for an op, the name of an expansion, the layout it works in, whether it
-applies to a node, what it costs there, and how it builds the node. `choose_strategies` assigns layouts by a
-minimum cut (`passes.layout`), takes the cheapest strategy in each op's layout, and rebuilds the graph
-(`passes.relayout`).
+One table (`TABLE`) holds them: for an op, the name of an expansion, the layout it works in, why it cannot
+compute a node (if so), what it costs there, and how it builds the node.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ir import ops
-from ir.dims import Dim, evaluate, symbols
+from ir.dims import Dim, evaluate
 from ir.errors import LenetcError
 from ir.node import Graph, Node
 from ir.op import Op
-from passes import costs, expand_chwn, expand_nchw
-from passes.batch_last import PIXEL, Block
+from passes import costs, expand_chwn, expand_nchw, probes
+from passes.batch_last import Block
 from passes.costs import Work
 from passes.expand_chwn import Windows, windows_of
-from passes.layout import CHWN, HEAVY, NCHW, Shared, assign
-from passes.relayout import POOLS, Expand, Lowering, block_candidates, choose_blocks, steering
+from passes.layout import CHWN, HEAVY, NCHW
+from passes.relayout import POOLS, Expand
 
 if TYPE_CHECKING:
     from passes.pipeline import Target
@@ -35,20 +34,25 @@ class StrategyError(LenetcError):
     """No strategy fits an op, or an override names one that does not."""
 
 
-Applies: TypeAlias = "Callable[[Node, Target], bool]"
+# Why a strategy cannot compute a node for a target; "" where it can.
+Lacks: TypeAlias = "Callable[[Node, Target], str]"
 Cost: TypeAlias = Callable[[Work, Block], float]
 
 
 @dataclass(frozen=True)
 class Strategy:
-    """One way to compute a heavy op. `cost` is in µs; the block is that of the image on the windows' side."""
+    """One way to compute a heavy op. `cost` is in µs; the block is that of the image on the windows' side.
+
+    instead: what is not needed any more where this is chosen, and so not counted as its cost.
+    """
 
     op: str
     name: str
     layout: str
-    applies: Applies
+    lacks: Lacks
     cost: Cost
     expand: Expand
+    instead: Expand | None = None
 
 
 def keep(node: Node, *operands: Node) -> Node:
@@ -56,7 +60,8 @@ def keep(node: Node, *operands: Node) -> Node:
     return node.op(*operands, **node.attrs)
 
 
-def _number(dim: Dim, sizes: Mapping[str, Dim]) -> int:
+def sized(dim: Dim, sizes: Mapping[str, Dim]) -> int:
+    """`dim` as a number."""
     return int(evaluate(dim, sizes))
 
 
@@ -64,7 +69,7 @@ def work(node: Node, sizes: Mapping[str, Dim]) -> Work:
     """Sizes of `node` where symbolic dims are `sizes`."""
 
     def number(dim: Dim) -> int:
-        return _number(dim, sizes)
+        return sized(dim, sizes)
 
     if node.op in (ops.conv2d, *POOLS):
         image, pooled = node.inputs[0], node
@@ -78,40 +83,42 @@ def work(node: Node, sizes: Mapping[str, Dim]) -> Work:
     return Work(n, channels, number(pooled.shape[1]), node.attrs.get("groups", 1), height * width, windows)
 
 
-def _convolved(node: Node, target: Target) -> bool:
-    return node.dtype.name in CONVOLVED
+def _convolved(node: Node, target: Target) -> str:
+    return "" if node.dtype.name in CONVOLVED else f"the runtime has no kernel for {node.dtype}"
 
 
-def _static_image(node: Node, target: Target) -> bool:
+def _static_image(node: Node, target: Target) -> str:
     shapes = [x.shape[2:] for x in (node, *node.inputs) if x.rank == 4]
-    return all(isinstance(size, int) for shape in shapes for size in shape)
+    if all(isinstance(size, int) for shape in shapes for size in shape):
+        return ""
+    return "height and width are not fixed"
 
 
-def _batch_last(node: Node, target: Target) -> bool:
-    return target.device == "cpu" and _static_image(node, target)
+def _batch_last(node: Node, target: Target) -> str:
+    return "made for CPUs" if target.device != "cpu" else _static_image(node, target)
 
 
-def _dilatable(node: Node, target: Target) -> bool:
+def _dilatable(node: Node, target: Target) -> str:
     """Pixels can be a batch apart only where the batch is a number and windows move by single pixels."""
-    return (
-        _batch_last(node, target)
-        and _convolved(node, target)
-        and isinstance(node.shape[0], int)
-        and node.shape[0] > 1
-        and node.attrs["stride"][1] == 1
-    )
+    if why := _batch_last(node, target) or _convolved(node, target):
+        return why
+    if not isinstance(node.shape[0], int):
+        return "the batch is not fixed"
+    if node.shape[0] == 1:
+        return "the batch is 1"
+    return "" if node.attrs["stride"][1] == 1 else "windows move by more than one pixel"
 
 
-def _max_pool(node: Node, target: Target) -> bool:
-    # CUDA's MaxPool was wrong for dilated windows with padding.
-    return target.device == "cpu" or not (any(node.attrs["padding"]) and node.attrs["dilation"] != (1, 1))
+def _max_pool(node: Node, target: Target) -> str:
+    padded = any(node.attrs["padding"]) and node.attrs["dilation"] != (1, 1)
+    return "CUDA's kernel was wrong for dilation with padding" if target.device != "cpu" and padded else ""
 
 
-def _indices(node: Node, target: Target) -> bool:
-    # Among equal maxima CUDA's MaxPool indicates the first of a column, not of a row.
-    return (
-        target.device == "cpu" and _static_image(node, target) and all(p < k for p, k in _end_padding(node))
-    )
+def _indices(node: Node, target: Target) -> str:
+    if target.device != "cpu":
+        return "among equal maxima CUDA's kernel indicates the first of a column, not of a row"
+    reaching = any(p >= k for p, k in _end_padding(node))
+    return _static_image(node, target) or ("the last windows see only padding" if reaching else "")
 
 
 def _end_padding(node: Node) -> list[tuple[int, int]]:
@@ -126,21 +133,34 @@ def _end_padding(node: Node) -> list[tuple[int, int]]:
     return [(int((o - 1) * s + (k - 1) * d + 1 - p - n), k) for o, n, k, s, p, d in parts]
 
 
-def _average_pool(node: Node, target: Target) -> bool:
-    """Runtimes differ in what a last window that reaches over the padded input counts."""
+def _average_pool(node: Node, target: Target) -> str:
     how = node.attrs
     windows = zip(
         node.inputs[0].shape[2:], node.shape[2:], how["kernel"], how["stride"], how["padding"], strict=True
     )
-    return not how["ceil_mode"] or all((o - 1) * s + k <= n + 2 * p for n, o, k, s, p in windows)
+    if not how["ceil_mode"] or all((o - 1) * s + k <= n + 2 * p for n, o, k, s, p in windows):
+        return ""
+    return "runtimes differ in what a window that reaches over the padding counts"
 
 
-def _first(op: str, name: str, applies: Applies, cost: Callable[[Work], float], expand: Expand) -> Strategy:
-    return Strategy(op, name, NCHW, applies, lambda w, block: cost(w), expand)
+def _first(
+    op: str,
+    name: str,
+    lacks: Lacks,
+    cost: Callable[[Work], float],
+    expand: Expand,
+    instead: Expand | None = None,
+) -> Strategy:
+    return Strategy(op, name, NCHW, lacks, lambda w, block: cost(w), expand, instead)
 
 
-def _last(op: str, name: str, applies: Applies, cost: Cost, expand: Expand) -> Strategy:
-    return Strategy(op, name, CHWN, applies, cost, expand)
+def _last(op: str, name: str, lacks: Lacks, cost: Cost, expand: Expand) -> Strategy:
+    return Strategy(op, name, CHWN, lacks, cost, expand)
+
+
+def _plain_pool(node: Node, *operands: Node) -> Node:
+    """The pool without indices, for which the one with indices is there to share (`_share_indices`)."""
+    return ops.max_pool2d(operands[-1], **node.attrs)
 
 
 TABLE: tuple[Strategy, ...] = (
@@ -177,10 +197,24 @@ TABLE: tuple[Strategy, ...] = (
     _first("max_pool2d", "max_pool", _max_pool, costs.pool, keep),
     _first("max_pool2d", "slices", _static_image, costs.pool_taps, expand_nchw.max_pool2d),
     _last("max_pool2d", "knockout", _batch_last, costs.knockout, expand_chwn.max_pool2d),
-    _first("max_pool2d_grad", "indices", _indices, costs.pool_indices, expand_nchw.max_pool2d_grad_indices),
+    _first(
+        "max_pool2d_grad",
+        "indices",
+        _indices,
+        costs.pool_indices,
+        expand_nchw.max_pool2d_grad_indices,
+        instead=_plain_pool,
+    ),
     _first("max_pool2d_grad", "slices", _static_image, costs.pool_taps, expand_nchw.max_pool2d_grad),
     _last("max_pool2d_grad", "knockout", _batch_last, costs.knockout_grad, expand_chwn.max_pool2d_grad),
-    _first("max_pool2d_pick", "indices", _indices, costs.pool_indices, expand_nchw.max_pool2d_pick_indices),
+    _first(
+        "max_pool2d_pick",
+        "indices",
+        _indices,
+        costs.pool_indices,
+        expand_nchw.max_pool2d_pick_indices,
+        instead=_plain_pool,
+    ),
     _first("max_pool2d_pick", "slices", _static_image, costs.pool_taps, expand_nchw.max_pool2d_pick),
     _last("max_pool2d_pick", "knockout", _batch_last, costs.knockout_grad, expand_chwn.max_pool2d_pick),
     _first("avg_pool2d", "average_pool", _average_pool, costs.pool, keep),
@@ -191,157 +225,92 @@ TABLE: tuple[Strategy, ...] = (
 )
 
 
-# Batch-last, forward ops and their gradients share what they first make of an image: the position of that
-# operand, and what it costs.
-SHARING: dict[Op, tuple[int, Cost]] = {
-    ops.conv2d: (0, costs.columns),
-    ops.conv2d_weight_grad: (0, costs.columns),
-    ops.max_pool2d: (0, costs.views),
-    ops.max_pool2d_grad: (1, costs.views),
-    ops.max_pool2d_pick: (1, costs.views),
+class Sharing(NamedTuple):
+    """What batch-last ops make of an image first, and share: its name, what it costs, how it is made."""
+
+    name: str
+    cost: Cost
+    make: probes.Make
+
+
+COLUMNS = Sharing(
+    "columns", costs.columns, lambda x, windows, block: [expand_chwn.columns(x, windows, block)]
+)
+VIEWS = Sharing("views", costs.views, lambda x, windows, block: expand_chwn.views(x, windows, -math.inf))
+# The position of the image, and what forward ops and their gradients share of it.
+SHARING: dict[Op, tuple[int, Sharing]] = {
+    ops.conv2d: (0, COLUMNS),
+    ops.conv2d_weight_grad: (0, COLUMNS),
+    ops.max_pool2d: (0, VIEWS),
+    ops.max_pool2d_grad: (1, VIEWS),
+    ops.max_pool2d_pick: (1, VIEWS),
 }
 
 
 def candidates(node: Node, target: Target) -> list[Strategy]:
-    """The strategies that apply to `node`; those that overrides name, its module's before its op's.
+    """The strategies that can compute `node`; of these the ones that overrides name, if any: those for the op in
+    its module before those for the module, and these before those for the op.
 
-    Raises StrategyError where none applies, or where an override names none that the op has.
+    Raises StrategyError where none can.
     """
-    known = [s for s in TABLE if s.op == node.op.name]
-    fitting = [s for s in known if s.applies(node, target)]
-    by_module, by_op = (
-        [n for k, n in target.overrides if k == key] for key in (node.where.module, node.op.name)
-    )
-    if by_op and not any(s.name in by_op for s in known):
-        raise StrategyError(
-            f"{node.op.name} has no strategy {by_op[0]!r}; it has {', '.join(s.name for s in known)}"
-        )
+    fitting = [s for s in TABLE if s.op == node.op.name and not s.lacks(node, target)]
     if not fitting:
         raise StrategyError(
             f"no strategy computes {node!r} with {dict(node.attrs)}; give the image a fixed height and width"
         ).at(str(node.where))
-    return [s for s in fitting if s.name in by_module] or [s for s in fitting if s.name in by_op] or fitting
+    for key in _keys(node):
+        names = [name for named, name in target.overrides if named == key]
+        if wanted := [s for s in fitting if s.name in names]:
+            return wanted
+    return fitting
 
 
-def choose_strategies(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
-    """`graph` with its heavy ops expanded, and a note for each: module path, op, strategy, layout, cost."""
-    notes: list[str] = []
-
-    def body(inner: Graph) -> Graph:
-        lowered, more = choose_strategies(inner, target)
-        notes.extend(more)
-        return lowered
-
-    layouts, blocks, chosen = Choice(graph, target).cheapest()
-    expand = {node: strategy.expand for node, (_, strategy) in chosen.items()}
-    _share_indices(expand)
-    lowered = Lowering(layouts, blocks, expand, body).graph(graph)
-    mine = [_note(node, s, cost, blocks.get(steering(node), PIXEL)) for node, (cost, s) in chosen.items()]
-    return lowered, mine + notes
+def _keys(node: Node) -> tuple[str, str, str]:
+    """The keys of overrides that mean `node`, the most particular first."""
+    return f"{node.where.module}/{node.op.name}", node.where.module, node.op.name
 
 
-class Choice:
-    """The search for the cheapest layouts, blocks and strategies of one graph.
-
-    The cut is exact for given blocks of pixels, but which blocks there will be follows from the layouts. So a
-    few plans are made, each priced with the blocks that it really has, and the cheapest is taken.
-    """
-
-    def __init__(self, graph: Graph, target: Target) -> None:
-        self.graph = graph
-        self.heavy = [node for node in graph.nodes() if node.op.name in HEAVY]
-        self.sizes = {
-            name: target.batch for node in graph.inputs for dim in node.shape for name in symbols(dim)
+def check_overrides(graph: Graph, target: Target) -> None:
+    """Raise StrategyError for an override that names no op or module, or a strategy that cannot be there."""
+    heavy = _all_heavy(graph)
+    for key, name in target.overrides:
+        if key in HEAVY:
+            _check_name(key, name, {key})
+            continue
+        meant = [node for node in heavy if key in _keys(node)]
+        if not meant:
+            modules = dict.fromkeys(node.where.module for node in heavy if node.where.module)
+            raise StrategyError(
+                f"strategies: no operation of {graph.name} that has strategies is in a module {key!r}; "
+                f"modules: {', '.join(modules) or 'none'}; ops: {', '.join(HEAVY)}; or both, as in "
+                f"'{next(iter(modules), 'conv1')}/conv2d'"
+            )
+        _check_name(key, name, {node.op.name for node in meant})
+        reasons = {
+            f"{node.op.name}: {s.lacks(node, target)}"
+            for node in meant
+            for s in TABLE
+            if (s.op, s.name) == (node.op.name, name)
         }
-        self.fitting = {node: candidates(node, target) for node in self.heavy}
-        self.works = {node: work(node, self.sizes) for node in self.heavy}
-
-    def cheapest(self) -> tuple[dict[Node, str], dict[Node, Block], dict[Node, tuple[float, Strategy]]]:
-        """The layout of each movable node, the block of each image, and the strategy of each heavy node."""
-        if not self.heavy:
-            return {}, {}, {}
-        likely = {
-            node: min(block_candidates(node), key=lambda b: self.in_blocks(node, b)) for node in self.heavy
-        }
-        plans = [self.plan(likely, (NCHW,)), self.plan(likely)]
-        found = {node: plans[-1][2].get(steering(node), PIXEL) for node in self.heavy}
-        plans.append(self.plan(found))
-        _, layouts, blocks = min(plans, key=lambda plan: plan[0])
-        chosen = {}
-        for node in self.heavy:
-            best = self.best(node, layouts[node], blocks.get(steering(node), PIXEL))
-            assert best is not None
-            chosen[node] = best
-        return layouts, blocks, chosen
-
-    def plan(
-        self, wanted: Mapping[Node, Block], sides: tuple[str, ...] = (NCHW, CHWN)
-    ) -> tuple[float, dict[Node, str], dict[Node, Block]]:
-        """The whole cost, and layouts that are cheapest if heavy nodes work in the blocks `wanted`, and the
-        blocks that follow from them. Nodes without a strategy on the first of `sides` may take either."""
-        layouts, _ = self.assign(
-            wanted, lambda node: sides if self.best(node, sides[0], PIXEL) else (NCHW, CHWN)
-        )
-        blocks, moves = choose_blocks(self.graph, layouts, self.in_blocks, self.moved)
-        real = {node: blocks.get(steering(node), PIXEL) for node in self.heavy}
-        _, total = self.assign(real, lambda node: (layouts[node],))
-        return total + moves, layouts, blocks
-
-    def assign(
-        self, blocks: Mapping[Node, Block], sides: Callable[[Node], tuple[str, ...]]
-    ) -> tuple[dict[Node, str], float]:
-        """The minimum cut for given blocks, each heavy node on one of its `sides`."""
-        prices: dict[Node, dict[str, float]] = {}
-        groups: dict[Any, list[Node]] = {}
-        for node in self.heavy:
-            found = {layout: self.best(node, layout, blocks[node]) for layout in sides(node)}
-            prices[node] = {layout: pair[0] for layout, pair in found.items() if pair}
-            if node.op in SHARING:
-                image, price = SHARING[node.op]
-                groups.setdefault((node.inputs[image], price, windows_of(node), blocks[node]), []).append(
-                    node
-                )
-        shared = [Shared(key[1](self.works[n[0]], key[3]), tuple(n)) for key, n in groups.items()]
-        return assign(self.graph, prices, shared, self.transposed)
-
-    def best(self, node: Node, layout: str, block: Block) -> tuple[float, Strategy] | None:
-        """The cheapest strategy in a layout, with its cost."""
-        priced = [(s.cost(self.works[node], block), s) for s in self.fitting[node] if s.layout == layout]
-        return min(priced, key=lambda pair: pair[0], default=None)
-
-    def in_blocks(self, node: Node, block: Block) -> float:
-        """The cost of `node` batch-last, with what a forward op makes for its gradients to share."""
-        best = self.best(node, CHWN, block)
-        forward = node.op in (ops.conv2d, ops.max_pool2d)
-        own = SHARING[node.op][1](self.works[node], block) if forward else 0.0
-        return own + (best[0] if best else 0.0)
-
-    def transposed(self, value: Node) -> float:
-        """The cost of changing the layout of `value`."""
-        return costs.transpose(_number(value.ty.size, self.sizes)) if value.shape[0] != 1 else 0.0
-
-    def moved(self, value: Node) -> float:
-        """The cost of moving the pixels of `value` about, batch-last."""
-        batch = _number(value.shape[0], self.sizes)
-        return costs.gather(_number(value.ty.size, self.sizes) / batch, batch)
+        if all(reason.partition(": ")[2] for reason in reasons):
+            raise StrategyError(
+                f"strategies: {name!r} cannot be used for {key!r}: {'; '.join(sorted(reasons))}"
+            ).at(str(meant[0].where))
 
 
-def _note(node: Node, strategy: Strategy, cost: float, block: Block) -> str:
-    where = node.where.module or node.where.phase
-    layout = strategy.layout
-    if layout == CHWN and block != PIXEL:
-        layout += f" in blocks of {block[0]}x{block[1]}"
-    return f"{where}: {node.op.name} by {strategy.name}, {layout}, about {cost:.0f} µs"
+def _check_name(key: str, name: str, among: set[str]) -> None:
+    known = {op: [s.name for s in TABLE if s.op == op] for op in HEAVY if op in among}
+    if not any(name in names for names in known.values()):
+        listed = "; ".join(f"{op} has {', '.join(names)}" for op, names in known.items())
+        raise StrategyError(f"strategies: {key!r} has no strategy {name!r}; {listed}")
 
 
-def _share_indices(expand: dict[Node, Expand]) -> None:
-    """Where a pool's gradient reads the indices of its maxima, the pool makes them in the same go."""
-    by_indices = (expand_nchw.max_pool2d_grad_indices, expand_nchw.max_pool2d_pick_indices)
-    wanted = {(node.inputs[1], tuple(node.attrs.items())) for node, e in expand.items() if e in by_indices}
-    for node in expand:
-        if (
-            node.op is ops.max_pool2d
-            and expand[node] is keep
-            and (node.inputs[0], tuple(node.attrs.items())) in wanted
-        ):
-            expand[node] = expand_nchw.max_pool2d_indices
+def _all_heavy(graph: Graph) -> list[Node]:
+    """The nodes that have strategies, those in bodies too."""
+    found = []
+    for node in graph.nodes():
+        if node.op.name in HEAVY:
+            found.append(node)
+        for value in node.attrs.values():
+            found += _all_heavy(value) if isinstance(value, Graph) else []
+    return found

@@ -16,9 +16,9 @@ from ir.node import topological
 from ir.op import leaf
 from ir.types import Array, DType, Type, dtype_of
 from passes import autodiff, emit_ops, gradients  # noqa: F401  (they register the tables)
+from passes.choice import choose_strategies
 from passes.emit import to_onnx
 from passes.pipeline import Target
-from passes.strategies import choose_strategies
 
 
 def lowered(graph: Graph) -> Graph:

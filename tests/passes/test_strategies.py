@@ -19,9 +19,10 @@ from ir.text import parse, to_text
 from ir.verify import verify
 from passes import expand_chwn
 from passes.batch_last import Stored, to_batch_first, to_batch_last
+from passes.choice import choose_strategies
 from passes.emit import to_onnx
 from passes.pipeline import Target
-from passes.strategies import TABLE, choose_strategies
+from passes.strategies import TABLE
 from tests.support import graph_of, integers, run_model, type_of
 
 KERNELS = [(2, 2), (3, 2)]
