@@ -20,7 +20,17 @@ from passes.expand_chwn import windows_of
 from passes.layout import CHWN, HEAVY, NCHW, Shared, assign
 from passes.prices import Prices, Probe
 from passes.relayout import Expand, Lowering, block_candidates, choose_blocks, steering
-from passes.strategies import SHARING, TABLE, Strategy, candidates, check_overrides, keep, sized, work
+from passes.strategies import (
+    SHARING,
+    TABLE,
+    Strategy,
+    candidates,
+    check_overrides,
+    estimated,
+    keep,
+    sized,
+    work,
+)
 
 if TYPE_CHECKING:
     from passes.pipeline import Target
@@ -174,7 +184,7 @@ class Choice:
                 name, group, estimate, partial(probes.batch_last, alone, strategy.expand, block), without
             )
 
-        estimate = strategy.cost(self.works[node], block)
+        estimate = estimated(strategy, self.works[node], block, self.target)
         return self.prices.of(key, estimate, probe)
 
     def shared(self, node: Node, block: Block) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
-from ir.types import f32
+from ir.types import Array, DType, f32
 from passes import knockout
 
 Pair = tuple[int, int]
@@ -99,8 +99,12 @@ def conv2d(node: Node, x: Node, w: Node, *bias: Node) -> Node:
 def conv2d_weight_grad(node: Node, x: Node, g: Node) -> Node:
     """conv2d_weight_grad(x, g) => sum over samples of g @ im2col(x)ᵀ"""
     how = {key: node.attrs[key] for key in ("kernel", "stride", "padding", "dilation", "groups")}
-    groups = how["groups"]
-    cols = columns(x, g.shape[2:], **how)
+    return weight_grad_of_columns(node, columns(x, g.shape[2:], **how), g)
+
+
+def weight_grad_of_columns(node: Node, cols: Node, g: Node) -> Node:
+    """The weight gradient `node`, given im2col of the image."""
+    groups = node.attrs["groups"]
     n, o, oh, ow = g.shape
     rows = ops.reshape(g, shape=(n, o, oh * ow) if groups == 1 else (n, groups, o // groups, oh * ow))
     last = cols.rank - 1
@@ -242,5 +246,11 @@ def shares(how: Any, size: Sequence[Any], pooled: Node) -> Node:
     return (
         ops.scalar(value.flat[0], pooled.dtype)
         if np.all(divisors == divisors.flat[0])
-        else ops.literal(value)
+        else constant(value, pooled.dtype)
     )
+
+
+def constant(value: Array, dtype: DType) -> Node:
+    """An array as a constant of `dtype`."""
+    literal = ops.literal(value.astype(dtype.numpy))
+    return literal if literal.dtype is dtype else ops.cast(literal, dtype=dtype)  # NumPy has no bf16

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from ir import ops
 from ir.node import Graph, Node
 from ir.types import f32
-from passes import simplify
+from passes import legal_cuda, simplify
 from passes.match import Rules, is_const, is_positive_mask, joint_shape, number, value_of
 from passes.pack import pack
-from passes.rewrite import used_once
+from passes.rewrite import rewrite, used_once
 
 if TYPE_CHECKING:
     from passes.pipeline import Target
@@ -24,10 +24,13 @@ RULES = Rules()
 
 
 def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
-    """`graph` over the runtime's kernels, simplified again after the strategies. Notes count the rules."""
+    """`graph` over the runtime's kernels, simplified again after the strategies; for CUDA over the kernels that there
+    are. Notes count the rules."""
     fired: Counter[str] = Counter()
     fused = simplify.to_rest(graph, Rules((*simplify.RULES, *RULES)), fired)
     packed, count = pack(fused)
+    if target.device == "cuda":
+        packed = rewrite(packed, legal_cuda.RULES, fired)
     return packed, simplify.counts(fired) + ([f"pack x{count}"] if count else [])
 
 

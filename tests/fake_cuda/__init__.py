@@ -6,6 +6,7 @@ is not. Needs a C compiler and the GPU build of ONNX Runtime on Linux; `missing(
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -49,10 +50,8 @@ def build() -> Path:
     with tempfile.TemporaryDirectory(dir=folder.parent) as work:
         for library, (symbols, version) in _libraries(provider).items():
             _compile(Path(work), source, library, symbols, version)
-        try:
+        with contextlib.suppress(FileExistsError):  # another process was quicker
             shutil.copytree(work, folder)
-        except FileExistsError:  # another process was quicker
-            pass
     return folder
 
 
@@ -82,7 +81,9 @@ def _compile(work: Path, source: Path, library: str, symbols: set[str], version:
     (work / "all.c").write_text(text + "".join(f"status {name}(void) {{ return 0; }}\n" for name in rest))
     (work / "versions").write_text(f"{version} {{ global: *; }};")
     command = ["cc", "-w", "-shared", "-fPIC", "-o", str(work / library), str(work / "all.c")]
-    subprocess.run([*command, f"-Wl,-soname,{library}", f"-Wl,--version-script={work / 'versions'}"], check=True)
+    subprocess.run(
+        [*command, f"-Wl,-soname,{library}", f"-Wl,--version-script={work / 'versions'}"], check=True
+    )
 
 
 def run(function: str, *arguments: Any, timeout: float = 300) -> Any:
@@ -96,5 +97,7 @@ def run(function: str, *arguments: Any, timeout: float = 300) -> Any:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=timeout
     )
     lines = done.stdout.splitlines()
-    assert done.returncode == 0 and lines, f"{function} failed ({done.returncode}):\n{done.stdout}\n{done.stderr}"
+    assert done.returncode == 0 and lines, (
+        f"{function} failed ({done.returncode}):\n{done.stdout}\n{done.stderr}"
+    )
     return json.loads(lines[-1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import onnxruntime
 
@@ -65,4 +64,3 @@ def placement(folder: str) -> dict[str, list[str]]:
             for node in part.get_nodes()
         ]
     return left
-
