@@ -23,6 +23,7 @@ from lenetc.shaping import *
 from lenetc.shaping import transposed as t
 from lenetc.size import Size
 from lenetc.tensor import Tensor
+from lenetc.tuning import tune
 from lenetc.version import __version__
 from lenetc import debug as _debug
 from lenetc import cuda, nn, optim

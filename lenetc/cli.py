@@ -1,4 +1,4 @@
-"""The command line: `lenetc train`."""
+"""The command line: `lenetc train`, `lenetc tune`."""
 
 from __future__ import annotations
 
@@ -68,8 +68,41 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--out", metavar="FOLDER", type=Path, default=Path("runs/lenet"), help="default runs/lenet"
     )
+    _add_tune(commands)
     train.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     return parser
+
+
+def _add_tune(commands: Any) -> None:
+    tune = commands.add_parser(
+        "tune",
+        help="measure on this machine what strategies cost",
+        description="Measures what strategies cost on this machine for the shapes of a program, LeNet's by default. "
+        "What is compiled afterwards is compiled by these costs. They are kept in the user's folder for caches, or in "
+        "the folder that the environment variable LENETC_CACHE names.",
+    )
+    tune.set_defaults(command=_tune)
+    tune.add_argument(
+        "program",
+        nargs="?",
+        metavar="FILE.py:FUNCTION",
+        help="a function without arguments that returns a program, as from step.lower(images, labels), or a list "
+        "of them (default: LeNet)",
+    )
+    tune.add_argument(
+        "--batch", type=_at_least(1), nargs="+", help="batch sizes of LeNet (default 1 16 64 256)"
+    )
+    tune.add_argument("--seconds", type=_positive, default=30.0, help="time for each program (default 30)")
+    tune.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default auto")
+    tune.add_argument("--show", action="store_true", help="show what was measured, and measure nothing")
+    tune.add_argument("--contains", metavar="TEXT", help="with --show: only what has this text in it")
+    tune.add_argument("--clear", action="store_true", help="delete what was measured, and measure nothing")
+
+
+def _tune(options: argparse.Namespace) -> int:
+    from lenetc import tune_command
+
+    return tune_command.run(options)
 
 
 def _at_least(low: int) -> Any:

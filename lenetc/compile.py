@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -15,7 +15,7 @@ from ir.errors import ShapeError
 from ir.node import Graph, Node, next_name
 from ir.op import leaf
 from ir.types import Array, Type
-from lenetc import anomaly, runtime
+from lenetc import anomaly, runtime, tuned
 from lenetc.capture import Capture, capture
 from lenetc.cell import Cell, Context, Exchange, pending
 from lenetc.program import Program
@@ -35,10 +35,11 @@ _BINDINGS = 16  # prepared runs kept for each program; two are in use while noth
 class Specialization:
     """One compiled program for one signature: its session, its state, and the prepared runs."""
 
-    def __init__(self, captured: Capture, graph: Graph, device: str, repeats: int = 1) -> None:
+    def __init__(self, captured: Capture, graph: Graph, target: Target, repeats: int = 1) -> None:
+        device = target.device
         self.capture = captured
         self.repeats = repeats  # how often one run does what was captured
-        self.program = Program(graph, Target(device=device), captured)
+        self.program = Program(graph, target, captured)
         self.device = device
         emitted = self.program.emitted
         self.session = Session(emitted.model.SerializeToString(), device, emitted.places)
@@ -206,9 +207,17 @@ class CompiledFunction:
     the device, and is seen by Python whenever somebody looks.
     """
 
-    def __init__(self, function: Callable[..., Any], device: str) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        device: str,
+        strategies: Mapping[str, str] | None = None,
+        tuned: bool = True,
+    ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
+        self.strategies = dict(strategies or {})
+        self.tuned = tuned
         try:
             self.device = runtime.resolve_device(device)
         except runtime.DeviceError as error:
@@ -264,6 +273,11 @@ class CompiledFunction:
         """Trace the function once more, with its arrays as inputs of `types`."""
         return capture(self.function, self.arguments, values, types)
 
+    def target(self) -> Target:
+        """What programs are compiled for now."""
+        costs = tuned.load(self.device) if self.tuned else None
+        return Target(device=self.device, overrides=tuple(self.strategies.items()), costs=costs)
+
     def forget(self) -> None:
         """Drop what is compiled: the next call compiles anew. State is not touched."""
         self._specializations.clear()
@@ -287,7 +301,7 @@ class CompiledFunction:
             types = {name: type.with_shape(type.shape[1:]) for name, type in types.items()}
         captured = self.capture(values, types)
         graph = scanned(captured, steps[0]) if steps else captured.graph
-        specialization = Specialization(captured, graph, self.device, *steps)
+        specialization = Specialization(captured, graph, self.target(), *steps)
         known.append(specialization)
         if len(known) == _SPECIALIZATIONS:
             log.warning(
@@ -319,16 +333,37 @@ def scanned(captured: Capture, steps: int) -> Graph:
 
 
 @overload
-def compile(function: Callable[..., Any], *, device: str = "auto") -> CompiledFunction: ...
+def compile(
+    function: Callable[..., Any],
+    *,
+    device: str = "auto",
+    strategies: Mapping[str, str] | None = None,
+    tuned: bool = True,
+) -> CompiledFunction: ...
 @overload
 def compile(
-    function: None = None, *, device: str = "auto"
+    function: None = None,
+    *,
+    device: str = "auto",
+    strategies: Mapping[str, str] | None = None,
+    tuned: bool = True,
 ) -> Callable[[Callable[..., Any]], CompiledFunction]: ...
-def compile(function: Callable[..., Any] | None = None, *, device: str = "auto") -> Any:
+def compile(
+    function: Callable[..., Any] | None = None,
+    *,
+    device: str = "auto",
+    strategies: Mapping[str, str] | None = None,
+    tuned: bool = True,
+) -> Any:
     """Compile `function` into one program for each signature it is called with; as a decorator or as a call.
 
-    device: "auto" (CUDA where it works, else the CPU), "cpu" or "cuda". Raises DeviceError for "cuda" without CUDA.
+    device: "auto" (CUDA where it works, else the CPU), "cpu" or "cuda". strategies: for experiments, how to compute
+    some operations: a strategy's name for an op ("conv2d"), a module path ("net.conv1") or both ("conv1/conv2d"); the
+    stage "strategies" of a program's dump lists what there is. tuned: whether to choose strategies by costs that
+    `lenetc.tune` measured on this machine, if there are any.
+
+    Raises DeviceError for "cuda" without CUDA. The first call raises StrategyError where `strategies` names none.
     """
     if function is None:
-        return lambda f: CompiledFunction(f, device)
-    return CompiledFunction(function, device)
+        return lambda f: CompiledFunction(f, device, strategies, tuned)
+    return CompiledFunction(function, device, strategies, tuned)

@@ -49,7 +49,9 @@ def export(program: Program, directory: str | Path, model: Module | None = None)
     leaves = function.arguments.leaves(values)
     types = symbolic_types({name: type_of(leaf) for name, leaf in leaves if is_array(leaf)})
     captured = function.capture(values, types)
-    graph = run_pipeline(captured.graph, Target(device="cpu"))[-1].graph
+    # Not by costs measured here: the files are for any machine, and the same wherever they are written.
+    target = Target(device="cpu", overrides=program.target.overrides)
+    graph = run_pipeline(captured.graph, target)[-1].graph
     state = {name: cell.numpy() for name, cell in captured.cells.items()}
     models = {"train.onnx": to_onnx(graph).model, "init.onnx": constants_model("init", state)}
     defaults = {h.input: float(h.optimizer.option(h.group, h.key)) for h in captured.hypers}

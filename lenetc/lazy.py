@@ -18,7 +18,7 @@ from ir.errors import LenetcError
 from ir.node import Graph, Node
 from ir.op import leaf
 from ir.types import Array, Type
-from lenetc import anomaly, runtime
+from lenetc import anomaly, runtime, tuned
 from lenetc.anomaly import AnomalyError
 from lenetc.cell import Cell, Context, evaluated, pending, unavailable
 from lenetc.runtime import Session, Value
@@ -219,7 +219,9 @@ def _program(structure: Structure, roots: Sequence[Node]) -> tuple[Session, dict
 def _compile(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Session:
     from passes.emit import to_onnx  # brings onnx in, which importing lenetc should not
 
-    emitted = to_onnx(run_pipeline(_graph(roots, inputs), Target(device=device))[-1].graph)
+    emitted = to_onnx(
+        run_pipeline(_graph(roots, inputs), Target(device=device, costs=tuned.load(device)))[-1].graph
+    )
     return Session(emitted.model.SerializeToString(), device, emitted.places)
 
 

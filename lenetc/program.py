@@ -82,7 +82,10 @@ class Program:
         return export.export(self, directory, model)
 
     def dump(self, directory: str | Path) -> list[Path]:
-        """Write every stage as text, DOT, GraphML and SVG, and the ONNX file. Returns the paths written."""
+        """Write every stage as text, DOT, GraphML and SVG, and the ONNX file. Returns the paths written.
+
+        The text starts with what the pass noted, as comments: of "strategies", what was chosen and what else there is.
+        """
         from lenetc import visualize
 
         folder = Path(directory)
@@ -90,7 +93,8 @@ class Program:
         written = []
         for number, name in enumerate(self.stages()):
             stem = f"{number}-{name}"
-            atomic_write(folder / f"{stem}.txt", self.text(name).encode())
+            notes = "".join(f"# {note}\n" for note in self.stage(name).notes)
+            atomic_write(folder / f"{stem}.txt", (notes + self.text(name)).encode())
             written.append(folder / f"{stem}.txt")
             written += visualize.write(self.graph(name), folder, stem)
         atomic_write(folder / "program.onnx", self.onnx.SerializeToString())

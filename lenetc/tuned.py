@@ -46,9 +46,11 @@ def folder() -> Path:
 @functools.cache
 def machine(device: str) -> dict[str, Any]:
     """What costs are measured on. They hold for no other."""
+    gpu = {"gpu": _gpu()} if device == "cuda" else {}
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "device": device,
+        **gpu,
         "processor": _processor(),
         "cores": cores,
         "system": f"{platform.system()} {platform.machine()}",
@@ -58,10 +60,18 @@ def machine(device: str) -> dict[str, Any]:
 
 
 def _processor() -> str:
-    info = Path("/proc/cpuinfo")
+    return _named(Path("/proc/cpuinfo"), "model name") or platform.processor() or "unknown"
+
+
+def _gpu() -> str:
+    found = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    return _named(found[0], "Model") if found else "unknown"
+
+
+def _named(info: Path, key: str) -> str:
+    """What a file of lines "key: value" says of a key."""
     lines = info.read_text().splitlines() if info.exists() else []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, "") or platform.processor() or "unknown"
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
 
 
 def path(device: str) -> Path:
@@ -72,7 +82,11 @@ def path(device: str) -> Path:
 
 def load(device: str) -> Measured | None:
     """The costs measured on this machine; None where there are none that can be used."""
-    costs = read(device)
+    return measured(read(device))
+
+
+def measured(costs: Costs) -> Measured | None:
+    """Costs as the choice of strategies wants them; None for none."""
     if not costs:
         return None
     scale = median(cost / estimate for cost, estimate in costs.values())
@@ -93,7 +107,12 @@ def read(device: str) -> Costs:
 def _read(file: Path, device: str, modified: int, size: int) -> Costs:
     """Once for each state of the file, so that a bad one is told once."""
     try:
-        return parse(file.read_bytes(), machine(device))
+        made, costs = parse(file.read_bytes())
+        ours = machine(device)
+        if made != ours:
+            differing = ", ".join(key for key in {**made, **ours} if made.get(key) != ours.get(key))
+            raise ValueError(f"they were not measured on this machine ({differing})")
+        return costs
     except (OSError, ValueError) as error:
         log.warning(
             "measured costs in %s are ignored: %s; `lenetc tune --clear` deletes them, `lenetc tune` measures anew",
@@ -103,24 +122,19 @@ def _read(file: Path, device: str, modified: int, size: int) -> Costs:
         return {}
 
 
-def parse(content: bytes, wanted: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
-    """The costs in a file's content. Raises ValueError where it is broken or from a machine that is not `wanted`."""
+def parse(content: bytes) -> tuple[dict[str, Any], dict[str, tuple[float, float]]]:
+    """The machine and the costs in a file's content. Raises ValueError where it is damaged."""
     try:
         known = json.loads(content)
         costs = {key: (float(cost), float(estimate)) for key, (cost, estimate) in known["costs"].items()}
-        made, version = known["machine"], known["format"]
+        made, version = dict(known["machine"]), known["format"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"the file is damaged ({type(error).__name__}: {error})") from None
     if version != FORMAT:
         raise ValueError(f"it is in format {version!r}, not {FORMAT}")
-    if made != wanted:
-        differing = [key for key in wanted if not isinstance(made, dict) or made.get(key) != wanted[key]]
-        raise ValueError(
-            f"they were measured on another machine ({', '.join(differing) or 'unknown'} differ)"
-        )
     if not all(math.isfinite(x) and x > 0 for pair in costs.values() for x in pair):
         raise ValueError("the file is damaged (a cost is not a positive number)")
-    return costs
+    return made, costs
 
 
 def save(device: str, costs: Costs) -> Path:

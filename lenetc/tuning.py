@@ -1,27 +1,30 @@
 """`lenetc.tune`: measure, on this machine, what strategies cost for the shapes of a program, and remember it.
 
-Each cost is that of a small graph, run by itself. Those that compete with each other are run in turns, so that
-whatever else the machine does strikes all of them, and the medians are kept (`lenetc.tuned`).
+Each cost is that of a small graph, run by itself. Graphs that compete with each other are run in turns, so that
+whatever else the machine does strikes all of them, and medians are kept. In the end the whole step is timed as
+the measured costs and as the built-in model would have it: costs that do not make it faster are dropped.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
 
 from ir.errors import LenetcError
-from ir.node import Graph
+from ir.node import Graph, Node
+from ir.types import Array
 from lenetc import runtime, tuned
 from lenetc.program import Program
 from lenetc.runtime import Session, Value
+from lenetc.structure import is_array
 from passes import probes
 from passes.choice import unmeasured
 from passes.costs import NODE
-from passes.pipeline import Target, finish
+from passes.pipeline import Target, finish, run_pipeline
 from passes.prices import Measured, Probe
 
 _SAMPLE = 0.002  # seconds of runs for one sample, about
@@ -29,54 +32,67 @@ _SAMPLE = 0.002  # seconds of runs for one sample, about
 _REST = 0.01
 _WARM = 3  # runs that wake threads and caches
 _ROUNDS = (3, 25)  # samples of each graph: at least, at most
-_LEAST = 0.01  # µs: what is not more than the noise still costs something
+_STEPS = 0.25  # of the time: what is kept for the whole step
+_SLOWER = 1.03  # a step that takes this much longer is slower, and not only by chance
+_LEAST = 0.01  # µs: what is lost in the noise still costs something
 
-# (µs by key so far, how many there are to measure in all, what is measured now)
+# Called with how many costs are measured, how many there are in all, and what comes next.
 Progress = Callable[[int, int, str], None]
+Values = dict[Node, Value]
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """What a tuning did. measured: costs that are new on disk; missing: those for which there was no time left."""
+    """What a tuning did.
+
+    measured: costs that are new. missing: those for which there was no time left. builtin, tuned: seconds that the
+    step takes, compiled by the built-in model and by the measured costs. kept: whether the new costs are used.
+    """
 
     measured: int
     missing: int
+    builtin: float
+    tuned: float
+    kept: bool
 
 
-def tune(program: Program, seconds: float = 20.0, progress: Progress | None = None) -> Tuning:
-    """Measure what the strategies cost for `program` (`step.lower(...)`), in about `seconds`, and keep it on disk.
+def tune(program: Program, seconds: float = 30.0, progress: Progress | None = None) -> Tuning:
+    """Measure what strategies cost for `program` (from `step.lower(...)`), in about `seconds`, and keep it on disk.
 
-    What is known already is not measured again. Functions compiled from now on, and the function of this program
-    at its next call, are compiled by these costs. Raises LenetcError for a program that is not a compiled
-    function's, and OSError where the costs cannot be written (`LENETC_CACHE` names another folder).
+    What is on disk already is not measured again. What is compiled from now on is compiled by these costs, the
+    function of this program too, at its next call. Its state is not touched.
+
+    Raises LenetcError where the program is not from `lower()`, and OSError where the costs cannot be written
+    (the environment variable LENETC_CACHE names another folder).
     """
     if program.source is None:
         raise LenetcError(
-            "tune() takes a program from CompiledFunction.lower(), as in step.lower(images, labels)"
+            "tune() takes the program of a compiled function, as from step.lower(images, labels)"
         )
+    start = time.perf_counter()
     graph, target = program.chosen_from, program.target
-    deadline = time.perf_counter() + seconds
     known = dict(tuned.read(target.device))
-    count = 0
-    while left := unmeasured(graph, replace(target, costs=_measured(known))):
-        found = measure(left, target, deadline, count, progress)
-        if not found:
+    new: dict[str, tuple[float, float]] = {}
+    while left := unmeasured(graph, replace(target, costs=tuned.measured({**known, **new}))):
+        found = measure(left, target, start + seconds * (1 - _STEPS), progress, len(new))
+        new |= found
+        if len(found) < len(left):
+            left = left[len(found) :]
             break
-        count += len(found)
-        known |= found
-        tuned.save(target.device, found)
-    program.source[0].forget()
-    return Tuning(count, len(left))
-
-
-def _measured(costs: tuned.Costs) -> Measured:
-    return Measured({key: cost for key, (cost, _) in costs.items()})
+    if progress is not None:
+        progress(len(new), len(new) + len(left), "the whole step")
+    builtin, best = _steps(program, (None, tuned.measured({**known, **new})), start + seconds)
+    kept = best <= builtin * _SLOWER
+    if kept and new:
+        tuned.save(target.device, new)
+        program.source[0].forget()
+    return Tuning(len(new), len(left), builtin, best, kept)
 
 
 def measure(
-    wanted: Sequence[Probe], target: Target, deadline: float, done: int = 0, progress: Progress | None = None
+    wanted: Sequence[Probe], target: Target, deadline: float, progress: Progress | None = None, done: int = 0
 ) -> dict[str, tuple[float, float]]:
-    """What the probes cost in µs, and what was estimated, by key; those missing for which the time was short."""
+    """What probes cost in µs, and what was estimated, by key. Those are missing for which there was no time."""
     groups: dict[str, list[Probe]] = {}
     for probe in wanted:
         groups.setdefault(probe.group, []).append(probe)
@@ -101,40 +117,77 @@ def _measure_group(
 
     def kernel(graph: Graph) -> Kernel:
         if graph not in kernels:
-            kernels[graph] = Kernel(graph, target, values)
+            drawn = {node: _drawn(node, target.device, values) for node in graph.inputs}
+            kernels[graph] = Kernel(finish(graph, target), drawn, target.device)
         return kernels[graph]
 
     nothing = kernel(probes.empty())
     pairs = [(p, kernel(p.graph()), kernel(p.without()) if p.without else nothing) for p in members]
-    share = (until - time.perf_counter()) / len(kernels)
-    for number in range(_ROUNDS[1]):
-        for one in kernels.values():
-            if number < _ROUNDS[0] or one.spent < share:
-                one.sample()
+    in_turns(list(kernels.values()), until)
     costs = {}
     for probe, whole, without in pairs:
-        spent = whole.micros - without.micros + (NODE if without is nothing else 0.0)
+        spent = (whole.seconds - without.seconds) * 1e6 + (NODE if without is nothing else 0.0)
         costs[probe.key] = max(spent * probe.share, _LEAST), probe.estimate
     return costs
 
 
-class Kernel:
-    """A graph of strategies' expansions, loaded and bound. `spent`: seconds of its samples."""
+def _drawn(node: Node, device: str, values: dict[object, Value]) -> Value:
+    """Random numbers for an input, the same for all inputs of a type."""
+    if node.ty not in values:
+        shape = [int(dim) for dim in node.shape]
+        drawn = np.random.default_rng(0).standard_normal(shape).astype(node.dtype.numpy)
+        values[node.ty] = runtime.to_device(drawn, device)
+    return values[node.ty]
 
-    def __init__(self, graph: Graph, target: Target, values: dict[object, Value]) -> None:
+
+def _steps(program: Program, costs: Sequence[Measured | None], until: float) -> list[float]:
+    """Seconds that the step takes, compiled by each of the costs."""
+    values: Values = {}
+    feeds = _feeds(program)
+    for node in program.graph("traced").inputs:
+        values[node] = runtime.to_device(feeds[node.attrs["name"]], program.target.device)
+    kernels: dict[Graph, Kernel] = {}
+    graphs = []
+    for known in costs:
+        graph = run_pipeline(program.graph("traced"), replace(program.target, costs=known))[-1].graph
+        graphs.append(graph)
+        if graph not in kernels:
+            kernels[graph] = Kernel(graph, values, program.target.device)
+    in_turns(list(kernels.values()), until)
+    return [kernels[graph].seconds for graph in graphs]
+
+
+def _feeds(program: Program) -> Mapping[str, Array]:
+    """Values for all inputs of the step: the arguments that it was lowered with, and the state as it is."""
+    assert program.source is not None
+    function, arguments = program.source
+    captured = program.capture
+    feeds = {name: cell.numpy() for name, cell in captured.cells.items()}
+    for name, item in function.arguments.leaves(arguments):
+        if is_array(item):
+            feeds[name] = item if isinstance(item, np.ndarray) else item.detach().numpy()
+        elif name in captured.scalars:
+            feeds[name] = np.asarray(item, np.float32)
+    for hyper in captured.hypers:
+        feeds[hyper.input] = np.asarray(hyper.optimizer.option(hyper.group, hyper.key), np.float32)
+    return feeds
+
+
+class Kernel:
+    """A lowered graph, loaded and bound to the values of its inputs. spent: seconds that its samples took."""
+
+    def __init__(self, graph: Graph, values: Mapping[Node, Value], device: str) -> None:
         from passes.emit import to_onnx  # brings onnx in, which importing lenetc should not
 
-        emitted = to_onnx(finish(graph, target))
-        session = Session(emitted.model.SerializeToString(), target.device, emitted.places)
-        for node in graph.inputs:
-            if node.ty not in values:
-                drawn = np.random.default_rng(0).standard_normal(node.shape).astype(node.dtype.numpy)
-                values[node.ty] = runtime.to_device(drawn, target.device)
+        emitted = to_onnx(graph)
+        session = Session(emitted.model.SerializeToString(), device, emitted.places)
+        names = [output.name for output in emitted.model.graph.output]
         outputs = {
-            name: runtime.empty([int(d) for d in node.shape], node.dtype.numpy, target.device)
-            for name, node in graph.results
+            name: runtime.empty([int(d) for d in node.shape], node.dtype.numpy, device)
+            for name, node in zip(names, graph.outputs, strict=True)
         }
-        self._binding = session.bind({node.attrs["name"]: values[node.ty] for node in graph.inputs}, outputs)
+        inputs = {node.attrs["name"]: values[node] for node in graph.inputs}
+        self._binding = session.bind(inputs, outputs)
         self._binding.run()  # makes the runtime's memory
         start = time.perf_counter()
         self._binding.run()
@@ -157,6 +210,15 @@ class Kernel:
         self.spent += time.perf_counter() - begin
 
     @property
-    def micros(self) -> float:
-        """What a run takes, in µs."""
-        return median(self._samples) * 1e6
+    def seconds(self) -> float:
+        """What a run takes."""
+        return median(self._samples)
+
+
+def in_turns(kernels: Sequence[Kernel], until: float) -> None:
+    """Sample each kernel a few times, and more often where time is left."""
+    share = (until - time.perf_counter()) / len(kernels)
+    for number in range(_ROUNDS[1]):
+        for kernel in kernels:
+            if number < _ROUNDS[0] or kernel.spent < share:
+                kernel.sample()

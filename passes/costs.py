@@ -130,7 +130,28 @@ def pool_indices(w: Work) -> float:
 
 def pool_taps(w: Work) -> float:
     """Strided slices for every kernel position, and work on each."""
-    return w.taps * 7 * NODE + w.n * w.channels * w.out * w.taps * 6e-3
+    return w.taps * 2 * NODE + w.n * w.channels * w.out * w.taps * 2.6e-3
+
+
+def pool_untaps(w: Work) -> float:
+    """For every kernel position an image of zeros around it, and all added up."""
+    return w.taps * (6 * NODE + w.n * w.channels * w.image * 2.6e-3)
+
+
+def pool_taps_grad(w: Work) -> float:
+    """Slices, a knockout among them handed back, and the images of its pieces."""
+    return pool_taps(w) + 2 * pool_untaps(w)
+
+
+def pool_matrix(w: Work) -> float:
+    """A product of all images with one matrix of pixels by windows, or that transposed."""
+    rows = w.n * w.channels
+    return 2 * NODE + product(rows, w.image, w.out) + rows * (w.image + w.out) * 1.5e-4
+
+
+def pool_transposed(w: Work) -> float:
+    """ConvTranspose of each channel by itself."""
+    return 2 * NODE + w.n * w.channels * (0.15 + w.out * w.taps * 4e-4)
 
 
 # Batch-last, with the windows' side in blocks.

@@ -7,15 +7,19 @@ over its taps, and the transpose of a tap puts zeros between and around its elem
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import reduce
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
 
 from ir import ops
 from ir.node import Node
+<<<<<<< HEAD
 from ir.types import Array, DType, f32
+=======
+from ir.types import Array, DType
+>>>>>>> strategies
 from passes import knockout
 
 Pair = tuple[int, int]
@@ -229,6 +233,55 @@ def avg_pool2d_grad(node: Node, g: Node) -> Node:
     shared = g * shares(how, how["size"], g)
     return untaps(
         [shared] * math.prod(how["kernel"]), how["size"], how["kernel"], how["stride"], how["padding"], (1, 1)
+    )
+
+
+@lru_cache(maxsize=64)
+def _pool_matrix(size: Pair, **how: Any) -> Array:
+    """Average pooling as a matrix, f64[H*W,OH*OW]: pooled[N*C,OH*OW] = x[N*C,H*W] @ matrix."""
+    area = size[0] * size[1]
+    pixels = np.eye(area).reshape(area, 1, *size)  # an image for each pixel
+    matrix: Array = ops.avg_pool2d.reference(pixels, **how).reshape(area, -1)
+    return matrix
+
+
+def pool_matrix(size: Sequence[Any], how: Mapping[str, Any], dtype: DType) -> Node:
+    """`_pool_matrix` for the attributes of avg_pool2d or of its gradient."""
+    moves = {key: value for key, value in how.items() if key != "size"}
+    return ops.literal(_pool_matrix((int(size[0]), int(size[1])), **moves).astype(dtype.numpy))
+
+
+def avg_pool2d_matrix(node: Node, x: Node) -> Node:
+    """avg_pool2d(x) => x @ matrix"""
+    n, c, h, w = x.shape
+    rows = ops.reshape(x, shape=(n * c, h * w))
+    return ops.reshape(rows @ pool_matrix((h, w), node.attrs, x.dtype), shape=node.shape)
+
+
+def avg_pool2d_grad_matrix(node: Node, g: Node) -> Node:
+    """avg_pool2d_grad(g) => g @ matrixᵀ"""
+    n, c, h, w = node.shape
+    rows = ops.reshape(g, shape=(n * c, g.shape[2] * g.shape[3]))
+    matrix = pool_matrix((h, w), node.attrs, g.dtype)
+    return ops.reshape(rows @ ops.transpose(matrix, perm=(1, 0)), shape=node.shape)
+
+
+def avg_pool2d_grad_transposed(node: Node, g: Node) -> Node:
+    """avg_pool2d_grad(g) => conv2d_input_grad(g, weights that are all 1 / number of elements), by channel"""
+    how = node.attrs
+    share = shares(how, how["size"], g)
+    weights = np.ones((int(g.shape[1]), 1, *how["kernel"]), g.dtype.numpy)
+    if share.op is ops.const and share.rank == 0:
+        weights *= share.attrs["value"].array
+    else:
+        g = g * share
+    return ops.conv2d_input_grad(
+        g,
+        ops.literal(weights),
+        size=how["size"],
+        stride=how["stride"],
+        padding=how["padding"],
+        groups=int(g.shape[1]),
     )
 
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ir import ops
+from ir.dims import product as product_of
 from ir.node import Graph, Node
 from ir.types import f32
 from passes import legal_cuda, simplify
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from passes.pipeline import Target
 
 RULES = Rules()
+_FEW_ROWS = 4
 
 
 def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
@@ -141,6 +145,19 @@ def gemm_takes_bias(node: Node) -> Node | None:
         gemm.beta = factor * signs[1 - i]
         return gemm.built()
     return None
+
+
+@RULES.on("sum")
+def sum_of_rows(node: Node) -> Node | None:
+    """sum(x, axes=(0,)) => matmul(1, x): the runtime adds up along a leading axis many times slower"""
+    x = node.inputs[0]
+    if node.attrs["axes"] != (0,) or x.rank < 2 or x.dtype is not f32 or not x.ty.is_static:
+        return None
+    if int(x.shape[0]) < _FEW_ROWS:
+        return None
+    rows = x if x.rank == 2 else ops.reshape(x, shape=(x.shape[0], product_of(x.shape[1:])))
+    ones = ops.literal(np.ones((1, int(x.shape[0])), np.float32))
+    return ops.reshape(ones @ rows, shape=node.shape)
 
 
 @RULES.on("cast")

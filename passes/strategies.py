@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Dtypes for which the runtime has kernels of Conv and ConvTranspose; others go through MatMul.
 CONVOLVED = ("f32", "f16")
+# Elements of the matrix of a pool, which is a constant of the program: 64 KB in f32.
+LARGEST_MATRIX = 16384
 
 
 class StrategyError(LenetcError):
@@ -150,10 +152,11 @@ def _made_for_cuda(op: str, name: str, lacks: Lacks, expand: Expand) -> Strategy
 def _end_padding(node: Node) -> list[tuple[int, int]]:
     """By how much the last windows reach over the end, and the kernel size, for both axes."""
     how = node.attrs
-    pooled = node.inputs[0] if node.op is ops.max_pool2d_grad else node
+    backward = node.op in (ops.max_pool2d_grad, ops.avg_pool2d_grad)
+    pooled, image = (node.inputs[0], node) if backward else (node, node.inputs[-1])
     parts = zip(
-        *(pooled.shape[2:], node.inputs[-1].shape[2:]),
-        *(how[key] for key in ("kernel", "stride", "padding", "dilation")),
+        *(pooled.shape[2:], image.shape[2:]),
+        *(how.get(key, (1, 1)) for key in ("kernel", "stride", "padding", "dilation")),
         strict=True,
     )
     return [(int((o - 1) * s + (k - 1) * d + 1 - p - n), k) for o, n, k, s, p, d in parts]
@@ -167,6 +170,22 @@ def _average_pool(node: Node, target: Target) -> str:
     if not how["ceil_mode"] or all((o - 1) * s + k <= n + 2 * p for n, o, k, s, p in windows):
         return ""
     return "runtimes differ in what a window that reaches over the padding counts"
+
+
+def _pool_transposed(node: Node, target: Target) -> str:
+    if why := _convolved(node, target) or _static_image(node, target):
+        return why
+    if not isinstance(node.shape[1], int):
+        return "the number of channels is not fixed"
+    over = (end > p for (end, _), p in zip(_end_padding(node), node.attrs["padding"], strict=True))
+    return "the last windows reach over the padding" if any(over) else ""
+
+
+def _pool_matrix(node: Node, target: Target) -> str:
+    if why := _static_image(node, target):
+        return why
+    size = math.prod(int(d) for x in (node, node.inputs[0]) for d in x.shape[2:])
+    return f"its matrix would have {size:,} elements" if size > LARGEST_MATRIX else ""
 
 
 def _first(
@@ -231,7 +250,7 @@ TABLE: tuple[Strategy, ...] = (
         expand_nchw.max_pool2d_grad_indices,
         instead=_plain_pool,
     ),
-    _first("max_pool2d_grad", "slices", _static_image, costs.pool_taps, expand_nchw.max_pool2d_grad),
+    _first("max_pool2d_grad", "slices", _static_image, costs.pool_taps_grad, expand_nchw.max_pool2d_grad),
     _last("max_pool2d_grad", "knockout", _batch_last, costs.knockout_grad, expand_chwn.max_pool2d_grad),
     _first(
         "max_pool2d_pick",
@@ -244,9 +263,18 @@ TABLE: tuple[Strategy, ...] = (
     _first("max_pool2d_pick", "slices", _static_image, costs.pool_taps, expand_nchw.max_pool2d_pick),
     _last("max_pool2d_pick", "knockout", _batch_last, costs.knockout_grad, expand_chwn.max_pool2d_pick),
     _first("avg_pool2d", "average_pool", _average_pool, costs.pool, keep),
+    _first("avg_pool2d", "matrix", _pool_matrix, costs.pool_matrix, expand_nchw.avg_pool2d_matrix),
     _first("avg_pool2d", "slices", _static_image, costs.pool_taps, expand_nchw.avg_pool2d),
     _last("avg_pool2d", "gather", _batch_last, costs.average, expand_chwn.avg_pool2d),
-    _first("avg_pool2d_grad", "slices", _static_image, costs.pool_taps, expand_nchw.avg_pool2d_grad),
+    _first(
+        "avg_pool2d_grad",
+        "conv_transpose",
+        _pool_transposed,
+        costs.pool_transposed,
+        expand_nchw.avg_pool2d_grad_transposed,
+    ),
+    _first("avg_pool2d_grad", "matrix", _pool_matrix, costs.pool_matrix, expand_nchw.avg_pool2d_grad_matrix),
+    _first("avg_pool2d_grad", "slices", _static_image, costs.pool_untaps, expand_nchw.avg_pool2d_grad),
     _last("avg_pool2d_grad", "gather", _batch_last, costs.average_grad, expand_chwn.avg_pool2d_grad),
     _made_for_cuda("conv2d_weight_grad", "gathered", _on_cuda, expand_cuda.conv2d_weight_grad),
     _made_for_cuda("max_pool2d_grad", "first_equal", _side_by_side, expand_cuda.max_pool2d_grad),

@@ -1,6 +1,9 @@
-"""Options of the test suite."""
+"""Options of the test suite; and no costs measured on the machine that it runs on."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,3 +14,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write the stored texts anew from what the code gives; read the diff before committing it",
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_measured_costs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Programs are compiled by the built-in model, as on a machine where nobody tuned."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("costs")
+        patch.setenv("LENETC_CACHE", str(folder))
+        yield folder

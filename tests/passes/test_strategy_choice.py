@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -9,17 +10,18 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from ir import Graph, ops
+from ir import Graph, Node, ops
 from ir.dims import Dim, symbol
 from ir.interpret import run
 from ir.node import Where, building_at
 from ir.op import leaf
 from ir.text import parse, to_text
-from ir.types import Type, f32
+from ir.types import Type, f32, f64
 from passes.choice import choose_strategies
 from passes.emit import to_onnx
+from passes.layout import HEAVY
 from passes.pipeline import Target, run_pipeline
-from passes.strategies import StrategyError
+from passes.strategies import TABLE, StrategyError
 from tests.passes.lenet import inputs, train_step
 from tests.support import graph_to, run_model
 
@@ -196,3 +198,65 @@ def test_bodies_of_scans_are_lowered_too() -> None:
     np.testing.assert_allclose(
         run_model(to_onnx(lowered).model, _named(graph, values))[0], want, rtol=1e-4, atol=1e-5
     )
+
+
+def test_an_override_of_a_module_that_cannot_be_says_why() -> None:
+    x, w = leaf("x", Type(f64, (2, 2, 6, 6))), leaf("w", Type(f64, (2, 2, 3, 3)))
+    with building_at(Where("features.0")):
+        graph = graph_to(ops.conv2d(x, w))
+    with pytest.raises(
+        StrategyError, match=r"'conv' cannot be used for 'features\.0': conv2d: .* no kernel for f64"
+    ):
+        choose_strategies(graph, Target(overrides=(("features.0", "conv"),)))
+    choose_strategies(graph, Target(overrides=(("conv2d", "conv"),)))  # for a whole op: where it can be
+
+
+def test_an_override_of_a_module_that_is_not_there_names_those_that_are() -> None:
+    x, w = leaf("x", Type(f32, (2, 2, 6, 6))), leaf("w", Type(f32, (2, 2, 3, 3)))
+    with building_at(Where("features.0")):
+        graph = graph_to(ops.conv2d(x, w))
+    with pytest.raises(StrategyError, match=r"'feature'; modules: features\.0; ops: conv2d, "):
+        choose_strategies(graph, Target(overrides=(("feature", "conv"),)))
+
+
+def test_notes_tell_costs_of_the_alternatives_and_why_others_cannot_be() -> None:
+    notes = choose_strategies(train_step(1), Target(batch=1))[1]
+    (note,) = [note for note in notes if "conv2d_input_grad" in note]
+    pattern = (
+        r"by conv_transpose, NCHW, about \d+ µs; col2im: \d+ µs; gather: \d+ µs; not dilated: the batch is 1"
+    )
+    assert re.search(pattern, note), note
+
+
+def _heavy_ops() -> list[Node]:
+    """A node of each op that has strategies; windows overlap, so that gradients meet in a pixel."""
+    x, w, g = (
+        leaf(n, Type(f32, s)) for n, s in (("x", (2, 2, 7, 7)), ("w", (4, 2, 3, 3)), ("g", (2, 4, 5, 5)))
+    )
+    v = leaf("v", Type(f32, (2, 2, 5, 5)))
+    how = {"kernel": (3, 3), "stride": (1, 1)}
+    return [
+        ops.conv2d(x, w),
+        ops.conv2d_input_grad(g, w, size=(7, 7)),
+        ops.conv2d_weight_grad(x, g, kernel=(3, 3)),
+        ops.max_pool2d(x, **how),
+        ops.max_pool2d_grad(v, x, **how),
+        ops.max_pool2d_pick(x, x, **how),
+        ops.avg_pool2d(x, **how),
+        ops.avg_pool2d_grad(v, size=(7, 7), **how),
+    ]
+
+
+def test_no_strategy_uses_a_racing_kernel() -> None:
+    """ScatterND that adds loses additions where indices repeat and there is more than one thread (the threads of
+    ScatterElements do not share elements)."""
+    nodes = {node.op.name: node for node in _heavy_ops()}
+    assert set(nodes) == set(HEAVY) == {s.op for s in TABLE}
+    seen = set()
+    for s in TABLE:
+        graph, notes = choose_strategies(graph_to(nodes[s.op]), Target(batch=2, overrides=((s.op, s.name),)))
+        if f"by {s.name}," in notes[0]:
+            seen.add(s)
+        operators = [node.op_type for node in to_onnx(graph).model.graph.node]
+        assert "ScatterND" not in operators, (s.op, s.name)
+    assert len(seen) >= len(TABLE) - 2
