@@ -119,10 +119,7 @@ class Guard:
                 return False
         if not self.variables.hold():
             return False
-        for optimizer, group, key, value in self.baked:
-            if optimizer.option(group, key) != value:
-                return False
-        return True
+        return all(optimizer.option(group, key) == value for optimizer, group, key, value in self.baked)
 
     def promote(self) -> None:
         """Make hyperparameters that have changed since the trace inputs of the next one."""

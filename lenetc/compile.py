@@ -18,6 +18,7 @@ from ir.types import Array, Type
 from lenetc import anomaly, runtime, tuned
 from lenetc.capture import Capture, capture
 from lenetc.cell import Cell, Context, Exchange, pending
+from lenetc.parts import SplitBinding, SplitSession
 from lenetc.program import Program
 from lenetc.ranges import Range, as_array
 from lenetc.runtime import Binding, Session, Slot, Value
@@ -41,8 +42,7 @@ class Specialization:
         self.repeats = repeats  # how often one run does what was captured
         self.program = Program(graph, target, captured)
         self.device = device
-        emitted = self.program.emitted
-        self.session = Session(emitted.model.SerializeToString(), device, emitted.places)
+        self.session = self._session()
         inputs = {node.attrs["name"]: node for node in graph.inputs}
         self.inputs = [name for name, node in inputs.items() if node.attrs["kind"] == "input"]
         self.slots = {
@@ -60,15 +60,24 @@ class Specialization:
         self._list_cells()
         # Two runs in turn: what one writes, the other reads. They stay as they are while nobody else changes the
         # state, of which Context.changes tells.
-        self.turns: list[Binding | None] = [None, None]
+        self.turns: list[Binding | SplitBinding | None] = [None, None]
         self.turn = 0
         self.changes = -1
-        self.bindings: dict[tuple[int, ...], Binding] = {}
+        self.bindings: dict[tuple[int, ...], Binding | SplitBinding] = {}
         self.ranges: dict[str, list[Range]] = {}
         for name, wanted in captured.ranges:
             self.ranges.setdefault(name, []).append(wanted)
         # What is handed out is mostly one tensor, or nothing.
         self.is_single = not captured.grads and isinstance(captured.result, Tensor)
+
+    def _session(self) -> Session | SplitSession:
+        split = self.program.split
+        if split is not None:
+            return SplitSession(split)
+        emitted = self.program.emitted
+        return Session(
+            emitted.model.SerializeToString(), self.device, emitted.places, runtime.get_num_threads()
+        )
 
     def _list_cells(self) -> None:
         self.cells = list(self.capture.cells.values())
@@ -77,7 +86,7 @@ class Specialization:
     def _slot(self, type: Type) -> Slot:
         return Slot([int(dim) for dim in type.shape], type.dtype.numpy, self.device)
 
-    def binding(self) -> Binding:
+    def binding(self) -> Binding | SplitBinding:
         """The prepared run for the memory that the state is in now."""
         self.exchange.catch_up()
         if self.capture.grad_inputs:
@@ -163,8 +172,7 @@ class Specialization:
 
     def _hand_out(self, values: list[Value]) -> Any:
         tensors = [
-            Tensor._from_cell(Cell(type, value=value))
-            for type, value in zip(self.types, values, strict=True)
+            Tensor._from_cell(Cell(type, value=value)) for type, value in zip(self.types, values, strict=True)
         ]
         if self.is_single:
             return tensors[0]
@@ -276,7 +284,12 @@ class CompiledFunction:
     def target(self) -> Target:
         """What programs are compiled for now."""
         costs = tuned.load(self.device) if self.tuned else None
-        return Target(device=self.device, overrides=tuple(self.strategies.items()), costs=costs)
+        return Target(
+            device=self.device,
+            threads=runtime.get_num_threads(),
+            overrides=tuple(self.strategies.items()),
+            costs=costs,
+        )
 
     def forget(self) -> None:
         """Drop what is compiled: the next call compiles anew. State is not touched."""

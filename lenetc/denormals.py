@@ -13,6 +13,7 @@ import ctypes
 import ctypes.util
 import platform
 import sys
+import threading
 
 # glibc's fenv_t: the offset of the control word, and the bits that flush results and operands.
 _CONTROL = {"x86_64": (28, 0x8040), "aarch64": (0, 1 << 24)}
@@ -23,11 +24,12 @@ class FlushDenormals:
 
     def __init__(self) -> None:
         self.works = False
+        self._saved = threading.local()  # the mode is each thread's own
         if sys.platform != "linux" or platform.machine() not in _CONTROL or platform.libc_ver()[0] != "glibc":
             return
         libm = ctypes.CDLL(ctypes.util.find_library("m") or "libm.so.6")
         self._get, self._set = libm.fegetenv, libm.fesetenv
-        self._before, inside = ctypes.create_string_buffer(32), ctypes.create_string_buffer(32)
+        inside = ctypes.create_string_buffer(32)
         self._get(inside)
         offset, bits = _CONTROL[platform.machine()]
         control = int.from_bytes(inside.raw[offset : offset + 4], "little") | bits
@@ -37,12 +39,13 @@ class FlushDenormals:
 
     def __enter__(self) -> None:
         if self.works:
-            self._get(self._before)
+            self._saved.before = before = ctypes.create_string_buffer(32)
+            self._get(before)
             self._set(self._inside)
 
     def __exit__(self, *_: object) -> None:
         if self.works:
-            self._set(self._before)
+            self._set(self._saved.before)
 
 
 flushed = FlushDenormals()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ir import to_text
 from ir.node import Graph
 from lenetc.checkpoint import atomic_write
-from passes.pipeline import Stage, Target, run_pipeline
+from passes.pipeline import Split, Stage, Target, run_pipeline, run_split
 
 if TYPE_CHECKING:
     from lenetc.capture import Capture
@@ -26,10 +26,19 @@ class Program:
     """
 
     def __init__(self, graph: Graph, target: Target, captured: Capture) -> None:
-        self._stages = run_pipeline(graph, target)
+        self._graph = graph
         self.target = target
         self.capture = captured
         self.source: tuple[CompiledFunction, dict[str, Any]] | None = None
+
+    @cached_property
+    def split(self) -> Split | None:
+        """The program in parts that run side by side on cores of their own, where that is faster than in one."""
+        return run_split(self._graph, self.target)
+
+    @cached_property
+    def _stages(self) -> list[Stage]:
+        return run_pipeline(self._graph, self.target)
 
     @cached_property
     def _by_name(self) -> dict[str, Stage]:

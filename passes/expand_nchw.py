@@ -15,11 +15,7 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
-<<<<<<< HEAD
 from ir.types import Array, DType, f32
-=======
-from ir.types import Array, DType
->>>>>>> strategies
 from passes import knockout
 
 Pair = tuple[int, int]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ir.node import Graph
 from ir.verify import verify
@@ -14,18 +14,21 @@ from passes.fuse import fuse
 from passes.prices import Measured
 from passes.schedule import schedule
 from passes.simplify import simplify
+from passes.tiling import Division, divide, tile
 
 
 @dataclass(frozen=True)
 class Target:
     """What a graph is compiled for.
 
-    device: "cpu" or "cuda". batch: the size that costs assume for a symbolic dim. overrides: (op name or module
-    path, strategy name) pairs that take the choice away from the cost model; a key may also be both, as in
-    "conv1/conv2d_weight_grad". costs: what strategies cost on the machine; where None, a built-in model tells.
+    device: "cpu" or "cuda". threads: that one run has. batch: the size that costs assume for a symbolic dim.
+    overrides: (op name or module path, strategy name) pairs that take the choice away from the cost model; a key may
+    also be both, as in "conv1/conv2d_weight_grad". costs: what strategies cost on the machine; where None, a built-in
+    model tells.
     """
 
     device: str = "cpu"
+    threads: int = 1
     batch: int = 64
     overrides: tuple[tuple[str, str], ...] = ()
     costs: Measured | None = None
@@ -45,6 +48,7 @@ Pass = Callable[[Graph, Target], tuple[Graph, list[str]]]
 
 PASSES: tuple[tuple[str, Pass], ...] = (
     ("simplify", simplify),
+    ("tile", tile),
     ("strategies", choose_strategies),
     ("fuse", fuse),
     ("schedule", schedule),
@@ -73,3 +77,26 @@ def finish(graph: Graph, target: Target) -> Graph:
     for _, run in PASSES[names.index("strategies") + 1 :]:
         graph, _ = run(graph, target)
     return graph
+
+
+@dataclass
+class Split:
+    """A division, each graph of it compiled for one thread."""
+
+    division: Division
+    parts: list[list[Stage]]
+    join: list[Stage]
+
+
+def run_split(graph: Graph, target: Target) -> Split | None:
+    """`graph` compiled in parts that run side by side; None where one program is faster."""
+    simplified, _ = simplify(graph, target)
+    division = divide(simplified, target)
+    if division is None:
+        return None
+    alone = replace(target, threads=1)
+    return Split(
+        division,
+        [run_pipeline(part, alone) for part in division.parts],
+        run_pipeline(division.join, alone),
+    )

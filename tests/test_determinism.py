@@ -57,8 +57,7 @@ def test_a_compiled_program_gives_the_same_bits(name: str, batch: int) -> None:
 @pytest.mark.parametrize("batch", [64, 5])
 def test_compiled_steps_give_the_same_bits(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Through the compiled function itself, its prepared runs and exchanged buffers; its threads are two."""
-    make = runtime.Session.__init__
-    monkeypatch.setattr(runtime.Session, "__init__", lambda *a: make(*a, threads=2))
+    monkeypatch.setattr(runtime, "_threads", [2])
     run = prepared(TRAININGS["adam"], lenetc)
     step = CompiledFunction(run.step, "cpu")
     images, labels = next(digits(1, batch))

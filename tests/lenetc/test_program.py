@@ -56,7 +56,11 @@ def scan() -> Program:
 
 def test_stages_come_in_the_order_of_the_passes(lenet: Any) -> None:
     program, _ = lenet
-    assert program.stages() == NAMES == ["forward", "traced", "simplify", "strategies", "fuse", "schedule"]
+    assert (
+        program.stages()
+        == NAMES
+        == ["forward", "traced", "simplify", "tile", "strategies", "fuse", "schedule"]
+    )
     assert program.graph() is program.graph("schedule")
 
 
