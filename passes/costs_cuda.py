@@ -1,7 +1,7 @@
 """What strategies cost on a CUDA device, in microseconds: a model, not measurements.
 
-Its numbers are those of data sheets for a data-center GPU, rounded, and a kernel's start as commonly seen. They tell few
-kernels from many and memory-bound work from products, which is what decides; `lenetc tune` measures.
+Its numbers are those of data sheets for a data-center GPU, rounded, and a kernel's start as commonly seen. They tell
+few kernels from many and memory-bound work from products, which is what decides; `lenetc tune` measures.
 """
 
 from __future__ import annotations
@@ -64,9 +64,26 @@ def pool_apart(w: Work) -> float:
     return 7 * KERNEL + 10 * _image(w)
 
 
+def pool_matrix(w: Work) -> float:
+    """A product of all images with one matrix of pixels by windows, or that transposed."""
+    return KERNEL + _image(w) + _outputs(w, w.channels) + w.n * w.channels * w.image * w.out * MAC
+
+
+def grouped(w: Work) -> float:
+    """ConvTranspose with a group for each channel."""
+    return (
+        2 * KERNEL + _image(w) + _outputs(w, w.channels) + w.n * w.channels * w.out * w.taps * MAC * UNUSUAL
+    )
+
+
 def spread(w: Work) -> float:
     """A product with a number, and one kernel that repeats."""
     return 2 * KERNEL + _image(w) + 3 * _outputs(w, w.channels)
+
+
+def many_kernels(w: Work) -> float:
+    """What a strategy counts as that was made with CPUs in mind and that nobody has priced here."""
+    return by_slices(w) + pool_slices(w)
 
 
 # By op and strategy; `passes.strategies` has the strategies.
@@ -85,6 +102,9 @@ COSTS: dict[tuple[str, str], Callable[[Work], float]] = {
     ("max_pool2d_pick", "slices"): pool_slices,
     ("avg_pool2d", "average_pool"): pool,
     ("avg_pool2d", "slices"): pool_slices,
+    ("avg_pool2d", "matrix"): pool_matrix,
     ("avg_pool2d_grad", "slices"): pool_slices,
+    ("avg_pool2d_grad", "matrix"): pool_matrix,
+    ("avg_pool2d_grad", "conv_transpose"): grouped,
     ("avg_pool2d_grad", "spread"): spread,
 }

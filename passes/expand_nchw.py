@@ -244,7 +244,7 @@ def _pool_matrix(size: Pair, **how: Any) -> Array:
 def pool_matrix(size: Sequence[Any], how: Mapping[str, Any], dtype: DType) -> Node:
     """`_pool_matrix` for the attributes of avg_pool2d or of its gradient."""
     moves = {key: value for key, value in how.items() if key != "size"}
-    return ops.literal(_pool_matrix((int(size[0]), int(size[1])), **moves).astype(dtype.numpy))
+    return constant(_pool_matrix((int(size[0]), int(size[1])), **moves), dtype)
 
 
 def avg_pool2d_matrix(node: Node, x: Node) -> Node:

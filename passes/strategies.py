@@ -65,7 +65,7 @@ def keep(node: Node, *operands: Node) -> Node:
 def estimated(strategy: Strategy, work: Work, block: Block, target: Target) -> float:
     """What `strategy` costs by the built-in model of the target's device, in µs."""
     if target.device == "cuda":
-        return costs_cuda.COSTS[strategy.op, strategy.name](work)
+        return costs_cuda.COSTS.get((strategy.op, strategy.name), costs_cuda.many_kernels)(work)
     return strategy.cost(work, block)
 
 

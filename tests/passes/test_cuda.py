@@ -107,14 +107,14 @@ def test_every_strategy_gives_the_same_values(sample: Sample) -> None:
         )
 
 
-def test_every_strategy_for_cuda_has_a_cost() -> None:
+def test_costs_are_those_of_strategies_that_cuda_has() -> None:
     possible = {
         (s.op, s.name)
         for sample in HEAVY
         for s in TABLE
         if s.op == sample.op.name and not s.lacks(sample.graph(f32, 2).outputs[0], CUDA)
     }
-    assert possible == set(COSTS)
+    assert set(COSTS) <= possible
 
 
 @pytest.mark.parametrize("batch", [64, 8192])
