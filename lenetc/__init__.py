@@ -19,6 +19,7 @@ from lenetc.factory import *
 from lenetc.operations import *
 from lenetc.reductions import *
 from lenetc.runtime import get_num_threads, set_num_threads
+from lenetc.precision import get_float32_matmul_precision, set_float32_matmul_precision
 from lenetc.random import get_rng_state, initial_seed, manual_seed, set_rng_state
 from lenetc.shaping import *
 from lenetc.shaping import transposed as t

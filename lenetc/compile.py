@@ -36,19 +36,28 @@ _BINDINGS = 16  # prepared runs kept for each program; two are in use while noth
 class Specialization:
     """One compiled program for one signature: its session, its state, and the prepared runs."""
 
-    def __init__(self, captured: Capture, graph: Graph, target: Target, repeats: int = 1) -> None:
+    def __init__(
+        self,
+        captured: Capture,
+        graph: Graph,
+        target: Target,
+        repeats: int = 1,
+        cuda_graphs: bool = True,
+    ) -> None:
         device = target.device
         self.capture = captured
         self.repeats = repeats  # how often one run does what was captured
         self.program = Program(graph, target, captured)
         self.device = device
-        self.session = self._session()
+        self.session = self._session(cuda_graphs and not captured.grad_inputs)
         inputs = {node.attrs["name"]: node for node in graph.inputs}
         self.inputs = [name for name, node in inputs.items() if node.attrs["kind"] == "input"]
         self.slots = {
             name: self._slot(node.ty)
             for name, node in inputs.items()
-            if node.attrs["kind"] == "hyper" or (node.attrs["kind"] == "input" and _is_small(node.ty))
+            if node.attrs["kind"] == "hyper"
+            # A CUDA graph has the addresses of its inputs built in.
+            or (node.attrs["kind"] == "input" and (device == "cuda" or _is_small(node.ty)))
         }
         self.scalars = [self.slots[name] for name in captured.scalars]
         self.hypers = [(hyper, self.slots[hyper.input]) for hyper in captured.hypers]
@@ -70,13 +79,20 @@ class Specialization:
         # What is handed out is mostly one tensor, or nothing.
         self.is_single = not captured.grads and isinstance(captured.result, Tensor)
 
-    def _session(self) -> Session | SplitSession:
+    def _session(self, cuda_graphs: bool) -> Session | SplitSession:
         split = self.program.split
         if split is not None:
             return SplitSession(split)
         emitted = self.program.emitted
+        obstacles = self.program.obstacles if cuda_graphs else []
+        if obstacles:
+            log.info("runs are not captured as CUDA graphs: %s", "; ".join(obstacles))
         return Session(
-            emitted.model.SerializeToString(), self.device, emitted.places, runtime.get_num_threads()
+            emitted.model.SerializeToString(),
+            self.device,
+            emitted.places,
+            runtime.get_num_threads(),
+            captures=cuda_graphs and not obstacles,
         )
 
     def _list_cells(self) -> None:
@@ -108,8 +124,10 @@ class Specialization:
             next_name(name): self.capture.cells[name].back(self.device) for name in self.capture.updated
         }
         if len(self.bindings) >= _BINDINGS:
+            for old in self.bindings.values():
+                old.release()
             self.bindings.clear()
-        found = self.session.bind(inputs, outputs)
+        found = self.session.bind(inputs, outputs, replay=True)
         if not self.capture.grad_inputs:  # each new gradient has memory of its own, which must not be kept
             self.bindings[tuple([cell.slot for cell in self.cells])] = found
         return found
@@ -123,7 +141,7 @@ class Specialization:
         if binding is None:
             binding = self.binding()
         for name, array in zip(self.inputs, arrays, strict=True):
-            value = array._cell.front(self.device) if isinstance(array, Tensor) else array
+            value = array._cell.readable(self.device) if isinstance(array, Tensor) else array
             if name in self.ranges:
                 self._check_ranges(name, value)
             if isinstance(value, np.ndarray):
@@ -221,11 +239,13 @@ class CompiledFunction:
         device: str,
         strategies: Mapping[str, str] | None = None,
         tuned: bool = True,
+        cuda_graphs: bool = True,
     ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.strategies = dict(strategies or {})
         self.tuned = tuned
+        self.cuda_graphs = cuda_graphs
         try:
             self.device = runtime.resolve_device(device)
         except runtime.DeviceError as error:
@@ -314,7 +334,8 @@ class CompiledFunction:
             types = {name: type.with_shape(type.shape[1:]) for name, type in types.items()}
         captured = self.capture(values, types)
         graph = scanned(captured, steps[0]) if steps else captured.graph
-        specialization = Specialization(captured, graph, self.target(), *steps)
+        repeats = steps[0] if steps else 1
+        specialization = Specialization(captured, graph, self.target(), repeats, self.cuda_graphs)
         known.append(specialization)
         if len(known) == _SPECIALIZATIONS:
             log.warning(
@@ -352,6 +373,7 @@ def compile(
     device: str = "auto",
     strategies: Mapping[str, str] | None = None,
     tuned: bool = True,
+    cuda_graphs: bool = True,
 ) -> CompiledFunction: ...
 @overload
 def compile(
@@ -360,6 +382,7 @@ def compile(
     device: str = "auto",
     strategies: Mapping[str, str] | None = None,
     tuned: bool = True,
+    cuda_graphs: bool = True,
 ) -> Callable[[Callable[..., Any]], CompiledFunction]: ...
 def compile(
     function: Callable[..., Any] | None = None,
@@ -367,16 +390,18 @@ def compile(
     device: str = "auto",
     strategies: Mapping[str, str] | None = None,
     tuned: bool = True,
+    cuda_graphs: bool = True,
 ) -> Any:
     """Compile `function` into one program for each signature it is called with; as a decorator or as a call.
 
     device: "auto" (CUDA where it works, else the CPU), "cpu" or "cuda". strategies: for experiments, how to compute
     some operations: a strategy's name for an op ("conv2d"), a module path ("net.conv1") or both ("conv1/conv2d"); the
     stage "strategies" of a program's dump lists what there is. tuned: whether to choose strategies by costs that
-    `lenetc.tune` measured on this machine, if there are any.
+    `lenetc.tune` measured on this machine, if there are any. cuda_graphs: whether CUDA may capture a run and replay it
+    as a whole; a program that does not allow it says why (`program.obstacles`).
 
     Raises DeviceError for "cuda" without CUDA. The first call raises StrategyError where `strategies` names none.
     """
     if function is None:
-        return lambda f: CompiledFunction(f, device, strategies, tuned)
-    return CompiledFunction(function, device, strategies, tuned)
+        return lambda f: CompiledFunction(f, device, strategies, tuned, cuda_graphs)
+    return CompiledFunction(function, device, strategies, tuned, cuda_graphs)

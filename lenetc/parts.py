@@ -41,8 +41,10 @@ class SplitSession:
             for stages in split.parts
         ]
 
-    def bind(self, inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> SplitBinding:
-        """As `Session.bind`."""
+    def bind(
+        self, inputs: Mapping[str, Value], outputs: Mapping[str, Value], replay: bool = False
+    ) -> SplitBinding:
+        """As `Session.bind`; the CPU has nothing to replay."""
         return SplitBinding(self, inputs, outputs)
 
 
@@ -102,6 +104,9 @@ class SplitBinding:
     def run(self) -> None:
         workers(len(self._jobs)).run(self._jobs)
         self._join.run()
+
+    def release(self) -> None:
+        """As `Binding.release`."""
 
 
 class Workers:

@@ -78,6 +78,16 @@ class Program:
 
         return to_onnx(self.graph())
 
+    @cached_property
+    def obstacles(self) -> list[str]:
+        """Why runs cannot be captured as a CUDA graph and replayed as a whole, a line each; [] where they can, and on
+        the CPU."""
+        if self.target.device != "cuda":
+            return []
+        from passes.emit_cuda import obstacles
+
+        return obstacles(self.emitted.model)
+
     @property
     def onnx(self) -> ModelProto:
         """The program as an ONNX model, of ai.onnx operators only."""

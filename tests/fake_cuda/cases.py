@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnxruntime
 
 SHORT = {
@@ -64,3 +66,146 @@ def placement(folder: str) -> dict[str, list[str]]:
             for node in part.get_nodes()
         ]
     return left
+
+
+def _log() -> list[list[str]]:
+    """What the device did since the last call: (what, bytes)."""
+    path = Path(os.environ["FAKE_CUDA_LOG"])
+    lines = path.read_text().splitlines() if path.exists() else []
+    path.write_text("")
+    return [line.rsplit(" ", 1) for line in lines]
+
+
+def _cuda() -> None:
+    """Let this process believe in the device."""
+    from lenetc import runtime
+
+    os.environ["FAKE_CUDA_LOG"] = f"/tmp/fake_cuda_{os.getpid()}.log"
+    runtime.DRIVERS = ("/",)
+    assert runtime.resolve_device("auto") == "cuda"
+
+
+def _training(**options: Any) -> tuple[Any, Any, Any]:
+    """A step of a perceptron on CUDA, its batch, its network."""
+    import lenetc
+    import lenetc.nn.functional as F
+
+    lenetc.manual_seed(0)
+    net = lenetc.nn.Sequential(lenetc.nn.Linear(300, 64), lenetc.nn.ReLU(), lenetc.nn.Linear(64, 10))
+    optimizer = lenetc.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    x, y = np.ones((64, 300), np.float32), np.zeros(64, np.int64)
+    return lenetc.compile(step, device="cuda", **options), (x, y), net
+
+
+def training(cuda_graphs: bool) -> dict[str, Any]:
+    """What five steps do, then one that follows a look at a weight, then three whose losses are all kept."""
+    _cuda()
+    step, batch, net = _training(cuda_graphs=cuda_graphs)
+    step.lower(*batch)
+    _log()
+    steps = []
+    for _ in range(5):
+        step(*batch)
+        steps.append(_log())
+    net[0].weight.detach().numpy()
+    _log()
+    step(*batch)
+    looked = _log()
+    kept = [step(*batch) for _ in range(3)]
+    distinct = len({loss._cell.value().data_ptr() for loss in kept})
+    (specialization,) = next(iter(step._specializations.values()))
+    return {
+        "steps": steps,
+        "looked": looked,
+        "distinct": distinct,
+        "captures": specialization.session.captures,
+        "on_cpu": specialization.session.on_cpu,
+        "numbers": [getattr(b, "number", None) for b in specialization.turns],
+        "obstacles": step.lower(*batch).obstacles,
+    }
+
+
+def scanned() -> dict[str, Any]:
+    """Three steps in one run, twice: control flow, so nothing is captured."""
+    _cuda()
+    step, (x, y), _ = _training()
+    _log()
+    for _ in range(2):
+        assert step.scan(np.stack([x] * 3), np.stack([y] * 3)).shape == (3,)
+    (known,) = step._specializations.values()
+    return {
+        "log": _log(),
+        "captures": known[0].session.captures,
+        "obstacles": known[0].program.obstacles,
+        "on_cpu": known[0].session.on_cpu,
+    }
+
+
+def accumulated() -> dict[str, Any]:
+    """Steps that add to the gradients of the last one, which are in new memory every time."""
+    import lenetc
+
+    _cuda()
+    w = lenetc.nn.Parameter(lenetc.ones(3))
+
+    def step(x: Any) -> Any:
+        loss = (w * x).sum()
+        loss.backward()
+        return loss
+
+    compiled = lenetc.compile(step, device="cuda")
+    for _ in range(3):
+        compiled(np.ones(3, np.float32))
+    return {"log": _log(), "grad": w.grad is not None}
+
+
+def on_the_cpu() -> dict[str, Any]:
+    """A model with a node that CUDA has no kernel for, loaded to be captured; and what is said about it."""
+    import logging
+
+    from onnx import helper
+
+    from ir.node import Where
+    from lenetc.runtime import Session
+
+    _cuda()
+    told: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("lenetc.runtime").addHandler(handler)
+    x, y = (helper.make_tensor_value_info(name, 7, [4]) for name in "xy")
+    nodes = [
+        helper.make_node("Add", ["x", "x"], ["t"], name="conv1/add"),
+        helper.make_node("BitwiseXor", ["t", "x"], ["y"], name="conv1/xor"),
+    ]
+    graph = helper.make_graph(nodes, "g", [x], [y])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    places = {"conv1/xor": Where(module="conv1", phase="forward", file="net.py", line=3)}
+    session = Session(model.SerializeToString(), "cuda", places, captures=True)
+    return {"told": told, "on_cpu": session.on_cpu, "captures": session.captures}
+
+
+def moves() -> dict[str, Any]:
+    """Values between the devices, and a result that is fed to the next step."""
+    import lenetc
+    from lenetc import runtime
+
+    _cuda()
+    there = runtime.to_device(np.arange(3.0), "cuda")
+    _log()
+    copy = runtime.moved(there, "cuda")
+    between = _log()
+    back = runtime.moved(copy, "cpu")
+    double = lenetc.compile(lambda x: x * 2, device="cuda")
+    y = double(double(np.ones(40_000, np.float32)))
+    _log()
+    double(y)
+    return {"between": between, "back": back.numpy().tolist(), "fed": _log()}
