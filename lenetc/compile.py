@@ -16,6 +16,7 @@ from ir.node import Graph, Node, next_name
 from ir.op import leaf
 from ir.types import Array, Type
 from lenetc import anomaly, runtime, tuned
+from lenetc.amp import autocast_dtype
 from lenetc.capture import Capture, capture
 from lenetc.cell import Cell, Context, Exchange, pending
 from lenetc.parts import SplitBinding, SplitSession
@@ -258,7 +259,7 @@ class CompiledFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if Context.trace is not None:  # compiled functions compose: the outer program takes this one in
             return self.function(*args, **kwargs)
-        if not kwargs:
+        if not kwargs and autocast_dtype() is None:
             key, specialization = self._last
             if specialization is not None and signature_key(args) == key:
                 if specialization.capture.guard.holds():
@@ -267,7 +268,8 @@ class CompiledFunction:
         leaves = self.arguments.leaves(values)
         specialization = self._find(values, leaves, ())
         arrays = [leaf for _, leaf in leaves if is_array(leaf)]
-        if len(arrays) == len(args) == len(leaves) and all(map(is_array, args)):
+        plain = len(arrays) == len(args) == len(leaves) and all(map(is_array, args))
+        if plain and autocast_dtype() is None:
             self._last = (signature_key(args), specialization)
         return specialization.run(arrays, [leaf for _, leaf in leaves if isinstance(leaf, float)])
 
@@ -322,7 +324,7 @@ class CompiledFunction:
         for name, item in leaves:
             if not is_array(item):
                 check_static(name, item)
-        key = (*signature_key(flat), steps)
+        key = (*signature_key(flat), steps, autocast_dtype())
         known = self._specializations.setdefault(key, [])
         for specialization in known:
             if specialization.capture.guard.holds():
