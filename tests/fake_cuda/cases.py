@@ -209,3 +209,28 @@ def moves() -> dict[str, Any]:
     _log()
     double(y)
     return {"between": between, "back": back.numpy().tolist(), "fed": _log()}
+
+
+def prefetched() -> dict[str, Any]:
+    """Batches made ahead on CUDA, the last one shorter, their values after all of them were made."""
+    import threading
+
+    from lenetc.data import prefetch
+
+    _cuda()
+    arrays = [np.full((4 if i < 5 else 2, 3), i, np.float32) for i in range(6)]
+    threads, found = set(), []
+
+    def batches() -> Any:
+        for array in arrays:
+            threads.add(threading.current_thread().name)
+            yield array, np.arange(len(array))
+
+    _log()
+    for images, labels in prefetch(batches(), device="cuda"):
+        value = images._cell.value()
+        found.append(
+            [value.device_name(), float(images.numpy().mean()), list(images.shape), labels.numpy().tolist()]
+        )
+    log = _log()
+    return {"found": found, "threads": sorted(threads), "log": log}
