@@ -40,4 +40,4 @@ def empty(shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
     assert address.value is not None
     memory = (ctypes.c_byte * size).from_address(address.value)
     weakref.finalize(memory, cuda.cudaFreeHost, ctypes.c_void_p(address.value))
-    return np.frombuffer(memory, dtype).reshape(shape)  # the array keeps `memory` alive
+    return np.frombuffer(memoryview(memory), dtype).reshape(shape)  # the array keeps `memory` alive

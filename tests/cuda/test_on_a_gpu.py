@@ -116,7 +116,7 @@ def test_capture_changes_no_bit() -> None:
 def test_steps_in_one_run() -> None:
     lenetc.manual_seed(0)
     batches = list(digits(4))
-    each, step = losses("sgd", 4, device="cuda")
+    each, _ = losses("sgd", 4, device="cuda")
     training = prepared(TRAININGS["sgd"], lenetc)
     together = lenetc.compile(training.step, device="cuda").scan(
         *(np.stack(part) for part in zip(*batches, strict=True))

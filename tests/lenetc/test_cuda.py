@@ -5,17 +5,27 @@ The device is a stand-in where one is needed (tests/fake_cuda): ONNX Runtime and
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import lenetc
+import lenetc.nn.functional as F
+from ir import Graph
 from lenetc import precision, runtime
+from lenetc.compile import CompiledFunction
 from lenetc.replay import Replay
 from lenetc.runtime import DeviceError, Session
+from lenetc.structure import type_of
+from passes.emit import to_onnx
+from passes.emit_cuda import obstacles
+from passes.pipeline import Target, run_pipeline
 from tests import fake_cuda
+from tests.training import TRAININGS, digits, prepared
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 stand_in = pytest.mark.skipif(bool(fake_cuda.missing()), reason=fake_cuda.missing())
@@ -86,6 +96,35 @@ def test_values_stay_on_the_device() -> None:
     assert found["between"] == [["on device", "24"]]
     assert found["back"] == [0.0, 1.0, 2.0]
     assert has(found["fed"], "to host") == has(found["fed"], "to device") == 0
+
+
+def graphs() -> Iterator[tuple[str, Graph]]:
+    """The steps of the networks that the tests train, and one with dropout, for a batch of 8."""
+    images, labels = next(digits(1, batch=8))
+    trainings = {name: prepared(training, lenetc).step for name, training in TRAININGS.items()}
+    dropping = lenetc.nn.Sequential(lenetc.nn.Flatten(), lenetc.nn.Linear(1024, 10), lenetc.nn.Dropout(0.3))
+
+    def dropout(x: Any, y: Any) -> Any:
+        loss = F.cross_entropy(dropping(x), y)
+        loss.backward()
+        return loss
+
+    for name, step in (*trainings.items(), ("dropout", dropout)):
+        values = {"x": images, "y": labels}
+        arguments = dict(zip(inspect.signature(step).parameters, values.values(), strict=True))
+        types = {key: type_of(value) for key, value in arguments.items()}
+        yield name, CompiledFunction(step, "cpu").capture(arguments, types).graph
+
+
+def test_every_step_can_be_captured(tmp_path: Path) -> None:
+    for name, graph in graphs():
+        model = to_onnx(run_pipeline(graph, Target(device="cuda"))[-1].graph).model
+        assert obstacles(model) == [], name
+        (tmp_path / f"{name}.onnx").write_bytes(model.SerializeToString())
+    if fake_cuda.missing():
+        pytest.skip(f"the table alone was asked: {fake_cuda.missing()}")
+    left = fake_cuda.run("placement", str(tmp_path))
+    assert left == dict.fromkeys((*TRAININGS, "dropout"), [])
 
 
 def test_options_of_the_provider() -> None:
