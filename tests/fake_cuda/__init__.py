@@ -68,7 +68,7 @@ def _libraries(provider: Path) -> dict[str, tuple[set[str], str]]:
             libraries.setdefault(version or "libcuda.so.1", (set(), version))[0].add(found[1])
     for version in ("libcurand.so.10", "libcufft.so.12"):
         libraries.setdefault(version, (set(), version))
-    names = set(re.findall(rb"\0(cudnn[A-Z]\w+)\0", provider.read_bytes()))  # it looks these up by name
+    names = set(re.findall(rb"\0(cudnn[A-Z]\w+)(?=\0)", provider.read_bytes()))  # it looks these up by name
     libraries["libcudnn.so.9"] = ({name.decode() for name in names}, "libcudnn.so.9")
     for name in ("libnvinfer.so.10", "libnvonnxparser.so.10"):
         libraries[name] = (set(), "")

@@ -234,3 +234,31 @@ def prefetched() -> dict[str, Any]:
         )
     log = _log()
     return {"found": found, "threads": sorted(threads), "log": log}
+
+
+def lenet() -> dict[str, Any]:
+    """Four steps of LeNet, with cuDNN's convolutions and pools."""
+    import lenetc
+    import lenetc.nn.functional as F
+    from lenetc.lenet import LeNet
+
+    _cuda()
+    net = LeNet()
+    optimizer = lenetc.optim.Adam(net.parameters())
+
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    compiled = lenetc.compile(step, device="cuda")
+    batch = np.ones((64, 1, 32, 32), np.float32), np.zeros(64, np.int64)
+    program = compiled.lower(*batch)
+    _log()
+    steps = []
+    for _ in range(4):
+        compiled(*batch)
+        steps.append(_log())
+    return {"steps": steps, "operators": sorted({node.op_type for node in program.onnx.graph.node})}

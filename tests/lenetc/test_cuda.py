@@ -56,6 +56,15 @@ def test_a_step_is_captured_once_for_each_way_round_and_then_replayed() -> None:
 
 
 @stand_in
+def test_lenet_is_one_replay_a_step() -> None:
+    found = fake_cuda.run("lenet")
+    assert {"Conv", "ConvTranspose", "MaxPool", "Gather", "Gemm"} <= set(found["operators"])
+    assert [has(step, "capture") for step in found["steps"]] == [1, 1, 0, 0]
+    for step in found["steps"][2:]:
+        assert step == [["to device", str(64 * 1024 * 4)], ["to device", "512"], ["replay", "1"], LOSS]
+
+
+@stand_in
 def test_without_graphs_nothing_is_captured_and_nothing_comes_back() -> None:
     found = fake_cuda.run("training", False)
     for step in found["steps"]:
