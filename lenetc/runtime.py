@@ -116,8 +116,8 @@ Value: TypeAlias = ort.OrtValue
 
 def to_device(array: Array, device: str) -> Value:
     """A copy of `array` on `device`. The copy is ours: the caller may change his array."""
-    # On the CPU the runtime would share the caller's memory.
-    source = np.array(array, order="C") if device == "cpu" else np.ascontiguousarray(array)
+    # On the CPU the runtime would share the caller's memory. Not np.ascontiguousarray, which gives scalars an axis.
+    source = np.array(array, order="C", copy=True if device == "cpu" else None)
     return ort.OrtValue.ortvalue_from_numpy(source, device, 0)
 
 
@@ -144,7 +144,7 @@ def to_numpy(value: Value) -> Array:
 
 def overwrite(value: Value, source: Value | Array) -> None:
     """Copy `source`, an array on the host or a value on any device, into the memory of `value`."""
-    value.update_inplace(np.ascontiguousarray(source) if isinstance(source, np.ndarray) else source)
+    value.update_inplace(np.asarray(source, order="C") if isinstance(source, np.ndarray) else source)
 
 
 def cuda_options(captures: bool) -> dict[str, str]:
