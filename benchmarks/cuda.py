@@ -42,11 +42,17 @@ def data(batch: int) -> tuple[Any, Any]:
 
 def weights() -> dict[str, Any]:
     rng = np.random.default_rng(1)
-    limits = {name: 1 / np.sqrt(np.prod(shape[1:])) if len(shape) > 1 else 0.1 for name, shape in SHAPES.items()}
-    return {name: rng.uniform(-limits[name], limits[name], SHAPES[name]).astype(np.float32) for name in SHAPES}
+    limits = {
+        name: 1 / np.sqrt(np.prod(shape[1:])) if len(shape) > 1 else 0.1 for name, shape in SHAPES.items()
+    }
+    return {
+        name: rng.uniform(-limits[name], limits[name], SHAPES[name]).astype(np.float32) for name in SHAPES
+    }
 
 
-def ours(side: str, precision: str, device: str, batch: int, fed: bool) -> tuple[Step, Callable[[Any], float]]:
+def ours(
+    side: str, precision: str, device: str, batch: int, fed: bool
+) -> tuple[Step, Callable[[Any], float]]:
     import lenetc
     import lenetc.nn.functional as F
     from lenetc.data import prefetch
@@ -73,7 +79,9 @@ def ours(side: str, precision: str, device: str, batch: int, fed: bool) -> tuple
     return lambda: step(*given), lambda loss: float(loss.item())
 
 
-def pytorch(side: str, precision: str, device: str, batch: int, fed: bool) -> tuple[Step, Callable[[Any], float]]:
+def pytorch(
+    side: str, precision: str, device: str, batch: int, fed: bool
+) -> tuple[Step, Callable[[Any], float]]:
     import torch
     import torch.nn.functional as F
     from torch import nn
@@ -141,11 +149,17 @@ def compare(
 ) -> dict[str, Any]:
     """Median time per step of each side, in µs, and what the sides that failed said."""
     context = multiprocessing.get_context("spawn")
-    pipes, processes, row = {}, {}, {"precision": precision, "batch": batch, "fed": fed, "sides": {}, "failed": {}}
+    pipes, processes, row = (
+        {},
+        {},
+        {"precision": precision, "batch": batch, "fed": fed, "sides": {}, "failed": {}},
+    )
     losses = {}
     for side in sides:
         here, there = context.Pipe()
-        processes[side] = context.Process(target=worker, args=(there, side, precision, device, batch, fed), daemon=True)
+        processes[side] = context.Process(
+            target=worker, args=(there, side, precision, device, batch, fed), daemon=True
+        )
         processes[side].start()
         there.close()
         kind, found, seconds = here.recv()
@@ -234,7 +248,9 @@ def main(arguments: list[str] | None = None) -> None:
                 result["rows"].append(row)
                 print(shown(row), flush=True)
                 options.out.parent.mkdir(parents=True, exist_ok=True)
-                options.out.write_text(json.dumps(result, indent=1) + "\n")  # what there is, if a later row fails
+                options.out.write_text(
+                    json.dumps(result, indent=1) + "\n"
+                )  # what there is, if a later row fails
 
 
 if __name__ == "__main__":

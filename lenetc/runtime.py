@@ -33,6 +33,8 @@ DRIVERS = (
     "/dev/dxg",
     r"C:\Windows\System32\nvcuda.dll",
 )  # one is there where the driver is
+# Optimizations that make a Split of unequal parts, whose kernel copies sizes from the host in every run.
+NOT_ON_CUDA = ["GatherSliceToSplitFusion"]
 _threads: list[int] = []  # what set_num_threads said, if it was called
 
 
@@ -219,7 +221,9 @@ class Session:
         def load() -> Any:
             chosen = [("CUDAExecutionProvider", cuda_options(self.captures))]
             # Without its fallback, which would run the program on the CPU and say so on the terminal only.
-            return InferenceSession(model, options, providers=chosen, enable_fallback=0)
+            return InferenceSession(
+                model, options, providers=chosen, enable_fallback=0, disabled_optimizers=NOT_ON_CUDA
+            )
 
         try:
             return load()

@@ -7,12 +7,13 @@ docs/OperatorKernels.md and cuda_execution_provider.cc), for opset 18.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx
 
 from passes.emit import ELEMENT_TYPES
+from passes.legal_cuda import PIECES
 
 _NAMES = {number: name for name, number in ELEMENT_TYPES.items()}
 _FLOATS = "f16 f32 f64"
@@ -115,13 +116,37 @@ def _unfit(node: onnx.NodeProto, dtype: str) -> str:
     return ""
 
 
+def _copies(node: onnx.NodeProto, shapes: Mapping[str, Sequence[int]]) -> bool:
+    """Whether a kernel copies pointers or sizes to the device. The copy would be part of a captured graph, and the
+    host memory that it reads is given away after the run."""
+    if node.op_type == "Concat":
+        return len(node.input) > PIECES
+    if node.op_type == "Split":
+        return len(node.output) > PIECES or len({tuple(shapes.get(name, ())) for name in node.output}) > 1
+    if node.op_type == "MatMul":
+        left, right = (shapes.get(name, ()) for name in node.input)
+        return any(size != 1 for size in right[:-2]) and list(left[:-2]) != list(right[:-2])
+    return False
+
+
 def obstacles(model: onnx.ModelProto) -> list[str]:
     """Why `model` cannot be captured as a CUDA graph, a reason a line; [] where it can.
 
-    Capture wants every node on CUDA, no control flow, and the same memory at every run, so no symbolic sizes.
+    Capture wants every node on CUDA, no control flow, no copies from the host, and the same memory at every run, so no
+    symbolic sizes.
     """
     found = [f"{misfit} and runs on the CPU" for misfit in misfits(model)]
+    shapes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for part in (onnx.shape_inference.infer_shapes(model).graph,)
+        for value in (*part.input, *part.value_info, *part.output)
+    }
+    shapes.update((tensor.name, list(tensor.dims)) for tensor in model.graph.initializer)
     for node in model.graph.node:
+        if _copies(node, shapes):
+            found.append(
+                f"{node.name} ({node.op_type}): its kernel copies pointers from the host in every run"
+            )
         if node.op_type in CONTROL_FLOW:
             found.append(f"{node.name} ({node.op_type}): control flow is decided on the CPU")
     for value in (*model.graph.input, *model.graph.output):

@@ -32,9 +32,10 @@ def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     are. Notes count the rules."""
     fired: Counter[str] = Counter()
     fused = simplify.to_rest(graph, Rules((*simplify.RULES, *RULES)), fired)
+    if target.device == "cuda":  # where packing does not pay: parts of different sizes are a slice each
+        legal = rewrite(fused, legal_cuda.RULES, fired)
+        return legal, simplify.counts(fired)
     packed, count = pack(fused)
-    if target.device == "cuda":
-        packed = rewrite(packed, legal_cuda.RULES, fired)
     return packed, simplify.counts(fired) + ([f"pack x{count}"] if count else [])
 
 

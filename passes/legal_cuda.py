@@ -1,4 +1,4 @@
-"""Rules for CUDA: ops on dtypes that its provider has no kernel for, as ops on dtypes that it has.
+"""Rules for CUDA: what its provider has no kernel for, or a kernel with a catch, as something that it has one for.
 
 A node without a kernel would run on the CPU, between two copies. `passes.emit_cuda` lists the kernels.
 """
@@ -10,7 +10,7 @@ import numpy as np
 from ir import ops
 from ir.node import Node
 from ir.types import DType, TupleType, f32, f64, i32
-from passes.match import Rules
+from passes.match import Rules, with_shape
 
 RULES = Rules()
 
@@ -83,3 +83,53 @@ def sum_in_two_stages(node: Node) -> Node | None:
         return None
     keep = node.attrs["keepdims"]
     return ops.sum(ops.sum(x, axes=trail, keepdims=keep), axes=axes[:lead], keepdims=keep)
+
+
+# Kernels that copy pointers or sizes to the device in every run. That costs more than the kernels do, and in a CUDA
+# graph a copy reads host memory that the runtime has given away since.
+PIECES = 32  # what Concat and Split take as arguments of one kernel; more go through such copies
+
+
+@RULES.on("get")
+def slice_of_split(node: Node) -> Node | None:
+    """get(split(x, sizes=(3, 1)), 1) => slice(x, 3:4); parts of one size are split in one kernel"""
+    parts, index = node.inputs[0], node.attrs["index"]
+    if parts.op is not ops.split:
+        return None
+    axis, sizes = parts.attrs["axis"], parts.attrs["sizes"]
+    if len(set(sizes)) == 1 and len(sizes) <= PIECES:
+        return None
+    x, start = parts.inputs[0], sum(sizes[:index])
+    starts = tuple(start if i == axis else 0 for i in range(x.rank))
+    stops = tuple(start + sizes[index] if i == axis else size for i, size in enumerate(x.shape))
+    return ops.slice(x, starts=starts, stops=stops, steps=(1,) * x.rank)
+
+
+@RULES.on("concat")
+def concat_in_groups(node: Node) -> Node | None:
+    """concat(x0, ..., x63) => concat(concat(x0, ..., x31), concat(x32, ..., x63))"""
+    if len(node.inputs) <= PIECES:
+        return None
+    axis = node.attrs["axis"]
+    groups = [node.inputs[i : i + PIECES] for i in range(0, len(node.inputs), PIECES)]
+    joined = [group[0] if len(group) == 1 else ops.concat(*group, axis=axis) for group in groups]
+    return ops.concat(*joined, axis=axis)
+
+
+@RULES.on("matmul")
+def matmul_of_equal_batches(node: Node) -> Node | None:
+    """matmul(x[M,K], y[B,K,L]) => matmul(broadcast_to(x, [B,M,K]), y); one y for all x is well as it is"""
+    x, y = node.inputs
+    batch = node.shape[:-2]
+    if all(size == 1 for size in y.shape[:-2]) or x.shape[:-2] == y.shape[:-2]:
+        return None
+    return ops.matmul(*(with_shape(z, (*batch, *z.shape[-2:])) for z in (x, y)))
+
+
+@RULES.on("sum")
+def sum_of_nothing(node: Node) -> Node | None:
+    """sum(x[2,0], (1,)) => 0; CUDA's kernel refuses it"""
+    x = node.inputs[0]
+    if all(x.shape[axis] != 0 for axis in node.attrs["axes"]):
+        return None
+    return with_shape(ops.scalar(0, node.dtype), node.shape)

@@ -262,3 +262,43 @@ def lenet() -> dict[str, Any]:
         compiled(*batch)
         steps.append(_log())
     return {"steps": steps, "operators": sorted({node.op_type for node in program.onnx.graph.node})}
+
+
+def copies(folder: str) -> dict[str, list[list[str]]]:
+    """For each model file of `folder` what a second run copies between host and device, its values being there."""
+    from lenetc.runtime import NOT_ON_CUDA
+
+    os.environ["FAKE_CUDA_LOG"] = f"/tmp/fake_cuda_{os.getpid()}.log"
+    found: dict[str, list[list[str]]] = {}
+    for path in sorted(Path(folder).glob("*.onnx")):
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        session = onnxruntime.InferenceSession(
+            str(path),
+            options,
+            providers=["CUDAExecutionProvider"],
+            enable_fallback=0,
+            disabled_optimizers=NOT_ON_CUDA,
+        )
+        binding = session.io_binding()
+        values = []
+        for value in (*session.get_inputs(), *session.get_outputs()):
+            kind = value.type[7:-1]
+            dtype = {"float": np.float32, "double": np.float64, "float16": np.float16, "bool": np.bool_}.get(
+                kind
+            )
+            dtype = dtype or np.dtype(kind).type
+            values.append(onnxruntime.OrtValue.ortvalue_from_shape_and_type(value.shape, dtype, "cuda", 0))
+            is_input = len(values) <= len(session.get_inputs())
+            (binding.bind_ortvalue_input if is_input else binding.bind_ortvalue_output)(
+                value.name, values[-1]
+            )
+        try:
+            for _ in range(2):
+                _log()
+                session.run_with_iobinding(binding)
+        except RuntimeError as error:
+            found[path.stem] = [["error", str(error)]]
+            continue
+        found[path.stem] = [entry for entry in _log() if entry[0] != "on device"]
+    return found

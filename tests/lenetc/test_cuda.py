@@ -60,8 +60,10 @@ def test_lenet_is_one_replay_a_step() -> None:
     found = fake_cuda.run("lenet")
     assert {"Conv", "ConvTranspose", "MaxPool", "Gather", "Gemm"} <= set(found["operators"])
     assert [has(step, "capture") for step in found["steps"]] == [1, 1, 0, 0]
+    batch = [["to device", str(64 * 1024 * 4)], ["to device", "512"]]
+    assert [entry for entry in found["steps"][1] if entry[0] == "to device"] == batch, "a copy in the graph"
     for step in found["steps"][2:]:
-        assert step == [["to device", str(64 * 1024 * 4)], ["to device", "512"], ["replay", "1"], LOSS]
+        assert step == [*batch, ["replay", "1"], LOSS]
 
 
 @stand_in

@@ -224,3 +224,49 @@ def test_arithmetic_on_sizes_is_told_apart() -> None:
     graph = graph_of(lambda x: ops.broadcast_to(ops.dim(size=n * 3), shape=(n,)), Type(f32, (n, 2)))
     found = misfits(emitted(graph))
     assert found and all("computes with sizes" in misfit.reason for misfit in found)
+
+
+def floats(*shape: int) -> Type:
+    return Type(f32, shape)
+
+
+TRANSFERS: dict[str, Graph] = {
+    "split in unequal parts": graph_of(
+        lambda x: tuple(ops.get(ops.split(x, axis=0, sizes=(3, 1, 2)), index=i) for i in range(3)),
+        floats(6, 2),
+    ),
+    "split in many parts": graph_of(
+        lambda x: tuple(ops.get(ops.split(x, axis=0, sizes=(2,) * 40), index=i) for i in range(40)),
+        floats(80, 2),
+    ),
+    "concat of many": graph_of(lambda *xs: ops.concat(*xs, axis=0), *[floats(2, 3)] * 65),
+    "matmul of one matrix by many": graph_of(ops.matmul, floats(3, 4), floats(5, 4, 2)),
+    "matmul of batches that broadcast": graph_of(ops.matmul, floats(2, 5, 3, 4), floats(2, 1, 4, 2)),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFERS)
+def test_kernels_that_copy_from_the_host_are_told_and_not_used(name: str) -> None:
+    graph = TRANSFERS[name]
+    assert any("copies pointers from the host" in line for line in obstacles(to_onnx(graph).model))
+    model = emitted(graph)
+    assert obstacles(model) == []
+    rng = np.random.default_rng(0)
+    feeds = {
+        node.attrs["name"]: rng.standard_normal([int(d) for d in node.shape]).astype(np.float32)
+        for node in graph.inputs
+    }
+    for got, want in zip(run_model(model, feeds), run(graph, list(feeds.values())), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+@without_libraries
+def test_no_sample_copies_between_host_and_device(tmp_path: Path) -> None:
+    """But for results that are constants, and what a loop has to decide on the host."""
+    excepted = ("const", "iota", "dim", "scan")
+    named = ((f"{i} {s.op.name}", s) for i, s in enumerate(CASES) if s.op.name not in excepted)
+    samples = ((name, s.graph(f32, 2)) for name, s in named if all(0 not in x.shape for x in s.operands))
+    write(tmp_path, (*samples, *TRANSFERS.items()))
+    found = fake_cuda.run("copies", str(tmp_path))
+    assert len(found) > 250
+    assert {name: entries for name, entries in found.items() if entries} == {}
