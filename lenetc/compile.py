@@ -261,9 +261,12 @@ class CompiledFunction:
             return self.function(*args, **kwargs)
         if not kwargs and autocast_dtype() is None:
             key, specialization = self._last
-            if specialization is not None and signature_key(args) == key:
-                if specialization.capture.guard.holds():
-                    return specialization.run(args, ())
+            if (
+                specialization is not None
+                and signature_key(args) == key
+                and specialization.capture.guard.holds()
+            ):
+                return specialization.run(args, ())
         values = self.arguments.bind(args, kwargs)
         leaves = self.arguments.leaves(values)
         specialization = self._find(values, leaves, ())

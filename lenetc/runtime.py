@@ -80,6 +80,8 @@ def cuda_missing() -> str:
     """Why CUDA cannot be used, or "" where it can. Looks for the driver before loading any library."""
     if "CUDAExecutionProvider" not in ort.get_available_providers():
         return "this build of ONNX Runtime has no CUDA provider"
+    if not hasattr(InferenceSession, "release_captured_graph"):
+        return f"ONNX Runtime {version()} is too old for it: 1.31 or newer is needed"
     if not any(map(os.path.exists, DRIVERS)):
         return "there is no NVIDIA driver on this machine"
     if "preloaded" not in _told:

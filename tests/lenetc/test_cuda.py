@@ -135,7 +135,7 @@ def test_every_step_can_be_captured(tmp_path: Path) -> None:
     if fake_cuda.missing():
         pytest.skip(f"the table alone was asked: {fake_cuda.missing()}")
     left = fake_cuda.run("placement", str(tmp_path))
-    assert left == dict.fromkeys((*TRAININGS, "dropout"), [])
+    assert left == {name: [] for name in (*TRAININGS, "dropout")}
 
 
 def test_options_of_the_provider() -> None:
