@@ -16,14 +16,16 @@ from lenetc.runtime import Value
 from lenetc.tensor import Tensor
 
 Batch = tuple[Any, ...]
+_SMALL = 2**16  # bytes of an array that is not worth a copy of its own
 
 
 def prefetch(batches: Iterable[tuple[Array, ...]], device: str = "auto", ahead: int = 2) -> Iterator[Batch]:
     """The batches, made and moved to `device` up to `ahead` of the one in use.
 
-    On the CPU they are the arrays as they come. On CUDA they are tensors there, copied from page-locked memory; each
-    is valid until the next one is taken, as its memory is used again. An error in `batches` is raised where its batch
-    would have come. Raises ValueError for an `ahead` under 1, DeviceError for "cuda" without CUDA.
+    On the CPU they are the arrays as they come. On CUDA arrays of more than 64 KB are tensors there, copied from
+    page-locked memory, each valid until the next batch is taken, as its memory is used again; smaller ones (labels,
+    whose range a step checks on the host) are copied by the step. An error in `batches` is raised where its batch would
+    have come. Raises ValueError for an `ahead` under 1, DeviceError for "cuda" without CUDA.
     """
     if ahead < 1:
         raise ValueError(f"prefetch: ahead is {ahead}: it must be at least 1")
@@ -82,7 +84,8 @@ class _Uploads:
         """The arrays as tensors on the device."""
         memory = self._sets[self._turn]
         self._turn = (self._turn + 1) % len(self._sets)
-        return tuple(self._one(memory, i, np.asarray(array)) for i, array in enumerate(batch))
+        arrays = map(np.asarray, batch)
+        return tuple(x if x.nbytes <= _SMALL else self._one(memory, i, x) for i, x in enumerate(arrays))
 
     def _one(self, memory: dict[Any, tuple[Array, Value]], position: int, array: Array) -> Tensor:
         key = (position, array.dtype.str, array.shape)

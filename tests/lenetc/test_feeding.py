@@ -72,9 +72,9 @@ def test_on_cuda_batches_are_tensors_there() -> None:
     made = fake_cuda.run("prefetched")
     assert made["threads"] == ["lenetc-prefetch"]
     for i, (device, mean, shape, labels) in enumerate(made["found"]):
-        size = 4 if i < 5 else 2
-        assert (device, mean, shape, labels) == ("cuda", float(i), [size, 3], list(range(size)))
+        size = 4 if i < 5 else 3
+        assert (device, mean, shape, labels) == ("cuda", float(i), [size, 6000], list(range(size)))
     sizes = [
         size for name, size in made["log"] if name == "to device" and size != "4"
     ]  # 4: the look for CUDA
-    assert sizes == [*["48", "32"] * 5, "24", "16"]
+    assert sizes == [*["96000"] * 5, "72000"]
