@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -253,8 +254,11 @@ def test_no_strategy_uses_a_racing_kernel() -> None:
     nodes = {node.op.name: node for node in _heavy_ops()}
     assert set(nodes) == set(HEAVY) == {s.op for s in TABLE}
     seen = set()
-    for s in TABLE:
-        graph, notes = choose_strategies(graph_to(nodes[s.op]), Target(batch=2, overrides=((s.op, s.name),)))
+    for s, device in product(TABLE, ("cpu", "cuda")):
+        if s.lacks(nodes[s.op], Target(device=device)):
+            continue
+        target = Target(device=device, batch=2, overrides=((s.op, s.name),))
+        graph, notes = choose_strategies(graph_to(nodes[s.op]), target)
         if f"by {s.name}," in notes[0]:
             seen.add(s)
         operators = [node.op_type for node in to_onnx(graph).model.graph.node]
