@@ -30,7 +30,6 @@ SHAPES = {
     **{"fc3.weight": (10, 84), "fc3.bias": (10,)},
 }
 AGREE_STEPS, AGREE = 5, 5e-3  # steps compared, and how far losses may differ (TF32 rounds to 10 bits)
-# (side, precision of products): f32 all through, and TF32.
 SIDES = ("lenetc", "lenetc without graphs", "torch eager", "torch reduce-overhead")
 Step = Callable[[], Any]
 
@@ -171,6 +170,8 @@ def compare(
     first = next(iter(losses), None)
     for side, found in losses.items():
         if not np.allclose(found, losses[first], rtol=AGREE, atol=1e-4):
+            for pipe in pipes.values():
+                pipe.send(None)
             raise SystemExit(f"the losses do not agree: {first} {losses[first]}, {side} {found}")
     times: dict[str, list[float]] = {side: [] for side in pipes}
     for number in range(rounds + 1):
