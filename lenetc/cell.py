@@ -8,7 +8,7 @@ the IR as a leaf of its own; every new value gets a new leaf, so an IR node mean
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -36,6 +36,9 @@ class Context:
     trace: Trace | None = None
     # Counts changes that can make a compiled program stale: train/eval, requires_grad, new parameters.
     epoch: int = 0
+    # Counts what happens to state and gradients, runs of programs included: one that finds the count as it left
+    # it need not look at them.
+    changes: int = 0
     evaluate_pending: Callable[[], None]
 
 
@@ -43,12 +46,13 @@ class Cell:
     """One value: a node, and its value where it is known.
 
     `slot` numbers the memory that holds the value now, so that a prepared run can tell whether it still fits.
-    `has_history` says that autograd may still ask how the value was computed.
+    `has_history` says that autograd may still ask how the value was computed. `catch_up` is set for state of a
+    program that has run: it exchanges the memories for runs that nobody has looked at since.
     """
 
     __slots__ = (
         *("__weakref__", "_back", "_back_slot", "_node", "_value"),
-        *("failure", "has_history", "number", "slot", "type", "version"),
+        *("catch_up", "failure", "has_history", "number", "slot", "type", "version"),
     )
 
     def __init__(self, type: Type, node: Node | None = None, value: Value | Array | None = None) -> None:
@@ -62,6 +66,7 @@ class Cell:
         self.slot = -1
         self._back: Value | None = None
         self._back_slot = -1
+        self.catch_up: Callable[[], None] | None = None
         if Context.trace is not None:
             Context.trace.own(self)
         elif value is None:
@@ -82,25 +87,37 @@ class Cell:
 
     def present(self) -> object:
         """What tells the present value from earlier and later ones."""
+        if self.catch_up is not None:
+            self.catch_up()
         traced = None if Context.trace is None else Context.trace.current.get(self)
         return self.version if traced is None else (self.version, traced)
 
     def own_node(self) -> Node:
         """The node outside of any trace: a leaf that stands for the value where no computation does."""
         if self._node is None:
+            self._touch()  # the next run has to take the node away
             assert self._value is not None
             self._node = leaf(f"t{next(_numbers)}", self.type)
             evaluated[self._node] = self._value
         return self._node
 
+    def _touch(self) -> None:
+        """To be called before anything but a program's run changes the cell."""
+        if self.catch_up is not None:
+            self.catch_up()
+        if self.slot >= 0:
+            Context.changes += 1
+
     def replace(self, node: Node) -> None:
         """Let `node` be the value from now on."""
+        self._touch()
         self.version += 1
         self._node, self._value, self.type, self.failure = node, None, node.ty, None
         self.slot, self._back, self._back_slot = -1, None, -1
 
     def set_value(self, value: Value | Array) -> None:
         """Put a known value of the same type in."""
+        self._touch()
         self.version += 1
         self._node, self._value, self.failure = None, value, None
         self.slot, self._back, self._back_slot = -1, None, -1
@@ -128,10 +145,12 @@ class Cell:
 
     def saved(self) -> Callable[[], None]:
         """What puts the present value back, whatever happens to the cell in between."""
+        self._touch()
         fields = [(name, getattr(self, name)) for name in self.__slots__ if name != "__weakref__"]
         waits = self.number in pending
 
         def restore() -> None:
+            self._touch()
             for name, field in fields:
                 setattr(self, name, field)
             if waits:
@@ -145,6 +164,8 @@ class Cell:
         """The value, computed now if nobody looked before."""
         if Context.trace is not None:
             Context.trace.refuse_value(self.type)
+        if self.catch_up is not None:
+            self.catch_up()
         if self._value is None:
             Context.evaluate_pending()
         if self._value is None:
@@ -152,10 +173,20 @@ class Cell:
             raise self.failure or unavailable(self._node)
         return self._value
 
+    def is_known(self) -> bool:
+        """Whether the value has been computed."""
+        return self._value is not None
+
     def numpy(self) -> Array:
         """The value as an array of the caller's own."""
         value = self.value()
         return np.array(value) if isinstance(value, np.ndarray) else runtime.to_numpy(value)
+
+    def item(self) -> int | float | bool:
+        """The value of a single element as a Python number."""
+        value = self.value()
+        number: int | float | bool = value.item() if isinstance(value, np.ndarray) else runtime.item(value)
+        return number
 
     # Memory on the device, double-buffered: a run reads `front` and writes `back`, then they change places.
 
@@ -163,6 +194,7 @@ class Cell:
         """The value on `device`, moved there if it is elsewhere."""
         value = self.value()
         if self.slot < 0 or isinstance(value, np.ndarray) or value.device_name() != device:
+            self._touch()
             host = value if isinstance(value, np.ndarray) else runtime.to_numpy(value)
             value = self._value = runtime.to_device(host, device)
             if self._node is not None:
@@ -172,21 +204,41 @@ class Cell:
 
     def back(self, device: str) -> Value:
         """Memory of the same type for the next value."""
+        if self.catch_up is not None:
+            self.catch_up()
         if self._back is None:
             self._back = runtime.empty([int(dim) for dim in self.type.shape], self.type.dtype.numpy, device)
             self._back_slot = next(_slots)
         return self._back
 
-    def swap(self) -> None:
-        """The back memory holds the value now. Whoever needs the old one has computed it before the run."""
+    def swap(self, runs: int = 1) -> None:
+        """After `runs` runs: the back memory holds the value, if their number is odd. Whoever needs an old value
+        has computed it before the first one."""
         if self._node is not None:
             evaluated.pop(self._node, None)
             self._node = None
-        self.version += 1
-        assert self._back is not None and not isinstance(self._value, np.ndarray)
-        self._value, self._back = self._back, self._value
-        self.slot, self._back_slot = self._back_slot, self.slot
-        self.version += 1
+        self.version += runs
+        if runs & 1:
+            assert self._back is not None and not isinstance(self._value, np.ndarray)
+            self._value, self._back = self._back, self._value
+            self.slot, self._back_slot = self._back_slot, self.slot
+
+
+class Exchange:
+    """The state that a program replaces. Its memories change places when somebody looks, not at every run."""
+
+    __slots__ = ("cells", "runs")
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self.cells = cells
+        self.runs = 0
+
+    def catch_up(self) -> None:
+        """Exchange the memories for the runs there have been."""
+        if self.runs:
+            runs, self.runs = self.runs, 0
+            for cell in self.cells:
+                cell.swap(runs)
 
 
 def known(array: Array) -> Cell:

@@ -17,7 +17,7 @@ from ir.op import leaf
 from ir.types import Array, Type
 from lenetc import anomaly, runtime, tuned
 from lenetc.capture import Capture, capture
-from lenetc.cell import Cell, Context, pending
+from lenetc.cell import Cell, Context, Exchange, pending
 from lenetc.parts import SplitBinding, session_of
 from lenetc.program import Program
 from lenetc.ranges import Range, as_array
@@ -58,27 +58,36 @@ class Specialization:
             name: ([int(dim) for dim in node.shape], node.dtype.numpy) for name, node in graph.results
         }
         self._list_cells()
+        # Two runs in turn: what one writes, the other reads. They stay as they are while nobody else changes the
+        # state, of which Context.changes tells.
+        self.turns: list[Binding | SplitBinding | None] = [None, None]
+        self.turn = 0
+        self.changes = -1
         self.bindings: dict[tuple[int, ...], Binding | SplitBinding] = {}
         self.ranges: dict[str, list[Range]] = {}
         for name, wanted in captured.ranges:
             self.ranges.setdefault(name, []).append(wanted)
         # What is handed out is mostly one tensor, or nothing.
-        self.is_single = not (captured.grads or captured.lost_grads) and isinstance(captured.result, Tensor)
+        self.is_single = not captured.grads and isinstance(captured.result, Tensor)
 
     def _list_cells(self) -> None:
         self.cells = list(self.capture.cells.values())
-        self.changed = [self.capture.cells[name] for name in self.capture.updated]
+        self.exchange = Exchange([self.capture.cells[name] for name in self.capture.updated])
 
     def _slot(self, type: Type) -> Slot:
         return Slot([int(dim) for dim in type.shape], type.dtype.numpy, self.device)
 
     def binding(self) -> Binding | SplitBinding:
         """The prepared run for the memory that the state is in now."""
+        self.exchange.catch_up()
         if self.capture.grad_inputs:
             for name, tensor in self.capture.grad_inputs.items():
                 assert tensor._grad is not None  # the guard holds
                 self.capture.cells[name] = tensor._grad._cell
             self._list_cells()
+        for cell in self.cells:
+            if cell.catch_up is not None:
+                cell.catch_up()
         found = self.bindings.get(tuple([cell.slot for cell in self.cells]))
         if found is not None:
             return found
@@ -100,7 +109,10 @@ class Specialization:
         """One call: feed, run, exchange the state's buffers, hand out the results."""
         if pending:
             Context.evaluate_pending()
-        binding = self.binding()
+        is_alone = Context.changes == self.changes
+        binding = self.turns[self.turn] if is_alone else None
+        if binding is None:
+            binding = self.binding()
         for name, array in zip(self.inputs, arrays, strict=True):
             value = array._cell.front(self.device) if isinstance(array, Tensor) else array
             if name in self.ranges:
@@ -124,11 +136,26 @@ class Specialization:
         binding.run()
         if anomaly.is_enabled():
             self._check_finite(arrays, values)
-        for cell in self.changed:
-            cell.swap()
+        self.exchange.runs += 1
+        if not is_alone:
+            self._come_back()
+        self.turns[self.turn] = binding
+        self.turn ^= 1
+        Context.changes += 1
+        self.changes = -1 if self.capture.grad_inputs else Context.changes
         for optimizer, steps in self.capture.guard.optimizers.items():
             optimizer._step_count += steps * self.repeats
         return self._hand_out(values)
+
+    def _come_back(self) -> None:
+        """After a run that others have changed something before: leave the state so that the next may be quick."""
+        self.exchange.catch_up()
+        self.turns = [None, None]
+        hook = self.exchange.catch_up
+        for cell in self.exchange.cells:
+            cell.catch_up = hook
+        for parameter in self.capture.lost_grads:
+            parameter._grad = _unreturned
 
     def _check_ranges(self, name: str, value: Value | Array) -> None:
         for wanted in self.ranges.get(name, ()):
@@ -140,12 +167,10 @@ class Specialization:
         ]
         if self.is_single:
             return tensors[0]
-        if self.capture.grads or self.capture.lost_grads:
+        if self.capture.grads:
             by_name = dict(zip(self.shapes, tensors, strict=True))
             for parameter, name in self.capture.grads:
                 parameter._grad = by_name[name] if name else None
-            for parameter in self.capture.lost_grads:
-                parameter._grad = _unreturned
         static = (item for _, item in flatten(self.capture.result, ""))
         leaves = (
             item if n is None else tensors[n]
@@ -204,11 +229,9 @@ class CompiledFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if Context.trace is not None:  # compiled functions compose: the outer program takes this one in
             return self.function(*args, **kwargs)
-        if not kwargs:
-            key, specialization = self._last
-            if specialization is not None and signature_key(args) == key:
-                if specialization.capture.guard.holds():
-                    return specialization.run(args, ())
+        key, last = self._last
+        if last is not None and not kwargs and signature_key(args) == key and last.capture.guard.holds():
+            return last.run(args, ())
         values = self.arguments.bind(args, kwargs)
         leaves = self.arguments.leaves(values)
         specialization = self._find(values, leaves, ())

@@ -19,6 +19,7 @@ from ir.types import Array
 from lenetc import runtime
 from lenetc.runtime import Session, Value
 from passes.pipeline import Split
+from passes.threads import threads
 from passes.tiling import WHOLE
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ class SplitSession:
         self.join_reads = {node.attrs["name"] for node in split.join[-1].graph.inputs}
         self.parts = [_session(stages[-1].graph) for stages in split.parts]
         self.join = _session(split.join[-1].graph)
+        self.shapes = {
+            name: ([int(dim) for dim in node.shape], node.dtype.numpy)
+            for name, node in split.join[-1].graph.results
+        }
         # What the parts give, in memory that every run uses again.
         self.given = [
             {
@@ -48,13 +53,20 @@ class SplitSession:
         """As `Session.bind`."""
         return SplitBinding(self, inputs, outputs)
 
+    def run(self, feeds: Mapping[str, Value], outputs: Sequence[str]) -> list[Value]:
+        """As `Session.run`."""
+        values = {name: runtime.empty(*self.shapes[name], self.device) for name in outputs}
+        self.bind(feeds, values).run()
+        return list(values.values())
+
 
 def session_of(program: Program) -> Session | SplitSession:
     """A program loaded: in parts where it has them, else in one."""
     if program.split is not None:
         return SplitSession(program.split)
     emitted, target = program.emitted, program.target
-    return Session(emitted.model.SerializeToString(), target.device, emitted.places, target.threads)
+    count = threads(program.graph(), target.threads)
+    return Session(emitted.model.SerializeToString(), target.device, emitted.places, count)
 
 
 def _session(graph: Graph) -> Session:

@@ -88,5 +88,6 @@ def as_array(value: Value | Array) -> Array:
 
 def _present(values: Tensor) -> Value | Array:
     """The values, without computing anything else that waits."""
-    known = values._cell._value
-    return lazy.compute([lazy.through(values.node)])[0] if known is None else known
+    if values._cell.is_known():
+        return values._cell.value()
+    return lazy.compute([lazy.through(values.node)])[0]

@@ -123,6 +123,12 @@ def to_numpy(value: Value) -> Array:
     return np.array(value.numpy())  # the runtime gives a view of its memory, which it may free or write again
 
 
+def item(value: Value) -> int | float | bool:
+    """The contents of a `value` of one element as a Python number."""
+    number: int | float | bool = value.numpy().item()
+    return number
+
+
 def overwrite(value: Value, array: Array) -> None:
     """Copy `array` into the memory of `value`."""
     value.update_inplace(np.ascontiguousarray(array))
@@ -210,6 +216,7 @@ class Binding:
         # The runtime does not keep bound values alive.
         self._inputs: dict[str, Value | Array] = {}
         self._outputs: dict[str, Value] = {}
+        self._holders = 0  # references to a result that are our own and the runtime's
         for name, value in inputs.items():
             self.feed(name, value)
         for name, value in outputs.items():
@@ -236,10 +243,10 @@ class Binding:
         values = []
         for name, (shape, dtype) in shapes.items():
             value = self._outputs.get(name)
-            # Three hold it here: the dict, `value`, and the argument of getrefcount.
-            if value is None or sys.getrefcount(value) > 3:
+            if value is None or sys.getrefcount(value) > self._holders:
                 value = empty(shape, dtype, self._session.device)
                 self.receive(name, value)
+                self._holders = sys.getrefcount(value)
             values.append(value)
         return values
 

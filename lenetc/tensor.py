@@ -186,6 +186,7 @@ class Tensor(Methods):
             )
         if Context.trace is not None:
             Context.trace.saw_grad(self, is_read=False)
+        Context.changes += 1
         self._grad = value
 
     def _accumulator(self) -> AccumulateGrad:
@@ -252,8 +253,8 @@ class Tensor(Methods):
             raise LenetcError(f"item() wants a single element, but the tensor is {self.type_text()}").at(
                 here()
             )
-        value: Number = self._array().item()
-        return value
+        self._check_base()
+        return self._cell.item()
 
     def tolist(self) -> Any:
         return self._array().tolist()

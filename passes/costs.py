@@ -14,6 +14,7 @@ from passes.batch_last import PIXEL, Block
 from passes.expand_chwn import Windows, offsets
 
 NODE = 1.5  # any operator, however small its work
+ELEMENT = 2.0e-4  # an element of an elementwise operator
 MAC = 1 / 165e3  # a multiply-add in a large matrix product
 PACK = 130e-6  # an element of a product's second factor, which the runtime copies into panels
 PACK_TURNED = 151e-6  # the same where it is transposed on the way
@@ -61,7 +62,7 @@ class Work:
 
 def elementwise(elements: float) -> float:
     """An elementwise operator."""
-    return NODE + elements * 2.0e-4
+    return NODE + elements * ELEMENT
 
 
 def transpose(elements: float) -> float:
@@ -113,6 +114,21 @@ def im2col(w: Work) -> float:
 def col2im(w: Work) -> float:
     """A product for each sample, and for every kernel position an image of zeros around it, all added up."""
     return w.taps * 2 * NODE + w.n * _columns(w) * 2e-3 + w.macs * 2 * MAC * w.pace
+
+
+def identity_columns(w: Work) -> float:
+    """im2col of one sample by Conv with an identity for weights."""
+    return 2 * NODE + w.channels * 0.5 + _columns(w) * (3e-4 + w.taps * 1.2e-5)
+
+
+def columns_conv(w: Work) -> float:
+    """The product of a convolution over the columns of one sample."""
+    return NODE + product(w.outputs, w.depth, w.out, w.pace)
+
+
+def columns_weight_grad(w: Work) -> float:
+    """The columns of one sample, and the product of a weight gradient over them."""
+    return NODE + identity_columns(w) + product_turned(w.outputs, w.out, w.depth, w.pace)
 
 
 def im2col_weight_grad(w: Work) -> float:

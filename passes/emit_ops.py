@@ -288,6 +288,12 @@ def _(b: Builder, node: Node, x: str) -> Any:
     return b.op("MaxPool", x, outputs=2, **_pool(node), dilations=node.attrs["dilation"])
 
 
+@emit(ops.max_unpool2d)
+def _(b: Builder, node: Node, y: str, indices: str) -> Any:
+    # The operator wants a kernel, but takes the size from its last operand.
+    return b.op("MaxUnpool", y, indices, b.shape(node.shape), kernel_shape=(1, 1))
+
+
 @emit(ops.avg_pool2d)
 def _(b: Builder, node: Node, x: str) -> Any:
     attrs, pool = node.attrs, _pool(node)

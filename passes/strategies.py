@@ -16,6 +16,7 @@ from ir.dims import Dim, evaluate
 from ir.errors import LenetcError
 from ir.node import Graph, Node
 from ir.op import Op
+from ir.types import f32
 from passes import costs, expand_chwn, expand_nchw, probes
 from passes.batch_last import Block
 from passes.costs import Work
@@ -99,6 +100,15 @@ def _static_image(node: Node, target: Target) -> str:
 
 def _batch_last(node: Node, target: Target) -> str:
     return "made for CPUs" if target.device != "cpu" else _static_image(node, target)
+
+
+def _one_sample(node: Node, target: Target) -> str:
+    """The columns of one sample are a matrix, as they are."""
+    if why := _batch_last(node, target):
+        return why
+    if node.inputs[0].shape[0] != 1:
+        return "there is more than one sample"
+    return "" if node.dtype is f32 and node.attrs["groups"] == 1 else "made for f32 without groups"
 
 
 def _dilatable(node: Node, target: Target) -> str:
@@ -206,6 +216,14 @@ def _plain_pool(node: Node, *operands: Node) -> Node:
 TABLE: tuple[Strategy, ...] = (
     _first("conv2d", "conv", _convolved, costs.conv, keep),
     _first("conv2d", "im2col", _static_image, costs.im2col, expand_nchw.conv2d),
+    _first(
+        "conv2d",
+        "columns",
+        _one_sample,
+        costs.columns_conv,
+        expand_nchw.conv2d_columns,
+        instead=expand_nchw.columns_alone,
+    ),
     _last("conv2d", "gather", _batch_last, costs.gather_conv, expand_chwn.conv2d),
     _first(
         "conv2d_weight_grad",
@@ -220,6 +238,13 @@ TABLE: tuple[Strategy, ...] = (
         _static_image,
         costs.im2col_weight_grad,
         expand_nchw.conv2d_weight_grad,
+    ),
+    _first(
+        "conv2d_weight_grad",
+        "columns",
+        _one_sample,
+        costs.columns_weight_grad,
+        expand_nchw.conv2d_weight_grad_columns,
     ),
     _last(
         "conv2d_weight_grad", "gather", _batch_last, costs.gather_weight_grad, expand_chwn.conv2d_weight_grad

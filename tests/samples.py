@@ -51,6 +51,12 @@ def nonzero(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return rng.choice([-7, -3, -2, 1, 2, 5], shape)
 
 
+def places(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Indices into something four times as large, all different."""
+    count = int(np.prod(shape))
+    return np.asarray(rng.permutation(4 * count)[:count].reshape(shape))
+
+
 def up_to(size: int) -> Draw:
     """Indices into an axis of `size`, with repetitions."""
 
@@ -347,6 +353,8 @@ for size, how in POOLS:
             sample("max_pool2d_with_indices", F(*shape, draw=draw), kinks=draw is ties, **attrs)
             sample("max_pool2d_grad", F(N, 2, *out), F(*shape, draw=draw), kinks=draw is ties, **attrs)
             sample("max_pool2d_pick", F(*shape), F(*shape, draw=draw), kinks=draw is ties, **attrs)
+sample("max_unpool2d", Operand((N, 2, 3, 2), normal, f32), I(N, 2, 3, 2, draw=places), size=(6, 4))
+for size, how in POOLS:
     for include in (True, False):
         attrs = how | {"count_include_pad": include}
         out = ops.avg_pool2d(leaf("x", Type(f32, (2, 2, *size))), **attrs).shape[2:]

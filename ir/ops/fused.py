@@ -10,7 +10,7 @@ import numpy as np
 from ir.errors import DTypeError, ShapeError
 from ir.op import op
 from ir.ops.rules import broadcast_shapes, need_float, need_rank
-from ir.types import Array, TupleType, Type, f32
+from ir.types import Array, TupleType, Type, f32, i64
 
 
 def _gemm(
@@ -61,6 +61,24 @@ def positive(x: Array) -> Array:
     gives less than 1 for x below 3e-39, a subnormal number that no activation needs to be told from 0.
     """
     return np.greater(x, 0).astype(x.dtype)
+
+
+def _max_unpool2d(y: Type, indices: Type, *, size: tuple[int, int]) -> Type:
+    need_rank("max_unpool2d", "y", y, 4)
+    if y.dtype is not f32 or indices.dtype is not i64 or indices.shape != y.shape:
+        raise ShapeError(
+            f"max_unpool2d: y is f32 and the indices i64 of the same shape, not {y} and {indices}"
+        )
+    return y.with_shape((*y.shape[:2], *size))
+
+
+@op(infer=_max_unpool2d)
+def max_unpool2d(y: Array, indices: Array, *, size: tuple[int, int]) -> Array:
+    """y[N,C,OH,OW] put into zeros [N,C,*size], where the indices into the flat result say; they are all different
+    (ONNX MaxUnpool)."""
+    x = np.zeros((*y.shape[:2], *size), y.dtype)
+    x.flat[indices] = y
+    return x
 
 
 def _split(x: Type, *, axis: int, sizes: tuple[int, ...]) -> TupleType:

@@ -269,7 +269,7 @@ def test_strategies_by_op_by_module_and_by_both() -> None:
 @pytest.mark.parametrize(
     ("strategies", "told"),
     [
-        ({"conv2d": "fast"}, "'conv2d' has no strategy 'fast'; conv2d has conv, im2col, gather"),
+        ({"conv2d": "fast"}, "'conv2d' has no strategy 'fast'; conv2d has conv, .*gather"),
         (
             {"conv": "fast"},
             "'conv' has no strategy 'fast'; conv2d has conv, .*; conv2d_weight_grad has swapped_conv",

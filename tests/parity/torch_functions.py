@@ -102,6 +102,11 @@ def _put(x: Any, indices: Any, *, axis: int, size: int) -> Any:
     return zeros.scatter_add(axis, indices.long(), x)
 
 
+def _unpooled(y: Any, indices: Any, *, size: tuple[int, int]) -> Any:
+    x = torch.zeros((*y.shape[:2], *size), dtype=y.dtype)
+    return x.view(-1).scatter(0, indices.reshape(-1).long(), y.reshape(-1)).view(x.shape)
+
+
 def _gemm(
     a: Any,
     b: Any,
@@ -164,6 +169,7 @@ TORCH: dict[str, Callable[..., Any]] = {
     ),
     "max_pool2d": _max_pool,
     "max_pool2d_with_indices": _max_pool_places,
+    "max_unpool2d": _unpooled,
     "max_pool2d_grad": _pool_gradient,
     "max_pool2d_pick": _pick,
     "avg_pool2d": _avg_pool,
