@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, ref
 
 import numpy as np
 
@@ -153,23 +153,39 @@ def _binary(name: str, left: Operand, right: Operand) -> Node:
     return arithmetic[name](left, right)
 
 
-_nodes: WeakValueDictionary[tuple[Any, ...], Node] = WeakValueDictionary()
+class _Entry(ref[Node]):
+    """A node in the table, which it leaves when nobody holds it. (What WeakValueDictionary does, in a third of
+    the time: a loop that is not compiled makes hundreds of nodes in every iteration.)"""
+
+    __slots__ = ("key",)
+
+    key: tuple[Any, ...]
 
 
-def find_node(op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, Any]) -> Node | None:
-    """The node (op, inputs, attrs), if it exists."""
-    return _nodes.get((op, inputs, tuple(attrs.values())))
+_nodes: dict[tuple[Any, ...], _Entry] = {}
 
 
-def new_node(op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, Any], type: AnyType) -> Node:
+def _leave(entry: ref[Node]) -> None:
+    assert isinstance(entry, _Entry)
+    if _nodes.get(entry.key) is entry:  # and not an equal node's that came after it
+        del _nodes[entry.key]
+
+
+def find_node(key: tuple[Any, ...]) -> Node | None:
+    """The node of `key`, (op, inputs, values of the attributes), if it exists."""
+    entry = _nodes.get(key)
+    return None if entry is None else entry()
+
+
+def new_node(key: tuple[Any, ...], attrs: Mapping[str, Any], type: AnyType) -> Node:
     """A node that `find_node` finds from now on, with the current provenance."""
     node = Node()
-    node.op = op
-    node.inputs = inputs
+    node.op, node.inputs, _ = key
     node.attrs = attrs
     node.type = type
     node.where = _current[-1]
-    _nodes[op, inputs, tuple(attrs.values())] = node
+    entry = _nodes[key] = _Entry(node, _leave)
+    entry.key = key
     return node
 
 

@@ -11,6 +11,7 @@ import inspect
 import math
 from collections.abc import Callable
 from functools import lru_cache
+from operator import is_not
 from typing import Any
 
 import numpy as np
@@ -49,16 +50,17 @@ class Op:
         the operands or attributes are not the record's, and what the type rule raises.
         """
         inputs = self._nodes(operands)
-        values = {**self.attributes, **attrs}
+        values = {**self.attributes, **attrs} if attrs else self.attributes
         if len(values) != len(self.attributes) or not self.mandatory <= attrs.keys():
             raise TypeError(f"{self.name} takes the attributes {', '.join(self.attributes) or 'none'}")
+        key = (self, inputs, tuple(values.values()))
         try:
-            node = find_node(self, inputs, values)
+            node = find_node(key)
         except TypeError:
             raise TypeError(
                 f"{self.name}: attributes are numbers, strings and tuples (not lists): {attrs}"
             ) from None
-        return self._build(inputs, values) if node is None else node
+        return self._build(key, values) if node is None else node
 
     def _nodes(self, operands: tuple[Operand, ...]) -> tuple[Node, ...]:
         for x in operands:
@@ -71,21 +73,34 @@ class Op:
             raise TypeError(f"{self.name} needs at least one node among its operands")
         return tuple(x if isinstance(x, Node) else scalar(x, peer.dtype) for x in operands)
 
-    def _build(self, inputs: tuple[Node, ...], values: dict[str, Any]) -> Node:
+    def _build(self, key: tuple[Any, ...], values: dict[str, Any]) -> Node:
+        _, inputs, given = key
         if not self.required <= len(inputs) or not (self.variadic or len(inputs) <= len(self.operands)):
             raise TypeError(f"{self.name} takes {len(self.operands)} operands, not {len(inputs)}")
-        values = {key: _plain(value) for key, value in values.items()}
-        node = find_node(self, inputs, values)
-        if node is not None:
-            return node
+        plain = tuple([value if type(value) in _PLAIN else _plain(value) for value in given])
+        if any(map(is_not, plain, given)):
+            values = dict(zip(values, plain, strict=True))
+            key = (self, inputs, plain)
+            node = find_node(key)
+            if node is not None:
+                return node
         try:
-            type = self.infer(*[node.type for node in inputs], **values)
+            if inputs and "body" not in values:
+                found = _typed(self, tuple([x.type for x in inputs]), plain)
+            else:  # constants and graphs, which should not be kept for what type they have
+                found = self.infer(*[x.type for x in inputs], **values)
         except LenetcError as error:
             raise error.at(str(current_where())) from None
-        return new_node(self, inputs, values, type)
+        return new_node(key, values, found)
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
+
+
+@lru_cache(maxsize=4096)
+def _typed(record: Op, types: tuple[AnyType, ...], values: tuple[Any, ...]) -> AnyType:
+    """What the type rule gives. A program that is traced again asks the same again."""
+    return record.infer(*types, **dict(zip(record.attributes, values, strict=True)))
 
 
 def op(infer: Infer, name: str | None = None) -> Callable[[Callable[..., Any]], Op]:
@@ -101,10 +116,14 @@ def op(infer: Infer, name: str | None = None) -> Callable[[Callable[..., Any]], 
     return decorate
 
 
+_PLAIN = frozenset((int, bool, str, type(None), DType, Type, Literal))  # in the one form already
+
+
 def _plain(value: Any) -> Any:
     """An attribute in the one form that the text has for it: tuples, Python's numbers, one NaN."""
     if isinstance(value, tuple):
-        return tuple(map(_plain, value))
+        plain = tuple([x if type(x) is int else _plain(x) for x in value])
+        return value if not any(map(is_not, plain, value)) else plain
     if isinstance(value, np.generic):
         return _plain(value.item())
     return math.nan if isinstance(value, float) and value != value else value

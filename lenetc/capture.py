@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ir import ops
 from ir.errors import LenetcError
@@ -23,6 +24,10 @@ from passes.rewrite import substitute
 if TYPE_CHECKING:
     from lenetc.nn.module import Module
     from lenetc.optim.optimizer import Optimizer
+
+
+# An option that a trace took for a constant: the optimizer, the number of its param group, the name, the value.
+Baked: TypeAlias = "tuple[Optimizer, int, str, Any]"
 
 
 @dataclass
@@ -76,6 +81,8 @@ class Guard:
         }
         self.optimizers = dict(trace.optimizers)
         self.baked = list(trace.baked)
+        self.options = _options(self.baked)
+        self.parts = [entry for entry in self.baked if entry[2] in entry[0]._parts]
         self.grads = [(tensor, _kind(trace.grads[tensor])) for tensor in trace.grads_read]
         self.epoch = Context.epoch
         self.is_stale = False
@@ -119,13 +126,39 @@ class Guard:
                 return False
         if not self.variables.hold():
             return False
-        return all(optimizer.option(group, key) == value for optimizer, group, key, value in self.baked)
+        for optimizer, index, get, values in self.options:
+            if get(optimizer.param_groups[index]) != values:
+                return False
+        return not self.parts or not self._changed(self.parts)
 
     def promote(self) -> None:
         """Make hyperparameters that have changed since the trace inputs of the next one."""
-        for optimizer, group, key, value in self.baked:
-            if isinstance(value, float) and optimizer.option(group, key) != value:
+        for optimizer, group, key, value in self._changed(self.baked):
+            if isinstance(value, float):
                 optimizer._dynamic.add((group, key))
+
+    @staticmethod
+    def _changed(baked: Sequence[Baked]) -> list[Baked]:
+        """Those of the options whose values are others now."""
+        return [entry for entry in baked if entry[0].option(entry[1], entry[2]) != entry[3]]
+
+
+def _options(baked: Sequence[Baked]) -> list[tuple[Optimizer, int, Callable[[Any], Any], Any]]:
+    """For each optimizer and param group: what reads the options that are built in, all in one go, and what it
+    gave. Without numbers inside of options (betas)."""
+    wanted: dict[tuple[Optimizer, int], dict[str, Any]] = {}
+    for optimizer, index, key, value in baked:
+        if key not in optimizer._parts:
+            wanted.setdefault((optimizer, index), {})[key] = value
+    return [
+        (
+            optimizer,
+            index,
+            itemgetter(*values),
+            (*values.values(),) if len(values) > 1 else next(iter(values.values())),
+        )
+        for (optimizer, index), values in wanted.items()
+    ]
 
 
 def _kind(grad: Tensor | None) -> type | None:

@@ -182,6 +182,12 @@ class Cell:
         value = self.value()
         return np.array(value) if isinstance(value, np.ndarray) else runtime.to_numpy(value)
 
+    def item(self) -> int | float | bool:
+        """The value of a single element as a Python number."""
+        value = self.value()
+        number: int | float | bool = value.item() if isinstance(value, np.ndarray) else runtime.item(value)
+        return number
+
     # Memory on the device, double-buffered: a run reads `front` and writes `back`, then they change places.
 
     def front(self, device: str) -> Value:

@@ -19,10 +19,10 @@ from lenetc import anomaly, runtime, tuned
 from lenetc.amp import autocast_dtype
 from lenetc.capture import Capture, capture
 from lenetc.cell import Cell, Context, Exchange, pending
-from lenetc.parts import SplitBinding, SplitSession
+from lenetc.parts import SplitBinding, session_of
 from lenetc.program import Program
 from lenetc.ranges import Range, as_array
-from lenetc.runtime import Binding, Session, Slot, Value
+from lenetc.runtime import Binding, Slot, Value
 from lenetc.structure import Arguments, check_static, flatten, is_array, rebuild, signature_key, type_of
 from lenetc.tensor import Tensor, Unreturned
 from lenetc.tracing import here
@@ -50,7 +50,7 @@ class Specialization:
         self.repeats = repeats  # how often one run does what was captured
         self.program = Program(graph, target, captured)
         self.device = device
-        self.session = self._session(cuda_graphs and not captured.grad_inputs)
+        self.session = session_of(self.program, cuda_graphs and not captured.grad_inputs)
         inputs = {node.attrs["name"]: node for node in graph.inputs}
         self.inputs = [name for name, node in inputs.items() if node.attrs["kind"] == "input"]
         self.slots = {
@@ -79,22 +79,6 @@ class Specialization:
             self.ranges.setdefault(name, []).append(wanted)
         # What is handed out is mostly one tensor, or nothing.
         self.is_single = not captured.grads and isinstance(captured.result, Tensor)
-
-    def _session(self, cuda_graphs: bool) -> Session | SplitSession:
-        split = self.program.split
-        if split is not None:
-            return SplitSession(split)
-        emitted = self.program.emitted
-        obstacles = self.program.obstacles if cuda_graphs else []
-        if obstacles:
-            log.info("runs are not captured as CUDA graphs: %s", "; ".join(obstacles))
-        return Session(
-            emitted.model.SerializeToString(),
-            self.device,
-            emitted.places,
-            runtime.get_num_threads(),
-            captures=cuda_graphs and not obstacles,
-        )
 
     def _list_cells(self) -> None:
         self.cells = list(self.capture.cells.values())
@@ -259,14 +243,15 @@ class CompiledFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if Context.trace is not None:  # compiled functions compose: the outer program takes this one in
             return self.function(*args, **kwargs)
-        if not kwargs and autocast_dtype() is None:
-            key, specialization = self._last
-            if (
-                specialization is not None
-                and signature_key(args) == key
-                and specialization.capture.guard.holds()
-            ):
-                return specialization.run(args, ())
+        key, last = self._last
+        if (
+            last is not None
+            and not kwargs
+            and signature_key(args) == key
+            and autocast_dtype() is None
+            and last.capture.guard.holds()
+        ):
+            return last.run(args, ())
         values = self.arguments.bind(args, kwargs)
         leaves = self.arguments.leaves(values)
         specialization = self._find(values, leaves, ())
@@ -319,6 +304,7 @@ class CompiledFunction:
     def forget(self) -> None:
         """Drop what is compiled: the next call compiles anew. State is not touched."""
         self._specializations.clear()
+        self._last = ((), None)
 
     def _find(
         self, values: dict[str, Any], leaves: list[tuple[str, Any]], steps: tuple[Any, ...]

@@ -19,12 +19,20 @@ import threading
 _CONTROL = {"x86_64": (28, 0x8040), "aarch64": (0, 1 << 24)}
 
 
+class _Thread(threading.local):
+    """The mode is each thread's own: what it was before, and how many blocks the thread is in."""
+
+    def __init__(self) -> None:
+        self.before = ctypes.create_string_buffer(32)
+        self.depth = 0
+
+
 class FlushDenormals:
     """Context manager: in the block the calling thread treats denormals as zero. `works` says whether it can."""
 
     def __init__(self) -> None:
         self.works = False
-        self._saved = threading.local()  # the mode is each thread's own
+        self._thread = _Thread()
         if sys.platform != "linux" or platform.machine() not in _CONTROL or platform.libc_ver()[0] != "glibc":
             return
         libm = ctypes.CDLL(ctypes.util.find_library("m") or "libm.so.6")
@@ -38,14 +46,21 @@ class FlushDenormals:
         self.works = True
 
     def __enter__(self) -> None:
-        if self.works:
-            self._saved.before = before = ctypes.create_string_buffer(32)
-            self._get(before)
+        if not self.works:
+            return
+        thread = self._thread
+        if not thread.depth:
+            self._get(thread.before)
             self._set(self._inside)
+        thread.depth += 1
 
     def __exit__(self, *_: object) -> None:
-        if self.works:
-            self._set(self._saved.before)
+        if not self.works:
+            return
+        thread = self._thread
+        thread.depth -= 1
+        if not thread.depth:
+            self._set(thread.before)
 
 
 flushed = FlushDenormals()

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ir import ops
 from ir.errors import LenetcError
 from ir.node import Graph, Node
 from ir.op import leaf
@@ -21,13 +22,15 @@ from ir.types import Array, Type
 from lenetc import anomaly, runtime, tuned
 from lenetc.anomaly import AnomalyError
 from lenetc.cell import Cell, Context, evaluated, pending, unavailable
+from lenetc.parts import SplitSession
 from lenetc.runtime import Session, Value
 from lenetc.tracing import here, traced_leaves
-from passes.pipeline import Target, run_pipeline
+from passes.pipeline import Target, run_pipeline, run_split
 from passes.rewrite import substitute
+from passes.threads import threads
 
 # What only differentiation looks at; a value passes through.
-_TRANSPARENT = frozenset(("stop_gradient", "alias", "custom"))
+_TRANSPARENT = frozenset((ops.stop_gradient, ops.alias, ops.custom))
 
 
 @dataclass
@@ -44,7 +47,7 @@ class Programs:
     """The programs of one structure: `promoted` scalars (by position) are inputs, the rest are built in."""
 
     promoted: frozenset[int] = frozenset()
-    by_values: dict[tuple[Any, ...], Session] = field(default_factory=dict)
+    by_values: dict[tuple[Any, ...], Session | SplitSession] = field(default_factory=dict)
 
 
 _cache: dict[tuple[Any, ...], Programs] = {}
@@ -65,7 +68,7 @@ def default_device() -> str:
 
 def through(node: Node) -> Node:
     """`node` without the marks that only differentiation looks at."""
-    while node.op.name in _TRANSPARENT:
+    while node.op in _TRANSPARENT:
         node = node.inputs[0]
     return node
 
@@ -157,7 +160,7 @@ def _check_finite(structure: Structure, roots: Sequence[Node], values: Sequence[
 
 def _structure(roots: Sequence[Node]) -> Structure:
     number: dict[Node, int] = {}
-    entries: list[tuple[Any, ...]] = []
+    key: list[Any] = [_device[0]]  # flat: a tuple for each node would keep the garbage collector busy
     inputs: list[Node] = []
     scalars: list[Node] = []
     for root in roots:
@@ -167,26 +170,28 @@ def _structure(roots: Sequence[Node]) -> Structure:
             if node in number:
                 stack.pop()
                 continue
-            if node in evaluated or node.op.name == "input":
-                entry: tuple[Any, ...] = (node.type,)
+            if node.op is ops.input or node in evaluated:
+                key += ("known", node.type)
                 inputs.append(node)
-            elif node.op.name == "const" and not node.shape:
-                entry = ("const", node.type)
+            elif node.op is ops.const and not node.shape:
+                key += ("scalar", node.type)
                 scalars.append(node)
             else:
-                operands = tuple(map(through, node.inputs))
+                operands = [through(x) if x.op in _TRANSPARENT else x for x in node.inputs]
                 waiting = [x for x in operands if x not in number]
                 if waiting:
                     stack.extend(reversed(waiting))
                     continue
-                entry = (node.op, tuple(number[x] for x in operands), *node.attrs.values())
+                key += (node.op, len(operands))
+                key += [number[x] for x in operands]
+                key += node.attrs.values()
             stack.pop()
-            number[node] = len(entries)
-            entries.append(entry)
-    return Structure((_device[0], *entries, tuple(number[root] for root in roots)), inputs, scalars)
+            number[node] = len(number)
+    key += [number[root] for root in roots]
+    return Structure(tuple(key), inputs, scalars)
 
 
-def _program(structure: Structure, roots: Sequence[Node]) -> tuple[Session, dict[str, Value]]:
+def _program(structure: Structure, roots: Sequence[Node]) -> tuple[Session | SplitSession, dict[str, Value]]:
     device = _device[0]
     programs = _cache.setdefault(structure.key, Programs())
     values = [node.attrs["value"].array for node in structure.scalars]
@@ -216,13 +221,17 @@ def _program(structure: Structure, roots: Sequence[Node]) -> tuple[Session, dict
     return session, feeds
 
 
-def _compile(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Session:
+def _compile(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Session | SplitSession:
     from passes.emit import to_onnx  # brings onnx in, which importing lenetc should not
 
-    emitted = to_onnx(
-        run_pipeline(_graph(roots, inputs), Target(device=device, costs=tuned.load(device)))[-1].graph
-    )
-    return Session(emitted.model.SerializeToString(), device, emitted.places)
+    available = runtime.get_num_threads()
+    graph, target = _graph(roots, inputs), Target(device=device, threads=available, costs=tuned.load(device))
+    split = run_split(graph, target)
+    if split is not None:
+        return SplitSession(split)
+    lowered = run_pipeline(graph, target)[-1].graph
+    emitted = to_onnx(lowered)
+    return Session(emitted.model.SerializeToString(), device, emitted.places, threads(lowered, available))
 
 
 def _graph(roots: Sequence[Node], inputs: Sequence[Node]) -> Graph:

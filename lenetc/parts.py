@@ -7,10 +7,11 @@ computed to another's cache; a LeNet step has 120 operators and small ones. Part
 from __future__ import annotations
 
 import _thread
+import logging
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +20,13 @@ from ir.types import Array
 from lenetc import runtime
 from lenetc.runtime import Session, Value
 from passes.pipeline import Split
+from passes.threads import threads
 from passes.tiling import WHOLE
+
+if TYPE_CHECKING:
+    from lenetc.program import Program
+
+log = logging.getLogger("lenetc.parts")
 
 
 class SplitSession:
@@ -32,6 +39,10 @@ class SplitSession:
         self.join_reads = {node.attrs["name"] for node in split.join[-1].graph.inputs}
         self.parts = [_session(stages[-1].graph) for stages in split.parts]
         self.join = _session(split.join[-1].graph)
+        self.shapes = {
+            name: ([int(dim) for dim in node.shape], node.dtype.numpy)
+            for name, node in split.join[-1].graph.results
+        }
         # What the parts give, in memory that every run uses again.
         self.given = [
             {
@@ -46,6 +57,25 @@ class SplitSession:
     ) -> SplitBinding:
         """As `Session.bind`; the CPU has nothing to replay."""
         return SplitBinding(self, inputs, outputs)
+
+    def run(self, feeds: Mapping[str, Value], outputs: Sequence[str]) -> list[Value]:
+        """As `Session.run`."""
+        values = {name: runtime.empty(*self.shapes[name], self.device) for name in outputs}
+        self.bind(feeds, values).run()
+        return list(values.values())
+
+
+def session_of(program: Program, cuda_graphs: bool = False) -> Session | SplitSession:
+    """A program loaded: in parts where it has them, else in one, to be captured as CUDA graphs if told and possible."""
+    if program.split is not None:
+        return SplitSession(program.split)
+    emitted, target = program.emitted, program.target
+    count = threads(program.graph(), target.threads)
+    obstacles = program.obstacles if cuda_graphs else []
+    if obstacles:
+        log.info("runs are not captured as CUDA graphs: %s", "; ".join(obstacles))
+    captures = cuda_graphs and not obstacles
+    return Session(emitted.model.SerializeToString(), target.device, emitted.places, count, captures)
 
 
 def _session(graph: Graph) -> Session:

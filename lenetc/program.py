@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ir import to_text
 from ir.node import Graph
 from lenetc.checkpoint import atomic_write
-from passes.pipeline import Split, Stage, Target, run_pipeline, run_split
+from passes.pipeline import Split, Stage, Target, before_strategies, run_pipeline, run_split
+from passes.strategies import check_overrides
 
 if TYPE_CHECKING:
     from lenetc.capture import Capture
@@ -26,6 +28,7 @@ class Program:
     """
 
     def __init__(self, graph: Graph, target: Target, captured: Capture) -> None:
+        check_overrides(graph, target)
         self._graph = graph
         self.target = target
         self.capture = captured
@@ -63,10 +66,12 @@ class Program:
         return self.stage(stage).graph
 
     @property
-    def chosen_from(self) -> Graph:
-        """The graph for whose operations strategies were chosen."""
-        names = [stage.name for stage in self._stages]
-        return self._stages[names.index("strategies") - 1].graph
+    def choices(self) -> list[tuple[Graph, Target]]:
+        """The graphs of what runs for whose operations strategies were chosen, each with its target."""
+        if self.split is None:
+            return [(before_strategies(self._stages), self.target)]
+        alone = replace(self.target, threads=1)
+        return [(before_strategies(stages), alone) for stages in self.split.parts]
 
     def text(self, stage: str | None = None) -> str:
         """The graph after `stage` in the IR's text form, which `ir.parse` reads back."""
@@ -104,6 +109,7 @@ class Program:
         """Write every stage as text, DOT, GraphML and SVG, and the ONNX file. Returns the paths written.
 
         The text starts with what the pass noted, as comments: of "strategies", what was chosen and what else there is.
+        Of a program that runs in parts, the stages of the first part are written too, as text.
         """
         from lenetc import visualize
 
@@ -112,9 +118,16 @@ class Program:
         written = []
         for number, name in enumerate(self.stages()):
             stem = f"{number}-{name}"
-            notes = "".join(f"# {note}\n" for note in self.stage(name).notes)
-            atomic_write(folder / f"{stem}.txt", (notes + self.text(name)).encode())
-            written.append(folder / f"{stem}.txt")
+            written.append(_write(self.stage(name), folder / f"{stem}.txt"))
             written += visualize.write(self.graph(name), folder, stem)
+        for number, stage in enumerate(self.split.parts[0] if self.split else []):
+            written.append(_write(stage, folder / f"part-{number}-{stage.name}.txt"))
         atomic_write(folder / "program.onnx", self.onnx.SerializeToString())
         return [*written, folder / "program.onnx"]
+
+
+def _write(stage: Stage, path: Path) -> Path:
+    """Write the text of a stage, after its notes."""
+    notes = "".join(f"# {note}\n" for note in stage.notes)
+    atomic_write(path, (notes + to_text(stage.graph)).encode())
+    return path

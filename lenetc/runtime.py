@@ -146,6 +146,12 @@ def to_numpy(value: Value) -> Array:
     return np.array(value.numpy())  # the runtime gives a view of its memory, which it may free or write again
 
 
+def item(value: Value) -> int | float | bool:
+    """The contents of a `value` of one element as a Python number."""
+    number: int | float | bool = value.numpy().item()
+    return number
+
+
 def overwrite(value: Value, source: Value | Array) -> None:
     """Copy `source`, an array on the host or a value on any device, into the memory of `value`."""
     value.update_inplace(np.asarray(source, order="C") if isinstance(source, np.ndarray) else source)

@@ -253,8 +253,8 @@ class Tensor(Methods):
             raise LenetcError(f"item() wants a single element, but the tensor is {self.type_text()}").at(
                 here()
             )
-        value: Number = self._array().item()
-        return value
+        self._check_base()
+        return self._cell.item()
 
     def tolist(self) -> Any:
         return self._array().tolist()

@@ -29,7 +29,9 @@ def run(options: argparse.Namespace) -> int:
     """Do what the options of `lenetc tune` say. Returns the exit status."""
     from rich.console import Console
 
-    logging.getLogger("lenetc.runtime").setLevel(logging.ERROR)  # the name of the file written says the device
+    logging.getLogger("lenetc.runtime").setLevel(
+        logging.ERROR
+    )  # the name of the file written says the device
     console = Console(highlight=False, soft_wrap=True)
     if options.clear:
         _clear(console)

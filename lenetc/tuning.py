@@ -15,16 +15,17 @@ from statistics import median
 import numpy as np
 
 from ir.errors import LenetcError
-from ir.node import Graph, Node
+from ir.node import Graph, Node, next_name
 from ir.types import Array
 from lenetc import runtime, tuned
+from lenetc.parts import session_of
 from lenetc.program import Program
 from lenetc.runtime import Session, Value
 from lenetc.structure import is_array
 from passes import probes
 from passes.choice import unmeasured
 from passes.costs import NODE
-from passes.pipeline import Target, finish, run_pipeline
+from passes.pipeline import Target, finish
 from passes.prices import Measured, Probe
 
 _SAMPLE = 0.002  # seconds of runs for one sample, about
@@ -38,7 +39,7 @@ _LEAST = 0.01  # µs: what is lost in the noise still costs something
 
 # Called with how many costs are measured, how many there are in all, and what comes next.
 Progress = Callable[[int, int, str], None]
-Values = dict[Node, Value]
+Values = Mapping[Node, Value]
 
 
 @dataclass(frozen=True)
@@ -70,23 +71,24 @@ def tune(program: Program, seconds: float = 30.0, progress: Progress | None = No
             "tune() takes the program of a compiled function, as from step.lower(images, labels)"
         )
     start = time.perf_counter()
-    graph, target = program.chosen_from, program.target
-    known = dict(tuned.read(target.device))
+    known = dict(tuned.read(program.target.device))
     new: dict[str, tuple[float, float]] = {}
-    while left := unmeasured(graph, replace(target, costs=tuned.measured({**known, **new}))):
-        found = measure(left, target, start + seconds * (1 - _STEPS), progress, len(new))
-        new |= found
-        if len(found) < len(left):
-            left = left[len(found) :]
-            break
+    missing = 0
+    for graph, target in program.choices:
+        while left := unmeasured(graph, replace(target, costs=tuned.measured({**known, **new}))):
+            found = measure(left, target, start + seconds * (1 - _STEPS), progress, len(new))
+            new |= found
+            if len(found) < len(left):
+                missing += len(left) - len(found)
+                break
     if progress is not None:
-        progress(len(new), len(new) + len(left), "the whole step")
+        progress(len(new), len(new) + missing, "the whole step")
     builtin, best = _steps(program, (None, tuned.measured({**known, **new})), start + seconds)
     kept = best <= builtin * _SLOWER
     if kept and new:
-        tuned.save(target.device, new)
+        tuned.save(program.target.device, new)
         program.source[0].forget()
-    return Tuning(len(new), len(left), builtin, best, kept)
+    return Tuning(len(new), missing, builtin, best, kept)
 
 
 def measure(
@@ -118,7 +120,7 @@ def _measure_group(
     def kernel(graph: Graph) -> Kernel:
         if graph not in kernels:
             drawn = {node: _drawn(node, target.device, values) for node in graph.inputs}
-            kernels[graph] = Kernel(finish(graph, target), drawn, target.device)
+            kernels[graph] = load(finish(graph, target), drawn, target)
         return kernels[graph]
 
     nothing = kernel(probes.empty())
@@ -142,19 +144,30 @@ def _drawn(node: Node, device: str, values: dict[object, Value]) -> Value:
 
 def _steps(program: Program, costs: Sequence[Measured | None], until: float) -> list[float]:
     """Seconds that the step takes, compiled by each of the costs."""
-    values: Values = {}
-    feeds = _feeds(program)
-    for node in program.graph("traced").inputs:
-        values[node] = runtime.to_device(feeds[node.attrs["name"]], program.target.device)
-    kernels: dict[Graph, Kernel] = {}
-    graphs = []
+    values = {name: runtime.to_device(x, program.target.device) for name, x in _feeds(program).items()}
+    kernels: dict[tuple[Graph, ...], Kernel] = {}
+    found = []
     for known in costs:
-        graph = run_pipeline(program.graph("traced"), replace(program.target, costs=known))[-1].graph
-        graphs.append(graph)
-        if graph not in kernels:
-            kernels[graph] = Kernel(graph, values, program.target.device)
+        made = Program(program.graph("traced"), replace(program.target, costs=known), program.capture)
+        parts = [] if made.split is None else [*made.split.parts, made.split.join]
+        graphs = tuple(stages[-1].graph for stages in parts) or (made.graph(),)
+        if graphs not in kernels:
+            kernels[graphs] = _step(made, values)
+        found.append(kernels[graphs])
     in_turns(list(kernels.values()), until)
-    return [kernels[graph].seconds for graph in graphs]
+    return [kernel.seconds for kernel in found]
+
+
+def _step(program: Program, values: Mapping[str, Value]) -> Kernel:
+    """A whole step, loaded and bound to memory of its own for what it gives."""
+    device, graph = program.target.device, program.graph("traced")
+    nexts = {next_name(name): _memory(node, device) for name, node in graph.updates}
+    binding = session_of(program).bind(
+        {node.attrs["name"]: values[node.attrs["name"]] for node in graph.inputs}, nexts
+    )
+    for name, node in graph.results:
+        binding.receive(name, _memory(node, device))
+    return Kernel(binding.run)
 
 
 def _feeds(program: Program) -> Mapping[str, Array]:
@@ -173,24 +186,29 @@ def _feeds(program: Program) -> Mapping[str, Array]:
     return feeds
 
 
+def load(graph: Graph, values: Values, target: Target) -> Kernel:
+    """A lowered graph, loaded and bound to the values of its inputs."""
+    from passes.emit import to_onnx  # brings onnx in, which importing lenetc should not
+
+    emitted = to_onnx(graph)
+    session = Session(emitted.model.SerializeToString(), target.device, emitted.places, target.threads)
+    names = [output.name for output in emitted.model.graph.output]
+    outputs = {name: _memory(node, target.device) for name, node in zip(names, graph.outputs, strict=True)}
+    return Kernel(session.bind({node.attrs["name"]: values[node] for node in graph.inputs}, outputs).run)
+
+
+def _memory(node: Node, device: str) -> Value:
+    return runtime.empty([int(dim) for dim in node.shape], node.dtype.numpy, device)
+
+
 class Kernel:
-    """A lowered graph, loaded and bound to the values of its inputs. spent: seconds that its samples took."""
+    """Something to time. spent: seconds that its samples took."""
 
-    def __init__(self, graph: Graph, values: Mapping[Node, Value], device: str) -> None:
-        from passes.emit import to_onnx  # brings onnx in, which importing lenetc should not
-
-        emitted = to_onnx(graph)
-        session = Session(emitted.model.SerializeToString(), device, emitted.places)
-        names = [output.name for output in emitted.model.graph.output]
-        outputs = {
-            name: runtime.empty([int(d) for d in node.shape], node.dtype.numpy, device)
-            for name, node in zip(names, graph.outputs, strict=True)
-        }
-        inputs = {node.attrs["name"]: values[node] for node in graph.inputs}
-        self._binding = session.bind(inputs, outputs)
-        self._binding.run()  # makes the runtime's memory
+    def __init__(self, run: Callable[[], None]) -> None:
+        self._run = run
+        run()  # makes the runtime's memory
         start = time.perf_counter()
-        self._binding.run()
+        run()
         self._runs = max(int(_SAMPLE / (time.perf_counter() - start)), 5)
         self._samples: list[float] = []
         self.spent = 0.0
@@ -200,11 +218,11 @@ class Kernel:
         begin = time.perf_counter()
         time.sleep(_REST)
         for _ in range(_WARM):
-            self._binding.run()
+            self._run()
         taken = []
         for _ in range(self._runs):
             start = time.perf_counter()
-            self._binding.run()
+            self._run()
             taken.append(time.perf_counter() - start)
         self._samples.append(median(taken))
         self.spent += time.perf_counter() - begin

@@ -108,7 +108,7 @@ class Variables:
         for owner, name, value in self._named:
             if owner.get(name, _ABSENT) is not value:
                 return self._read() == self.states
-        return all(state_of(_value(place, name)) == state for place, name, state in self._rest)
+        return not [name for place, name, state in self._rest if state_of(_value(place, name)) != state]
 
 
 def _names(code: CodeType) -> Iterator[str]:

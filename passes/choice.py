@@ -7,6 +7,7 @@ layout (`passes.strategies`), and rebuilds the graph (`passes.relayout`). Costs 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ from passes.strategies import (
     candidates,
     check_overrides,
     estimated,
+    heavy_nodes,
     keep,
     sized,
     work,
@@ -57,7 +59,8 @@ def choose_strategies(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
 
     Raises StrategyError where no strategy fits an op, or an override names none.
     """
-    check_overrides(graph, target)
+    if heavy_nodes(graph):
+        check_overrides(graph, target)
     return _choose(graph, target)
 
 
@@ -88,14 +91,66 @@ class Choice:
     def __init__(self, graph: Graph, target: Target, asking: bool = False) -> None:
         self.graph = graph
         self.target = target
-        self.prices = Prices(target.costs, asking)
+        self.prices = Prices(target.costs, target.threads, asking)
         self._numeric: dict[Node, tuple[Node, str]] = {}
         self.heavy = [node for node in graph.nodes() if node.op.name in HEAVY]
         self.sizes = {
             name: target.batch for node in graph.inputs for dim in node.shape for name in symbols(dim)
         }
         self.fitting = {node: candidates(node, target) for node in self.heavy}
-        self.works = {node: work(node, self.sizes) for node in self.heavy}
+        self.works = {node: work(node, self.sizes, target.threads) for node in self.heavy}
+        self.pair_up()
+
+    def pair_up(self) -> None:
+        """Decide on the columns that a convolution of one sample and its weight gradient share: for both, or for
+        none. Their cost is counted with the gradient."""
+        gradients = {
+            (node.inputs[0], windows_of(node)): node
+            for node in self.heavy
+            if node.op is ops.conv2d_weight_grad
+        }
+        for node in self.heavy:
+            if node.op is not ops.conv2d:
+                continue
+            gradient = gradients.pop((node.inputs[0], windows_of(node)), None)
+            self.settle([node] if gradient is None else [node, gradient])
+        for gradient in gradients.values():
+            self.settle([gradient])
+
+    def settle(self, nodes: list[Node]) -> None:
+        """Take from the batch-first strategies of `nodes` either those by columns, or the others."""
+        if not any(s.name == "columns" for node in nodes for s in self.fitting[node]):
+            return
+        sides = []
+        for by_columns in (True, False):
+            kept = {
+                node: [
+                    s for s in self.fitting[node] if s.layout != NCHW or (s.name == "columns") == by_columns
+                ]
+                for node in nodes
+            }
+            found = [
+                min((self.price(n, s, PIXEL) for s in fits if s.layout == NCHW), default=math.inf)
+                for n, fits in kept.items()
+            ]
+            alone = by_columns and len(nodes) == 1 and nodes[0].op is ops.conv2d
+            sides.append((sum(found) + (self.columns(nodes[0]) if alone else 0.0), kept))
+        (first, columns), (second, others) = sides
+        self.fitting.update(columns if first < second else others)
+
+    def columns(self, node: Node) -> float:
+        """What the columns of one sample cost where no weight gradient uses them again."""
+        estimate = costs.identity_columns(self.works[node])
+        return self.prices.of(
+            lambda: f"columns of one sample: {self.numeric(node)[1]}",
+            estimate,
+            lambda key: Probe(
+                key,
+                f"{node.op.name}: {self.numeric(node)[1]}",
+                estimate,
+                partial(probes.batch_first, self.numeric(node)[0], expand_nchw.columns_alone),
+            ),
+        )
 
     def cheapest(self) -> tuple[dict[Node, str], dict[Node, Block], dict[Node, tuple[float, Strategy]]]:
         """The layout of each movable node, the block of each image, and the strategy of each heavy node."""

@@ -1,7 +1,8 @@
 """What operations cost on the runtime, in microseconds: a model fitted to measurements on two server cores.
 
 Absolute numbers differ from machine to machine; what decides is their ratios, and how they grow with the
-batch. Every coefficient is the cost of one element, row or multiply-add, in µs.
+batch. Every coefficient is the cost of one element, row or multiply-add, in µs, on two threads. Products get faster
+with more of them; what moves numbers about takes much the same time on one, as it waits for memory.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from passes.batch_last import PIXEL, Block
 from passes.expand_chwn import Windows, offsets
 
 NODE = 1.5  # any operator, however small its work
+ELEMENT = 2.0e-4  # an element of an elementwise operator
 MAC = 1 / 165e3  # a multiply-add in a large matrix product
 PACK = 130e-6  # an element of a product's second factor, which the runtime copies into panels
 PACK_TURNED = 151e-6  # the same where it is transposed on the way
 PANEL = 16  # columns of a panel
+_THREADS = 4  # beyond so many, products of these sizes hardly get faster
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Work:
     groups: int
     image: int  # pixels of the image
     windows: Windows
+    threads: int = 2
 
     @property
     def out(self) -> int:
@@ -46,6 +50,11 @@ class Work:
         return self.channels // self.groups * self.taps
 
     @property
+    def pace(self) -> float:
+        """What arithmetic takes, by what it takes on two threads."""
+        return 2 / min(self.threads, _THREADS)
+
+    @property
     def macs(self) -> int:
         """Multiply-adds of a convolution."""
         return self.n * self.outputs * self.depth * self.out
@@ -53,7 +62,7 @@ class Work:
 
 def elementwise(elements: float) -> float:
     """An elementwise operator."""
-    return NODE + elements * 2.0e-4
+    return NODE + elements * ELEMENT
 
 
 def transpose(elements: float) -> float:
@@ -63,18 +72,18 @@ def transpose(elements: float) -> float:
 
 def gather(rows: float, row: float) -> float:
     """`rows` rows of `row` elements each."""
-    return NODE + rows * (0.0026 + row * 1.5e-4)
+    return NODE + rows * (0.0035 + row * 1.5e-4)
 
 
-def product(m: float, k: float, n: float) -> float:
+def product(m: float, k: float, n: float, pace: float = 1.0) -> float:
     """[m,k] @ [k,n]."""
-    return NODE + m * k * n * MAC + k * n * PACK
+    return NODE + (m * k * n * MAC + k * n * PACK) * pace
 
 
-def product_turned(m: float, k: float, n: float) -> float:
+def product_turned(m: float, k: float, n: float, pace: float = 1.0) -> float:
     """[m,k] @ [n,k]ᵀ, over a long k."""
     wide = math.ceil(n / PANEL) * PANEL
-    return NODE + m * k * wide * MAC + k * wide * PACK_TURNED
+    return NODE + (m * k * wide * MAC + k * wide * PACK_TURNED) * pace
 
 
 def blocked(w: Work, block: Block) -> tuple[int, int, int]:
@@ -94,28 +103,48 @@ def _columns(w: Work) -> int:
 
 def conv(w: Work) -> float:
     """Conv: im2col, then a product for each sample."""
-    return 2 * NODE + w.n * (2.7 + _columns(w) * 1.2e-4) + w.macs * 7.3e-6
+    return 2 * NODE + w.n * 2.7 + (w.n * _columns(w) * 1.4e-4 + w.macs * 9e-6) * w.pace
 
 
 def im2col(w: Work) -> float:
     """Slices, and a product for each sample."""
-    return (w.taps + 4) * NODE + w.n * _columns(w) * 1e-3 + w.macs * 4 * MAC
+    return w.taps + 4 * NODE + w.n * _columns(w) * 7e-4 + w.macs * 4 * MAC * w.pace
+
+
+def col2im(w: Work) -> float:
+    """A product for each sample, and for every kernel position an image of zeros around it, all added up."""
+    return w.taps * 2 * NODE + w.n * _columns(w) * 2e-3 + w.macs * 2 * MAC * w.pace
+
+
+def identity_columns(w: Work) -> float:
+    """im2col of one sample by Conv with an identity for weights."""
+    return 2 * NODE + w.channels * 0.5 + _columns(w) * (3e-4 + w.taps * 1.2e-5)
+
+
+def columns_conv(w: Work) -> float:
+    """The product of a convolution over the columns of one sample."""
+    return NODE + product(w.outputs, w.depth, w.out, w.pace)
+
+
+def columns_weight_grad(w: Work) -> float:
+    """The columns of one sample, and the product of a weight gradient over them."""
+    return NODE + identity_columns(w) + product_turned(w.outputs, w.out, w.depth, w.pace)
 
 
 def im2col_weight_grad(w: Work) -> float:
     """Slices, and a product for each sample, added up."""
-    return (w.taps + 6) * NODE + w.n * _columns(w) * 2.5e-4 + w.macs * 2.1e-5
+    return w.taps + 6 * NODE + w.n * _columns(w) * 7e-4 + w.macs * 2.1e-5 * w.pace
 
 
 def swapped_conv(w: Work) -> float:
     """Weight gradient as Conv with samples for channels: windows as large as the gradient, few of them."""
     moved = transpose(w.n * (w.channels * w.image + w.outputs * w.out)) if w.n > 1 else 0.0
-    return 4 * NODE + moved + w.n * _columns(w) * 7e-4 + w.macs * 3e-5
+    return 4 * NODE + moved + w.n * _columns(w) * 1e-3 + w.macs * 4.5e-5
 
 
 def conv_transpose(w: Work) -> float:
     """ConvTranspose: a product and col2im for each sample."""
-    return 2 * NODE + w.n * (4 + _columns(w) * 1.8e-4) + w.macs * 5e-6
+    return 2 * NODE + w.n * (4 + _columns(w) * 1.8e-4) + w.macs * 7.5e-6 * w.pace
 
 
 def pool(w: Work) -> float:
@@ -146,7 +175,7 @@ def pool_taps_grad(w: Work) -> float:
 def pool_matrix(w: Work) -> float:
     """A product of all images with one matrix of pixels by windows, or that transposed."""
     rows = w.n * w.channels
-    return 2 * NODE + product(rows, w.image, w.out) + rows * (w.image + w.out) * 1.5e-4
+    return 2 * NODE + product(rows, w.image, w.out, w.pace) + rows * (w.image + w.out) * 1.5e-4
 
 
 def pool_transposed(w: Work) -> float:
@@ -166,13 +195,14 @@ def columns(w: Work, block: Block) -> float:
 def gather_conv(w: Work, block: Block) -> float:
     """The product of a convolution over its columns."""
     m, k, area = blocked(w, block)
-    return 3 * NODE + _spread(w, block) + w.groups * product(m, k, area * w.n)
+    return 3 * NODE + _spread(w, block) + w.groups * product(m, k, area * w.n, w.pace)
 
 
 def gather_weight_grad(w: Work, block: Block) -> float:
     """The product of a weight gradient over the columns."""
     m, k, area = blocked(w, block)
-    cost = product_turned(m, area * w.n, k) if k <= 2 * m else product_turned(k, area * w.n, m)
+    wide, narrow = (m, k) if k <= 2 * m else (k, m)
+    cost = product_turned(wide, area * w.n, narrow, w.pace)
     return 3 * NODE + _spread(w, block) + w.groups * cost
 
 
@@ -184,7 +214,7 @@ def gather_input_grad(w: Work, block: Block) -> float:
         for reach, b, s in zip(offsets(w.windows, block), block, w.windows.stride, strict=True)
     ]
     parts = overlap[0] * overlap[1] * w.channels * w.image
-    cost = w.groups * product(k, m, area * w.n) + gather(parts, w.n) + parts * w.n * 1.2e-4
+    cost = w.groups * product(k, m, area * w.n, w.pace) + gather(parts, w.n) + parts * w.n * 1.8e-4
     return 5 * NODE + _spread(w, block) + cost
 
 
@@ -198,7 +228,7 @@ def dilated_input_grad(w: Work, block: Block) -> float:
     """ConvTranspose of one wide image, whose col2im is slower where it has to look out for padding."""
     cols = _columns(w) * w.n * (3.2e-4 if any(w.windows.padding) else 1.8e-4)
     moved = 0.0 if block == PIXEL else gather(w.outputs * w.out, w.n)
-    return 3 * NODE + w.groups * product(w.depth, w.outputs // w.groups, w.out * w.n) + cols + moved
+    return 3 * NODE + w.groups * product(w.depth, w.outputs // w.groups, w.out * w.n, w.pace) + cols + moved
 
 
 def views(w: Work, block: Block) -> float:

@@ -96,6 +96,35 @@ def conv2d(node: Node, x: Node, w: Node, *bias: Node) -> Node:
     return y + ops.reshape(bias[0], shape=(w.shape[0], 1, 1)) if bias else y
 
 
+def _gathered_columns(x: Node, kernel: Pair, **how: Any) -> Node:
+    """im2col of one sample x[1,C,H,W]: [C*KH*KW,OH*OW], by a convolution with an identity for weights."""
+    channels, taps = int(x.shape[1]), kernel[0] * kernel[1]
+    weight = ops.literal(np.eye(taps, dtype=x.dtype.numpy).reshape(taps, 1, *kernel))
+    found = ops.conv2d(_reshape(x, (channels, 1, *x.shape[2:])), weight, **how)
+    return ops.reshape(found, shape=(channels * taps, found.shape[2] * found.shape[3]))
+
+
+def columns_alone(node: Node, x: Node, w: Node, *bias: Node) -> Node:
+    """What conv2d_columns multiplies the weights with."""
+    return _gathered_columns(x, (int(w.shape[2]), int(w.shape[3])), **node.attrs)
+
+
+def conv2d_columns(node: Node, x: Node, w: Node, *bias: Node) -> Node:
+    """conv2d(x, w) => w @ im2col(x), for one sample, whose weight gradient uses the columns again"""
+    how = dict(node.attrs)
+    y = _matrices(w, 1) @ _gathered_columns(x, (int(w.shape[2]), int(w.shape[3])), **how)
+    y = y + ops.reshape(bias[0], shape=(w.shape[0], 1)) if bias else y
+    return ops.reshape(y, shape=node.shape)
+
+
+def conv2d_weight_grad_columns(node: Node, x: Node, g: Node) -> Node:
+    """conv2d_weight_grad(x, g) => g @ im2col(x)ᵀ, for one sample"""
+    how = {key: node.attrs[key] for key in ("stride", "padding", "dilation", "groups")}
+    cols = _gathered_columns(x, node.attrs["kernel"], **how)
+    rows = ops.reshape(g, shape=(g.shape[1], g.shape[2] * g.shape[3]))
+    return ops.reshape(rows @ ops.transpose(cols, perm=(1, 0)), shape=node.shape)
+
+
 def conv2d_weight_grad(node: Node, x: Node, g: Node) -> Node:
     """conv2d_weight_grad(x, g) => sum over samples of g @ im2col(x)ᵀ"""
     how = {key: node.attrs[key] for key in ("kernel", "stride", "padding", "dilation", "groups")}

@@ -16,7 +16,16 @@ from ir.dims import product as product_of
 from ir.node import Graph, Node
 from ir.types import f32
 from passes import legal_cuda, simplify
-from passes.match import Rules, is_const, is_positive_mask, joint_shape, number, value_of
+from passes.match import (
+    ELEMENTWISE,
+    Rules,
+    is_const,
+    is_positive_mask,
+    joint_shape,
+    number,
+    reshaped,
+    value_of,
+)
 from passes.pack import pack
 from passes.rewrite import rewrite, used_once
 
@@ -92,6 +101,27 @@ def gemm_takes_transpose(node: Node) -> Node | None:
 
 
 @RULES.on("matmul", "gemm")
+def gemm_turns_vector(node: Node) -> Node | None:
+    """gemm(x, reshape(y, [K,1]), trans_b=True) => gemm(x, reshape(y, [1,K])); so for the first operand
+
+    A reshape goes where one of the two shapes is that of y, or is there already.
+    """
+    gemm = _product(node)
+    if gemm is None:
+        return None
+    operands, turned = [gemm.a, gemm.b], list(gemm.turned)
+    for i, x in enumerate(operands):
+        if x.op is ops.reshape and 1 in x.shape:
+            source, shape = x.inputs[0], x.shape[::-1]
+            if turned[i] or source.shape == shape:
+                operands[i], turned[i] = reshaped(source, shape), not turned[i]
+    if turned == list(gemm.turned):
+        return None
+    (gemm.a, gemm.b), gemm.turned = operands, (turned[0], turned[1])
+    return gemm.built()
+
+
+@RULES.on("matmul", "gemm")
 def gemm_takes_factor(node: Node) -> Node | None:
     """matmul(mul(x, 2), y) => gemm(x, y, alpha=2); so for neg, and for the second operand"""
     gemm = _product(node)
@@ -159,6 +189,20 @@ def sum_of_rows(node: Node) -> Node | None:
     rows = x if x.rank == 2 else ops.reshape(x, shape=(x.shape[0], product_of(x.shape[1:])))
     ones = ops.literal(np.ones((1, int(x.shape[0])), np.float32))
     return ops.reshape(ones @ rows, shape=node.shape)
+
+
+@RULES.on(*ELEMENTWISE)
+def drop_outer_ones(node: Node) -> Node | None:
+    """add(reshape(x, [1,K]), y[N,K]) => add(x[K], y): broadcasting adds the leading axes"""
+    operands = [
+        x.inputs[0]
+        if x.op is ops.reshape and x.shape == (1,) * (x.rank - x.inputs[0].rank) + x.inputs[0].shape
+        else x
+        for x in node.inputs
+    ]
+    if operands == list(node.inputs) or joint_shape(*operands) != node.shape:
+        return None
+    return node.op(*operands, **node.attrs)
 
 
 @RULES.on("cast")

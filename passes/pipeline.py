@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ir.node import Graph
@@ -69,6 +69,12 @@ def run_pipeline(graph: Graph, target: Target) -> list[Stage]:
         verify(result, " -> ".join([*(stage.name for stage in stages), name]))
         stages.append(Stage(name, result, seconds, notes))
     return stages
+
+
+def before_strategies(stages: Sequence[Stage]) -> Graph:
+    """The graph for whose operations strategies were chosen."""
+    names = [stage.name for stage in stages]
+    return stages[names.index("strategies") - 1].graph
 
 
 def finish(graph: Graph, target: Target) -> Graph:

@@ -1,7 +1,7 @@
 """What the choice of strategies asks for: the cost of each candidate, measured where it is known, else estimated.
 
 A price has a key, a line of text that says what was measured: op, strategy, block, types of the operands,
-attributes. `Measured` holds costs by key. `Prices` looks them up, falls back to the model's estimate
+attributes, threads. `Measured` holds costs by key. `Prices` looks them up, falls back to the model's estimate
 (`passes.costs`), and can note what it was asked for, with the small graphs that measure it (`Probe`).
 """
 
@@ -40,9 +40,10 @@ class Probe:
 
 
 class Prices:
-    """Costs in µs. With `asking`, `asked` collects probes for whatever is not measured."""
+    """Costs in µs of runs with a number of threads. With `asking`, `asked` collects probes for what is not known."""
 
-    def __init__(self, measured: Measured | None, asking: bool = False) -> None:
+    def __init__(self, measured: Measured | None, threads: int, asking: bool = False) -> None:
+        self.threads = threads
         self.costs: Mapping[str, float] = {} if measured is None else measured.costs
         self.scale = 1.0 if measured is None else measured.scale
         self.asking = asking
@@ -53,7 +54,7 @@ class Prices:
         """The measured cost under `key()`, else the estimate as it is on this machine."""
         if not self.needed:
             return estimate
-        name = key()
+        name = f"{key()} on {self.threads} threads"
         found = self.costs.get(name)
         if found is not None:
             return found

@@ -14,12 +14,13 @@ RULES = Rules()
 
 @RULES.on("sum", "reduce_max")
 def drop_reduction(node: Node) -> Node | None:
-    """sum(x, axes) => reshape(x), where the axes have size 1; axes of size 1 are not summed over"""
+    """sum(x, axes) => reshape(x), where the axes have size 1; with keepdims such axes are not summed over"""
     x, axes = node.inputs[0], node.attrs["axes"]
     kept = tuple(axis for axis in axes if x.shape[axis] != 1)
-    if kept == axes and axes:
-        return None
-    return reshaped(node.op(x, axes=kept, keepdims=True) if kept else x, node.shape)
+    if not kept:
+        return reshaped(x, node.shape)
+    # Without keepdims they save a reshape.
+    return node.op(x, axes=kept, keepdims=True) if kept != axes and node.attrs["keepdims"] else None
 
 
 @RULES.on("sum", "reduce_max")
@@ -36,12 +37,19 @@ def merge_reductions(node: Node) -> Node | None:
 
 @RULES.on("reshape")
 def reshape_reduction(node: Node) -> Node | None:
-    """reshape(sum(x, axes)) => sum(x, axes, keepdims=True), where that has the shape; or without keepdims"""
+    """reshape(sum(x, axes)) => sum(x, axes, keepdims=True), where that has the shape; or without keepdims, over
+    axes of size 1 as well
+    """
     inner = node.inputs[0]
     if inner.op not in (ops.sum, ops.reduce_max) or not used_once(inner):
         return None
-    other = inner.op(inner.inputs[0], axes=inner.attrs["axes"], keepdims=not inner.attrs["keepdims"])
-    return other if other.shape == node.shape else None
+    x, axes = inner.inputs[0], inner.attrs["axes"]
+    flat = tuple(axis for axis, size in enumerate(x.shape) if axis in axes or size == 1)
+    others = (
+        inner.op(x, axes=axes, keepdims=not inner.attrs["keepdims"]),
+        inner.op(x, axes=flat, keepdims=False),
+    )
+    return next((other for other in others if other.shape == node.shape), None)
 
 
 @RULES.on("sum")

@@ -16,6 +16,7 @@ from ir.dims import Dim, evaluate
 from ir.errors import LenetcError
 from ir.node import Graph, Node
 from ir.op import Op
+from ir.types import f32
 from passes import costs, costs_cuda, expand_chwn, expand_cuda, expand_nchw, probes
 from passes.batch_last import Block
 from passes.costs import Work
@@ -74,8 +75,8 @@ def sized(dim: Dim, sizes: Mapping[str, Dim]) -> int:
     return int(evaluate(dim, sizes))
 
 
-def work(node: Node, sizes: Mapping[str, Dim]) -> Work:
-    """Sizes of `node` where symbolic dims are `sizes`."""
+def work(node: Node, sizes: Mapping[str, Dim], threads: int) -> Work:
+    """Sizes of `node` where symbolic dims are `sizes`, on that many threads."""
 
     def number(dim: Dim) -> int:
         return sized(dim, sizes)
@@ -89,7 +90,8 @@ def work(node: Node, sizes: Mapping[str, Dim]) -> Work:
     out, kernel, *moves = windows_of(node)
     windows = Windows((number(out[0]), number(out[1])), (number(kernel[0]), number(kernel[1])), *moves)
     n, channels, height, width = map(number, image.shape)
-    return Work(n, channels, number(pooled.shape[1]), node.attrs.get("groups", 1), height * width, windows)
+    outputs, groups = number(pooled.shape[1]), node.attrs.get("groups", 1)
+    return Work(n, channels, outputs, groups, height * width, windows, threads)
 
 
 def _convolved(node: Node, target: Target) -> str:
@@ -109,6 +111,15 @@ def _batch_last(node: Node, target: Target) -> str:
     return "made for CPUs" if target.device != "cpu" else _static_image(node, target)
 
 
+def _one_sample(node: Node, target: Target) -> str:
+    """The columns of one sample are a matrix, as they are."""
+    if why := _batch_last(node, target):
+        return why
+    if node.inputs[0].shape[0] != 1:
+        return "there is more than one sample"
+    return "" if node.dtype is f32 and node.attrs["groups"] == 1 else "made for f32 without groups"
+
+
 def _dilatable(node: Node, target: Target) -> str:
     """Pixels can be a batch apart only where the batch is a number and windows move by single pixels."""
     if why := _batch_last(node, target) or _convolved(node, target):
@@ -122,14 +133,32 @@ def _dilatable(node: Node, target: Target) -> str:
 
 def _max_pool(node: Node, target: Target) -> str:
     padded = any(node.attrs["padding"]) and node.attrs["dilation"] != (1, 1)
-    return "CUDA's kernel was wrong for dilation with padding" if target.device != "cpu" and padded else ""
+    if target.device != "cpu" and padded:
+        return "CUDA's kernel was wrong for dilation with padding"
+    return _blind(node)
+
+
+def _blind(node: Node) -> str:
+    """The largest number is -inf where a window sees no pixel, for the runtime it is the least finite one."""
+    image = node.inputs[-1]
+    moves = (node.attrs[key] for key in ("kernel", "stride", "padding", "dilation"))
+    pooled = node.inputs[0] if node.op is ops.max_pool2d_grad else node
+    for size, out, kernel, stride, padding, dilation in zip(
+        image.shape[2:], pooled.shape[2:], *moves, strict=True
+    ):
+        if not padding or not isinstance(size, int) or not isinstance(out, int):
+            continue
+        starts = range(-padding, out * stride - padding, stride)
+        if not all(any(0 <= a + k * dilation < size for k in range(kernel)) for a in starts):
+            return "some windows see only padding"
+    return ""
 
 
 def _indices(node: Node, target: Target) -> str:
     if target.device != "cpu":
         return "among equal maxima CUDA's kernel indicates the first of a column, not of a row"
     reaching = any(p >= k for p, k in _end_padding(node))
-    return _static_image(node, target) or ("the last windows see only padding" if reaching else "")
+    return _static_image(node, target) or ("the last windows see only padding" if reaching else _blind(node))
 
 
 def _on_cuda(node: Node, target: Target) -> str:
@@ -165,6 +194,8 @@ def _end_padding(node: Node) -> list[tuple[int, int]]:
 
 
 def _average_pool(node: Node, target: Target) -> str:
+    if why := _convolved(node, target):
+        return why
     how = node.attrs
     windows = zip(
         node.inputs[0].shape[2:], node.shape[2:], how["kernel"], how["stride"], how["padding"], strict=True
@@ -213,6 +244,14 @@ def _plain_pool(node: Node, *operands: Node) -> Node:
 TABLE: tuple[Strategy, ...] = (
     _first("conv2d", "conv", _convolved, costs.conv, keep),
     _first("conv2d", "im2col", _static_image, costs.im2col, expand_nchw.conv2d),
+    _first(
+        "conv2d",
+        "columns",
+        _one_sample,
+        costs.columns_conv,
+        expand_nchw.conv2d_columns,
+        instead=expand_nchw.columns_alone,
+    ),
     _last("conv2d", "gather", _batch_last, costs.gather_conv, expand_chwn.conv2d),
     _first(
         "conv2d_weight_grad",
@@ -228,11 +267,18 @@ TABLE: tuple[Strategy, ...] = (
         costs.im2col_weight_grad,
         expand_nchw.conv2d_weight_grad,
     ),
+    _first(
+        "conv2d_weight_grad",
+        "columns",
+        _one_sample,
+        costs.columns_weight_grad,
+        expand_nchw.conv2d_weight_grad_columns,
+    ),
     _last(
         "conv2d_weight_grad", "gather", _batch_last, costs.gather_weight_grad, expand_chwn.conv2d_weight_grad
     ),
     _first("conv2d_input_grad", "conv_transpose", _convolved, costs.conv_transpose, keep),
-    _first("conv2d_input_grad", "col2im", _static_image, costs.im2col, expand_nchw.conv2d_input_grad),
+    _first("conv2d_input_grad", "col2im", _static_image, costs.col2im, expand_nchw.conv2d_input_grad),
     _last("conv2d_input_grad", "gather", _batch_last, costs.gather_input_grad, expand_chwn.conv2d_input_grad),
     _last(
         "conv2d_input_grad",
@@ -331,7 +377,7 @@ def _keys(node: Node) -> tuple[str, str, str]:
 
 def check_overrides(graph: Graph, target: Target) -> None:
     """Raise StrategyError for an override that names no op or module, or a strategy that cannot be there."""
-    heavy = _all_heavy(graph)
+    heavy = heavy_nodes(graph)
     for key, name in target.overrides:
         if key in HEAVY:
             _check_name(key, name, {key})
@@ -364,12 +410,12 @@ def _check_name(key: str, name: str, among: set[str]) -> None:
         raise StrategyError(f"strategies: {key!r} has no strategy {name!r}; {listed}")
 
 
-def _all_heavy(graph: Graph) -> list[Node]:
+def heavy_nodes(graph: Graph) -> list[Node]:
     """The nodes that have strategies, those in bodies too."""
     found = []
     for node in graph.nodes():
         if node.op.name in HEAVY:
             found.append(node)
         for value in node.attrs.values():
-            found += _all_heavy(value) if isinstance(value, Graph) else []
+            found += heavy_nodes(value) if isinstance(value, Graph) else []
     return found

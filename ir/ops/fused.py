@@ -66,7 +66,9 @@ def positive(x: Array) -> Array:
 def _max_unpool2d(y: Type, indices: Type, *, size: tuple[int, int]) -> Type:
     need_rank("max_unpool2d", "y", y, 4)
     if y.dtype is not f32 or indices.dtype is not i64 or indices.shape != y.shape:
-        raise ShapeError(f"max_unpool2d: y is f32 and the indices i64 of the same shape, not {y} and {indices}")
+        raise ShapeError(
+            f"max_unpool2d: y is f32 and the indices i64 of the same shape, not {y} and {indices}"
+        )
     return y.with_shape((*y.shape[:2], *size))
 
 

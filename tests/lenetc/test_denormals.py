@@ -43,3 +43,12 @@ def test_momentum_of_a_dead_weight_dies_out() -> None:
         step(np.zeros(8, np.float32))
     momentum = optimizer.state[w]["momentum_buffer"].numpy()
     assert not momentum.any() or not flushed.works
+
+
+@needs_mode
+def test_blocks_in_blocks_put_the_mode_back_at_the_end() -> None:
+    with flushed:
+        with flushed:
+            pass
+        assert not (TINY * np.float32(0.5)).any()
+    assert (TINY * np.float32(0.5)).all()

@@ -112,3 +112,19 @@ def test_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lenetc.get_num_threads() == 3
     with pytest.raises(ValueError, match="at least one thread"):
         lenetc.set_num_threads(0)
+
+
+def test_a_loop_that_is_not_compiled_runs_in_parts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, wanted = trained(1, monkeypatch, 3)
+    monkeypatch.setattr(runtime, "_threads", [2])
+    made: list[SplitSession] = []
+    build = SplitSession.__init__
+    monkeypatch.setattr(
+        SplitSession, "__init__", lambda self, split: (made.append(self), build(self, split))[1]
+    )
+    run = prepared(TRAININGS["sgd"], lenetc)
+    losses = []
+    for images, labels in digits(3, 64):
+        losses.append(run.step(lenetc.from_numpy(images), lenetc.from_numpy(labels)))
+    np.testing.assert_allclose([float(loss) for loss in losses], wanted, rtol=1e-4)
+    assert len(made) == 1

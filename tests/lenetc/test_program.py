@@ -156,6 +156,8 @@ def test_dump_writes_every_stage(lenet: Any, tmp_path: Path) -> None:
     expected = {
         f"{i}-{name}.{end}" for i, name in enumerate(NAMES) for end in ("txt", "dot", "graphml", "svg")
     }
+    parts = program.split.parts[0] if program.split else []
+    expected |= {f"part-{i}-{stage.name}.txt" for i, stage in enumerate(parts)}
     assert {path.name for path in written} == expected | {"program.onnx"}
     for i, name in enumerate(NAMES):
         stem, graph = tmp_path / "stages" / f"{i}-{name}", program.graph(name)

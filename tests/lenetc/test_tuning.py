@@ -17,9 +17,12 @@ import lenetc
 from ir.errors import LenetcError
 from ir.op import leaf
 from ir.types import Type, f32
-from lenetc import cli, nn, tuned, tuning
+from lenetc import cli, nn, runtime, tuned, tuning
 from lenetc.compile import CompiledFunction
 from lenetc.program import Program
+from lenetc.tune_command import lenet_program
+from passes.choice import unmeasured
+from passes.pipeline import Target
 from passes.strategies import StrategyError
 from tests.support import graph_to
 
@@ -239,9 +242,8 @@ def test_kernels_that_compete_are_run_in_turns_and_the_medians_are_kept() -> Non
     assert order[:6] == ["quick", "slow"] * 3
     assert order.count("slow") == 3  # no more than it must be
     x = leaf("x", Type(f32, (2,)))
-    kernel = tuning.Kernel(
-        graph_to(x + 1.0), {x: lenetc.runtime.to_device(np.ones(2, np.float32), "cpu")}, "cpu"
-    )
+    ones = lenetc.runtime.to_device(np.ones(2, np.float32), "cpu")
+    kernel = tuning.load(graph_to(x + 1.0), {x: ones}, Target())
     for seconds in (5.0, 1.0, 2.0):
         kernel._samples.append(seconds)
     assert kernel.seconds == 2.0
@@ -267,7 +269,7 @@ def test_strategies_by_op_by_module_and_by_both() -> None:
 @pytest.mark.parametrize(
     ("strategies", "told"),
     [
-        ({"conv2d": "fast"}, "'conv2d' has no strategy 'fast'; conv2d has conv, im2col, gather"),
+        ({"conv2d": "fast"}, "'conv2d' has no strategy 'fast'; conv2d has conv, .*gather"),
         (
             {"conv": "fast"},
             "'conv' has no strategy 'fast'; conv2d has conv, .*; conv2d_weight_grad has swapped_conv",
@@ -302,10 +304,24 @@ def test_dumps_tell_what_was_chosen_and_what_else_there_is(tmp_path: Path) -> No
     step, images = training()
     program = step.lower(images)
     program.dump(tmp_path / "dump")
-    text = (tmp_path / "dump" / "3-strategies.txt").read_text()
+    text = (tmp_path / "dump" / "4-strategies.txt").read_text()
     first = text.splitlines()[0]
     assert first.startswith("# conv: conv2d by conv, NCHW, about ") and "; gather: " in first
     assert parse(text) is program.graph("strategies")
+
+
+def test_parts_are_chosen_for_and_told_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have fewer samples and one thread, and so costs of their own."""
+    monkeypatch.setattr(runtime, "_threads", [2])
+    program = lenet_program(64, "cpu")
+    assert program.split is not None
+    asked = [probe.key for graph, target in program.choices for probe in unmeasured(graph, target)]
+    assert asked and all("[32," in key or ",32]" in key for key in asked if "conv" in key)
+    assert all(key.endswith("on 1 threads") for key in asked)
+    written = {path.name for path in program.dump(tmp_path)}
+    assert "part-3-strategies.txt" in written
+    told = (tmp_path / "part-3-strategies.txt").read_text()
+    assert told.startswith("# conv1: conv2d by ") and "f32[32,1,32,32]" in told
 
 
 # The command.

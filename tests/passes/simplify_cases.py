@@ -423,7 +423,7 @@ def _() -> object:
 @case
 def drop_reduction() -> object:
     thin = x(N, 1, 3)
-    sums = ops.sum(thin, axes=(1,)), ops.sum(thin, axes=(0, 1)), ops.sum(y(), axes=())
+    sums = ops.sum(thin, axes=(1,)), ops.sum(thin, axes=(0, 1), keepdims=True), ops.sum(y(), axes=())
     return *sums, ops.reduce_max(thin, axes=(1,))
 
 
@@ -447,6 +447,7 @@ def reshape_reduction() -> object:
     return (
         ops.reshape(ops.sum(x(), axes=(1,)), shape=(N, 1)),
         ops.reshape(ops.reduce_max(y(), axes=(0,), keepdims=True), shape=(3,)),
+        ops.reshape(ops.sum(arg("z", 1, N, 3), axes=(1,), keepdims=True), shape=(3,)),
     )
 
 

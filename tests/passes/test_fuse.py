@@ -72,6 +72,12 @@ CASES: dict[str, Case] = {
         ops.gemm(turned(arg("x", 4, N)), turned(arg("w", 2, 4)), arg("c", 2), trans_b=False),
         ops.gemm(turned(A), B, trans_a=True, alpha=2.0),
     ),
+    "gemm_turns_vector": lambda: (
+        A @ ops.reshape(arg("r", 1, 4), shape=(4, 1)),
+        ops.gemm(arg("t", N, 1), ops.reshape(arg("v", 2, 2), shape=(4, 1)), trans_b=True),
+        ops.gemm(ops.reshape(arg("u", 2, 2), shape=(1, 4)), arg("w", 1, 3), trans_a=True),
+        ops.reshape(arg("s", 1, 4), shape=(4, 1)) @ arg("w", 1, 3),
+    ),
     "gemm_takes_factor": lambda: (
         (A * 2.0) @ B,
         ops.tanh(A) @ -B,
@@ -93,6 +99,11 @@ CASES: dict[str, Case] = {
         ops.sum(arg("x", 5, 3), axes=(0,)),
         ops.sum(arg("x", 5, 3) * 2.0, axes=(0,), keepdims=True),
         ops.sum(arg("y", 4, 3, 2), axes=(0,)),
+    ),
+    "drop_outer_ones": lambda: (
+        ops.reshape(arg("r", 4), shape=(1, 4)) + A,
+        ops.equal(ops.reshape(arg("one", 1), shape=(1, 1)), ops.reshape(arg("r", 4), shape=(1, 4))),
+        ops.reshape(arg("r", 4), shape=(1, 1, 4)) * A,
     ),
     "mask_of_positive": lambda: ops.cast(ops.greater(A, 0.0), dtype=f32),
 }

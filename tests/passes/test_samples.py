@@ -16,7 +16,12 @@ def ids(samples: list[Sample]) -> list[str]:
     return [sample.id for sample in samples]
 
 
-LOWERED = {ops.gemm, ops.max_unpool2d, ops.positive, ops.split}  # made by passes.fuse, when gradients are made already
+LOWERED = {
+    ops.gemm,
+    ops.max_unpool2d,
+    ops.positive,
+    ops.split,
+}  # made by passes.fuse, when gradients are made already
 SMOOTH = [s for s in SAMPLES if s.differentiable and s.op not in CONSTANT | LOWERED]
 LEAVES = {"input"}  # bound by the caller
 

@@ -7,23 +7,26 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, reject, settings
 from hypothesis import strategies as st
 
-from ir import ops
+from ir import Node, ops
 from ir.dims import symbol
 from ir.errors import LenetcError
 from ir.interpret import run
+from ir.op import leaf
 from ir.ops.nn import window_sizes
 from ir.text import parse, to_text
+from ir.types import Type, f32, f64
 from ir.verify import verify
 from passes import expand_chwn
 from passes.batch_last import Stored, to_batch_first, to_batch_last
 from passes.choice import choose_strategies
 from passes.emit import to_onnx
+from passes.layout import HEAVY
 from passes.pipeline import Target
 from passes.strategies import TABLE
-from tests.support import graph_of, integers, run_model, type_of
+from tests.support import graph_of, graph_to, integers, run_model, type_of
 
 KERNELS = [(2, 2), (3, 2)]
 STRIDES = [(1, 1), (2, 3), (3, 2)]
@@ -34,6 +37,7 @@ CONVOLUTIONS = [
     (("conv2d", "im2col"), ("conv2d_weight_grad", "im2col"), ("conv2d_input_grad", "col2im")),
     (("conv2d", "gather"), ("conv2d_weight_grad", "gather"), ("conv2d_input_grad", "gather")),
     (("conv2d", "conv"), ("conv2d_weight_grad", "swapped_conv"), ("conv2d_input_grad", "dilated")),
+    (("conv2d", "columns"), ("conv2d_weight_grad", "columns")),  # of one sample
 ]
 
 
@@ -137,7 +141,8 @@ def test_convolutions(
     for number, (stride, padding, dilation) in enumerate(cases):
         size = SIZES[number // 2 % 2]
         how: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        x = integers(rng, 3, channels[0], *size, dtype=dtype)
+        samples = 1 if ("conv2d", "columns") in overrides else 3
+        x = integers(rng, samples, channels[0], *size, dtype=dtype)
         w = integers(rng, channels[1], channels[0] // groups, *kernel, dtype=dtype)
         bias = integers(rng, channels[1], dtype=dtype)
         g = integers(rng, *output_shape(lambda x, w, how=how: ops.conv2d(x, w, **how), x, w), dtype=dtype)
@@ -206,3 +211,62 @@ def test_average_pooling(
 
         overrides = (("avg_pool2d", name), ("avg_pool2d_grad", name))
         compare(number, step, [x, g], [True, True], overrides, exact=False)
+
+
+@st.composite
+def heavy_nodes(draw: st.DrawFn) -> Node:
+    """An op that has strategies, on inputs of its own, with windows of any kind."""
+    name = draw(st.sampled_from(sorted(HEAVY)))
+    pair = lambda low, high: st.tuples(st.integers(low, high), st.integers(low, high))  # noqa: E731
+    batch, groups = draw(st.integers(1, 5)), draw(st.sampled_from((1, 1, 2)))
+    kernel, stride, dilation = draw(pair(1, 4)), draw(pair(1, 3)), draw(pair(1, 2))
+    padding, size = draw(pair(0, 2)), draw(pair(1, 9))
+    dtype = draw(st.sampled_from((f32, f32, f64)))
+    inputs, outputs = groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 3))
+    image = leaf("x", Type(dtype, (batch, inputs, *size)))
+    how: dict[str, Any] = {"stride": stride, "padding": padding}
+    try:
+        if "conv" in name:
+            how |= {"dilation": dilation, "groups": groups}
+            w = leaf("w", Type(dtype, (outputs, inputs // groups, *kernel)))
+            bias = [leaf("bias", Type(dtype, (outputs,)))] if draw(st.booleans()) else []
+            y = ops.conv2d(image, w, *bias, **how)
+            g = leaf("g", y.ty)
+            return {
+                "conv2d": lambda: y,
+                "conv2d_input_grad": lambda: ops.conv2d_input_grad(g, w, size=size, **how),
+                "conv2d_weight_grad": lambda: ops.conv2d_weight_grad(image, g, kernel=kernel, **how),
+            }[name]()
+        how |= {"kernel": kernel, "ceil_mode": draw(st.booleans())}
+        if "avg" in name:
+            how["count_include_pad"] = draw(st.booleans())
+            y = ops.avg_pool2d(image, **how)
+            return y if name == "avg_pool2d" else ops.avg_pool2d_grad(leaf("g", y.ty), size=size, **how)
+        y = ops.max_pool2d(image, dilation=dilation, **how)
+        how["dilation"] = dilation
+        return {
+            "max_pool2d": lambda: y,
+            "max_pool2d_grad": lambda: ops.max_pool2d_grad(leaf("g", y.ty), image, **how),
+            "max_pool2d_pick": lambda: ops.max_pool2d_pick(leaf("v", image.ty), image, **how),
+        }[name]()
+    except LenetcError:  # the window does not fit
+        reject()
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(heavy_nodes())
+def test_every_strategy_agrees_with_the_interpreter(node: Node) -> None:
+    """Each one that says that it can, by the interpreter and by the runtime."""
+    rng = np.random.default_rng(0)
+    graph = graph_to(node)
+    arrays = [integers(rng, *map(int, x.shape), dtype=x.dtype.numpy) for x in graph.inputs]
+    want = run(graph, arrays)[0]
+    named = {x.attrs["name"]: array for x, array in zip(graph.inputs, arrays, strict=True)}
+    able = [s for s in TABLE if s.op == node.op.name and not s.lacks(node, Target())]
+    assert able
+    for s in able:
+        lowered, notes = choose_strategies(graph, Target(overrides=((s.op, s.name),)))
+        assert f" by {s.name}," in notes[0]
+        for got in (run(lowered, arrays)[0], run_model(to_onnx(lowered).model, named)[0]):
+            assert got.dtype == want.dtype
+            np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5, err_msg=s.name)

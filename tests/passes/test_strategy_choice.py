@@ -93,16 +93,27 @@ def _notes(batch: int) -> list[str]:
 
 def test_lenet_at_batch_1_works_batch_first() -> None:
     assert _notes(1) == [
-        "forward: conv2d by conv, NCHW",
+        "forward: conv2d by columns, NCHW",
         "forward: max_pool2d by max_pool, NCHW",
-        "forward: conv2d by conv, NCHW",
+        "forward: conv2d by columns, NCHW",
         "forward: max_pool2d by max_pool, NCHW",
         "backward: max_pool2d_grad by indices, NCHW",
         "backward: conv2d_input_grad by conv_transpose, NCHW",
         "backward: max_pool2d_grad by indices, NCHW",
-        "backward: conv2d_weight_grad by swapped_conv, NCHW",
-        "backward: conv2d_weight_grad by swapped_conv, NCHW",
+        "backward: conv2d_weight_grad by columns, NCHW",
+        "backward: conv2d_weight_grad by columns, NCHW",
     ]
+    lowered, _ = choose_strategies(train_step(1), Target(batch=1))
+    assert sum(node.op is ops.conv2d for node in lowered.nodes()) == 2  # forward and gradient share columns
+
+
+def test_columns_of_one_sample_are_not_made_for_the_forward_pass_alone() -> None:
+    x, w = leaf("x", Type(f32, (1, 6, 14, 14))), leaf("w", Type(f32, (16, 6, 5, 5)))
+    y = ops.conv2d(x, w)
+    assert "by conv, " in choose_strategies(graph_to(y), Target())[1][0]
+    g = ops.conv2d_weight_grad(x, ops.tanh(y), kernel=(5, 5))
+    assert all("by columns, " in note for note in choose_strategies(graph_to(g), Target())[1])
+    assert "by columns, " in choose_strategies(graph_to(y), Target(overrides=(("conv2d", "columns"),)))[1][0]
 
 
 def test_lenet_at_batch_64_works_batch_last_in_the_blocks_of_its_pools() -> None:
@@ -175,7 +186,7 @@ def test_an_override_by_module_path_holds_for_that_module_alone() -> None:
 
 def test_an_override_that_names_no_strategy_says_which_there_are() -> None:
     with pytest.raises(
-        StrategyError, match="'conv2d' has no strategy 'fast'; conv2d has conv, im2col, gather"
+        StrategyError, match="'conv2d' has no strategy 'fast'; conv2d has conv, im2col, columns, gather"
     ):
         choose_strategies(train_step(2), Target(overrides=(("conv2d", "fast"),)))
 
