@@ -7,7 +7,7 @@
 #   make lint     ruff check, ruff format --check
 #   make types    mypy --strict
 #   make layers   the layering contracts
-#   make bench    time per step against PyTorch
+#   make bench    time per step against PyTorch and other peers; BENCH="--rounds 3" passes options
 #
 #   make test-cuda    on a machine with an NVIDIA GPU: CUDA against the CPU
 #   make bench-cuda   there too: with and without CUDA graphs, against PyTorch; writes benchmarks/results/cuda.json
@@ -49,8 +49,10 @@ types: $(VENV)/installed-dev
 layers: $(VENV)/installed-dev
 	@$(BIN)/lint-imports
 
-bench: $(VENV)/installed-parity
-	@$(BIN)/python -m benchmarks --optimizers sgd adam
+# The peers' environments are made in .bench, one by one, when they are first needed.
+bench: $(VENV)/installed
+	@$(BIN)/python -m benchmarks $(BENCH)
+	@$(BIN)/python -m benchmarks.report --readme
 
 test-cuda: $(VENV)/installed-cuda
 	@$(PYTEST) tests/cuda -m cuda

@@ -8,6 +8,7 @@ the IR as a leaf of its own; every new value gets a new leaf, so an IR node mean
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -230,20 +231,38 @@ class Cell:
 
 
 class Exchange:
-    """The state that a program replaces. Its memories change places when somebody looks, not at every run."""
+    """The state that a program replaces. Its memories change places when somebody looks, not at every run.
 
-    __slots__ = ("cells", "runs")
+    settle: waits until the last run has written them; raises what it raised, and then that run does not count.
+    """
 
-    def __init__(self, cells: Sequence[Cell]) -> None:
+    __slots__ = ("_lock", "cells", "runs", "settle")
+
+    def __init__(self, cells: Sequence[Cell], settle: Callable[[], None]) -> None:
         self.cells = cells
         self.runs = 0
+        self.settle = settle
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        """Return when the state of the last run is written."""
+        try:
+            self.settle()
+        except BaseException:
+            self.runs -= 1
+            raise
 
     def catch_up(self) -> None:
         """Exchange the memories for the runs there have been."""
-        if self.runs:
-            runs, self.runs = self.runs, 0
-            for cell in self.cells:
-                cell.swap(runs)
+        if not self.runs:
+            return
+        with self._lock:
+            try:
+                self.wait()
+            finally:
+                for cell in self.cells if self.runs else ():
+                    cell.swap(self.runs)
+                self.runs = 0
 
 
 def known(array: Array) -> Cell:

@@ -1,8 +1,9 @@
-"""The command line: `lenetc train`, `lenetc tune`."""
+"""The command line: `lenetc train`, `lenetc bench`, `lenetc tune`."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import sys
 from collections.abc import Sequence
@@ -14,12 +15,20 @@ from ir.errors import LenetcError
 from lenetc import debug
 from lenetc.version import __version__
 
+OPTIMIZERS = ("sgd", "nesterov", "adam", "adamw", "rmsprop")  # of lenetc.train, which is slow to import
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns the exit status: 0; 1 for an error of the user's, told in one line; 128 and the
     number of the signal for Ctrl-C (130) and SIGTERM. With LENETC_DEBUG set, errors come with their
     traceback."""
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    end = given.index("--") if "--" in given else len(given)  # what follows is for the program to be timed
+    parser = _parser()
+    options = parser.parse_args(given[:end])
+    options.arguments = given[end + 1 :]
+    if options.arguments and options.command is not _bench:
+        parser.error(f"unrecognized arguments: {' '.join(options.arguments)}")
     try:
         return int(options.command(options))
     except KeyboardInterrupt:
@@ -55,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--lr", type=_positive, help="learning rate (default: the optimizer's own)")
     train.add_argument(
         "--optimizer",
-        choices=("sgd", "nesterov", "adam", "adamw", "rmsprop"),
+        choices=OPTIMIZERS,
         help="default sgd; sgd and nesterov have momentum 0.9",
     )
     train.add_argument(
@@ -68,8 +77,29 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--out", metavar="FOLDER", type=Path, default=Path("runs/lenet"), help="default runs/lenet"
     )
-    _add_tune(commands)
     train.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    bench = commands.add_parser(
+        "bench",
+        help="time a training step, and show where the time goes",
+        description="Runs a program until it calls its compiled training step, and times that: by module, phase, "
+        "operator and kernel. Without a program: the step of `lenetc train`.",
+        epilog="lenetc bench train.py -- --epochs 3 runs train.py with the arguments --epochs 3.",
+    )
+    bench.set_defaults(command=_bench)
+    bench.add_argument(
+        "program",
+        nargs="?",
+        help="train.py or package.train; train.py:name waits for the compiled function of that name, or calls a "
+        "function that returns (compiled function, *arguments)",
+    )
+    bench.add_argument("--steps", type=_at_least(2), help="calls to time (default: a second of them)")
+    bench.add_argument("--json", metavar="FILE", help="write the figures there; - for standard output")
+    bench.add_argument("--batch", type=_at_least(1), help="of the built-in LeNet (default 64)")
+    bench.add_argument("--optimizer", choices=OPTIMIZERS, help="of the built-in LeNet (default sgd)")
+    bench.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), help="of the built-in LeNet (default auto)"
+    )
+    _add_tune(commands)
     return parser
 
 
@@ -180,6 +210,40 @@ def _train(options: argparse.Namespace) -> int:
     console.print(
         f"written to {options.out}: {', '.join(written)}", soft_wrap=True, highlight=False, markup=False
     )
+    return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from lenetc.bench import profile_lenet, profile_target
+    from lenetc.profile import WIDTH
+
+    built_in = {key: getattr(options, key) for key in ("batch", "optimizer", "device")}
+    built_in = {key: value for key, value in built_in.items() if value is not None}
+    if options.program is None:
+        if options.arguments:
+            raise ValueError(
+                "what follows -- is for a program: name one, as in `lenetc bench train.py -- --epochs 3`"
+            )
+        logging.getLogger("lenetc.runtime").setLevel(logging.ERROR)  # the report says the device
+        profile = profile_lenet(options.steps, **built_in)
+    else:
+        for key in built_in:
+            raise ValueError(f"--{key} is of the built-in LeNet; {options.program} decides that by itself")
+        # What the program prints must not come between the figures.
+        with contextlib.redirect_stdout(sys.stderr) if options.json == "-" else contextlib.nullcontext():
+            profile = profile_target(options.program, options.arguments, options.steps)
+    if options.json == "-":
+        print(profile.to_json(), end="")
+        return 0
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH
+    console.print(profile)
+    if options.json is not None:
+        profile.save(options.json)
+        console.print(f"written to {options.json}", soft_wrap=True, markup=False)
     return 0
 
 

@@ -6,7 +6,8 @@ import functools
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, overload
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -18,15 +19,18 @@ from ir.types import Array, Type
 from lenetc import anomaly, runtime, tuned
 from lenetc.amp import autocast_dtype
 from lenetc.capture import Capture, capture
-from lenetc.cell import Cell, Context, Exchange, pending
-from lenetc.parts import SplitBinding, session_of
+from lenetc.cell import Cell, Context, Exchange, known, pending
+from lenetc.parts import SplitBinding, SplitSession, session_of
 from lenetc.program import Program
 from lenetc.ranges import Range, as_array
-from lenetc.runtime import Binding, Slot, Value
+from lenetc.runtime import Binding, Session, Slot, Value
 from lenetc.structure import Arguments, check_static, flatten, is_array, rebuild, signature_key, type_of
 from lenetc.tensor import Tensor, Unreturned
 from lenetc.tracing import here
 from passes.pipeline import Target
+
+if TYPE_CHECKING:
+    from lenetc.profile import Profile
 
 log = logging.getLogger("lenetc.compile")
 _SPECIALIZATIONS = 8  # programs kept for one signature: train and eval mode, a few phases of a run
@@ -42,15 +46,16 @@ class Specialization:
         captured: Capture,
         graph: Graph,
         target: Target,
-        repeats: int = 1,
+        steps: int | None = None,
         cuda_graphs: bool = True,
     ) -> None:
         device = target.device
         self.capture = captured
-        self.repeats = repeats  # how often one run does what was captured
+        self.steps = steps  # how often one run of a scan does what was captured
         self.program = Program(graph, target, captured)
         self.device = device
-        self.session = session_of(self.program, cuda_graphs and not captured.grad_inputs)
+        self.captures = cuda_graphs and not captured.grad_inputs
+        self.session = self.load()
         inputs = {node.attrs["name"]: node for node in graph.inputs}
         self.inputs = [name for name, node in inputs.items() if node.attrs["kind"] == "input"]
         self.slots = {
@@ -74,15 +79,30 @@ class Specialization:
         self.turn = 0
         self.changes = -1
         self.bindings: dict[tuple[int, ...], Binding | SplitBinding] = {}
+        self.read_late = [name for name in self.slots if self.session.is_read_late(name)]
         self.ranges: dict[str, list[Range]] = {}
         for name, wanted in captured.ranges:
             self.ranges.setdefault(name, []).append(wanted)
         # What is handed out is mostly one tensor, or nothing.
         self.is_single = not captured.grads and isinstance(captured.result, Tensor)
 
+    def load(self, profile: Path | None = None) -> Session | SplitSession:
+        """The program in a session, one that profiles its runs into the folder `profile` if that is given."""
+        return session_of(self.program, profile, self.captures)
+
+    def use(self, session: Session | SplitSession) -> None:
+        """Run in `session`, which `load` has made, from now on."""
+        self.exchange.catch_up()
+        self.session = session
+        self.exchange.settle = session.settle
+        self.bindings.clear()
+        self.changes = -1
+
     def _list_cells(self) -> None:
         self.cells = list(self.capture.cells.values())
-        self.exchange = Exchange([self.capture.cells[name] for name in self.capture.updated])
+        self.exchange = Exchange(
+            [self.capture.cells[name] for name in self.capture.updated], self.session.settle
+        )
 
     def _slot(self, type: Type) -> Slot:
         return Slot([int(dim) for dim in type.shape], type.dtype.numpy, self.device)
@@ -134,19 +154,27 @@ class Specialization:
                 if slot is None:
                     value = np.ascontiguousarray(value)
                 else:
+                    if name in self.read_late:
+                        self.exchange.wait()
                     slot.write(value)
                     value = slot.value
             binding.feed(name, value)
+        if scalars:
+            self.exchange.wait()
         for slot, scalar in zip(self.scalars, scalars, strict=True):
             slot.write(scalar)
         for i, (hyper, slot) in enumerate(self.hypers):
             rate = hyper.optimizer.option(hyper.group, hyper.key)
             if rate != self.fed[i]:
+                self.exchange.wait()
                 slot.write(float(rate))
                 self.fed[i] = rate
+        self.exchange.wait()
+        binding.start()
         values = binding.received(self.shapes)
         binding.run()
         if anomaly.is_enabled():
+            self.session.settle()
             self._check_finite(arrays, values)
         self.exchange.runs += 1
         if not is_alone:
@@ -156,7 +184,7 @@ class Specialization:
         Context.changes += 1
         self.changes = -1 if self.capture.grad_inputs else Context.changes
         for optimizer, steps in self.capture.guard.optimizers.items():
-            optimizer._step_count += steps * self.repeats
+            optimizer._step_count += steps * (self.steps or 1)
         return self._hand_out(values)
 
     def _come_back(self) -> None:
@@ -275,17 +303,30 @@ class CompiledFunction:
         """
         values = self.arguments.bind(args, kwargs)
         leaves = self.arguments.leaves(values)
-        arrays = [(name, leaf) for name, leaf in leaves if is_array(leaf)]
-        lengths = {type_of(leaf).shape[0] if type_of(leaf).rank else None for _, leaf in arrays}
-        if len(lengths) != 1 or None in lengths:
-            listed = ", ".join(f"{name} {type_of(leaf)}" for name, leaf in arrays)
-            raise ShapeError(
-                f"scan: every array needs the same leading axis, the number of steps; given: {listed}"
-            )
-        specialization = self._find(values, leaves, (next(iter(lengths)),))
-        return specialization.run(
-            [leaf for _, leaf in arrays], [leaf for _, leaf in leaves if isinstance(leaf, float)]
-        )
+        steps = _steps(leaves)
+        specialization = self._find(values, leaves, (steps,))
+        arrays = [leaf for _, leaf in leaves if is_array(leaf)]
+        scalars = [leaf for _, leaf in leaves if isinstance(leaf, float)]
+        if specialization.steps is not None:
+            return specialization.run(arrays, scalars)
+        whole = [x._cell.numpy() if isinstance(x, Tensor) else np.asarray(x) for x in arrays]
+        return stacked([specialization.run([array[k] for array in whole], scalars) for k in range(steps)])
+
+    def profile(self, *args: Any, steps: int | None = None, scan: bool = False, **kwargs: Any) -> Profile:
+        """How long a call with these arguments takes, and where that time goes: by module, phase, operator, line and
+        kernel. Print it, or see `Profile`. State, gradients and random numbers are as before afterwards.
+
+        steps: calls to time, a second of them by default. scan: profile `scan` with these arguments instead.
+        """
+        from lenetc.benchmark import measure  # brings onnx and rich in, which importing lenetc should not
+
+        return measure(self, args, kwargs, scan, steps)
+
+    def specialization(self, args: tuple[Any, ...], kwargs: dict[str, Any], scan: bool) -> Specialization:
+        """The compiled program for a call, or a scan, with these arguments."""
+        values = self.arguments.bind(args, kwargs)
+        leaves = self.arguments.leaves(values)
+        return self._find(values, leaves, (_steps(leaves),) if scan else ())
 
     def capture(self, values: dict[str, Any], types: dict[str, Type]) -> Capture:
         """Trace the function once more, with its arrays as inputs of `types`."""
@@ -324,9 +365,14 @@ class CompiledFunction:
         if steps:
             types = {name: type.with_shape(type.shape[1:]) for name, type in types.items()}
         captured = self.capture(values, types)
-        graph = scanned(captured, steps[0]) if steps else captured.graph
-        repeats = steps[0] if steps else 1
-        specialization = Specialization(captured, graph, self.target(), repeats, self.cuda_graphs)
+        target = self.target()
+        # Steps that are divided among threads are so one by one: a scan runs as a whole, on all of them.
+        if steps and Program(captured.graph, target, captured).split is None:
+            specialization = Specialization(
+                captured, scanned(captured, *steps), target, steps[0], self.cuda_graphs
+            )
+        else:
+            specialization = Specialization(captured, captured.graph, target, cuda_graphs=self.cuda_graphs)
         known.append(specialization)
         if len(known) == _SPECIALIZATIONS:
             log.warning(
@@ -337,6 +383,30 @@ class CompiledFunction:
             )
         del known[:-_SPECIALIZATIONS]
         return specialization
+
+
+def _steps(leaves: list[tuple[str, Any]]) -> Any:
+    """The leading axis that all arrays among `leaves` have. Raises ShapeError where they differ."""
+    arrays = [(name, leaf) for name, leaf in leaves if is_array(leaf)]
+    lengths = {type_of(leaf).shape[0] if type_of(leaf).rank else None for _, leaf in arrays}
+    if len(lengths) != 1 or None in lengths:
+        listed = ", ".join(f"{name} {type_of(leaf)}" for name, leaf in arrays)
+        raise ShapeError(
+            f"scan: every array needs the same leading axis, the number of steps; given: {listed}"
+        )
+    return next(iter(lengths))
+
+
+def stacked(results: list[Any]) -> Any:
+    """Results of several calls, of one structure, as one result: tensors stacked, the rest as in the last."""
+    columns = zip(*(flatten(result, "") for result in results), strict=True)
+    leaves = (
+        Tensor._from_cell(known(np.stack([item._cell.numpy() for _, item in column])))
+        if isinstance(column[-1][1], Tensor)
+        else column[-1][1]
+        for column in columns
+    )
+    return rebuild(results[-1], leaves)
 
 
 def scanned(captured: Capture, steps: int) -> Graph:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -109,25 +110,31 @@ class Program:
         """Write every stage as text, DOT, GraphML and SVG, and the ONNX file. Returns the paths written.
 
         The text starts with what the pass noted, as comments: of "strategies", what was chosen and what else there is.
-        Of a program that runs in parts, the stages of the first part are written too, as text.
+        A program that runs in parts has those besides, each as text and as an ONNX file: part0, part1, ..., results,
+        update.
         """
         from lenetc import visualize
+        from passes.emit import to_onnx
 
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
         written = []
         for number, name in enumerate(self.stages()):
             stem = f"{number}-{name}"
-            written.append(_write(self.stage(name), folder / f"{stem}.txt"))
+            atomic_write(folder / f"{stem}.txt", _told(self.stage(name).notes, self.graph(name)))
+            written.append(folder / f"{stem}.txt")
             written += visualize.write(self.graph(name), folder, stem)
-        for number, stage in enumerate(self.split.parts[0] if self.split else []):
-            written.append(_write(stage, folder / f"part-{number}-{stage.name}.txt"))
         atomic_write(folder / "program.onnx", self.onnx.SerializeToString())
-        return [*written, folder / "program.onnx"]
+        written.append(folder / "program.onnx")
+        split = self.split
+        for name, graph in split.programs().items() if split else ():
+            notes = split.notes(name) if split else []
+            atomic_write(folder / f"{name}.txt", _told(notes, graph))
+            atomic_write(folder / f"{name}.onnx", to_onnx(graph).model.SerializeToString())
+            written += [folder / f"{name}.txt", folder / f"{name}.onnx"]
+        return written
 
 
-def _write(stage: Stage, path: Path) -> Path:
-    """Write the text of a stage, after its notes."""
-    notes = "".join(f"# {note}\n" for note in stage.notes)
-    atomic_write(path, (notes + to_text(stage.graph)).encode())
-    return path
+def _told(notes: Sequence[str], graph: Graph) -> bytes:
+    """The text of a graph after notes."""
+    return "".join([*(f"# {note}\n" for note in notes), to_text(graph)]).encode()

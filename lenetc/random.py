@@ -17,10 +17,11 @@ import numpy as np
 from ir import ops
 from ir.dims import Dim, Poly, product
 from ir.interpret import run
-from ir.node import Graph, Node
+from ir.node import Graph, Node, building_at
 from ir.op import leaf, literal
 from ir.types import Array, DType, Type, f32, i64
 from lenetc.cell import Cell, Context, known
+from lenetc.tracing import where_now
 
 _MASK = 1 << 32
 _STEP = 0x9E3779B1  # 2^32 over the golden ratio: successive multiples lie far apart
@@ -153,8 +154,9 @@ def values(
 
 def node(kind: Callable[..., Node], shape: Sequence[Dim], dtype: DType = f32) -> Node:
     """Numbers of `kind` as a node: part of the graph, with a new draw each time the program runs."""
-    key, counter = default_generator.next_draw()
-    return kind(key, counter, tuple(shape), dtype)
+    with building_at(where_now()):
+        key, counter = default_generator.next_draw()
+        return kind(key, counter, tuple(shape), dtype)
 
 
 def permutation(n: int) -> Array:

@@ -10,13 +10,17 @@ _STAGES = {
     "forward": "what loss and accuracy need, as traced",
     "traced": "the whole step: forward, backward, update",
     "simplify": "identities, constants, transposes; reorderings that save work",
+    "tile": "large batches in tiles that fit the caches",
     "strategies": "each heavy operation expanded as is cheapest over the whole graph",
+    "hoist": "out of loops what is to be done once",
     "fuse": "towards what the runtime has kernels for",
     "schedule": "the order of execution",
 }
 _NOTES = {
     "simplify": "Simplified: rules, and how often each fired",
+    "tile": "Tiles",
     "strategies": "Strategies chosen",
+    "hoist": "Moved out of loops",
     "fuse": "Fused: rules, and how often each fired",
     "schedule": "Schedule",
 }

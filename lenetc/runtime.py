@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -189,6 +190,7 @@ class Slot:
 class Session:
     """A loaded program. `places` says where in the user's code each ONNX node came from.
 
+    profile: a new folder for a profile of the runs, and for the model as the runtime rewrote it.
     captures: whether runs may be captured as CUDA graphs; False afterwards where the runtime would not have it.
     on_cpu: names of the nodes that run on the CPU though the device is CUDA, at the price of copies in every run.
     """
@@ -199,15 +201,23 @@ class Session:
         device: str,
         places: Mapping[str, Where],
         threads: int = 0,
+        profile: Path | None = None,
         captures: bool = False,
     ) -> None:
         self.device = device
         self.places = places
+        self.threads = threads
+        self.profile = profile
         self.captures = captures and device == "cuda"
         self.on_cpu: list[str] = []
         self._graphs = itertools.count(1)
         self._run_options: dict[int, Any] = {}
         options = ort.SessionOptions()
+        if profile is not None:
+            profile.mkdir()
+            options.enable_profiling = True
+            options.profile_file_prefix = str(profile / "profile")
+            options.optimized_model_filepath = str(profile / "optimized.onnx")
         options.intra_op_num_threads = threads
         options.log_severity_level = 4  # errors come back as exceptions
         if flushed.works:  # for the runtime's own threads; `execute` sees to the thread that calls
@@ -255,6 +265,11 @@ class Session:
             listed = "; ".join(f"{name} {self.places.get(name, '')}".strip() for name in self.on_cpu)
             log.warning("these operators have no CUDA kernel and run on the CPU, with copies: %s", listed)
 
+    def end_profiling(self) -> tuple[Path, bytes]:
+        """The file of the profile (Chrome's trace events, as JSON), and the model as the runtime rewrote it."""
+        assert self.profile is not None
+        return Path(self._session.end_profiling()), (self.profile / "optimized.onnx").read_bytes()
+
     def bind(
         self, inputs: Mapping[str, Value], outputs: Mapping[str, Value], replay: bool = False
     ) -> Binding:
@@ -277,6 +292,13 @@ class Session:
             binding.bind_output(name, self.device)
         self.execute(binding)
         return list(binding.get_outputs())
+
+    def settle(self) -> None:
+        """Wait for what a run leaves to be done after it: nothing, where one program does all."""
+
+    def is_read_late(self, name: str) -> bool:
+        """Whether the memory of an input is read after a run has returned."""
+        return False
 
     def io_binding(self) -> Any:
         return self._session.io_binding()
@@ -353,6 +375,9 @@ class Binding:
                 self._holders = sys.getrefcount(value)
             values.append(value)
         return values
+
+    def start(self) -> None:
+        """What can begin before `run`: nothing here, where there is one program and it runs on the caller's thread."""
 
     def run(self) -> None:
         self._session.execute(self._io)

@@ -34,6 +34,7 @@ _REST = 0.01
 _WARM = 3  # runs that wake threads and caches
 _ROUNDS = (3, 25)  # samples of each graph: at least, at most
 _STEPS = 0.25  # of the time: what is kept for the whole step
+_FIRST = 0.7  # of what is left: for what is asked for first
 _SLOWER = 1.03  # a step that takes this much longer is slower, and not only by chance
 _LEAST = 0.01  # µs: what is lost in the noise still costs something
 
@@ -76,7 +77,9 @@ def tune(program: Program, seconds: float = 30.0, progress: Progress | None = No
     missing = 0
     for graph, target in program.choices:
         while left := unmeasured(graph, replace(target, costs=tuned.measured({**known, **new}))):
-            found = measure(left, target, start + seconds * (1 - _STEPS), progress, len(new))
+            now, end = time.perf_counter(), start + seconds * (1 - _STEPS)
+            # What is asked for next needs time as well.
+            found = measure(left, target, now + _FIRST * (end - now), progress, len(new))
             new |= found
             if len(found) < len(left):
                 missing += len(left) - len(found)
@@ -149,8 +152,7 @@ def _steps(program: Program, costs: Sequence[Measured | None], until: float) -> 
     found = []
     for known in costs:
         made = Program(program.graph("traced"), replace(program.target, costs=known), program.capture)
-        parts = [] if made.split is None else [*made.split.parts, made.split.join]
-        graphs = tuple(stages[-1].graph for stages in parts) or (made.graph(),)
+        graphs = tuple(made.split.programs().values()) if made.split else (made.graph(),)
         if graphs not in kernels:
             kernels[graphs] = _step(made, values)
         found.append(kernels[graphs])
@@ -162,12 +164,17 @@ def _step(program: Program, values: Mapping[str, Value]) -> Kernel:
     """A whole step, loaded and bound to memory of its own for what it gives."""
     device, graph = program.target.device, program.graph("traced")
     nexts = {next_name(name): _memory(node, device) for name, node in graph.updates}
-    binding = session_of(program).bind(
-        {node.attrs["name"]: values[node.attrs["name"]] for node in graph.inputs}, nexts
-    )
-    for name, node in graph.results:
-        binding.receive(name, _memory(node, device))
-    return Kernel(binding.run)
+    session = session_of(program)
+    binding = session.bind({node.attrs["name"]: values[node.attrs["name"]] for node in graph.inputs}, nexts)
+    shapes = {name: ([int(d) for d in node.shape], node.dtype.numpy) for name, node in graph.results}
+    kept = binding.received(shapes)
+
+    def run() -> None:
+        binding.start()
+        binding.run()
+        session.settle()
+
+    return Kernel(run, kept)
 
 
 def _feeds(program: Program) -> Mapping[str, Array]:
@@ -202,10 +209,11 @@ def _memory(node: Node, device: str) -> Value:
 
 
 class Kernel:
-    """Something to time. spent: seconds that its samples took."""
+    """Something to time. kept: what `run` needs and does not hold. spent: seconds that its samples took."""
 
-    def __init__(self, run: Callable[[], None]) -> None:
+    def __init__(self, run: Callable[[], None], kept: object = None) -> None:
         self._run = run
+        self._kept = kept
         run()  # makes the runtime's memory
         start = time.perf_counter()
         run()

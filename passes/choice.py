@@ -104,23 +104,17 @@ class Choice:
     def pair_up(self) -> None:
         """Decide on the columns that a convolution of one sample and its weight gradient share: for both, or for
         none. Their cost is counted with the gradient."""
-        gradients = {
-            (node.inputs[0], windows_of(node)): node
-            for node in self.heavy
-            if node.op is ops.conv2d_weight_grad
-        }
-        for node in self.heavy:
-            if node.op is not ops.conv2d:
-                continue
-            gradient = gradients.pop((node.inputs[0], windows_of(node)), None)
-            self.settle([node] if gradient is None else [node, gradient])
-        for gradient in gradients.values():
-            self.settle([gradient])
+        readers: dict[Any, list[Node]] = {}
+        for node in sorted(self.heavy, key=lambda node: node.op is not ops.conv2d):
+            if node.op in (ops.conv2d, ops.conv2d_weight_grad):
+                readers.setdefault((node.inputs[0], windows_of(node)), []).append(node)
+        for nodes in readers.values():
+            if any(s.name == "columns" for node in nodes for s in self.fitting[node]):
+                self.settle(nodes)
 
     def settle(self, nodes: list[Node]) -> None:
-        """Take from the batch-first strategies of `nodes` either those by columns, or the others."""
-        if not any(s.name == "columns" for node in nodes for s in self.fitting[node]):
-            return
+        """Take from the batch-first strategies of `nodes` either those by columns, or the others (or all, where
+        overrides want some of both)."""
         sides = []
         for by_columns in (True, False):
             kept = {
@@ -133,10 +127,12 @@ class Choice:
                 min((self.price(n, s, PIXEL) for s in fits if s.layout == NCHW), default=math.inf)
                 for n, fits in kept.items()
             ]
-            alone = by_columns and len(nodes) == 1 and nodes[0].op is ops.conv2d
-            sides.append((sum(found) + (self.columns(nodes[0]) if alone else 0.0), kept))
-        (first, columns), (second, others) = sides
-        self.fitting.update(columns if first < second else others)
+            if by_columns and all(node.op is ops.conv2d for node in nodes):
+                found.append(self.columns(nodes[0]))
+            sides.append((sum(found), kept))
+        cost, kept = min(sides, key=lambda side: side[0])
+        if cost < math.inf:
+            self.fitting.update(kept)
 
     def columns(self, node: Node) -> float:
         """What the columns of one sample cost where no weight gradient uses them again."""

@@ -201,7 +201,7 @@ def gather_conv(w: Work, block: Block) -> float:
 def gather_weight_grad(w: Work, block: Block) -> float:
     """The product of a weight gradient over the columns."""
     m, k, area = blocked(w, block)
-    wide, narrow = (m, k) if k <= 2 * m else (k, m)
+    wide, narrow = (m, k) if k <= m else (k, m)
     cost = product_turned(wide, area * w.n, narrow, w.pace)
     return 3 * NODE + _spread(w, block) + w.groups * cost
 

@@ -154,9 +154,9 @@ class Builder:
             if value in made and value not in renamed:
                 renamed[value] = output
             else:  # an input, a constant, or a value with two output names
-                self.nodes.append(
-                    helper.make_node("Identity", [value], [output], name=self.fresh(f"{output}/copy"))
-                )
+                copy = self.fresh(f"{output}/copy")
+                self.places[copy] = node.where
+                self.nodes.append(helper.make_node("Identity", [value], [output], name=copy))
         _rename(self.nodes, renamed)
         return helper.make_graph(
             self.nodes,

@@ -167,7 +167,7 @@ def conv2d_weight_grad(node: Node, block: Block, x: Stored, g: Stored) -> Node:
     planes, reach = g.block[0] * g.block[1], _reach(windows, g.block)
     cols = _split(columns(x, windows, g.block), groups)
     rows = _by_group(g, groups)
-    if groups == 1 and depth * reach > 2 * planes * outputs:
+    if groups == 1 and depth * reach > planes * outputs:
         # The runtime packs its second factor, so that should be the smaller one.
         turned = reshape(cols @ swap(rows), (depth * reach, planes, outputs))
         wide = ops.transpose(turned, perm=(1, 2, 0))

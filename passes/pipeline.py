@@ -11,6 +11,7 @@ from ir.verify import verify
 from passes import gradients  # noqa: F401  (registers the gradient table)
 from passes.choice import choose_strategies
 from passes.fuse import fuse
+from passes.hoist import hoist
 from passes.prices import Measured
 from passes.schedule import schedule
 from passes.simplify import simplify
@@ -50,6 +51,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("simplify", simplify),
     ("tile", tile),
     ("strategies", choose_strategies),
+    ("hoist", hoist),
     ("fuse", fuse),
     ("schedule", schedule),
 )
@@ -91,7 +93,19 @@ class Split:
 
     division: Division
     parts: list[list[Stage]]
-    join: list[Stage]
+    results: list[Stage]
+    update: list[Stage]
+
+    def programs(self) -> dict[str, Graph]:
+        """What runs, by name: "part0", "part1", ..., then "results" and "update" where there are any."""
+        named = {f"part{k}": stages[-1].graph for k, stages in enumerate(self.parts)}
+        named |= {"results": self.results[-1].graph, "update": self.update[-1].graph}
+        return {name: graph for name, graph in named.items() if graph.outputs}
+
+    def notes(self, name: str) -> list[str]:
+        """What was noted when strategies were chosen for a part; [] for what joins."""
+        found = {f"part{k}": stages for k, stages in enumerate(self.parts)}.get(name, [])
+        return [note for stage in found if stage.name == "strategies" for note in stage.notes]
 
 
 def run_split(graph: Graph, target: Target) -> Split | None:
@@ -104,5 +118,6 @@ def run_split(graph: Graph, target: Target) -> Split | None:
     return Split(
         division,
         [run_pipeline(part, alone) for part in division.parts],
-        run_pipeline(division.join, alone),
+        run_pipeline(division.results, alone),
+        run_pipeline(division.update, alone),
     )

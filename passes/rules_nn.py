@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from ir import ops
 from ir.dims import product
-from ir.node import Node
+from ir.node import Graph, Node, building_at, users
+from ir.op import OPS
 from passes.match import Rules, at_most, either, is_positive_mask, number, reshaped, with_shape
 from passes.rewrite import used_once
 from passes.rules_algebra import rescaled, scaled
@@ -107,6 +110,15 @@ def conv_bias(node: Node) -> Node | None:
     return ops.conv2d(*conv.inputs, reshaped(bias, (channels,)), **conv.attrs)
 
 
+@RULES.on("sum")
+def sum_of_pool_grad(node: Node) -> Node | None:
+    """sum(max_pool2d_grad(g, x), axes=(0, 2, 3)) => sum(g, axes=(0, 2, 3)): each window pays one element"""
+    inner, axes = node.inputs[0], node.attrs["axes"]
+    if inner.op is not ops.max_pool2d_grad or not {2, 3} <= set(axes) or any(inner.attrs["padding"]):
+        return None
+    return ops.sum(inner.inputs[0], **node.attrs)  # a window of padding alone would pay none
+
+
 @RULES.on("max_pool2d")
 def pool_before_relu(node: Node) -> Node | None:
     """max_pool2d(relu(x)) => relu(max_pool2d(x)): relu is monotone, and there is less of it to do"""
@@ -135,3 +147,42 @@ def relu_grad_before_pool_grad(node: Node) -> Node | None:
     pooled = ops.relu(ops.max_pool2d(x, **pool_grad.attrs))
     kept = ops.cast(ops.greater(pooled, ops.scalar(0, pooled.dtype)), dtype=g.dtype)
     return ops.max_pool2d_grad(g * kept, x, **pool_grad.attrs)
+
+
+_POOLS = {ops.max_pool2d: 0, ops.max_pool2d_grad: 1, ops.max_pool2d_pick: 1}  # each with its image's position
+
+
+def bias_after_pool(graph: Graph, fired: Counter[str]) -> Graph:
+    """`graph` with max_pool2d(conv2d(x, w, b)) => max_pool2d(conv2d(x, w)) + b, in bodies of scans too.
+
+    The same for all elements of a window, a bias moves no maximum, and after the pool there is less to add it to.
+    Only for a convolution that nothing else reads, so a step over the graph and not a rule of one node.
+    """
+    if not any(node.op in (ops.scan, *_POOLS) for node in graph.nodes()):
+        return graph
+    readers = users(graph)
+    kept = set(graph.outputs)
+    moved = {
+        node
+        for node in graph.nodes()
+        if node.op is ops.conv2d
+        and len(node.inputs) == 3
+        and node not in kept
+        and any(user.op is ops.max_pool2d for user in readers[node])
+        and all(user.op in _POOLS and user.inputs.index(node) == _POOLS[user.op] for user in readers[node])
+    }
+    fired["bias_after_pool"] += len(moved)
+    new: dict[Node, Node] = {}
+    for node in graph.nodes():
+        inputs = tuple(new[x] for x in node.inputs)
+        attrs = {k: bias_after_pool(v, fired) if isinstance(v, Graph) else v for k, v in node.attrs.items()}
+        with building_at(node.where):
+            if node in moved:
+                new[node] = ops.conv2d(*inputs[:2], **attrs)
+                continue
+            unchanged = inputs == node.inputs and attrs == node.attrs
+            new[node] = node if unchanged else OPS[node.op.name](*inputs, **attrs)
+            if node.op is ops.max_pool2d and node.inputs[0] in moved:
+                bias = new[node.inputs[0].inputs[2]]
+                new[node] = new[node] + reshaped(bias, (bias.shape[0], 1, 1))
+    return graph.with_outputs(new[node] for node in graph.outputs)

@@ -30,7 +30,10 @@ def to_rest(graph: Graph, rules: Rules, fired: Counter[str]) -> Graph:
     Raises RewriteError where the rules never come to rest.
     """
     for _ in range(_ROUNDS):
-        before, graph = graph, simplify_scans(rewrite(graph, rules, fired), fired)
+        before, graph = (
+            graph,
+            rules_nn.bias_after_pool(simplify_scans(rewrite(graph, rules, fired), fired), fired),
+        )
         if graph is before:
             return graph
     raise RewriteError(f"the rules still change {graph.name} after {_ROUNDS} rounds: {dict(fired)}")
@@ -38,4 +41,6 @@ def to_rest(graph: Graph, rules: Rules, fired: Counter[str]) -> Graph:
 
 def counts(fired: Counter[str]) -> list[str]:
     """Notes of a pass: how often each rule fired, most often first."""
-    return [f"{name} x{count}" for name, count in sorted(fired.items(), key=lambda item: (-item[1], item[0]))]
+    return [
+        f"{name} x{count}" for name, count in sorted((+fired).items(), key=lambda item: (-item[1], item[0]))
+    ]

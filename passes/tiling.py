@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 WHOLE = "_whole"  # of the name under which a part reads all of a batch input
 
-_TILE_BYTES = 14e6  # memory that a tile's samples go through, where time per sample of LeNet was least
+_TILE_BYTES = 16e6  # memory that a tile's samples go through, where time per sample of LeNet was least
 _SMALLEST = 16  # samples of a tile; fewer leave operators too little to do
 # µs of one thread, fitted to steps of LeNet and of an MLP on two cores.
 _MAC, _BYTE, _NODE = 1 / 60e3, 5e-5, 1.5
-_MEET = 60.0  # to wake another thread, and to wait for it
+_MEET = 200.0  # to wake another thread, to wait for it, and to fetch what it has computed
 _SHARED_NODE = 4.0  # an operator that several threads share
 _ADDED = 2e-4  # an element of a sum, for each part
 
@@ -119,12 +119,15 @@ def _separable(graph: Graph) -> Cut | None:
 
 @dataclass(frozen=True)
 class Division:
-    """A graph for each range of samples, and the one that joins what they give. cut: batch inputs of which a part is
-    given its own samples only."""
+    """A graph for each range of samples, and two that join what these give: to the results, and to the new state.
+
+    cut: batch inputs of which a part is given its own samples only.
+    """
 
     ranges: tuple[tuple[int, int], ...]
     parts: tuple[Graph, ...]
-    join: Graph
+    results: Graph
+    update: Graph
     cut: frozenset[str]
 
 
@@ -162,17 +165,25 @@ def divided(whole: Cut, ranges: Sequence[tuple[int, int]]) -> Division:
             new[node] = pieces[0]
             for piece in pieces[1:]:
                 new[node] = new[node] + piece
-    outputs = replaced(whole.graph, new)
-    join = whole.graph.with_outputs(outputs, f"{whole.graph.name}_join")
-    read = set(topological((), outputs))
-    kept = [node for node in whole.graph.inputs if node in read]
+    graph = whole.graph.with_outputs(replaced(whole.graph, new))
     named = frozenset(x.attrs["name"] for x, _ in whole.slices if x in inputs)
+    leaves = [*given, *graph.inputs]
     return Division(
         ranges=tuple(ranges),
         parts=tuple(graphs),
-        join=Graph.make(join.name, [*given, *kept], join.results, join.updates),
+        results=_over(leaves, f"{graph.name}_results", graph.results, ()),
+        update=_over(leaves, f"{graph.name}_update", (), graph.updates),
         cut=named,
     )
+
+
+Named = tuple[tuple[str, Node], ...]
+
+
+def _over(leaves: Sequence[Node], name: str, results: Named, updates: Named) -> Graph:
+    """The graph with those of `leaves` that it reads for inputs."""
+    read = set(topological((), [node for _, node in (*results, *updates)]))
+    return Graph.make(name, [node for node in leaves if node in read], results, updates)
 
 
 def _part(whole: Cut, delivered: Sequence[Node], start: int, stop: int) -> Graph:

@@ -174,15 +174,15 @@ def test_tuning_measures_all_that_the_choice_asks_for_and_leaves_the_state_alone
     program = step.lower(images)
     before = {name: cell.numpy() for name, cell in program.capture.cells.items()}
     told: list[tuple[int, int, str]] = []
-    result = tuning.tune(program, 60.0, lambda *what: told.append(what))
-    assert result.measured > 20 and result.missing == 0
+    result = tuning.tune(program, 20.0, lambda *what: told.append(what))
+    assert result.measured > 15 and result.missing == 0
     assert result.builtin > 0 and result.tuned > 0
     assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
     assert told[-1] == (result.measured, result.measured, "the whole step")
     for name, cell in program.capture.cells.items():
         np.testing.assert_array_equal(cell.numpy(), before[name])
     if result.kept:
-        again = tuning.tune(step.lower(images), 60.0)
+        again = tuning.tune(step.lower(images), 20.0)
         assert (again.measured, again.missing) == (0, 0)
         assert len(tuned.read("cpu")) == result.measured
 
@@ -319,8 +319,8 @@ def test_parts_are_chosen_for_and_told_by_themselves(tmp_path: Path, monkeypatch
     assert asked and all("[32," in key or ",32]" in key for key in asked if "conv" in key)
     assert all(key.endswith("on 1 threads") for key in asked)
     written = {path.name for path in program.dump(tmp_path)}
-    assert "part-3-strategies.txt" in written
-    told = (tmp_path / "part-3-strategies.txt").read_text()
+    assert "part0.txt" in written
+    told = (tmp_path / "part0.txt").read_text()
     assert told.startswith("# conv1: conv2d by ") and "f32[32,1,32,32]" in told
 
 

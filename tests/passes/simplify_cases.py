@@ -486,6 +486,27 @@ def _() -> object:
 
 
 @case
+def sum_of_pool_grad() -> object:
+    pooled = ops.max_pool2d_grad(y(N, 2, 3, 3), x(N, 2, 6, 6), kernel=(2, 2), stride=(2, 2))
+    return ops.sum(pooled, axes=(0, 2, 3))
+
+
+@refused("sum_of_pool_grad")
+def _() -> object:
+    """Of the rows of the image, not all."""
+    pooled = ops.max_pool2d_grad(y(N, 2, 3, 3), x(N, 2, 6, 6), kernel=(2, 2), stride=(2, 2))
+    return ops.sum(pooled, axes=(2,))
+
+
+@refused("sum_of_pool_grad")
+def _() -> object:
+    """A window may be padding alone."""
+    g, image = y(N, 2, 4, 4), x(N, 2, 6, 6)
+    pooled = ops.max_pool2d_grad(g, image, kernel=(2, 2), stride=(2, 2), padding=(1, 1))
+    return ops.sum(pooled, axes=(0, 2, 3))
+
+
+@case
 def pool_before_relu() -> object:
     r = ops.relu(x(N, 2, 5, 6))
     return ops.max_pool2d(r, kernel=(3, 2), stride=(2, 1), padding=(1, 1), ceil_mode=True)

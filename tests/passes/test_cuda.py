@@ -102,6 +102,8 @@ def test_every_strategy_gives_the_same_values(sample: Sample) -> None:
     for strategy in tried:
         model = emitted(graph, Target(device="cuda", overrides=((strategy.op, strategy.name),)))
         assert not misfits(model), strategy.name
+        # Additions of a ScatterND are lost where indices repeat.
+        assert "ScatterND" not in {node.op_type for node in model.graph.node}, strategy.name
         np.testing.assert_allclose(
             run_model(model, feeds)[0], run(graph, values)[0], rtol=1e-4, atol=1e-5, err_msg=strategy.name
         )

@@ -6,13 +6,13 @@ import math
 import warnings
 
 from ir import ops
-from ir.node import Node
+from ir.node import Node, building_at
 from ir.op import Op
 from ir.types import DType, f32, normalize_axis
 from lenetc import in_place, operations, random
 from lenetc.amp import widened
 from lenetc.tensor import Tensor, apply, require_tensors
-from lenetc.tracing import user_frame
+from lenetc.tracing import user_frame, where_now
 
 tanh = operations.tanh
 sigmoid = operations.sigmoid
@@ -103,10 +103,11 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if not training or p == 0:
         return input
-    if p == 1:
-        mask = Tensor._from_node(ops.broadcast_to(ops.scalar(0, input.dtype), shape=tuple(input.shape)))
-    else:
-        draws = random.node(random.uniform, tuple(input.shape), f32)
-        kept = ops.cast(ops.logical_not(ops.less(draws, p)), dtype=input.dtype)
-        mask = Tensor._from_node(kept * (1 / (1 - p)))
+    with building_at(where_now()):
+        if p == 1:
+            mask = Tensor._from_node(ops.broadcast_to(ops.scalar(0, input.dtype), shape=tuple(input.shape)))
+        else:
+            draws = random.node(random.uniform, tuple(input.shape), f32)
+            kept = ops.cast(ops.logical_not(ops.less(draws, p)), dtype=input.dtype)
+            mask = Tensor._from_node(kept * (1 / (1 - p)))
     return in_place.mul_(input, mask) if inplace else operations.mul(input, mask)
