@@ -9,6 +9,9 @@
 #   make layers   the layering contracts
 #   make bench    time per step against PyTorch and other peers; BENCH="--rounds 3" passes options
 #
+#   make test-cuda    on a machine with an NVIDIA GPU: CUDA against the CPU
+#   make bench-cuda   there too: with and without CUDA graphs, against PyTorch; writes benchmarks/results/cuda.json
+#
 #   make test PYTHON=python3.12 VENV=.venv-3.12   another Python, in an environment of its own
 
 VENV ?= .venv
@@ -22,7 +25,7 @@ CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 PYTHON ?= $(shell for p in $(CANDIDATES); do "$$p" -c '$(NEW_ENOUGH)' 2>/dev/null && echo "$$p" && break; done)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test parity lint types layers bench
+.PHONY: help demo test parity lint types layers bench test-cuda bench-cuda
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -31,7 +34,7 @@ demo: $(VENV)/installed
 	@$(BIN)/lenetc train --out runs/demo
 
 test: $(VENV)/installed-test
-	@$(PYTEST) -n auto --maxprocesses 8 --ignore tests/parity -m "not parity"
+	@$(PYTEST) -n auto --maxprocesses 8 --ignore tests/parity --ignore tests/cuda -m "not parity"
 
 parity: $(VENV)/installed-parity
 	@$(PYTEST) tests -m parity
@@ -50,6 +53,12 @@ layers: $(VENV)/installed-dev
 bench: $(VENV)/installed
 	@$(BIN)/python -m benchmarks $(BENCH)
 	@$(BIN)/python -m benchmarks.report --readme
+
+test-cuda: $(VENV)/installed-cuda
+	@$(PYTEST) tests/cuda -m cuda
+
+bench-cuda: $(VENV)/installed-cuda
+	@$(BIN)/python -m benchmarks.cuda
 
 # Some distributions ship Python without ensurepip; there the system's pip fills the new environment.
 $(VENV)/created:
@@ -76,6 +85,12 @@ $(VENV)/installed-parity: $(VENV)/installed-test
 	@echo "Installing PyTorch 2.13.0 into $(VENV) (a large download the first time)"
 	@$(PIP) torch==2.13.0
 	@$(PIP) --editable '.[test,parity]'
+	@touch $@
+
+# CUDA's libraries come with the extra; PyTorch for Linux brings its own.
+$(VENV)/installed-cuda: $(VENV)/installed-parity
+	@echo "Installing the CUDA libraries into $(VENV) (a large download the first time)"
+	@$(PIP) --editable '.[test,parity,cuda]'
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed-test

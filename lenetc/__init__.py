@@ -19,6 +19,8 @@ from lenetc.factory import *
 from lenetc.operations import *
 from lenetc.reductions import *
 from lenetc.runtime import get_num_threads, set_num_threads
+from lenetc.amp import autocast
+from lenetc.precision import get_float32_matmul_precision, set_float32_matmul_precision
 from lenetc.random import get_rng_state, initial_seed, manual_seed, set_rng_state
 from lenetc.shaping import *
 from lenetc.shaping import transposed as t
@@ -27,7 +29,7 @@ from lenetc.tensor import Tensor
 from lenetc.tuning import tune
 from lenetc.version import __version__
 from lenetc import debug as _debug
-from lenetc import cuda, nn, optim
+from lenetc import amp, cuda, nn, optim
 from lenetc.missing import names_of
 
 _debug.configure()

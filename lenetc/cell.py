@@ -196,12 +196,17 @@ class Cell:
         value = self.value()
         if self.slot < 0 or isinstance(value, np.ndarray) or value.device_name() != device:
             self._touch()
-            host = value if isinstance(value, np.ndarray) else runtime.to_numpy(value)
-            value = self._value = runtime.to_device(host, device)
+            value = self._value = runtime.moved(value, device)
             if self._node is not None:
                 evaluated[self._node] = value
             self.slot, self._back = next(_slots), None
         return value
+
+    def readable(self, device: str) -> Value:
+        """The value on `device`, for reading only: it may share its memory with others."""
+        value = self.value()
+        there = not isinstance(value, np.ndarray) and value.device_name() == device
+        return value if there else self.front(device)
 
     def back(self, device: str) -> Value:
         """Memory of the same type for the next value."""

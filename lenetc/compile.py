@@ -17,6 +17,7 @@ from ir.node import Graph, Node, next_name
 from ir.op import leaf
 from ir.types import Array, Type
 from lenetc import anomaly, runtime, tuned
+from lenetc.amp import autocast_dtype
 from lenetc.capture import Capture, capture
 from lenetc.cell import Cell, Context, Exchange, known, pending
 from lenetc.parts import SplitBinding, SplitSession, session_of
@@ -40,19 +41,29 @@ _BINDINGS = 16  # prepared runs kept for each program; two are in use while noth
 class Specialization:
     """One compiled program for one signature: its session, its state, and the prepared runs."""
 
-    def __init__(self, captured: Capture, graph: Graph, target: Target, steps: int | None = None) -> None:
+    def __init__(
+        self,
+        captured: Capture,
+        graph: Graph,
+        target: Target,
+        steps: int | None = None,
+        cuda_graphs: bool = True,
+    ) -> None:
         device = target.device
         self.capture = captured
         self.steps = steps  # how often one run of a scan does what was captured
         self.program = Program(graph, target, captured)
         self.device = device
+        self.captures = cuda_graphs and not captured.grad_inputs
         self.session = self.load()
         inputs = {node.attrs["name"]: node for node in graph.inputs}
         self.inputs = [name for name, node in inputs.items() if node.attrs["kind"] == "input"]
         self.slots = {
             name: self._slot(node.ty)
             for name, node in inputs.items()
-            if node.attrs["kind"] == "hyper" or (node.attrs["kind"] == "input" and _is_small(node.ty))
+            if node.attrs["kind"] == "hyper"
+            # A CUDA graph has the addresses of its inputs built in.
+            or (node.attrs["kind"] == "input" and (device == "cuda" or _is_small(node.ty)))
         }
         self.scalars = [self.slots[name] for name in captured.scalars]
         self.hypers = [(hyper, self.slots[hyper.input]) for hyper in captured.hypers]
@@ -77,7 +88,7 @@ class Specialization:
 
     def load(self, profile: Path | None = None) -> Session | SplitSession:
         """The program in a session, one that profiles its runs into the folder `profile` if that is given."""
-        return session_of(self.program, profile)
+        return session_of(self.program, profile, self.captures)
 
     def use(self, session: Session | SplitSession) -> None:
         """Run in `session`, which `load` has made, from now on."""
@@ -118,8 +129,10 @@ class Specialization:
             next_name(name): self.capture.cells[name].back(self.device) for name in self.capture.updated
         }
         if len(self.bindings) >= _BINDINGS:
+            for old in self.bindings.values():
+                old.release()
             self.bindings.clear()
-        found = self.session.bind(inputs, outputs)
+        found = self.session.bind(inputs, outputs, replay=True)
         if not self.capture.grad_inputs:  # each new gradient has memory of its own, which must not be kept
             self.bindings[tuple([cell.slot for cell in self.cells])] = found
         return found
@@ -133,7 +146,7 @@ class Specialization:
         if binding is None:
             binding = self.binding()
         for name, array in zip(self.inputs, arrays, strict=True):
-            value = array._cell.front(self.device) if isinstance(array, Tensor) else array
+            value = array._cell.readable(self.device) if isinstance(array, Tensor) else array
             if name in self.ranges:
                 self._check_ranges(name, value)
             if isinstance(value, np.ndarray):
@@ -239,11 +252,13 @@ class CompiledFunction:
         device: str,
         strategies: Mapping[str, str] | None = None,
         tuned: bool = True,
+        cuda_graphs: bool = True,
     ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.strategies = dict(strategies or {})
         self.tuned = tuned
+        self.cuda_graphs = cuda_graphs
         try:
             self.device = runtime.resolve_device(device)
         except runtime.DeviceError as error:
@@ -257,13 +272,20 @@ class CompiledFunction:
         if Context.trace is not None:  # compiled functions compose: the outer program takes this one in
             return self.function(*args, **kwargs)
         key, last = self._last
-        if last is not None and not kwargs and signature_key(args) == key and last.capture.guard.holds():
+        if (
+            last is not None
+            and not kwargs
+            and signature_key(args) == key
+            and autocast_dtype() is None
+            and last.capture.guard.holds()
+        ):
             return last.run(args, ())
         values = self.arguments.bind(args, kwargs)
         leaves = self.arguments.leaves(values)
         specialization = self._find(values, leaves, ())
         arrays = [leaf for _, leaf in leaves if is_array(leaf)]
-        if len(arrays) == len(args) == len(leaves) and all(map(is_array, args)):
+        plain = len(arrays) == len(args) == len(leaves) and all(map(is_array, args))
+        if plain and autocast_dtype() is None:
             self._last = (signature_key(args), specialization)
         return specialization.run(arrays, [leaf for _, leaf in leaves if isinstance(leaf, float)])
 
@@ -333,7 +355,7 @@ class CompiledFunction:
         for name, item in leaves:
             if not is_array(item):
                 check_static(name, item)
-        key = (*signature_key(flat), steps)
+        key = (*signature_key(flat), steps, autocast_dtype())
         known = self._specializations.setdefault(key, [])
         for specialization in known:
             if specialization.capture.guard.holds():
@@ -347,9 +369,11 @@ class CompiledFunction:
         target = self.target()
         # Steps that are divided among threads are so one by one: a scan runs as a whole, on all of them.
         if steps and Program(captured.graph, target, captured).split is None:
-            specialization = Specialization(captured, scanned(captured, *steps), target, *steps)
+            specialization = Specialization(
+                captured, scanned(captured, *steps), target, steps[0], self.cuda_graphs
+            )
         else:
-            specialization = Specialization(captured, captured.graph, target)
+            specialization = Specialization(captured, captured.graph, target, cuda_graphs=self.cuda_graphs)
         known.append(specialization)
         if len(known) == _SPECIALIZATIONS:
             log.warning(
@@ -411,6 +435,7 @@ def compile(
     device: str = "auto",
     strategies: Mapping[str, str] | None = None,
     tuned: bool = True,
+    cuda_graphs: bool = True,
 ) -> CompiledFunction: ...
 @overload
 def compile(
@@ -419,6 +444,7 @@ def compile(
     device: str = "auto",
     strategies: Mapping[str, str] | None = None,
     tuned: bool = True,
+    cuda_graphs: bool = True,
 ) -> Callable[[Callable[..., Any]], CompiledFunction]: ...
 def compile(
     function: Callable[..., Any] | None = None,
@@ -426,16 +452,18 @@ def compile(
     device: str = "auto",
     strategies: Mapping[str, str] | None = None,
     tuned: bool = True,
+    cuda_graphs: bool = True,
 ) -> Any:
     """Compile `function` into one program for each signature it is called with; as a decorator or as a call.
 
     device: "auto" (CUDA where it works, else the CPU), "cpu" or "cuda". strategies: for experiments, how to compute
     some operations: a strategy's name for an op ("conv2d"), a module path ("net.conv1") or both ("conv1/conv2d"); the
     stage "strategies" of a program's dump lists what there is. tuned: whether to choose strategies by costs that
-    `lenetc.tune` measured on this machine, if there are any.
+    `lenetc.tune` measured on this machine, if there are any. cuda_graphs: whether CUDA may capture a run and replay it
+    as a whole; a program that does not allow it says why (`program.obstacles`).
 
     Raises DeviceError for "cuda" without CUDA. The first call raises StrategyError where `strategies` names none.
     """
     if function is None:
-        return lambda f: CompiledFunction(f, device, strategies, tuned)
-    return CompiledFunction(function, device, strategies, tuned)
+        return lambda f: CompiledFunction(f, device, strategies, tuned, cuda_graphs)
+    return CompiledFunction(function, device, strategies, tuned, cuda_graphs)

@@ -14,7 +14,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MEAN", "STD", "Mnist", "batches", "load_mnist", "prepare"]
+from lenetc.feeding import prefetch
+
+__all__ = ["MEAN", "STD", "Mnist", "batches", "load_mnist", "prefetch", "prepare"]
 
 MEAN = 0.1307
 """Mean of all pixels of the 60,000 training images, scaled to [0, 1]."""

@@ -15,6 +15,7 @@ from ir.errors import ShapeError
 from ir.node import Node
 from ir.op import Op, scalar
 from ir.types import DType, bool_, f32
+from lenetc.amp import narrowed, widened
 from lenetc.convert import as_tensor, result_dtype
 from lenetc.tracing import here
 
@@ -221,6 +222,8 @@ def matmul(x: Tensor, other: Tensor) -> Tensor:
             f"matmul: both operands need at least one dimension, but they are {x.type_text()} and {other.type_text()}"
         ).at(here())
 
+    x, other = narrowed(x, other)
+
     def build(a: Node, b: Node) -> Node:
         left = ops.reshape(a, shape=(1, *a.shape)) if a.rank == 1 else a
         right = ops.reshape(b, shape=(*b.shape, 1)) if b.rank == 1 else b
@@ -259,11 +262,11 @@ def sign(x: Tensor) -> Tensor:
 
 
 def exp(x: Tensor) -> Tensor:
-    return _unary("ExpBackward0", ops.exp, x)
+    return _unary("ExpBackward0", ops.exp, widened(x))
 
 
 def log(x: Tensor) -> Tensor:
-    return _unary("LogBackward0", ops.log, x)
+    return _unary("LogBackward0", ops.log, widened(x))
 
 
 def sqrt(x: Tensor) -> Tensor:

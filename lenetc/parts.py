@@ -11,6 +11,7 @@ from __future__ import annotations
 import _thread
 import atexit
 import ctypes
+import logging
 import os
 import sys
 import threading
@@ -34,6 +35,7 @@ from passes.tiling import WHOLE
 if TYPE_CHECKING:
     from lenetc.program import Program
 
+log = logging.getLogger("lenetc.parts")
 Job = Callable[[], None]
 _LARGE = 2**24  # bytes of intermediate values
 
@@ -71,8 +73,10 @@ class SplitSession:
         """Those of the parts, of the results and of the update."""
         return [*self.parts, *(session for session, _ in self.joins.values())]
 
-    def bind(self, inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> SplitBinding:
-        """As `Session.bind`."""
+    def bind(
+        self, inputs: Mapping[str, Value], outputs: Mapping[str, Value], replay: bool = False
+    ) -> SplitBinding:
+        """As `Session.bind`; the CPU has nothing to replay."""
         return SplitBinding(self, inputs, outputs)
 
     def is_read_late(self, name: str) -> bool:
@@ -99,15 +103,26 @@ class SplitSession:
             late.wait()
 
 
-def session_of(program: Program, profile: Path | None = None) -> Session | SplitSession:
+def session_of(
+    program: Program, profile: Path | None = None, cuda_graphs: bool = False
+) -> Session | SplitSession:
     """A program loaded, in parts where it has them, else in one; it profiles its runs into the folder `profile` if
-    that is given."""
+    that is given. cuda_graphs: whether runs are to be captured as CUDA graphs, where that is possible."""
     if program.split is not None:
         return SplitSession(program.split, profile)
     emitted, target, graph = program.emitted, program.target, program.graph()
-    count = threads(graph, target.threads)
-    large = target.device == "cpu" and memory(graph, target.batch) > _LARGE
-    return Session(emitted.model.SerializeToString(), target.device, emitted.places, count, profile, large)
+    obstacles = program.obstacles if cuda_graphs else []
+    if obstacles:
+        log.info("runs are not captured as CUDA graphs: %s", "; ".join(obstacles))
+    return Session(
+        emitted.model.SerializeToString(),
+        target.device,
+        emitted.places,
+        threads(graph, target.threads),
+        profile,
+        large=target.device == "cpu" and memory(graph, target.batch) > _LARGE,
+        captures=cuda_graphs and not obstacles,
+    )
 
 
 def _session(graph: Graph, profile: Path | None) -> Session:
@@ -185,6 +200,9 @@ class SplitBinding:
             job()
         self._join("results")
         self._join("update")
+
+    def release(self) -> None:
+        """As `Binding.release`."""
 
     def _join(self, name: str) -> None:
         if name in self._joins:

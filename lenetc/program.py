@@ -86,6 +86,16 @@ class Program:
         return to_onnx(self.graph())
 
     @cached_property
+    def obstacles(self) -> list[str]:
+        """Why runs cannot be captured as a CUDA graph and replayed as a whole, a line each; [] where they can, and on
+        the CPU."""
+        if self.target.device != "cuda":
+            return []
+        from passes.emit_cuda import obstacles
+
+        return obstacles(self.emitted.model)
+
+    @cached_property
     def onnx(self) -> ModelProto:
         """The program as an ONNX model for any machine, of ai.onnx operators only."""
         from passes.emit import to_onnx

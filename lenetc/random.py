@@ -24,6 +24,7 @@ from lenetc.cell import Cell, Context, known
 from lenetc.tracing import where_now
 
 _MASK = 1 << 32
+_STEP = 0x9E3779B1  # 2^32 over the golden ratio: successive multiples lie far apart
 
 
 class Generator:
@@ -99,25 +100,30 @@ def set_rng_state(state: Array) -> None:
     default_generator.set_state(state)
 
 
-def _mix(x: Node) -> Node:
-    """A bijection of 32-bit numbers held in i64 (xor-shift and multiply rounds; multipliers found by search for
-    low bias, "Hash function prospector", C. Wellons). Products stay below 2^63."""
-    for shift, factor in ((16, 0x21F0AAAD), (15, 0x735A2D97)):
-        x = ops.bitwise_xor(x, ops.div(x, 1 << shift))
-        x = ops.mod(x * factor, _MASK)
-    return ops.bitwise_xor(x, ops.div(x, 1 << 15))
+def _square(x: Node, c: int | Node) -> Node:
+    """A 32-bit hash of x, both held in i64: x (x/4 + c), its high half folded onto its low one (middle squares
+    with a Weyl constant, Widynski 2017). Every bit of x flips every bit of two rounds with probability 1/2.
+
+    c is below 2^29, so that nothing reaches 2^63. There is no exclusive or in it, as CUDA has no kernel for one.
+    """
+    product = x * (ops.div(x, 4) + c)
+    return ops.mod(product + ops.div(product, 1 << 17), _MASK)
 
 
 def bits(key: Node, counter: Node, shape: Sequence[Dim]) -> Node:
     """Independent uniform 32-bit integers of `shape`, as i64. key below 2^32, counter up to 2^31 draws."""
-    stream = _mix(ops.mod(key + counter * 0x9E3779B1, _MASK))
+    stream = ops.mod(key + counter * _STEP, _MASK)
+    for c in (0x0BF0AAAD, 0x135A2D97):
+        stream = _square(stream, c)
     size = product(tuple(shape))
     index = (
         ops.iota(size=size, dtype=i64) if isinstance(size, Poly) else literal(np.arange(size, dtype=np.int64))
     )
-    # Two rounds with the stream between them: neighbours in one stream and one index in two are unrelated.
-    mixed = _mix(ops.bitwise_xor(_mix(ops.mod(index * 0x9E3779B1 + stream, _MASK)), stream))
-    return ops.reshape(mixed, shape=tuple(shape))
+    # The stream is in every round: neighbours in one stream and one index in two are unrelated.
+    x, weyl = ops.mod(index * _STEP + stream, _MASK), ops.div(stream, 16)
+    for c in (0, 0x03F0AAAD, 0x05A2D971):
+        x = _square(x, weyl + c)
+    return ops.reshape(x, shape=tuple(shape))
 
 
 def uniform(key: Node, counter: Node, shape: Sequence[Dim], dtype: DType = f32) -> Node:

@@ -13,6 +13,7 @@ from ir.errors import DTypeError
 from ir.node import Node
 from ir.op import scalar
 from ir.types import DType, i64, normalize_axis
+from lenetc.amp import widened
 from lenetc.grad_fn import set_grad_enabled
 from lenetc.operations import abs, eq, gt, le, logical_not, maximum, minimum, truth
 from lenetc.tracing import here
@@ -62,6 +63,7 @@ def count(node: Node, axes: Sequence[int]) -> Node:
 
 def sum(x: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
     """Sum over `dim` (all if None). Integers and bools are summed as i64."""
+    x = widened(x)
     axes = axes_of(x, dim, "sum")
     target = dtype or (x.dtype if x.dtype.is_float else i64)
     name = "SumBackward0" if dim is None else "SumBackward1"
@@ -81,6 +83,7 @@ def mean(x: Tensor, dim: Axes = None, keepdim: bool = False) -> Tensor:
         raise DTypeError(
             f"mean(): the input must be floating point, but it is {x.type_text()}; use .float()"
         ).at(here())
+    x = widened(x)
     axes = axes_of(x, dim, "mean")
     name = "MeanBackward0" if dim is None else "MeanBackward1"
     return t.apply(name, lambda a: ops.sum(a, axes=axes, keepdims=keepdim) / count(a, axes), x, saves=False)

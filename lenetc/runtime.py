@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 import os
 import sys
@@ -25,9 +26,17 @@ from ir.errors import LenetcError
 from ir.node import Where
 from ir.types import Array
 from lenetc.denormals import flushed
+from lenetc.precision import allows_tf32
 
 log = logging.getLogger("lenetc.runtime")
 _told: set[str] = set()
+DRIVERS = (
+    "/dev/nvidiactl",
+    "/dev/dxg",
+    r"C:\Windows\System32\nvcuda.dll",
+)  # one is there where the driver is
+# Optimizations that make a Split of unequal parts, whose kernel copies sizes from the host in every run.
+NOT_ON_CUDA = ["GatherSliceToSplitFusion"]
 _threads: list[int] = []  # what set_num_threads said, if it was called
 
 
@@ -73,13 +82,16 @@ def cuda_missing() -> str:
     """Why CUDA cannot be used, or "" where it can. Looks for the driver before loading any library."""
     if "CUDAExecutionProvider" not in ort.get_available_providers():
         return "this build of ONNX Runtime has no CUDA provider"
-    if not any(
-        os.path.exists(path) for path in ("/dev/nvidiactl", "/dev/dxg", r"C:\Windows\System32\nvcuda.dll")
-    ):
+    if not hasattr(InferenceSession, "release_captured_graph"):
+        return f"ONNX Runtime {version()} is too old for it: 1.31 or newer is needed"
+    if not any(map(os.path.exists, DRIVERS)):
         return "there is no NVIDIA driver on this machine"
     if "preloaded" not in _told:
         _told.add("preloaded")
         ort.preload_dlls()
+        ort.set_default_logger_severity(
+            3
+        )  # its warnings go to the terminal; what matters comes as an exception
     try:
         ort.OrtValue.ortvalue_from_numpy(np.zeros(1, np.float32), "cuda", 0)
     except Exception as error:  # the runtime raises its own exception types for a missing library
@@ -131,9 +143,20 @@ Value: TypeAlias = ort.OrtValue
 
 def to_device(array: Array, device: str) -> Value:
     """A copy of `array` on `device`. The copy is ours: the caller may change his array."""
-    # On the CPU the runtime would share the caller's memory.
-    source = np.array(array, order="C") if device == "cpu" else np.ascontiguousarray(array)
+    # On the CPU the runtime would share the caller's memory. Not np.ascontiguousarray, which gives scalars an axis.
+    source = np.array(array, order="C", copy=True if device == "cpu" else None)
     return ort.OrtValue.ortvalue_from_numpy(source, device, 0)
+
+
+def moved(value: Value | Array, device: str) -> Value:
+    """A copy of `value` on `device`, by way of the host only where it is elsewhere."""
+    if isinstance(value, np.ndarray):
+        return to_device(value, device)
+    if value.device_name() != device or device == "cpu":
+        return to_device(value.numpy(), device)
+    copy = ort.OrtValue.ortvalue_from_shape_and_type(value.shape(), value.element_type(), device, 0)
+    overwrite(copy, value)
+    return copy
 
 
 def empty(shape: Sequence[int], dtype: np.dtype[Any], device: str) -> Value:
@@ -152,9 +175,21 @@ def item(value: Value) -> int | float | bool:
     return number
 
 
-def overwrite(value: Value, array: Array) -> None:
-    """Copy `array` into the memory of `value`."""
-    value.update_inplace(np.ascontiguousarray(array))
+def overwrite(value: Value, source: Value | Array) -> None:
+    """Copy `source`, an array on the host or a value on any device, into the memory of `value`."""
+    value.update_inplace(np.asarray(source, order="C") if isinstance(source, np.ndarray) else source)
+
+
+def cuda_options(captures: bool) -> dict[str, str]:
+    """Options of the CUDA provider, under its names."""
+    return {
+        "device_id": "0",
+        # PyTorch's default for products is f32 as well.
+        "use_tf32": str(int(allows_tf32())),
+        "enable_cuda_graph": str(int(captures)),
+        # DEFAULT is one slow algorithm for all; with cuDNN 9 EXHAUSTIVE is a heuristic too.
+        "cudnn_conv_algo_search": "HEURISTIC",
+    }
 
 
 class Slot:
@@ -167,16 +202,20 @@ class Slot:
 
     def write(self, values: Array | float) -> None:
         """Copy `values`, of the same shape, into it."""
-        np.copyto(self._array, values)
+        if self._is_shared or not isinstance(values, np.ndarray) or values.dtype != self._array.dtype:
+            np.copyto(self._array, values)
+            values = self._array
         if not self._is_shared:
-            self.value.update_inplace(self._array)
+            overwrite(self.value, values)
 
 
 class Session:
     """A loaded program. `places` says where in the user's code each ONNX node came from.
 
     profile: a new folder for a profile of the runs, and for the model as the runtime rewrote it. large: whether
-    intermediate values take many megabytes.
+    intermediate values take many megabytes. captures: whether runs may be captured as CUDA graphs; False afterwards
+    where the runtime would not have it. on_cpu: names of the nodes that run on the CPU though the device is CUDA, at
+    the price of copies in every run.
     """
 
     def __init__(
@@ -187,7 +226,16 @@ class Session:
         threads: int = 0,
         profile: Path | None = None,
         large: bool = False,
+        captures: bool = False,
     ) -> None:
+        self.device = device
+        self.places = places
+        self.threads = threads
+        self.profile = profile
+        self.captures = captures and device == "cuda"
+        self.on_cpu: list[str] = []
+        self._graphs = itertools.count(1)
+        self._run_options: dict[int, Any] = {}
         options = ort.SessionOptions()
         if profile is not None:
             profile.mkdir()
@@ -201,30 +249,65 @@ class Session:
         options.enable_mem_pattern = not large
         if flushed.works:  # for the runtime's own threads; `execute` sees to the thread that calls
             options.add_session_config_entry("session.set_denormal_as_zero", "1")
-        providers: list[Any] = ["CPUExecutionProvider"]
         if device == "cuda":
-            providers.insert(0, ("CUDAExecutionProvider", {"device_id": 0}))
+            options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         try:
             with flushed:
-                self._session = InferenceSession(model, options, providers=providers)
+                self._session = self._load(model, options)
         except Exception as error:
             raise self._explained(error, places, "loading") from error
-        if device == "cuda" and "CUDAExecutionProvider" not in self._session.get_providers():
+        if device == "cuda":
+            self._check_placement()
+
+    def _load(self, model: bytes, options: Any) -> Any:
+        if self.device != "cuda":
+            return InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+        def load() -> Any:
+            chosen = [("CUDAExecutionProvider", cuda_options(self.captures))]
+            # Without its fallback, which would run the program on the CPU and say so on the terminal only.
+            return InferenceSession(
+                model, options, providers=chosen, enable_fallback=0, disabled_optimizers=NOT_ON_CUDA
+            )
+
+        try:
+            return load()
+        except Exception as error:
+            if not self.captures or "graph capture" not in str(error):
+                raise
+            log.warning("runs are not captured as CUDA graphs: %s", str(error).splitlines()[0])
+            self.captures = False
+            return load()
+
+    def _check_placement(self) -> None:
+        """Raise DeviceError where the CUDA provider is not there; tell which nodes it did not take."""
+        if "CUDAExecutionProvider" not in self._session.get_providers():
             raise DeviceError(
                 "device='cuda' was asked for, but ONNX Runtime could not load its CUDA provider for this program"
             )
-        self.device = device
-        self.places = places
-        self.threads = threads
-        self.profile = profile
+        for part in self._session.get_provider_graph_assignment_info():
+            if part.ep_name != "CUDAExecutionProvider":
+                self.on_cpu += [node.name for node in part.get_nodes()]
+        if self.on_cpu:
+            listed = "; ".join(f"{name} {self.places.get(name, '')}".strip() for name in self.on_cpu)
+            log.warning("these operators have no CUDA kernel and run on the CPU, with copies: %s", listed)
 
     def end_profiling(self) -> tuple[Path, bytes]:
         """The file of the profile (Chrome's trace events, as JSON), and the model as the runtime rewrote it."""
         assert self.profile is not None
         return Path(self._session.end_profiling()), (self.profile / "optimized.onnx").read_bytes()
 
-    def bind(self, inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> Binding:
-        """A prepared run that reads `inputs` and writes `outputs`; the rest is bound at each call."""
+    def bind(
+        self, inputs: Mapping[str, Value], outputs: Mapping[str, Value], replay: bool = False
+    ) -> Binding:
+        """A prepared run that reads `inputs` and writes `outputs`; the rest is bound at each call.
+
+        replay: whether all inputs are given and stay where they are, so that the run may be captured.
+        """
+        if replay and self.captures:
+            from lenetc.replay import Replay
+
+            return Replay(self, inputs, outputs, next(self._graphs))
         return Binding(self, inputs, outputs)
 
     def run(self, feeds: Mapping[str, Value], outputs: Sequence[str]) -> list[Value]:
@@ -247,12 +330,25 @@ class Session:
     def io_binding(self) -> Any:
         return self._session.io_binding()
 
-    def execute(self, binding: Any) -> None:
+    def execute(self, binding: Any, graph: int = -1) -> None:
+        """Run once. graph: the number of the CUDA graph to capture or replay, -1 for none."""
         try:
             with flushed:
-                self._session.run_with_iobinding(binding)
+                self._session.run_with_iobinding(binding, self._options(graph) if self.captures else None)
         except Exception as error:
             raise self._explained(error, self.places, "running") from error
+
+    def _options(self, graph: int) -> Any:
+        found = self._run_options.get(graph)
+        if found is None:
+            found = self._run_options[graph] = ort.RunOptions()
+            found.add_run_config_entry("gpu_graph_id", str(graph))
+        return found
+
+    def release(self, graph: int) -> None:
+        """Drop a captured CUDA graph."""
+        self._run_options.pop(graph, None)
+        self._session.release_captured_graph(graph)
 
     def _explained(self, error: Exception, places: Mapping[str, Where], doing: str) -> RunError:
         """The runtime's error with the module path and the user's line of the node that it names."""
@@ -312,3 +408,6 @@ class Binding:
 
     def run(self) -> None:
         self._session.execute(self._io)
+
+    def release(self) -> None:
+        """Give up what the runtime keeps for this binding beyond its memory: nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from lenetc import optim, random
 from lenetc.checkpoint import CheckpointError, atomic_write, load, save
 from lenetc.compile import CompiledFunction
 from lenetc.curve import plot_curve
-from lenetc.data import Mnist, batches, load_mnist, prepare
+from lenetc.data import Mnist, batches, load_mnist, prefetch, prepare
 from lenetc.lenet import LeNet
 from lenetc.program import Program
 from lenetc.progress import Bar, duration, interruptible
@@ -101,6 +101,7 @@ class Trainer:
             return (output.argmax(1) == labels).sum()
 
         self.step = CompiledFunction(train_step, config.device)
+        self.feeds_ahead = self.step.device == "cuda"  # on the CPU the step has every core already
         self.count_correct = CompiledFunction(count_correct, config.device)
 
     def compile(self) -> Program:
@@ -142,9 +143,11 @@ class Trainer:
         """The rest of the epoch that has begun."""
         config, done = self.config, self.progress
         seen = right = 0
-        order = batches(
+        order: Iterator[tuple[Any, ...]] = batches(
             self.images, self.digits.train_labels, config.batch, seed=config.seed, epoch=done.epoch
         )
+        if self.feeds_ahead:
+            order = prefetch(order, device="cuda")
         for number, (images, labels) in enumerate(order):
             if number < done.step:  # done before the interruption
                 continue

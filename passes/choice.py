@@ -27,6 +27,7 @@ from passes.strategies import (
     Strategy,
     candidates,
     check_overrides,
+    estimated,
     heavy_nodes,
     keep,
     sized,
@@ -241,7 +242,7 @@ class Choice:
                 name, group, estimate, partial(probes.batch_last, alone, strategy.expand, block), without
             )
 
-        estimate = strategy.cost(self.works[node], block)
+        estimate = estimated(strategy, self.works[node], block, self.target)
         return self.prices.of(key, estimate, probe)
 
     def shared(self, node: Node, block: Block) -> float:

@@ -41,7 +41,6 @@ PLAIN = {
     "logical_and": "And",
     "logical_or": "Or",
     "mod": "Mod",
-    "bitwise_xor": "BitwiseXor",
     "matmul": "MatMul",
 }
 

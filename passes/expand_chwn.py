@@ -19,7 +19,7 @@ from ir.node import Node
 from ir.types import Array
 from passes import knockout
 from passes.batch_last import PIXEL, Block, Stored, fits, reshape, store, swap
-from passes.expand_nchw import shares
+from passes.expand_nchw import constant, shares
 
 Pair = tuple[int, int]
 
@@ -113,7 +113,7 @@ def _weights(w: Node, windows: Windows, block: Block, groups: int) -> Node:
         return reshape(
             w, (outputs, depth * taps) if groups == 1 else (groups, outputs // groups, depth * taps)
         )
-    spread = ops.literal(_spread(windows, block, w.dtype.numpy))
+    spread = constant(_spread(windows, block, w.dtype.numpy), w.dtype)
     if groups == 1:
         return reshape(reshape(w, (outputs * depth, taps)) @ spread, (planes * outputs, depth * reach))
     wide = reshape(w, (groups, 1, outputs // groups * depth, taps)) @ spread
@@ -175,7 +175,7 @@ def conv2d_weight_grad(node: Node, block: Block, x: Stored, g: Stored) -> Node:
         wide = rows @ swap(cols)
     if g.block == PIXEL:
         return reshape(wide, node.shape)
-    spread = ops.literal(_spread(windows, g.block, node.dtype.numpy).transpose(0, 2, 1))
+    spread = constant(_spread(windows, g.block, node.dtype.numpy).transpose(0, 2, 1), node.dtype)
     wide = reshape(wide, (groups, planes, outputs // groups * depth, reach))
     return reshape(ops.sum(wide @ spread, axes=(1,)), node.shape)
 
@@ -223,7 +223,7 @@ def _add_up(parts: Node, sources: Array, count: int, image: Stored) -> Node:
         return gathered
     # A product with ones is the runtime's fastest sum over a leading axis.
     stacked = reshape(gathered, (len(sources), order.shape[1] * parts.shape[1]))
-    return ops.literal(np.ones((1, len(sources)), parts.dtype.numpy)) @ stacked
+    return constant(np.ones((1, len(sources))), parts.dtype) @ stacked
 
 
 def conv2d_input_grad_dilated(node: Node, block: Block, g: Stored, w: Node) -> Stored:

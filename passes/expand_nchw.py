@@ -128,8 +128,12 @@ def conv2d_weight_grad_columns(node: Node, x: Node, g: Node) -> Node:
 def conv2d_weight_grad(node: Node, x: Node, g: Node) -> Node:
     """conv2d_weight_grad(x, g) => sum over samples of g @ im2col(x)ᵀ"""
     how = {key: node.attrs[key] for key in ("kernel", "stride", "padding", "dilation", "groups")}
-    groups = how["groups"]
-    cols = columns(x, g.shape[2:], **how)
+    return weight_grad_of_columns(node, columns(x, g.shape[2:], **how), g)
+
+
+def weight_grad_of_columns(node: Node, cols: Node, g: Node) -> Node:
+    """The weight gradient `node`, given im2col of the image."""
+    groups = node.attrs["groups"]
     n, o, oh, ow = g.shape
     rows = ops.reshape(g, shape=(n, o, oh * ow) if groups == 1 else (n, groups, o // groups, oh * ow))
     last = cols.rank - 1
@@ -291,7 +295,7 @@ def _pool_matrix(size: Pair, **how: Any) -> Array:
 def pool_matrix(size: Sequence[Any], how: Mapping[str, Any], dtype: DType) -> Node:
     """`_pool_matrix` for the attributes of avg_pool2d or of its gradient."""
     moves = {key: value for key, value in how.items() if key != "size"}
-    return ops.literal(_pool_matrix((int(size[0]), int(size[1])), **moves).astype(dtype.numpy))
+    return constant(_pool_matrix((int(size[0]), int(size[1])), **moves), dtype)
 
 
 def avg_pool2d_matrix(node: Node, x: Node) -> Node:
@@ -342,5 +346,11 @@ def shares(how: Any, size: Sequence[Any], pooled: Node) -> Node:
     return (
         ops.scalar(value.flat[0], pooled.dtype)
         if np.all(divisors == divisors.flat[0])
-        else ops.literal(value)
+        else constant(value, pooled.dtype)
     )
+
+
+def constant(value: Array, dtype: DType) -> Node:
+    """An array as a constant of `dtype`."""
+    literal = ops.literal(value.astype(dtype.numpy))
+    return literal if literal.dtype is dtype else ops.cast(literal, dtype=dtype)  # NumPy has no bf16

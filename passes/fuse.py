@@ -15,7 +15,7 @@ from ir import ops
 from ir.dims import product as product_of
 from ir.node import Graph, Node
 from ir.types import f32
-from passes import rules_lanes, simplify
+from passes import legal_cuda, rules_lanes, simplify
 from passes.match import (
     ELEMENTWISE,
     Rules,
@@ -27,7 +27,7 @@ from passes.match import (
     value_of,
 )
 from passes.pack import pack
-from passes.rewrite import used_once
+from passes.rewrite import rewrite, used_once
 
 if TYPE_CHECKING:
     from passes.pipeline import Target
@@ -37,11 +37,15 @@ _FEW_ROWS = 4
 
 
 def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
-    """`graph` over the runtime's kernels, simplified again after the strategies. Notes count the rules."""
+    """`graph` over the runtime's kernels, simplified again after the strategies; for CUDA over the kernels that there
+    are. Notes count the rules."""
     fired: Counter[str] = Counter()
     fused = simplify.to_rest(graph, Rules((*simplify.RULES, *RULES)), fired)
     if target.lanes:
         fused = simplify.to_rest(fused, Rules((*simplify.RULES, *RULES, *rules_lanes.RULES)), fired)
+    if target.device == "cuda":  # where packing does not pay: parts of different sizes are a slice each
+        legal = rewrite(fused, legal_cuda.RULES, fired)
+        return legal, simplify.counts(fired)
     packed, count = pack(fused)
     return packed, simplify.counts(fired) + ([f"pack x{count}"] if count else [])
 

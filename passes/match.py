@@ -33,7 +33,7 @@ UNARY = (
 )
 ARITHMETIC = ("add", "sub", "mul", "div", "pow", "maximum", "minimum")
 COMPARISONS = ("equal", "less", "greater")
-LOGIC = ("logical_not", "logical_and", "logical_or", "mod", "bitwise_xor")
+LOGIC = ("logical_not", "logical_and", "logical_or", "mod")
 ELEMENTWISE = (*UNARY, *ARITHMETIC, *COMPARISONS, *LOGIC, "where", "cast")
 
 

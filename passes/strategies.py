@@ -17,7 +17,7 @@ from ir.errors import LenetcError
 from ir.node import Graph, Node
 from ir.op import Op
 from ir.types import f32
-from passes import costs, expand_chwn, expand_lanes, expand_nchw, probes
+from passes import costs, costs_cuda, expand_chwn, expand_cuda, expand_lanes, expand_nchw, probes
 from passes.batch_last import Block
 from passes.costs import Work
 from passes.expand_chwn import Windows, windows_of
@@ -63,6 +63,13 @@ def keep(node: Node, *operands: Node) -> Node:
     return node.op(*operands, **node.attrs)
 
 
+def estimated(strategy: Strategy, work: Work, block: Block, target: Target) -> float:
+    """What `strategy` costs by the built-in model of the target's device, in µs."""
+    if target.device == "cuda":
+        return costs_cuda.COSTS.get((strategy.op, strategy.name), costs_cuda.many_kernels)(work)
+    return strategy.cost(work, block)
+
+
 def sized(dim: Dim, sizes: Mapping[str, Dim]) -> int:
     """`dim` as a number."""
     return int(evaluate(dim, sizes))
@@ -88,7 +95,9 @@ def work(node: Node, sizes: Mapping[str, Dim], threads: int) -> Work:
 
 
 def _convolved(node: Node, target: Target) -> str:
-    return "" if node.dtype.name in CONVOLVED else f"the runtime has no kernel for {node.dtype}"
+    if node.dtype.name in CONVOLVED or (target.device == "cuda" and node.dtype.name == "bf16"):
+        return ""  # CUDA computes bf16 as f32 (passes.legal_cuda), faster than by slices
+    return f"the runtime has no kernel for {node.dtype}"
 
 
 def _static_image(node: Node, target: Target) -> str:
@@ -189,6 +198,25 @@ def _indices(node: Node, target: Target) -> str:
         return "among equal maxima CUDA's kernel indicates the first of a column, not of a row"
     reaching = any(p >= k for p, k in _end_padding(node))
     return _static_image(node, target) or ("the last windows see only padding" if reaching else _blind(node))
+
+
+def _on_cuda(node: Node, target: Target) -> str:
+    return _static_image(node, target) if target.device == "cuda" else "made for CUDA"
+
+
+def _side_by_side(node: Node, target: Target) -> str:
+    """Whether windows touch and do not overlap, and none reaches over the end."""
+    how, size = node.attrs, node.shape[2:]
+    if why := _on_cuda(node, target):
+        return why
+    if how["kernel"] != how["stride"] or any(how["padding"]) or how.get("dilation", (1, 1)) != (1, 1):
+        return "windows are not side by side"
+    covered = [o * k for o, k in zip(node.inputs[0].shape[2:], how["kernel"], strict=True)]
+    return "" if all(c <= s for c, s in zip(covered, size, strict=True)) else "a window reaches over the end"
+
+
+def _made_for_cuda(op: str, name: str, lacks: Lacks, expand: Expand) -> Strategy:
+    return _first(op, name, lacks, costs_cuda.COSTS[op, name], expand)
 
 
 def _end_padding(node: Node) -> list[tuple[int, int]]:
@@ -349,6 +377,9 @@ TABLE: tuple[Strategy, ...] = (
     _first("avg_pool2d_grad", "matrix", _pool_matrix, costs.pool_matrix, expand_nchw.avg_pool2d_grad_matrix),
     _first("avg_pool2d_grad", "slices", _static_image, costs.pool_untaps, expand_nchw.avg_pool2d_grad),
     _last("avg_pool2d_grad", "gather", _batch_last, costs.average_grad, expand_chwn.avg_pool2d_grad),
+    _made_for_cuda("conv2d_weight_grad", "gathered", _on_cuda, expand_cuda.conv2d_weight_grad),
+    _made_for_cuda("max_pool2d_grad", "first_equal", _side_by_side, expand_cuda.max_pool2d_grad),
+    _made_for_cuda("avg_pool2d_grad", "spread", _side_by_side, expand_cuda.avg_pool2d_grad),
 )
 
 

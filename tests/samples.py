@@ -199,8 +199,6 @@ for name in ("logical_and", "logical_or"):
     sample(name, B(N, 3), B(3))
 sample("mod", I(N, 5), I(N, 5, draw=nonzero))
 sample("mod", I(N, 5, dtype=i32), I(draw=nonzero, dtype=i32))
-sample("bitwise_xor", I(N, 5), I(N, 5))
-sample("bitwise_xor", I(N, 5, draw=up_to(255), dtype=u8), I(N, 5, draw=up_to(255), dtype=u8))
 sample("where", B(N, 3), F(N, 3), F(N, 3))
 sample("where", B(N, 1), F(3), F())
 sample("where", B(N, 3), I(N, 3), I(1))

@@ -53,7 +53,7 @@ def test_work_grows_with_the_graph_and_no_faster(family: str, small: int, large:
 def test_lenet_compiles_with_little_work() -> None:
     costs(lenet())
     _, found = costs(lenet())
-    assert sum(found.values()) < 1_000_000, found
+    assert sum(found.values()) < 1_200_000, found
 
 
 def test_a_compiled_shape_is_not_compiled_again() -> None:

@@ -198,12 +198,6 @@ def mod(x: Array, y: Array) -> Array:
     return np.mod(x, y)
 
 
-@op(infer=integral("bitwise_xor"))
-def bitwise_xor(x: Array, y: Array) -> Array:
-    """x ^ y"""
-    return np.bitwise_xor(x, y)
-
-
 def _where(condition: Type, x: Type, y: Type) -> Type:
     if condition.dtype is not bool_:
         raise DTypeError(f"where: the condition must be bool, not {condition}")

@@ -272,4 +272,5 @@ def test_no_strategy_uses_a_racing_kernel() -> None:
                 seen.add(s)
             operators = [node.op_type for node in to_onnx(graph).model.graph.node]
             assert "ScatterND" not in operators, (s.op, s.name)
-    assert seen == set(TABLE)
+    for_cuda = {s for s in TABLE if s.lacks(nodes[s.op], Target()) == "made for CUDA"}
+    assert seen == set(TABLE) - for_cuda

@@ -10,6 +10,7 @@ from ir.node import Node, building_at
 from ir.op import Op
 from ir.types import DType, f32, normalize_axis
 from lenetc import in_place, operations, random
+from lenetc.amp import widened
 from lenetc.tensor import Tensor, apply, require_tensors
 from lenetc.tracing import user_frame, where_now
 
@@ -55,6 +56,7 @@ def _over(op: Op, x: Node, axis: int) -> Node:
 
 def _along(what: str, x: Tensor, dim: int | None, dtype: DType | None) -> tuple[int, Tensor]:
     require_tensors(what, x)
+    x = widened(x)
     if dim is None:
         warn(
             f"Implicit dimension choice for {what} has been deprecated. "

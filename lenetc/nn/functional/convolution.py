@@ -9,6 +9,7 @@ from ir import ops
 from ir.errors import LenetcError, ShapeError
 from ir.node import Node
 from lenetc import reductions
+from lenetc.amp import narrowed
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.nn.functional.padding import pad
 from lenetc.tensor import Tensor, apply, require_tensors
@@ -59,6 +60,7 @@ def conv2d(
     Raises ShapeError and DTypeError naming both types.
     """
     require_tensors("conv2d", input, weight, bias)
+    input, weight, bias = narrowed(input, weight, bias)
     if weight.ndim != 4:
         raise ShapeError(f"conv2d: the weight must be [O,C/groups,KH,KW], but it is {weight.type_text()}").at(
             here()

@@ -10,6 +10,7 @@ from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from ir.types import f32, f64, i64, u8
 from lenetc import reductions
+from lenetc.amp import widened
 from lenetc.nn.functional.activation import log_softmax
 from lenetc.nn.functional.labels import class_mask
 from lenetc.nn.functional.linear import same_dtype
@@ -34,6 +35,8 @@ def nll_loss(
     also of the mean. Raises LabelError for labels out of range, ShapeError and DTypeError naming both types.
     Source: torch.nn.functional.nll_loss.
     """
+    require_tensors("nll_loss", input)
+    input = widened(input)
     target = _checked("nll_loss", input, target, weight, ignore_index, reduction)
     return _picked(input, target, weight, ignore_index, reduction)
 
@@ -55,6 +58,7 @@ def cross_entropy(
     """
     check_reduction(reduction)
     require_tensors("cross_entropy", input, target, weight)
+    input = widened(input)
     if not 0.0 <= label_smoothing <= 1.0:
         raise LenetcError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}").at(here())
     if not input.ndim:

@@ -7,6 +7,7 @@ from ir.errors import DTypeError, ShapeError
 from ir.node import Node
 from ir.types import f16, f32, f64
 from lenetc import shaping
+from lenetc.amp import narrowed
 from lenetc.ranges import require_range
 from lenetc.tensor import Tensor, apply, require_tensors
 from lenetc.tracing import here
@@ -18,6 +19,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Raises ShapeError and DTypeError naming both types.
     """
     require_tensors("linear", input, weight, bias)
+    input, weight, bias = narrowed(input, weight, bias)
     if not input.ndim or weight.ndim not in (1, 2):
         raise ShapeError(
             f"linear: both arguments need at least one dimension and the weight at most two, but they are "

@@ -9,6 +9,7 @@ from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from ir.ops.rules import broadcast_shapes
 from lenetc import operations, reductions
+from lenetc.amp import widened
 from lenetc.convert import result_dtype
 from lenetc.nn.functional.activation import warn
 from lenetc.tensor import Tensor, apply, require_tensors
@@ -34,6 +35,7 @@ def reduced(losses: Node, reduction: str) -> Node:
 def _pair(what: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Both with one shape and dtype; broadcasting is allowed, with PyTorch's warning."""
     require_tensors(what, input, target)
+    input, target = widened(input), widened(target)
     if input.shape != target.shape:
         try:
             shape = broadcast_shapes(what, tuple(input.shape), tuple(target.shape))

@@ -9,6 +9,7 @@ from ir.dims import product
 from ir.errors import LenetcError, ShapeError
 from ir.node import Node
 from lenetc import operations, reductions
+from lenetc.amp import widened
 from lenetc.grad_fn import no_grad
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.tensor import Tensor, apply
@@ -40,6 +41,7 @@ def batch_norm(
     `momentum`, the variance divided by n - 1; otherwise use the running ones. Raises ShapeError where sizes
     differ, and for a single value per channel in training. Source: torch.nn.functional.batch_norm.
     """
+    input = widened(input)
     if input.ndim < 2:
         raise ShapeError(f"batch_norm: the input must be [N,C,...], but it is {input.type_text()}").at(here())
     channels = input.shape[1]
@@ -111,6 +113,7 @@ def layer_norm(
     Ba et al. 2016. Raises ShapeError where the last dimensions differ.
     Source: torch.nn.functional.layer_norm.
     """
+    input = widened(input)
     shape = tuple(normalized_shape)
     if not shape or tuple(input.shape[-len(shape) :]) != shape:
         raise ShapeError(
