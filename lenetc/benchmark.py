@@ -113,8 +113,8 @@ class _Timed:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._timed, name)
 
-    def bind(self, *args: Any) -> _Timed:
-        return _Timed(self._timed.bind(*args), self._seconds)
+    def bind(self, *args: Any, **how: Any) -> _Timed:
+        return _Timed(self._timed.bind(*args, **how), self._seconds)
 
     def run(self) -> None:
         start = time.perf_counter()

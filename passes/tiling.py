@@ -132,13 +132,14 @@ class Division:
 
 
 def divide(graph: Graph, target: Target) -> Division | None:
-    """`graph` in as many parts as the target has threads, where that is faster than sharing every operator."""
-    threads = target.threads
-    whole = _separable(graph) if target.device == "cpu" and threads > 1 else None
+    """`graph` in parts for some of the target's threads, or all, where that is faster than sharing every operator."""
+    whole = _separable(graph) if target.device == "cpu" and target.threads > 1 else None
     if whole is None:
         return None
     batch, found = int(whole.batch), load(whole)
-    if batch < threads or found.divided(batch, threads) > found.shared(batch, threads):
+    counts = range(2, min(batch, target.threads) + 1)
+    threads = min(counts, key=lambda count: found.divided(batch, count), default=0)
+    if not threads or found.divided(batch, threads) > found.shared(batch, target.threads):
         return None
     bounds = [batch * i // threads for i in range(threads + 1)]
     return divided(whole, list(itertools.pairwise(bounds)))

@@ -176,6 +176,15 @@ def test_large_batches_are_tiled_and_divided(threads: int) -> None:
         assert any(node.op is ops.scan for node in split.parts[0][-1].graph.nodes())
 
 
+def test_no_more_parts_than_pay() -> None:
+    """Every part's sums have to be added up."""
+    counts = []
+    for batch in (32, 64, 1024):
+        split = run_split(train_step(batch=batch), Target(threads=64))
+        counts.append(len(split.division.ranges) if split else 1)
+    assert counts == sorted(set(counts)) and counts[0] > 2 and counts[1] < 32
+
+
 @pytest.mark.parametrize("target", [Target(device="cuda", threads=2), Target(threads=2)], ids=str)
 def test_what_is_left_whole(target: Target) -> None:
     """On CUDA, with a symbolic batch, a batch of one, and where samples depend on each other."""
