@@ -50,6 +50,35 @@ def _convolution(
     return F.conv2d(x, w, b, stride, padding, dilation, groups)
 
 
+def _to_lanes(x: Any, *, lanes: int) -> Any:
+    n, c, h, w = x.shape
+    return x.reshape(n, c // lanes, lanes, h, w).permute(0, 1, 3, 4, 2).reshape(x.shape)
+
+
+def _from_lanes(x: Any, *, lanes: int) -> Any:
+    n, c, h, w = x.shape
+    return x.reshape(n, c // lanes, h, w, lanes).permute(0, 1, 4, 2, 3).reshape(x.shape)
+
+
+def _convolution_lanes(x: Any, w: Any, b: Any = None, **how: Any) -> Any:
+    lanes = w.shape[-1]
+    if w.dim() == 6:  # [O/L,I/L,KH,KW,L of I,L of O]
+        weight = w.permute(0, 5, 1, 4, 2, 3).flatten(2, 3).flatten(0, 1)
+        x = _from_lanes(x, lanes=lanes)
+    else:
+        weight = w.permute(0, 4, 1, 2, 3).flatten(0, 1)
+    return _to_lanes(_convolution(x, weight, b, **how), lanes=lanes)
+
+
+def _affine_lanes(
+    x: Any, scale: Any, offset: Any, addend: Any = None, *, lanes: int, relu: bool, stride: Any, side: int
+) -> Any:
+    image = F.pad(_from_lanes(x, lanes=lanes), (side, side))[:, :, :: stride[0], :: stride[1]]
+    y = _to_lanes(image * scale[:, None, None] + offset[:, None, None], lanes=lanes)
+    y = y if addend is None else y + addend
+    return torch.relu(y) if relu else y
+
+
 def _pulled_back(function: Callable[..., Any], shape: Any, g: Any) -> Any:
     """The gradient of a linear `function` of zeros of `shape`, for the cotangent g: differentiable in g."""
     x = torch.zeros(shape, dtype=g.dtype, requires_grad=True)
@@ -176,6 +205,12 @@ TORCH: dict[str, Callable[..., Any]] = {
     "avg_pool2d_grad": lambda g, *, size, **how: _pulled_back(
         lambda x: _avg_pool(x, **how), (*g.shape[:2], *size), g
     ),
+    "standardize": lambda x, scale, *, eps: F.batch_norm(x, None, None, scale, training=True, eps=eps),
+    "to_lanes": _to_lanes,
+    "from_lanes": _from_lanes,
+    "conv2d_lanes": _convolution_lanes,
+    "affine_lanes": _affine_lanes,
+    "mean_lanes": lambda x, *, lanes: _from_lanes(x, lanes=lanes).mean((2, 3), keepdim=True),
     "softmax": lambda x, *, axis: torch.softmax(x, axis),
     "log_softmax": lambda x, *, axis: torch.log_softmax(x, axis),
 }
