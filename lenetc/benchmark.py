@@ -35,7 +35,8 @@ from passes.emit import to_onnx
 from passes.emit_origins import origins
 
 if TYPE_CHECKING:
-    from lenetc.compile import CompiledFunction, Specialization
+    from lenetc.compile import CompiledFunction
+    from lenetc.specialization import Specialization
 
 _WARM_UP = 3  # calls before any that count: the first one compiles, and may make optimizer state
 _SECONDS = 1.0  # of timed calls, unless their number is given

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ir import to_text
 from ir.node import Graph
 from lenetc.checkpoint import atomic_write
+from passes.overrides import check_overrides
 from passes.pipeline import Split, Stage, Target, before_strategies, run_pipeline, run_split
-from passes.strategies import check_overrides
 
 if TYPE_CHECKING:
     from lenetc.capture import Capture

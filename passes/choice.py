@@ -19,16 +19,14 @@ from passes import costs, expand_nchw, probes
 from passes.batch_last import PIXEL, Block
 from passes.expand_chwn import windows_of
 from passes.layout import CHWN, HEAVY, NCHW, Shared, assign
+from passes.overrides import candidates, check_overrides, heavy_nodes
 from passes.prices import Prices, Probe
 from passes.relayout import Expand, Lowering, block_candidates, choose_blocks, steering
 from passes.strategies import (
     SHARING,
     TABLE,
     Strategy,
-    candidates,
-    check_overrides,
     estimated,
-    heavy_nodes,
     keep,
     sized,
     work,
