@@ -197,7 +197,7 @@ class Measurement:
                 reference = self.reference(found["optimizer"], name, first["losses"])
                 worst = deviation(first["losses"], reference)
                 if worst > self.workload.tolerance:
-                    raise Failed(f"computes other losses: {first['losses']} for {reference}")
+                    raise Failed(other_losses(first["losses"], reference, self.workload.tolerance))
                 found["deviation"] = worst
         for name, found in self.row["peers"].items():
             if "reason" in found:
@@ -270,6 +270,19 @@ class Measurement:
             if found.get("times_us"):
                 found.update(summary(found["times_us"]))
                 found["compile_s"] = compile_seconds(first["setup"], first["steps"], found["median_us"] / 1e6)
+
+
+def other_losses(losses: Sequence[float], reference: Sequence[float], tolerance: float) -> str:
+    """Where `losses` leave the reference's by more than `tolerance`, relatively."""
+    step = next(
+        i
+        for i, pair in enumerate(zip(losses, reference, strict=True), 1)
+        if deviation(*([x] for x in pair)) > tolerance
+    )
+    return (
+        f"computes other losses: {losses[step - 1]:.6g} in step {step} where the reference has "
+        f"{reference[step - 1]:.6g} (allowed: {tolerance:g}, relatively)"
+    )
 
 
 def worker_variables(threads: int) -> dict[str, str]:
