@@ -68,6 +68,8 @@ class Specialization:
         self.changes = -1
         self.bindings: dict[tuple[int, ...], Binding | SplitBinding] = {}
         self.read_late = [name for name in self.slots if self.session.is_read_late(name)]
+        # A batch that the update reads is the caller's again when the call returns, so that the update has to be done.
+        self.holds_batch = any(self.session.is_read_late(name) for name in self.inputs)
         self.ranges: dict[str, list[Range]] = {}
         for name, wanted in captured.ranges:
             self.ranges.setdefault(name, []).append(wanted)
@@ -161,8 +163,9 @@ class Specialization:
         binding.start()
         values = binding.received(self.shapes)
         binding.run()
-        if anomaly.is_enabled():
+        if self.holds_batch or anomaly.is_enabled():
             self.session.settle()
+        if anomaly.is_enabled():
             self._check_finite(arrays, values)
         self.exchange.runs += 1
         if not is_alone:

@@ -182,9 +182,11 @@ Named = tuple[tuple[str, Node], ...]
 
 
 def _over(leaves: Sequence[Node], name: str, results: Named, updates: Named) -> Graph:
-    """The graph with those of `leaves` that it reads for inputs."""
+    """The graph with those of `leaves` for inputs that it reads or replaces."""
     read = set(topological((), [node for _, node in (*results, *updates)]))
-    return Graph.make(name, [node for node in leaves if node in read], results, updates)
+    replaced_names = {key for key, _ in updates}
+    inputs = [node for node in leaves if node in read or node.attrs["name"] in replaced_names]
+    return Graph.make(name, inputs, results, updates)
 
 
 def _part(whole: Cut, delivered: Sequence[Node], start: int, stop: int) -> Graph:

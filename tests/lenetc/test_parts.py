@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +229,30 @@ def test_an_update_that_fails_leaves_the_state_of_before(monkeypatch: pytest.Mon
         next(iter(cells.values())).numpy()
     for name, cell in cells.items():
         np.testing.assert_array_equal(cell.numpy(), before[name])
+
+
+@pytest.mark.parametrize("size", [4, 40_000])  # copied on the way in, and read where it lies
+def test_a_batch_that_becomes_state_is_the_callers_again(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The update reads it, on another thread, and the caller may fill the same memory with the next batch at once."""
+    monkeypatch.setattr(runtime, "_threads", [2])
+    monkeypatch.setattr(Load, "divided", lambda *_: 0.0)
+    last = lenetc.zeros(1, size)
+
+    def step(x: Any) -> Any:
+        last.copy_(x[1:])  # picks samples, so the whole batch is read
+        return x.sum()
+
+    compiled = CompiledFunction(step, "cpu")
+    x = np.zeros((2, size), np.float32)
+    compiled(x)
+    assert isinstance(session_of(compiled), SplitSession) and session_of(compiled).is_read_late("x")
+    run = Late.run
+    monkeypatch.setattr(Late, "run", lambda late, wanted: (time.sleep(0.01), run(late, wanted))[1])
+    for value in range(1, 6):
+        x[:] = value
+        compiled(x)
+        x[:] = -1
+        assert (last.numpy() == value).all()
 
 
 def test_a_rate_that_changes_is_read_by_the_next_step_only(monkeypatch: pytest.MonkeyPatch) -> None:
