@@ -116,7 +116,7 @@ def lanes(w: Work) -> float:
         w.outputs * w.out * 1.4e-4 if alone else (w.channels * w.image + w.outputs * w.out) * 0.7e-4
     )
     weights = w.channels * w.outputs * w.taps * 1e-3
-    return 6 * NODE + moved + weights + w.n * 0.2 + w.macs * (1.1e-5 if alone else 5e-6) * w.pace
+    return 6 * NODE + moved + weights + w.n * 0.2 + w.macs * (1.5e-5 if alone else 5e-6) * w.pace
 
 
 def lanes_input_grad(w: Work) -> float:

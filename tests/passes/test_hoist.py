@@ -106,6 +106,11 @@ def test_a_term_that_is_an_item_too_stays() -> None:
     assert notes == []
 
 
+def test_a_sum_that_an_item_reads_as_it_grows_stays() -> None:
+    _, notes = moved(loop(s + turned(w @ x), ops.exp(s)))
+    assert notes == []
+
+
 def test_larger_terms_are_reduced_in_the_loop() -> None:
     """Adding up what is a thousand times larger would cost more than it saves."""
     total, long = leaf("t", Type(f64, (2,))), leaf("x", Type(f64, (2, 4000)))
