@@ -30,7 +30,7 @@ _SPECIALIZATIONS = 8  # programs kept for one signature: train and eval mode, a 
 
 
 class CompiledFunction:
-    """A function compiled by `lenetc.compile`. Calling it runs the whole function in one call of the runtime.
+    """A function compiled by `lenetc.compile`. Calling it runs the whole function as a compiled program.
 
     It specializes to the types of its array arguments (one program for each, cached); floats are inputs, other
     arguments constants. State (parameters, buffers, optimizer state, random counters) is found by itself, stays on
@@ -88,9 +88,10 @@ class CompiledFunction:
         return specialization.program
 
     def scan(self, *args: Any, **kwargs: Any) -> Any:
-        """K calls in one run: every array argument has a leading axis of K, and so has every result.
+        """K calls in one: every array argument has a leading axis of K, and so has every result.
 
-        The same as stacking the results of K calls, in order. Raises ShapeError where the leading axes differ.
+        The same as stacking the results of K calls, in order. It is one run of the runtime, but for steps that are
+        divided among threads, which are run one by one. Raises ShapeError where the leading axes differ.
         """
         values = self.arguments.bind(args, kwargs)
         leaves = self.arguments.leaves(values)
