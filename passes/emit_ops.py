@@ -41,6 +41,9 @@ PLAIN = {
     "logical_and": "And",
     "logical_or": "Or",
     "mod": "Mod",
+    "bitwise_and": "BitwiseAnd",
+    "bitwise_or": "BitwiseOr",
+    "bitwise_xor": "BitwiseXor",
     "matmul": "MatMul",
 }
 

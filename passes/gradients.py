@@ -20,6 +20,7 @@ from passes.autodiff import CONSTANT, Gradient, vjp
 CONSTANT.update(
     (ops.const, ops.input, ops.sign, ops.floor, ops.equal, ops.less, ops.greater, ops.logical_not),
     (ops.logical_and, ops.logical_or, ops.mod, ops.argmax, ops.iota, ops.dim, ops.stop_gradient),
+    (ops.bitwise_and, ops.bitwise_or, ops.bitwise_xor),
 )
 
 

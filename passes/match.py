@@ -33,7 +33,7 @@ UNARY = (
 )
 ARITHMETIC = ("add", "sub", "mul", "div", "pow", "maximum", "minimum")
 COMPARISONS = ("equal", "less", "greater")
-LOGIC = ("logical_not", "logical_and", "logical_or", "mod")
+LOGIC = ("logical_not", "logical_and", "logical_or", "mod", "bitwise_and", "bitwise_or", "bitwise_xor")
 ELEMENTWISE = (*UNARY, *ARITHMETIC, *COMPARISONS, *LOGIC, "where", "cast")
 
 

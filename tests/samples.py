@@ -199,6 +199,10 @@ for name in ("logical_and", "logical_or"):
     sample(name, B(N, 3), B(3))
 sample("mod", I(N, 5), I(N, 5, draw=nonzero))
 sample("mod", I(N, 5, dtype=i32), I(draw=nonzero, dtype=i32))
+for name in ("bitwise_and", "bitwise_or", "bitwise_xor"):
+    sample(name, I(N, 5), I(5))
+    sample(name, I(N, 5, dtype=i32), I(N, 1, dtype=i32))
+    sample(name, I(N, 5, draw=up_to(256), dtype=u8), I(N, 5, draw=up_to(256), dtype=u8))
 sample("where", B(N, 3), F(N, 3), F(N, 3))
 sample("where", B(N, 1), F(3), F())
 sample("where", B(N, 3), I(N, 3), I(1))

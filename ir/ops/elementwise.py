@@ -198,6 +198,24 @@ def mod(x: Array, y: Array) -> Array:
     return np.mod(x, y)
 
 
+@op(infer=integral("bitwise_and"))
+def bitwise_and(x: Array, y: Array) -> Array:
+    """The bits that are set in both x and y."""
+    return np.bitwise_and(x, y)
+
+
+@op(infer=integral("bitwise_or"))
+def bitwise_or(x: Array, y: Array) -> Array:
+    """The bits that are set in x or in y."""
+    return np.bitwise_or(x, y)
+
+
+@op(infer=integral("bitwise_xor"))
+def bitwise_xor(x: Array, y: Array) -> Array:
+    """The bits that are set in one of x and y."""
+    return np.bitwise_xor(x, y)
+
+
 def _where(condition: Type, x: Type, y: Type) -> Type:
     if condition.dtype is not bool_:
         raise DTypeError(f"where: the condition must be bool, not {condition}")

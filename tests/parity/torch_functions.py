@@ -162,6 +162,7 @@ TORCH: dict[str, Callable[..., Any]] = {
         name: getattr(torch, name)
         for name in ("maximum", "minimum", "logical_not", "logical_and", "logical_or")
     },
+    **{name: getattr(torch, name) for name in ("bitwise_and", "bitwise_or", "bitwise_xor")},
     **{name: getattr(torch, name) for name in ("where", "reshape", "matmul")},
     "softplus": F.softplus,
     "positive": lambda x: (x > 0).to(x.dtype),

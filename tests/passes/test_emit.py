@@ -223,13 +223,17 @@ ELEMENTWISE = [
     "less",
     "greater",
     "mod",
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
 ]
+INTEGRAL = ("mod", "bitwise_and", "bitwise_or", "bitwise_xor")
 
 
 @pytest.mark.parametrize("dtype", [f16, f32, f64, i64, i32, u8], ids=str)
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_elementwise_ops_for_every_dtype(name: str, dtype) -> None:  # type: ignore[no-untyped-def]
-    if (name == "mod" and dtype.is_float) or (name in ("neg", "sign", "relu") and dtype is u8):
+    if (name in INTEGRAL and dtype.is_float) or (name in ("neg", "sign", "relu") and dtype is u8):
         with pytest.raises(DTypeError):
             graph_of(ops.OPS[name], *[Type(dtype, (4,))] * len(ops.OPS[name].operands))
         return
