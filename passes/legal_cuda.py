@@ -124,12 +124,3 @@ def matmul_of_equal_batches(node: Node) -> Node | None:
     if all(size == 1 for size in y.shape[:-2]) or x.shape[:-2] == y.shape[:-2]:
         return None
     return ops.matmul(*(with_shape(z, (*batch, *z.shape[-2:])) for z in (x, y)))
-
-
-@RULES.on("sum")
-def sum_of_nothing(node: Node) -> Node | None:
-    """sum(x[2,0], (1,)) => 0; CUDA's kernel refuses it"""
-    x = node.inputs[0]
-    if all(x.shape[axis] != 0 for axis in node.attrs["axes"]):
-        return None
-    return with_shape(ops.scalar(0, node.dtype), node.shape)

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ir.node import Graph
-from passes import rules_algebra, rules_nn, rules_shape
+from passes import rules_algebra, rules_empty, rules_nn, rules_shape
 from passes.match import Rules
 from passes.rewrite import RewriteError, rewrite
 from passes.rules_control import simplify_scans
@@ -14,7 +14,7 @@ from passes.rules_control import simplify_scans
 if TYPE_CHECKING:
     from passes.pipeline import Target
 
-RULES = Rules((*rules_algebra.RULES, *rules_shape.RULES, *rules_nn.RULES))
+RULES = Rules((*rules_empty.RULES, *rules_algebra.RULES, *rules_shape.RULES, *rules_nn.RULES))
 _ROUNDS = 20
 
 

@@ -210,7 +210,7 @@ def _pool_windows(
 ) -> Array:
     oh, ow = window_sizes(x.shape[2:], kernel, stride, padding, dilation, ceil_mode)
     windows = patches(x, kernel, stride, padding, dilation, (int(oh), int(ow)), fill)
-    return windows.reshape(*windows.shape[:4], -1)
+    return windows.reshape(*windows.shape[:4], kernel[0] * kernel[1])
 
 
 @op(infer=_max_pool2d)

@@ -38,6 +38,56 @@ def mask(node: Node) -> Node:
     return ops.cast(ops.greater(node, 0.0), dtype=f32)
 
 
+# Values without elements
+
+
+@case
+def empty_constant() -> object:
+    empty, images = x(0, 3), x(0, 2, 4, 4, name="images")
+    pooled = ops.max_pool2d(images, kernel=(2, 2), stride=(2, 2))
+    return ops.exp(empty) + 1.0, ops.cast(ops.cast(empty, dtype=bf16), dtype=i64), pooled
+
+
+@refused("empty_constant")
+def _() -> object:
+    return ops.literal(np.zeros((0, 3), np.float32)), ops.exp(x())
+
+
+@case
+def sum_of_nothing() -> object:
+    none, images, g = x(0, 3), x(0, 2, 4, 4, name="images"), x(0, 3, 2, 2, name="g")
+    places = x(0, dtype=i64, name="places")
+    return (
+        ops.sum(none, axes=(0,)),
+        ops.transpose(none, perm=(1, 0)) @ none,
+        ops.conv2d_weight_grad(images, g, kernel=(3, 3)),
+        ops.scatter_add(none, places, axis=0, size=2),
+        ops.put_along_axis(none, x(0, 3, dtype=i64, name="at"), axis=0, size=2),
+    )
+
+
+@refused("sum_of_nothing")
+def _() -> object:
+    return ops.sum(x(), axes=(0,)), ops.gather(x(2, 3), x(0, dtype=i64, name="places"), axis=0)
+
+
+@case
+def pad_of_nothing() -> object:
+    return ops.pad(x(0, 3), low=(1, 0), high=(1, 0), value=2.5), ops.pad(
+        x(2, 0, dtype=bool_, name="flags"), low=(0, 1), high=(0, 0), value=1.0
+    )
+
+
+@case
+def concat_of_nothing() -> object:
+    return ops.concat(x(2, 3), x(0, 3, name="none"), y(1, 3), axis=0)
+
+
+@refused("concat_of_nothing")
+def _() -> object:
+    return ops.concat(x(0, 3), x(0, 3, name="none"), axis=0), ops.concat(x(), y(), axis=0)
+
+
 # Arithmetic
 
 
