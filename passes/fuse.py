@@ -16,6 +16,7 @@ from ir.dims import product as product_of
 from ir.node import Graph, Node
 from ir.types import f32
 from passes import legal_cuda, rules_lanes, simplify
+from passes.integer_sums import exact_sum
 from passes.match import (
     ELEMENTWISE,
     Rules,
@@ -191,6 +192,12 @@ def sum_of_rows(node: Node) -> Node | None:
     rows = x if x.rank == 2 else ops.reshape(x, shape=(x.shape[0], product_of(x.shape[1:])))
     ones = ops.literal(np.ones((1, int(x.shape[0])), np.float32))
     return ops.reshape(ones @ rows, shape=node.shape)
+
+
+@RULES.on("sum")
+def sum_of_integers(node: Node) -> Node | None:
+    """sum(x: i64) => cast(sum(cast(low bits, f64))) + cast(sum(cast(high bits, f64))) * 2^k: runtimes add doubles"""
+    return exact_sum(node)
 
 
 @RULES.on(*ELEMENTWISE)

@@ -277,6 +277,10 @@ def _holds(wide: Any, narrow: Any) -> bool:
     """Whether every value of dtype `narrow` is a value of dtype `wide`."""
     if "bf16" in (wide.name, narrow.name):
         return narrow.kind == "bool" or wide is narrow or wide.name in ("f32", "f64")
+    if (
+        narrow.name == "i64" and wide is not narrow
+    ):  # beyond 2^53 a float loses digits, which NumPy calls safe
+        return False
     return narrow.kind == "bool" or np.can_cast(narrow.numpy, wide.numpy, "safe")
 
 

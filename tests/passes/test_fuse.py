@@ -11,7 +11,7 @@ from ir import Graph, Node, ops
 from ir.errors import LenetcError
 from ir.interpret import run
 from ir.op import leaf
-from ir.types import Type, f16, f32, f64
+from ir.types import DType, Type, f16, f32, f64, i32, i64
 from ir.verify import verify
 from passes.fuse import RULES, fuse
 from passes.pipeline import Target
@@ -27,9 +27,11 @@ from tests.passes.rewriting import (
     check_rule,
     graph_of,
     only,
+    open_session,
     sections,
     values,
 )
+from tests.support import same
 
 GOLDEN = "fuse.txt"
 A, B = arg("a", N, 4), arg("b", 4, 2)
@@ -100,6 +102,13 @@ CASES: dict[str, Case] = {
         ops.sum(arg("x", 5, 3) * 2.0, axes=(0,), keepdims=True),
         ops.sum(arg("y", 4, 3, 2), axes=(0,)),
     ),
+    "sum_of_integers": lambda: (
+        ops.sum(arg("wide", 5, 3, dtype=i64), axes=(0,)),
+        ops.sum(arg("wide", 5, 3, dtype=i64), axes=(0, 1), keepdims=True),
+        ops.sum(arg("batch", N, 3, dtype=i64), axes=(0,)),
+        ops.sum(arg("narrow", 5, 3, dtype=i32), axes=(1,)),
+        ops.sum(ops.cast(arg("narrow", 5, 3, dtype=i32), dtype=i64), axes=(0,)),
+    ),
     "drop_outer_ones": lambda: (
         ops.reshape(arg("r", 4), shape=(1, 4)) + A,
         ops.equal(ops.reshape(arg("one", 1), shape=(1, 1)), ops.reshape(arg("r", 4), shape=(1, 4))),
@@ -123,6 +132,7 @@ REFUSED: dict[str, tuple[str, Case]] = {
     "rows of a batch": ("sum_of_rows", lambda: ops.sum(arg("x", N, 5), axes=(0,))),
     "another axis": ("sum_of_rows", lambda: ops.sum(arg("x", 5, 5), axes=(1,))),
     "one axis": ("sum_of_rows", lambda: ops.sum(arg("x", 5), axes=(0,))),
+    "bools": ("sum_of_integers", lambda: ops.sum(ops.cast(ops.greater(A, 0.0), dtype=i64), axes=(0,))),
     "f64": ("mask_of_positive", lambda: ops.cast(ops.greater(A, 0.0), dtype=f64)),
 }
 
@@ -143,6 +153,24 @@ def test_rule_refuses(why: str) -> None:
     name, build = REFUSED[why]
     before = graph_of(build())
     assert rewrite(before, only(RULES, name)) is before
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 2), (0, 1, 2)], ids=str)
+@pytest.mark.parametrize("dtype", [i64, i32], ids=str)
+def test_sums_of_integers_are_exact_and_wrap_around(dtype: DType, axes: tuple[int, ...]) -> None:
+    x = arg("x", 3, 4, 5, dtype=dtype)
+    limits = np.iinfo(dtype.numpy.type)
+    rng = np.random.default_rng(1)
+    graph = graph_of(ops.sum(x, axes=axes))
+    for value in (
+        rng.integers(limits.min, limits.max, (3, 4, 5), dtype.numpy.type, endpoint=True),
+        limits.min,
+        -1,
+    ):
+        given = np.full((3, 4, 5), value, dtype.numpy)
+        (want,) = run(graph, [given])
+        assert same(run(lowered(graph), [given])[0], want)
+        assert same(open_session(lowered(graph)).run(None, {"x": given})[0], want)
 
 
 def lowered(graph: Graph) -> Graph:
