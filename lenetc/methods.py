@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
-from lenetc import in_place, operations, reductions, shaping
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lenetc import in_place, indexing, operations, reductions, shaping
+from lenetc.convert import is_operand
+
+if TYPE_CHECKING:
+    from lenetc.tensor import Tensor
+
+
+def _operator(function: Callable[..., Tensor]) -> Callable[[Any, Any], Tensor]:
+    """`function` as an operator: where the other operand is none of arithmetic, Python asks it instead."""
+
+    def operator(x: Any, other: Any) -> Tensor:
+        return function(x, other) if is_operand(other) else NotImplemented
+
+    operator.__name__ = function.__name__
+    operator.__doc__ = function.__doc__
+    return operator
 
 
 class Methods:
@@ -13,32 +31,38 @@ class Methods:
     def __hash__(self) -> int:  # by identity: __eq__ compares element by element
         return id(self)
 
-    __add__ = __radd__ = operations.add
-    __sub__ = operations.sub
-    __rsub__ = operations.rsub
-    __mul__ = __rmul__ = operations.mul
-    __truediv__ = operations.div
-    __rtruediv__ = operations.rdiv
-    __pow__ = operations.pow
-    __rpow__ = operations.rpow
+    __add__ = __radd__ = _operator(operations.add)
+    __sub__ = _operator(operations.sub)
+    __rsub__ = _operator(operations.rsub)
+    __mul__ = __rmul__ = _operator(operations.mul)
+    __truediv__ = _operator(operations.div)
+    __rtruediv__ = _operator(operations.rdiv)
+    __pow__ = _operator(operations.pow)
+    __rpow__ = _operator(operations.rpow)
     __matmul__ = operations.matmul
     __neg__ = operations.neg
+    __pos__ = operations.positive
     __abs__ = operations.abs
-    __eq__ = operations.eq  # type: ignore[assignment]
-    __ne__ = operations.ne  # type: ignore[assignment]
-    __lt__ = operations.lt
-    __le__ = operations.le
-    __gt__ = operations.gt
-    __ge__ = operations.ge
-    __invert__ = operations.logical_not
-    __and__ = operations.logical_and
-    __or__ = operations.logical_or
-    __iadd__ = in_place.add_
-    __isub__ = in_place.sub_
-    __imul__ = in_place.mul_
-    __itruediv__ = in_place.div_
-    __getitem__ = shaping.getitem
-    __setitem__ = shaping.setitem
+    __eq__ = _operator(operations.eq)  # type: ignore[assignment]
+    __ne__ = _operator(operations.ne)  # type: ignore[assignment]
+    __lt__ = _operator(operations.lt)
+    __le__ = _operator(operations.le)
+    __gt__ = _operator(operations.gt)
+    __ge__ = _operator(operations.ge)
+    __invert__ = operations.bitwise_not
+    __and__ = __rand__ = _operator(operations.bitwise_and)
+    __or__ = __ror__ = _operator(operations.bitwise_or)
+    __xor__ = __rxor__ = _operator(operations.bitwise_xor)
+    __iadd__ = _operator(in_place.add_)
+    __isub__ = _operator(in_place.sub_)
+    __imul__ = _operator(in_place.mul_)
+    __itruediv__ = _operator(in_place.div_)
+    __ipow__ = _operator(in_place.pow_)
+    __iand__ = _operator(in_place.bitwise_and_)
+    __ior__ = _operator(in_place.bitwise_or_)
+    __ixor__ = _operator(in_place.bitwise_xor_)
+    __getitem__ = indexing.getitem
+    __setitem__ = indexing.setitem
     add = operations.add
     sub = operations.sub
     mul = operations.mul
@@ -55,6 +79,13 @@ class Methods:
     logical_not = operations.logical_not
     logical_and = operations.logical_and
     logical_or = operations.logical_or
+    bitwise_not = operations.bitwise_not
+    bitwise_and = operations.bitwise_and
+    bitwise_or = operations.bitwise_or
+    bitwise_xor = operations.bitwise_xor
+    bitwise_and_ = in_place.bitwise_and_
+    bitwise_or_ = in_place.bitwise_or_
+    bitwise_xor_ = in_place.bitwise_xor_
     matmul = operations.matmul
     neg = operations.neg
     abs = operations.abs

@@ -221,7 +221,7 @@ class Specialization:
         anomaly.explain(self.program.graph("traced"), feeds)
 
 
-_unreturned = Unreturned(0.0)
+_unreturned = Unreturned([0.0])
 
 
 def _is_small(type: Type) -> bool:

@@ -6,6 +6,7 @@ makes every operation. The operations are functions of modules of their own; `le
 
 from __future__ import annotations
 
+import operator
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -47,9 +48,13 @@ class Tensor(Methods):
         "_shares",
     )
 
-    def __init__(self, data: Any, *, requires_grad: bool = False) -> None:
-        self._init(data._cell if isinstance(data, Tensor) else known(array_of(data)))
-        self._requires_grad = requires_grad
+    def __init__(self, *data: Any) -> None:
+        """f32 whatever the values are, as in PyTorch: of nested lists or an array; of sizes, zeros of that shape. A
+        tensor gives its storage, in its dtype. Raises DTypeError for anything else.
+
+        lenetc.tensor keeps dtypes, and takes numbers.
+        """
+        self._init(_constructed(data))
 
     def _init(self, cell: Cell) -> None:
         self._cell = cell
@@ -64,6 +69,11 @@ class Tensor(Methods):
     @classmethod
     def _from_node(cls, node: Node) -> Tensor:
         return Tensor._from_cell(Cell(node.ty, node))
+
+    @classmethod
+    def _from_array(cls, array: Any) -> Tensor:
+        """A tensor with a copy of `array`, of its dtype."""
+        return Tensor._from_cell(known(np.asarray(array)))
 
     @classmethod
     def _from_cell(cls, cell: Cell) -> Tensor:
@@ -236,16 +246,26 @@ class Tensor(Methods):
     def numpy(self) -> Array:
         """The values as an array of the caller's own. Raises LenetcError for a tensor that requires grad."""
         if self.requires_grad:
-            raise LenetcError("can't call numpy() on a tensor that requires grad; use detach().numpy()")
+            raise LenetcError("can't call numpy() on a tensor that requires grad; use detach().numpy()").at(
+                here()
+            )
         return self._array()
 
     def _array(self) -> Array:
         self._check_base()
         return self._cell.numpy()
 
+    # Operators with a NumPy scalar or array on the left are the tensor's, as PyTorch's are: the graph is kept.
+    __array_priority__ = 1000
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        array = self._array()
+        """The values for NumPy's functions. Raises LenetcError for a tensor that requires grad, as numpy() does."""
+        array = self.numpy()
         return array if dtype is None else array.astype(dtype)
+
+    def __array_wrap__(self, array: Array, context: Any = None, return_scalar: bool = False) -> Tensor:
+        """What a NumPy function made of this tensor, as a tensor again."""
+        return Tensor._from_array(array)
 
     def item(self) -> Number:
         """The value of a single element as a Python number."""
@@ -374,6 +394,22 @@ class Tensor(Methods):
         return self.to("cuda")
 
 
+def _constructed(data: tuple[Any, ...]) -> Cell:
+    """The storage of Tensor(*data)."""
+    only = data[0] if len(data) == 1 else None
+    if isinstance(only, Tensor):
+        return only._cell
+    if isinstance(only, (list, tuple, range, np.ndarray)) and not isinstance(only, Size) and np.ndim(only):
+        return known(array_of(only).astype(np.float32))
+    sizes = only if isinstance(only, Size) else data
+    if not all(hasattr(size, "__index__") for size in sizes):
+        raise DTypeError(
+            f"Tensor(...) takes sizes, or nested lists or an array of numbers, not {only!r}; make a tensor of one "
+            "number with lenetc.tensor"
+        ).at(here())
+    return known(np.zeros([operator.index(size) for size in sizes] or [0], np.float32))
+
+
 class Unreturned(Tensor):
     """Stands for a gradient that a compiled function computed and did not return."""
 
@@ -397,7 +433,10 @@ def apply(
     nodes = [operand.node for operand in operands]
     needs = any(operand.requires_grad for operand in operands)
     with building_at(where_now()):
-        node = build(*nodes)
+        try:
+            node = build(*nodes)
+        except LenetcError as error:
+            raise error.at(here()) from None
         if needs and not is_grad_enabled():
             node = ops.stop_gradient(node)
     result = Tensor._from_node(node)

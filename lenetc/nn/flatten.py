@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ir.types import normalize_axis
 from lenetc import shaping
+from lenetc.convert import axis_of
 from lenetc.nn.module import Module
 from lenetc.tensor import Tensor
 
@@ -32,7 +32,7 @@ class Unflatten(Module):
         self.dim, self.unflattened_size = dim, tuple(unflattened_size)
 
     def forward(self, input: Tensor) -> Tensor:
-        axis = normalize_axis(self.dim, input.ndim, "Unflatten")
+        axis = axis_of(self.dim, input.ndim, "Unflatten")
         return input.view(*input.shape[:axis], *self.unflattened_size, *input.shape[axis + 1 :])
 
     def extra_repr(self) -> str:

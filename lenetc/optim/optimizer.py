@@ -255,7 +255,7 @@ class Optimizer(ABC):
                 stepped = bool(state)  # tensors of steps that were not counted, e.g. loaded ones
                 if stepped not in fresh:
                     with tracing(None):
-                        fresh[stepped] = Tensor(np.float32(stepped))
+                        fresh[stepped] = Tensor._from_array(np.float32(stepped))
                 state["step"] = fresh[stepped]
             elif counter in idle:
                 if counter not in replaced:
@@ -282,7 +282,7 @@ class Optimizer(ABC):
         if Context.trace is None:
             held = self._leaves.get((index, key))
             if held is None or held[0] != value:
-                held = self._leaves[index, key] = (value, Tensor(np.float32(value)))
+                held = self._leaves[index, key] = (value, Tensor._from_array(np.float32(value)))
             return held[1]._cell.node
         hypers = Context.trace.hypers
         if (id(self), index, key) not in hypers:
@@ -335,6 +335,6 @@ def _parted(optimizer: str, counter: Tensor) -> Tensor:
             "no gradient now. Put them into param groups of their own, so that their steps are counted apart"
         ).at(here())
     with tracing(None):
-        own = Tensor(counter.numpy())
+        own = Tensor._from_array(counter.numpy())
     Context.epoch += 1  # programs that count for both by one counter are stale
     return own

@@ -82,7 +82,7 @@ def _tensor(what: str, name: str, value: Any, param: Tensor) -> Tensor:
     shape = () if name == "step" else tuple(param.shape)
     if array.shape != shape:
         raise ValueError(f"{what} has shape {list(array.shape)}, it should be {list(shape)}")
-    return Tensor(array).to(f32 if name == "step" else param.dtype)
+    return Tensor._from_array(array).to(f32 if name == "step" else param.dtype)
 
 
 def _share_counters(states: list[dict[str, Any]]) -> None:

@@ -8,9 +8,10 @@ import warnings
 from ir import ops
 from ir.node import Node, building_at
 from ir.op import Op
-from ir.types import DType, f32, normalize_axis
+from ir.types import DType, f32
 from lenetc import in_place, operations, random
 from lenetc.amp import widened
+from lenetc.convert import axis_of
 from lenetc.tensor import Tensor, apply, require_tensors
 from lenetc.tracing import user_frame, where_now
 
@@ -63,7 +64,7 @@ def _along(what: str, x: Tensor, dim: int | None, dtype: DType | None) -> tuple[
             "Change the call to include dim=X as an argument."
         )
         dim = 0 if x.ndim in (0, 1, 3) else 1
-    return normalize_axis(dim, x.ndim, what), x if dtype is None else x.to(dtype)
+    return axis_of(dim, x.ndim, what), x if dtype is None else x.to(dtype)
 
 
 def warn(message: str) -> None:

@@ -65,6 +65,8 @@ def conv2d(
         raise ShapeError(f"conv2d: the weight must be [O,C/groups,KH,KW], but it is {weight.type_text()}").at(
             here()
         )
+    if 0 in weight.shape:
+        raise ShapeError(f"conv2d: the weight {weight.type_text()} has a size of 0").at(here())
     if not _images("conv2d", input):
         return conv2d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
     same_dtype("conv2d", input, weight, bias)
@@ -101,6 +103,8 @@ def conv2d(
 
 
 def _pooled(name: str, what: str, x: Tensor, build: Callable[[Node], Node]) -> Tensor:
+    if 0 in x.shape[-3:]:
+        raise ShapeError(f"{what}: of the sizes of {x.type_text()} only the batch's may be 0").at(here())
     if _images(what, x):
         return apply(name, build, x)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ir import ops
 from ir.dims import Dim
-from ir.errors import DTypeError
+from ir.errors import DTypeError, ShapeError
 from ir.node import Node
 from ir.types import i64
 from lenetc import shaping
@@ -28,8 +28,12 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         raise DTypeError(
             f"one_hot is only applicable to index tensors of dtype i64, not {tensor.type_text()}"
         ).at(here())
+    if num_classes == -1 and not tensor.numel():
+        raise ShapeError(
+            f"one_hot: no number of classes can be told from an empty tensor {tensor.type_text()}; give num_classes"
+        ).at(here())
     classes = int(tensor.numpy().max()) + 1 if num_classes == -1 else num_classes
     if classes < 1:
-        raise ValueError(f"one_hot: num_classes must be positive, not {num_classes}")
+        raise ShapeError(f"one_hot: num_classes must be positive, not {num_classes}").at(here())
     require_range("one_hot", "label", tensor, classes, None, f"num_classes is {classes}")
     return apply("", lambda a: ops.cast(class_mask(a, classes, a.rank), dtype=i64), tensor)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ir import ops
+from ir.dims import product
 from ir.errors import DTypeError, ShapeError
 from ir.node import Node
-from ir.types import f16, f32, f64
+from ir.types import f16, f32, f64, i32, i64
 from lenetc import shaping
 from lenetc.amp import narrowed
 from lenetc.ranges import require_range
@@ -27,8 +28,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         ).at(here())
     same_dtype("linear", input, weight, bias)
     if weight.ndim == 1:
-        product = input @ weight
-        return product if bias is None else product + bias
+        found = input @ weight
+        return found if bias is None else found + bias
     outputs, inputs = weight.shape
     if input.shape[-1] != inputs:
         raise ShapeError(
@@ -44,15 +45,19 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         ).at(here())
     matrix = input
     if input.ndim != 2:
-        matrix = input.unsqueeze(0) if input.ndim == 1 and bias is None else input.reshape(-1, inputs)
+        matrix = (
+            input.unsqueeze(0)
+            if input.ndim == 1 and bias is None
+            else input.reshape(product(tuple(input.shape[:-1])), inputs)
+        )
     turned = shaping.transposed(weight)
     if bias is None:
-        product = apply("MmBackward0", ops.matmul, matrix, turned)
+        found = apply("MmBackward0", ops.matmul, matrix, turned)
     else:
-        product = apply("AddmmBackward0", _addmm, bias, matrix, turned)
+        found = apply("AddmmBackward0", _addmm, bias, matrix, turned)
     if input.ndim == 2:
-        return product
-    return product.reshape(*input.shape[:-1], outputs)
+        return found
+    return found.reshape(*input.shape[:-1], outputs)
 
 
 def _addmm(bias: Node, x: Node, y: Node) -> Node:
@@ -80,10 +85,10 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
     LabelError for one that is out of range.
     """
     require_tensors("embedding", input, weight)
-    if input.dtype.kind != "int":
-        raise DTypeError(f"embedding: the indices must be integers, but they are {input.type_text()}").at(
-            here()
-        )
+    if input.dtype not in (i64, i32):
+        raise DTypeError(
+            f"embedding: the indices must be integers, i64 or i32, but they are {input.type_text()}; use .long()"
+        ).at(here())
     if weight.ndim != 2:
         raise ShapeError(f"embedding: the weight must have 2 dimensions, but it is {weight.type_text()}").at(
             here()
