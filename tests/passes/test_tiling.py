@@ -13,7 +13,8 @@ import lenetc
 import lenetc.nn.functional as F
 from ir import Graph, ops
 from ir.interpret import run
-from ir.types import Array
+from ir.op import leaf
+from ir.types import Array, Type, f32
 from lenetc import nn, optim
 from lenetc.tensor import Tensor
 from passes.batch_axes import Inseparable
@@ -159,6 +160,16 @@ def test_what_is_inside_lenet() -> None:
     found = load(whole)
     assert 1.1e6 < found.macs < 1.2e6  # forward 417k, and twice that less the first layer's input gradient
     assert found.sums == 61706 + 1
+
+
+def test_parts_are_in_the_order_of_the_graph() -> None:
+    """Not in the order of addresses, by which a set goes and which differs from run to run."""
+    x = leaf("x", Type(f32, (8, 3)))
+    own = [leaf(f"w{i}", Type(f32, (3,))) for i in range(16)]
+    results = [(f"y{i}", ops.sum(x * w, axes=(0,))) for i, w in enumerate(own)]
+    whole = cut(Graph.make("step", (x, *own), results))
+    assert whole is not None
+    assert whole.shared == own[::-1]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
