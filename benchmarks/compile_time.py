@@ -26,7 +26,7 @@ from lenetc.lenet import LeNet
 from lenetc.runtime import Session
 from lenetc.structure import is_array, type_of
 from lenetc.tensor import Tensor
-from passes.emit import to_onnx
+from passes.emit.model import to_onnx
 from passes.pipeline import PASSES, Target, run_pipeline
 
 SIZES = (100, 200, 500, 1000, 2000)

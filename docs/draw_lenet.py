@@ -10,9 +10,9 @@ from lenetc import Tensor, optim, visualize
 from lenetc.export import symbolic_types
 from lenetc.lenet import LeNet
 from lenetc.structure import type_of
-from passes.fuse import fuse
+from passes.kernels.fuse import fuse
 from passes.pipeline import Target
-from passes.simplify import simplify
+from passes.rewrite.simplify import simplify
 
 net = LeNet()
 optimizer = optim.SGD(net.parameters(), lr=0.05)

@@ -22,7 +22,7 @@ from lenetc.grad_fn import is_grad_enabled as is_grad_enabled
 from lenetc.grad_fn import no_grad as no_grad
 from lenetc.grad_fn import set_grad_enabled as set_grad_enabled
 from lenetc.tracing import here, phase, where_now
-from passes.autodiff import gradients
+from passes.autodiff.driver import gradients
 
 if TYPE_CHECKING:
     from lenetc.tensor import Tensor

@@ -31,8 +31,8 @@ from lenetc.profile import Memory, Profile
 from lenetc.runtime import Session, empty, to_device
 from lenetc.structure import flatten, is_array, rebuild
 from lenetc.tracing import here
-from passes.emit import to_onnx
-from passes.emit_origins import origins
+from passes.emit.model import to_onnx
+from passes.emit.origins import origins
 
 if TYPE_CHECKING:
     from lenetc.compile import CompiledFunction

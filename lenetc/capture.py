@@ -19,7 +19,7 @@ from lenetc.structure import Arguments, flatten, is_array, rebuild, result_names
 from lenetc.tensor import Tensor
 from lenetc.tracing import Trace, traced_leaves, tracing
 from lenetc.variables import Variables, attributes_of
-from passes.rewrite import substitute
+from passes.rewrite.driver import substitute
 
 if TYPE_CHECKING:
     from lenetc.nn.module import Module

@@ -29,9 +29,9 @@ from lenetc.grad_fn import set_grad_enabled
 from lenetc.program import Program
 from lenetc.structure import is_array, type_of
 from lenetc.tensor import Tensor
-from passes.emit import IR_VERSION, OPSET, ModelProto, constants_model, to_onnx
+from passes.emit.model import IR_VERSION, OPSET, ModelProto, constants_model, to_onnx
 from passes.pipeline import Target, run_pipeline
-from passes.rewrite import substitute
+from passes.rewrite.driver import substitute
 
 if TYPE_CHECKING:
     from lenetc.nn.module import Module

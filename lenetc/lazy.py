@@ -25,9 +25,9 @@ from lenetc.cell import Cell, Context, evaluated, pending, unavailable
 from lenetc.parts import SplitSession
 from lenetc.runtime import Session, Value
 from lenetc.tracing import here, traced_leaves
+from passes.kernels.threads import threads
 from passes.pipeline import Target, run_pipeline, run_split
-from passes.rewrite import substitute
-from passes.threads import threads
+from passes.rewrite.driver import substitute
 
 # What only differentiation looks at; a value passes through.
 _TRANSPARENT = frozenset((ops.stop_gradient, ops.alias, ops.custom))
@@ -222,7 +222,7 @@ def _program(structure: Structure, roots: Sequence[Node]) -> tuple[Session | Spl
 
 
 def _compile(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Session | SplitSession:
-    from passes.emit import to_onnx  # brings onnx in, which importing lenetc should not
+    from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
 
     available = runtime.get_num_threads()
     graph, target = _graph(roots, inputs), Target(device=device, threads=available, costs=tuned.load(device))

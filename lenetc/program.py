@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from ir import to_text
 from ir.node import Graph
 from lenetc.checkpoint import atomic_write
-from passes.overrides import check_overrides
 from passes.pipeline import Split, Stage, Target, before_strategies, run_pipeline, run_split
+from passes.strategies.overrides import check_overrides
 
 if TYPE_CHECKING:
     from lenetc.capture import Capture
     from lenetc.compile import CompiledFunction
     from lenetc.nn.module import Module
-    from passes.emit import Emitted, ModelProto
+    from passes.emit.model import Emitted, ModelProto
 
 
 class Program:
@@ -81,7 +81,7 @@ class Program:
     @cached_property
     def emitted(self) -> Emitted:
         """The model that runs here. On a CPU its convolutions may use operators of the runtime's own."""
-        from passes.emit import to_onnx  # brings onnx in, which importing lenetc should not
+        from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
 
         return to_onnx(self.graph())
 
@@ -91,14 +91,14 @@ class Program:
         the CPU."""
         if self.target.device != "cuda":
             return []
-        from passes.emit_cuda import obstacles
+        from passes.emit.cuda import obstacles
 
         return obstacles(self.emitted.model)
 
     @cached_property
     def onnx(self) -> ModelProto:
         """The program as an ONNX model for any machine, of ai.onnx operators only."""
-        from passes.emit import to_onnx
+        from passes.emit.model import to_onnx
 
         if len(self.emitted.model.opset_import) == 1:
             return self.emitted.model
@@ -120,7 +120,7 @@ class Program:
         update.
         """
         from lenetc import visualize
-        from passes.emit import to_onnx
+        from passes.emit.model import to_onnx
 
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)

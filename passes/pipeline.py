@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 
 from ir.node import Graph
 from ir.verify import verify
-from passes import gradients  # noqa: F401  (registers the gradient table)
-from passes.choice import choose_strategies
-from passes.fuse import fuse
-from passes.hoist import hoist
-from passes.prices import Measured
-from passes.schedule import schedule
-from passes.simplify import simplify
-from passes.tiling import Division, divide, tile
+from passes.autodiff import table as gradients  # noqa: F401  (registers the gradient table)
+from passes.kernels.fuse import fuse
+from passes.kernels.schedule import schedule
+from passes.rewrite.simplify import simplify
+from passes.strategies.choice import choose_strategies
+from passes.strategies.prices import Measured
+from passes.tiling.division import Division, divide, tile
+from passes.tiling.hoist import hoist
 
 
 @dataclass(frozen=True)

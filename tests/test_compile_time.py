@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.compile_time import FAMILIES, Problem, lenet, of_size
 from ir.node import Graph
-from passes.emit import to_onnx
+from passes.emit.model import to_onnx
 from passes.pipeline import PASSES, Target, run_pipeline
 
 SLACK = 1.25  # the ends of a net count for less in a deep one; what is quadratic grows by 4

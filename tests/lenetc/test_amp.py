@@ -15,8 +15,8 @@ from ir.interpret import run
 from ir.types import bf16, f16, f32
 from lenetc.lenet import LeNet
 from lenetc.structure import type_of
-from passes.emit import to_onnx
-from passes.emit_cuda import obstacles
+from passes.emit.cuda import obstacles
+from passes.emit.model import to_onnx
 from passes.pipeline import Target, run_pipeline
 
 

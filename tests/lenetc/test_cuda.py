@@ -21,8 +21,8 @@ from lenetc.compile import CompiledFunction
 from lenetc.replay import Replay
 from lenetc.runtime import DeviceError, Session
 from lenetc.structure import type_of
-from passes.emit import to_onnx
-from passes.emit_cuda import obstacles
+from passes.emit.cuda import obstacles
+from passes.emit.model import to_onnx
 from passes.pipeline import Target, run_pipeline
 from tests import fake_cuda
 from tests.training import TRAININGS, digits, prepared

@@ -24,7 +24,7 @@ from lenetc.kernels import Kernel, Overhead, _flops, read_profile
 from lenetc.parts import SplitSession
 from lenetc.profile import BETWEEN, Breakdown, Memory, Profile, Profiled
 from lenetc.runtime import Session
-from passes.emit_origins import Origin
+from passes.emit.origins import Origin
 from tests.training import TRAININGS, digits, prepared
 
 LINES = Path(__file__).parents[1] / "training.py"

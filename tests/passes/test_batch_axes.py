@@ -11,7 +11,7 @@ import pytest
 from ir import Node
 from ir.op import OPS, leaf
 from ir.types import Array, Type, dtype_of
-from passes.batch_axes import AFTER, FIXED, RULES, SUM, Place, resized
+from passes.tiling.batch_axes import AFTER, FIXED, RULES, SUM, Place, resized
 from tests.samples import SAMPLES, Sample
 
 RULED = [sample for sample in SAMPLES if sample.op.name in RULES]

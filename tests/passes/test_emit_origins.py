@@ -12,8 +12,8 @@ from ir import Graph, Node, ops
 from ir.node import Where, building_at
 from ir.op import leaf
 from ir.types import Type, f32
-from passes.emit import Emitted, to_onnx
-from passes.emit_origins import Origin, origins
+from passes.emit.model import Emitted, to_onnx
+from passes.emit.origins import Origin, origins
 
 X = leaf("x", Type(f32, (4, 8)))
 W = leaf("fc.weight", Type(f32, (8, 8)), "state")

@@ -13,10 +13,10 @@ from ir.interpret import run
 from ir.op import leaf
 from ir.types import Type, f16, f32, f64
 from ir.verify import verify
-from passes.fuse import RULES, fuse
+from passes.kernels.fuse import RULES, fuse
 from passes.pipeline import Target
-from passes.rewrite import rewrite
-from passes.simplify import simplify
+from passes.rewrite.driver import rewrite
+from passes.rewrite.simplify import simplify
 from tests.passes import lenet
 from tests.passes.rewriting import (
     Case,

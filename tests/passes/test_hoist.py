@@ -9,11 +9,11 @@ from ir import Graph, Node, ops
 from ir.interpret import run
 from ir.op import leaf, literal
 from ir.types import Type, f64, i64
-from passes.choice import choose_strategies
-from passes.hoist import hoist
 from passes.pipeline import Target
-from passes.simplify import simplify
-from passes.tiles import cut, tiled
+from passes.rewrite.simplify import simplify
+from passes.strategies.choice import choose_strategies
+from passes.tiling.cut import cut, tiled
+from passes.tiling.hoist import hoist
 from tests.passes.lenet import inputs as lenet_inputs
 from tests.passes.lenet import train_step
 

@@ -12,9 +12,9 @@ from ir import Graph, ops
 from ir.dims import symbol
 from ir.interpret import run
 from lenetc import runtime
-from passes.choice import choose_strategies
-from passes.emit import to_onnx
+from passes.emit.model import to_onnx
 from passes.pipeline import Target, run_pipeline
+from passes.strategies.choice import choose_strategies
 from tests.support import graph_of, integers, run_model, type_of
 
 LANES = runtime.lanes("cpu")

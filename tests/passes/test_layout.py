@@ -12,11 +12,11 @@ from ir.dims import symbol
 from ir.interpret import run
 from ir.op import leaf
 from ir.types import Type, f32
-from passes.batch_last import Stored, store, to_batch_first, to_batch_last
-from passes.choice import choose_strategies
-from passes.layout import CHWN, NCHW, Shared, assign, batched_values
+from passes.layouts.assignment import CHWN, NCHW, Shared, assign, batched_values
+from passes.layouts.batch_last import Stored, store, to_batch_first, to_batch_last
+from passes.layouts.lowering import choose_blocks
 from passes.pipeline import Target
-from passes.relayout import choose_blocks
+from passes.strategies.choice import choose_strategies
 from tests.support import graph_to
 
 N = symbol("N")

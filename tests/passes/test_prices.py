@@ -15,13 +15,13 @@ from ir.interpret import run
 from ir.op import leaf
 from ir.text import parse, to_text
 from ir.types import Type, f32
-from passes.batch_last import to_batch_last
-from passes.choice import Choice, choose_strategies, unmeasured
-from passes.emit import to_onnx
-from passes.layout import HEAVY
+from passes.emit.model import to_onnx
+from passes.layouts.assignment import HEAVY
+from passes.layouts.batch_last import to_batch_last
 from passes.pipeline import Target, finish
-from passes.prices import Measured, Probe
-from passes.strategies import TABLE
+from passes.strategies.choice import Choice, choose_strategies, unmeasured
+from passes.strategies.prices import Measured, Probe
+from passes.strategies.table import TABLE
 from tests.passes.lenet import train_step
 from tests.support import graph_to, run_model
 

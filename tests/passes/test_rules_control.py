@@ -7,9 +7,9 @@ import pytest
 from ir import Graph, Node, ops, parse, to_text
 from ir.op import leaf
 from ir.types import Type, f32
-from passes.autodiff import gradients
+from passes.autodiff.driver import gradients
 from passes.pipeline import Target
-from passes.simplify import simplify
+from passes.rewrite.simplify import simplify
 from tests.passes.rewriting import arg, assert_runs_alike, assert_same, check_golden, graph_of, values
 
 

@@ -12,10 +12,10 @@ from ir import Graph, Node, ops
 from ir.interpret import run
 from ir.verify import verify
 from lenetc import runtime
-from passes.autodiff import gradients
+from passes.autodiff.driver import gradients
+from passes.kernels.lanes import RULES
 from passes.pipeline import Target, run_pipeline
-from passes.rewrite import rewrite
-from passes.rules_lanes import RULES
+from passes.rewrite.driver import rewrite
 from tests.passes.rewriting import (
     Case,
     N,

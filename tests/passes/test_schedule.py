@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from ir import Graph, Node, ops, parse, to_text
 from ir.interpret import run
 from ir.verify import verify
-from passes import schedule as scheduling
+from passes.kernels import schedule as scheduling
+from passes.kernels.schedule import schedule
 from passes.pipeline import Target
-from passes.schedule import schedule
 from tests.passes import lenet
 from tests.passes.rewriting import N, arg, assert_same, check_golden, graph_of, values
 

@@ -19,13 +19,13 @@ from ir.ops.nn import window_sizes
 from ir.text import parse, to_text
 from ir.types import Type, f32, f64
 from ir.verify import verify
-from passes import expand_chwn
-from passes.batch_last import Stored, to_batch_first, to_batch_last
-from passes.choice import choose_strategies
-from passes.emit import to_onnx
-from passes.layout import HEAVY
+from passes.emit.model import to_onnx
+from passes.layouts.assignment import HEAVY
+from passes.layouts.batch_last import Stored, to_batch_first, to_batch_last
 from passes.pipeline import Target
-from passes.strategies import TABLE
+from passes.strategies import expand_chwn
+from passes.strategies.choice import choose_strategies
+from passes.strategies.table import TABLE
 from tests.support import graph_of, graph_to, integers, run_model, type_of
 
 KERNELS = [(2, 2), (3, 2)]

@@ -17,11 +17,11 @@ from ir.node import Where, building_at
 from ir.op import leaf
 from ir.text import parse, to_text
 from ir.types import Type, f32, f64
-from passes.choice import choose_strategies
-from passes.emit import to_onnx
-from passes.layout import HEAVY
+from passes.emit.model import to_onnx
+from passes.layouts.assignment import HEAVY
 from passes.pipeline import Target, run_pipeline
-from passes.strategies import TABLE, StrategyError
+from passes.strategies.choice import choose_strategies
+from passes.strategies.table import TABLE, StrategyError
 from tests.passes.lenet import inputs, train_step
 from tests.support import graph_to, run_model
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ir import Graph, ops
 from ir.op import leaf
 from ir.types import Type, f32
-from passes.threads import compute_time, threads
+from passes.kernels.threads import compute_time, threads
 from tests.support import graph_to
 
 

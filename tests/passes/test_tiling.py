@@ -17,11 +17,11 @@ from ir.op import leaf
 from ir.types import Array, Type, f32
 from lenetc import nn, optim
 from lenetc.tensor import Tensor
-from passes.batch_axes import Inseparable
 from passes.pipeline import Target, run_pipeline, run_split
-from passes.simplify import simplify
-from passes.tiles import cut, tiled
-from passes.tiling import Division, divided, load
+from passes.rewrite.simplify import simplify
+from passes.tiling.batch_axes import Inseparable
+from passes.tiling.cut import cut, tiled
+from passes.tiling.division import Division, divided, load
 from tests.passes.lenet import train_step
 
 BATCH = 10

@@ -14,7 +14,7 @@ from lenetc.grad_fn import no_grad
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.tensor import Tensor, apply
 from lenetc.tracing import here
-from passes.standardize import count, per_channel, standardized
+from passes.autodiff.standardize import count, per_channel, standardized
 
 
 def _standardized(x: Node, axes: tuple[int, ...], eps: float) -> tuple[Node, Node]:

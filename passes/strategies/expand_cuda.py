@@ -1,0 +1,91 @@
+"""Expansions for CUDA, in NCHW: few kernels, each over much memory, as starting a kernel costs more than most do.
+
+None of them needs an operator that the CUDA provider lacks (`passes.emit.cuda`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ir import ops
+from ir.node import Node
+from passes.strategies import expand_nchw
+from passes.strategies.expand_nchw import Pair
+
+
+def columns(
+    x: Node, out: Sequence[Any], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Node:
+    """im2col of x[N,C,H,W] by one Gather for all positions: [N,G,(C/G)*KH*KW,OH*OW], without G for one group."""
+    n, c, height, width = x.shape
+    reach = [(o - 1) * s + (k - 1) * d + 1 for o, s, k, d in zip(out, stride, kernel, dilation, strict=True)]
+    high = [max(int(r - p - m), 0) for r, p, m in zip(reach, padding, (height, width), strict=True)]
+    if any(padding) or any(high):
+        x = ops.pad(x, low=(0, 0, *padding), high=(0, 0, *high))
+    rows, cols = (
+        np.arange(k)[:, None] * d + np.arange(int(o)) * s
+        for k, d, o, s in zip(kernel, dilation, out, stride, strict=True)
+    )
+    wide = int(x.shape[3])
+    places = rows[:, None, :, None] * wide + cols[None, :, None, :]  # [KH,KW,OH,OW]
+    area = int(out[0]) * int(out[1])
+    flat = ops.reshape(x, shape=(n, c, x.shape[2] * wide))
+    taken = ops.gather(flat, ops.literal(places.reshape(-1, area)), axis=2)
+    depth = c // groups * math.prod(kernel)
+    return ops.reshape(taken, shape=(n, depth, area) if groups == 1 else (n, groups, depth, area))
+
+
+def conv2d_weight_grad(node: Node, x: Node, g: Node) -> Node:
+    """conv2d_weight_grad(x, g) => sum over samples of g @ im2col(x)ᵀ, im2col by Gather"""
+    how = {key: node.attrs[key] for key in ("kernel", "stride", "padding", "dilation", "groups")}
+    return expand_nchw.weight_grad_of_columns(node, columns(x, g.shape[2:], **how), g)
+
+
+def _apart(x: Node, kernel: Pair, out: Sequence[Any]) -> Node:
+    """x[N,C,H,W] by its position in windows that lie side by side: [KH*KW, N*C*OH*OW]."""
+    n, c = x.shape[:2]
+    stops = (n, c, out[0] * kernel[0], out[1] * kernel[1])
+    if x.shape != stops:  # rows and columns that no window reaches
+        x = ops.slice(x, starts=(0,) * 4, stops=stops, steps=(1,) * 4)
+    parts = ops.reshape(x, shape=(n, c, out[0], kernel[0], out[1], kernel[1]))
+    phases = ops.transpose(parts, perm=(3, 5, 0, 1, 2, 4))
+    return ops.reshape(phases, shape=(math.prod(kernel), n * c * out[0] * out[1]))
+
+
+def _together(parts: Node, like: Node, kernel: Pair, out: Sequence[Any]) -> Node:
+    """The inverse of `_apart`, zeros where no window reaches."""
+    n, c, height, width = like.shape
+    phases = ops.reshape(parts, shape=(*kernel, n, c, *out))
+    covered = (out[0] * kernel[0], out[1] * kernel[1])
+    x = ops.reshape(ops.transpose(phases, perm=(2, 3, 4, 0, 5, 1)), shape=(n, c, *covered))
+    high = (0, 0, height - covered[0], width - covered[1])
+    return ops.pad(x, low=(0,) * 4, high=high) if any(high) else x
+
+
+def max_pool2d_grad(node: Node, g: Node, x: Node) -> Node:
+    """max_pool2d_grad(g, x) => g where x equals its window's maximum, for the first such position
+
+    For windows side by side. With e the positions that equal the maximum, relu(e[i] - e[0] - ... - e[i-1]) is 1 at
+    the first of them and 0 elsewhere: a product with a triangular matrix of ones, exact in any precision.
+    """
+    kernel, out = node.attrs["kernel"], g.shape[2:]
+    size = math.prod(kernel)
+    pooled = ops.reshape(ops.max_pool2d(x, **node.attrs), shape=(1, g.ty.size))
+    equal = ops.cast(ops.equal(_apart(x, kernel, out), pooled), dtype=node.dtype)
+    first = expand_nchw.constant(np.eye(size) - np.tri(size, k=-1), node.dtype)
+    mask = ops.relu(first @ equal)
+    return _together(mask * ops.reshape(g, shape=(1, g.ty.size)), x, kernel, out)
+
+
+def avg_pool2d_grad(node: Node, g: Node) -> Node:
+    """avg_pool2d_grad(g) => g / number of elements, repeated; for windows side by side"""
+    kernel, (n, c, *out) = node.attrs["kernel"], g.shape
+    shared = ops.reshape(g * (1 / math.prod(kernel)), shape=(n, c, out[0], 1, out[1], 1))
+    spread = ops.broadcast_to(shared, shape=(n, c, out[0], kernel[0], out[1], kernel[1]))
+    x = ops.reshape(spread, shape=(n, c, out[0] * kernel[0], out[1] * kernel[1]))
+    high = (0, 0, node.shape[2] - x.shape[2], node.shape[3] - x.shape[3])
+    return ops.pad(x, low=(0,) * 4, high=high) if any(high) else x
