@@ -27,7 +27,8 @@ from lenetc.runtime import Session
 from lenetc.structure import is_array, type_of
 from lenetc.tensor import Tensor
 from passes.emit.model import to_onnx
-from passes.pipeline import PASSES, Target, run_pipeline
+from passes.pipeline import PASSES, run_pipeline
+from passes.target import Target
 
 SIZES = (100, 200, 500, 1000, 2000)
 PARTS = ("trace", *(name for name, _ in PASSES), "verify", "emit", "session")

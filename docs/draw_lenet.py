@@ -11,8 +11,8 @@ from lenetc.export import symbolic_types
 from lenetc.lenet import LeNet
 from lenetc.structure import type_of
 from passes.kernels.fuse import fuse
-from passes.pipeline import Target
 from passes.rewrite.simplify import simplify
+from passes.target import Target
 
 net = LeNet()
 optimizer = optim.SGD(net.parameters(), lr=0.05)

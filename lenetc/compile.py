@@ -20,7 +20,7 @@ from lenetc.specialization import Specialization
 from lenetc.structure import Arguments, check_static, is_array, signature_key, type_of
 from lenetc.tensor import Tensor
 from lenetc.tracing import here
-from passes.pipeline import Target
+from passes.target import Target
 
 if TYPE_CHECKING:
     from lenetc.profile import Profile

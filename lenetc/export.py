@@ -30,8 +30,9 @@ from lenetc.program import Program
 from lenetc.structure import is_array, type_of
 from lenetc.tensor import Tensor
 from passes.emit.model import IR_VERSION, OPSET, ModelProto, constants_model, to_onnx
-from passes.pipeline import Target, run_pipeline
+from passes.pipeline import run_pipeline
 from passes.rewrite.driver import substitute
+from passes.target import Target
 
 if TYPE_CHECKING:
     from lenetc.nn.module import Module

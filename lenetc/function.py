@@ -14,7 +14,7 @@ from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node, Where, building_at
 from lenetc.grad_fn import is_grad_enabled, record, set_grad_enabled
 from lenetc.tracing import here, where_now
-from passes.autodiff.driver import CUSTOM
+from passes.autodiff.registry import CUSTOM
 
 if TYPE_CHECKING:
     from lenetc.tensor import Tensor

@@ -26,8 +26,9 @@ from lenetc.parts import SplitSession
 from lenetc.runtime import Session, Value
 from lenetc.tracing import here, traced_leaves
 from passes.kernels.threads import threads
-from passes.pipeline import Target, run_pipeline, run_split
+from passes.pipeline import run_pipeline, run_split
 from passes.rewrite.driver import substitute
+from passes.target import Target
 
 # What only differentiation looks at; a value passes through.
 _TRANSPARENT = frozenset((ops.stop_gradient, ops.alias, ops.custom))

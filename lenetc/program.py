@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ir import to_text
 from ir.node import Graph
 from lenetc.checkpoint import atomic_write
-from passes.pipeline import Split, Stage, Target, before_strategies, run_pipeline, run_split
+from passes.pipeline import Split, before_strategies, run_pipeline, run_split
 from passes.strategies.overrides import check_overrides
+from passes.target import Stage, Target
 
 if TYPE_CHECKING:
     from lenetc.capture import Capture

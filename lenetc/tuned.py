@@ -22,7 +22,7 @@ from typing import Any
 from lenetc import runtime
 from lenetc.checkpoint import atomic_write
 from lenetc.version import __version__
-from passes.strategies.prices import Measured
+from passes.target import Measured
 
 log = logging.getLogger("lenetc.tuned")
 FORMAT = 1

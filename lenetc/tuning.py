@@ -22,11 +22,12 @@ from lenetc.parts import session_of
 from lenetc.program import Program
 from lenetc.runtime import Session, Value
 from lenetc.structure import is_array
-from passes.pipeline import Target, finish
+from passes.pipeline import finish
 from passes.strategies import probes
 from passes.strategies.choice import unmeasured
 from passes.strategies.costs import NODE
-from passes.strategies.prices import Measured, Probe
+from passes.strategies.prices import Probe
+from passes.target import Measured, Target
 
 _SAMPLE = 0.002  # seconds of runs for one sample, about
 # Seconds: threads of another session go on spinning for some milliseconds after a run, on the cores that we need.

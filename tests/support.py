@@ -16,13 +16,11 @@ from ir.node import topological
 from ir.op import leaf
 from ir.types import Array, DType, Type, dtype_of
 from passes.autodiff import driver as autodiff
-from passes.autodiff import table as _gradients  # noqa: F401  (registers them)
-from passes.emit import table as _emissions  # noqa: F401  (registers them)
 from passes.emit.model import to_onnx
-from passes.pipeline import Target
 from passes.rewrite.driver import rewrite
 from passes.rewrite.nn import write_out_standardize
 from passes.strategies.choice import choose_strategies
+from passes.target import Target
 
 
 def lowered(graph: Graph) -> Graph:

@@ -13,7 +13,8 @@ from ir.op import leaf
 from ir.types import Type, f32, f64
 from passes.autodiff.driver import gradients
 from passes.emit.model import to_onnx
-from passes.pipeline import Target, run_pipeline
+from passes.pipeline import run_pipeline
+from passes.target import Target
 from tests.programs import draw_program
 from tests.support import check_gradients, gradient_graph, run_onnx
 

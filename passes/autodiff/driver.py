@@ -1,46 +1,27 @@
 """Reverse-mode differentiation, IR to IR.
 
-The rules live in `passes.autodiff.table`. This driver does what no rule should: it walks backwards, sums what
-several users send, undoes broadcasting, and gives each gradient the provenance of its forward node. Rules
-emit ops that have rules, so gradients can be differentiated again.
+The rules live in `passes.autodiff.table`, but for those of scans and of custom gradients. This driver does what no rule
+should: it walks backwards, sums what several users send, undoes broadcasting, and gives each gradient the provenance of
+its forward node. Rules emit ops that have rules, so gradients can be differentiated again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 from ir import ops
 from ir.errors import LenetcError
 from ir.node import Node, building_at, topological
-from ir.op import Op
 from ir.types import TupleType, Type
-
-Gradient: TypeAlias = "Node | None"
-Rule = Callable[..., "Gradient | tuple[Gradient, ...]"]
-RULES: dict[Op, Rule] = {}
-CONSTANT: set[Op] = set()  # ops whose derivative is zero everywhere
-
-# Backward functions of `custom` nodes, by their attribute `backward`: from the gradient of the value to one
-# gradient (or None) for each operand after the first.
-CUSTOM: dict[str, Callable[[Node], Sequence[Gradient]]] = {}
+from passes.autodiff import scan
+from passes.autodiff import table as table  # registers the rules
+from passes.autodiff.registry import CONSTANT, CUSTOM, RULES, Gradient, NoGradientError, vjp
 
 
-class NoGradientError(LenetcError):
-    """An op without a gradient rule lies between the outputs and what is differentiated."""
-
-
-def vjp(*records: Op) -> Callable[[Rule], Rule]:
-    """Register a gradient rule (g, out, *operands, **attributes) -> one gradient (or None) for each operand.
-
-    `g` is the gradient of `out`; for an op with several results both are tuples, `g` with None where unused.
-    """
-
-    def register(rule: Rule) -> Rule:
-        RULES.update(dict.fromkeys(records, rule))
-        return rule
-
-    return register
+@vjp(ops.scan)
+def _(g: Sequence[Gradient], out: Sequence[Node], *operands: Node, **attrs: Any) -> tuple[Gradient, ...]:
+    return scan.gradient(gradients, g, out, *operands, **attrs)
 
 
 @vjp(ops.custom)

@@ -8,18 +8,21 @@ dc and the sum dw are its carries, dx its items. It is made of ops that have gra
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ir import ops
 from ir.dims import Dim, linear, symbols
 from ir.node import Graph, Node, topological
 from ir.op import leaf
 from ir.types import TupleType, Type
-from passes.autodiff.driver import Gradient, gradients, vjp
+from passes.autodiff.registry import Gradient
+
+# Differentiates a body: from pairs (output, cotangent) and nodes to the gradients of these.
+Gradients = Callable[[Sequence[tuple[Node, Node]], Sequence[Node]], list[Gradient]]
 
 
-@vjp(ops.scan)
-def _(
+def gradient(
+    gradients: Gradients,
     g: Sequence[Gradient],
     out: Sequence[Node],
     *operands: Node,
@@ -29,6 +32,7 @@ def _(
     length: Dim,
     reverse: bool,
 ) -> tuple[Gradient, ...]:
+    """Gradients of a scan's operands, given those of its results; `gradients` is the driver's."""
     stacked = range(carries, carries + sequences)  # positions among the operands
     rest = range(carries + sequences, len(operands))
     taken = {str(node.attrs["name"]) for node in body.inputs}
@@ -38,7 +42,7 @@ def _(
         if node.dtype.is_float
     }
     moving, found = _differentiate(
-        body, cotangents, [i for i, gradient in enumerate(g) if gradient is not None], carries
+        gradients, body, cotangents, [i for i, gradient in enumerate(g) if gradient is not None], carries
     )
 
     # Its carries: the gradients of the `moving` carries, then the sums for the loop-invariant operands.
@@ -94,7 +98,7 @@ def _fresh(name: str, type: Type, taken: set[str]) -> Node:
 
 
 def _differentiate(
-    body: Graph, cotangents: dict[int, Node], received: list[int], carries: int
+    gradients: Gradients, body: Graph, cotangents: dict[int, Node], received: list[int], carries: int
 ) -> tuple[list[int], list[Gradient]]:
     """The carries that a gradient reaches at some step, and then the gradients of the body's inputs."""
     outputs = body.outputs

@@ -13,9 +13,8 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
-from passes.autodiff import scan as scan
 from passes.autodiff import standardize
-from passes.autodiff.driver import CONSTANT, Gradient, vjp
+from passes.autodiff.registry import CONSTANT, Gradient, vjp
 
 CONSTANT.update(
     (ops.const, ops.input, ops.sign, ops.floor, ops.equal, ops.less, ops.greater, ops.logical_not),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from passes.emit.model import ELEMENT_TYPES
+from passes.emit.builder import ELEMENT_TYPES
 from passes.kernels.cuda import PIECES
 
 _NAMES = {number: name for name, number in ELEMENT_TYPES.items()}

@@ -10,7 +10,7 @@ from ir import ops
 from ir.node import Node
 from ir.ops.nn import pool_divisors
 from ir.types import TupleType, Type, bool_, f64, i64
-from passes.emit.model import ELEMENT_TYPES, Builder, emit, value_info
+from passes.emit.builder import ELEMENT_TYPES, Builder, emit, value_info
 
 # Ops that are one ONNX operator with the same operands and no attributes.
 PLAIN = {

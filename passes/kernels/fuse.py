@@ -7,7 +7,6 @@ faster. Convolution with bias is joined in `simplify`; the runtime itself fuses 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,9 +28,7 @@ from passes.rewrite.match import (
     reshaped,
     value_of,
 )
-
-if TYPE_CHECKING:
-    from passes.pipeline import Target
+from passes.target import Target
 
 RULES = Rules()
 _FEW_ROWS = 4

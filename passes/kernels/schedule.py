@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from ir import ops
 from ir.dims import evaluate, symbols
 from ir.node import Graph, Node
 from ir.types import TupleType, Type
-
-if TYPE_CHECKING:
-    from passes.pipeline import Target
+from passes.target import Target
 
 # The runtime's own order, which follows from that of the outputs, is often better than what is counted here.
 _WORTH = 0.8

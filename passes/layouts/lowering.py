@@ -20,7 +20,7 @@ from passes.layouts.batch_last import (
     to_batch_first,
     to_batch_last,
 )
-from passes.strategies.expand_chwn import planes_of, windows_of
+from passes.layouts.windows import planes_of, windows_of
 
 # How to build a heavy node: (node, *operands) batch-first, (node, block of the result, *operands) batch-last.
 Expand = Callable[..., "Node | Stored"]

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from ir.node import Graph
 from passes.rewrite import algebra, nn, shape
 from passes.rewrite.control import simplify_scans
 from passes.rewrite.driver import RewriteError, rewrite
 from passes.rewrite.match import Rules
-
-if TYPE_CHECKING:
-    from passes.pipeline import Target
+from passes.target import Target
 
 RULES = Rules((*algebra.RULES, *shape.RULES, *nn.RULES))
 _ROUNDS = 20

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ir import ops
 from ir.dims import symbols
@@ -18,14 +18,12 @@ from ir.node import Graph, Node
 from passes.layouts.assignment import CHWN, HEAVY, NCHW, Shared, assign
 from passes.layouts.batch_last import PIXEL, Block
 from passes.layouts.lowering import Expand, Lowering, block_candidates, choose_blocks, steering
+from passes.layouts.windows import windows_of
 from passes.strategies import costs, expand_nchw, probes
-from passes.strategies.expand_chwn import windows_of
 from passes.strategies.overrides import candidates, check_overrides, heavy_nodes
 from passes.strategies.prices import Prices, Probe
 from passes.strategies.table import SHARING, TABLE, Strategy, estimated, keep, sized, work
-
-if TYPE_CHECKING:
-    from passes.pipeline import Target
+from passes.target import Target
 
 
 def unmeasured(graph: Graph, target: Target) -> list[Probe]:

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 from passes.layouts.batch_last import PIXEL, Block
-from passes.strategies.expand_chwn import Windows, offsets
+from passes.layouts.windows import Windows, offsets
 
 NODE = 1.5  # any operator, however small its work
 ELEMENT = 2.0e-4  # an element of an elementwise operator

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ir.node import Graph, Node
 from passes.layouts.assignment import HEAVY
 from passes.strategies.table import TABLE, Strategy, StrategyError
-
-if TYPE_CHECKING:
-    from passes.pipeline import Target
+from passes.target import Target
 
 
 def candidates(node: Node, target: Target) -> list[Strategy]:

@@ -11,17 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ir.node import Graph
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """Costs in µs by key, all from one machine.
-
-    scale: what that machine takes, by what the model estimates; for candidates that were not measured.
-    """
-
-    costs: Mapping[str, float]
-    scale: float = 1.0
+from passes.target import Measured
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from ir.types import DType, Type, f32
 from passes.layouts.assignment import HEAVY
 from passes.layouts.batch_last import PIXEL, Block, Stored, store, swap
 from passes.layouts.lowering import Expand, steering
-from passes.strategies.expand_chwn import Windows, windows_of
+from passes.layouts.windows import Windows, windows_of
 
 # What batch-last ops make of an image first, to share it.
 Make = Callable[[Stored, Windows, Block], Sequence[Node]]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ir import ops
 from ir.dims import Dim, evaluate
@@ -20,12 +20,10 @@ from ir.types import f32
 from passes.layouts.assignment import CHWN, NCHW
 from passes.layouts.batch_last import Block
 from passes.layouts.lowering import POOLS, Expand
+from passes.layouts.windows import Windows, windows_of
 from passes.strategies import costs, costs_cuda, expand_chwn, expand_cuda, expand_lanes, expand_nchw, probes
 from passes.strategies.costs import Work
-from passes.strategies.expand_chwn import Windows, windows_of
-
-if TYPE_CHECKING:
-    from passes.pipeline import Target
+from passes.target import Target
 
 # Dtypes for which the runtime has kernels of Conv and ConvTranspose; others go through MatMul.
 CONVOLVED = ("f32", "f16")

@@ -9,18 +9,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ir import ops
 from ir.dims import Poly
 from ir.node import Graph, Node, building_at, topological
 from ir.op import leaf
 from passes.rewrite.driver import substitute
+from passes.target import Target
 from passes.tiling.batch_axes import SUM, Inseparable
 from passes.tiling.cut import Cut, Slice, batch_inputs, cut, instance, part, replaced, tiled
-
-if TYPE_CHECKING:
-    from passes.pipeline import Target
 
 WHOLE = "_whole"  # of the name under which a part reads all of a batch input
 

@@ -10,16 +10,13 @@ the products that the strategies make.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from ir import ops
 from ir.node import Graph, Node, building_at
 from ir.op import OPS, leaf, scalar
 from passes.rewrite.driver import substitute
 from passes.strategies.costs import ELEMENT, NODE
-
-if TYPE_CHECKING:
-    from passes.pipeline import Target
+from passes.target import Target
 
 _MOVES = (ops.reshape, ops.transpose, ops.neg, ops.sum)  # linear in their operand
 

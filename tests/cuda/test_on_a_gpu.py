@@ -19,8 +19,9 @@ from lenetc.data import prefetch
 from lenetc.replay import Replay
 from lenetc.runtime import Session
 from passes.emit.model import to_onnx
-from passes.pipeline import Target, run_pipeline
+from passes.pipeline import run_pipeline
 from passes.strategies.table import TABLE
+from passes.target import Target
 from tests.passes.lenet import inputs, train_step
 from tests.passes.test_cuda import CASES, HEAVY
 from tests.samples import Sample

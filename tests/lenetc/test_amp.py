@@ -17,7 +17,8 @@ from lenetc.lenet import LeNet
 from lenetc.structure import type_of
 from passes.emit.cuda import obstacles
 from passes.emit.model import to_onnx
-from passes.pipeline import Target, run_pipeline
+from passes.pipeline import run_pipeline
+from passes.target import Target
 
 
 def digits(batch: int) -> tuple[Any, Any]:

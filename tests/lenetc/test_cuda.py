@@ -23,7 +23,8 @@ from lenetc.runtime import DeviceError, Session
 from lenetc.structure import type_of
 from passes.emit.cuda import obstacles
 from passes.emit.model import to_onnx
-from passes.pipeline import Target, run_pipeline
+from passes.pipeline import run_pipeline
+from passes.target import Target
 from tests import fake_cuda
 from tests.training import TRAININGS, digits, prepared
 

@@ -21,9 +21,9 @@ from lenetc import cli, nn, runtime, tuned, tuning
 from lenetc.compile import CompiledFunction
 from lenetc.program import Program
 from lenetc.tune_command import lenet_program
-from passes.pipeline import Target
 from passes.strategies.choice import unmeasured
 from passes.strategies.table import StrategyError
+from passes.target import Target
 from tests.support import graph_to
 
 COSTS = {"conv2d by conv: f32[1]": (3.0, 2.0), "turned: f32[4,5]": (10.0, 2.0), "moved: f32[4,5]": (4.0, 2.0)}

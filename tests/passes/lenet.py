@@ -8,7 +8,6 @@ from ir import Graph, Node, ops
 from ir.dims import Dim, symbol
 from ir.op import leaf
 from ir.types import Array, Type, f32, i64
-from passes.autodiff import table as _table  # noqa: F401  (registers the gradient table)
 from passes.autodiff.driver import gradients
 
 SHAPES: dict[str, tuple[int, ...]] = {

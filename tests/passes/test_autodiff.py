@@ -13,7 +13,8 @@ from ir.node import Where, building_at, topological
 from ir.op import leaf, literal, scalar
 from ir.types import DType, Type, bf16, f16, f32, f64, i64
 from passes.autodiff import driver as autodiff
-from passes.autodiff.driver import CUSTOM, NoGradientError, gradients
+from passes.autodiff.driver import gradients
+from passes.autodiff.registry import CUSTOM, NoGradientError
 from tests.support import check_gradients, check_runtime, gradient_graph, graph_of, graph_to
 
 X = leaf("x", Type(f64, (2, 3)))

@@ -10,10 +10,11 @@ from ir import Graph, Node, ops
 from ir.dims import symbol
 from ir.errors import DTypeError, LenetcError
 from ir.interpret import run
-from ir.node import Where, building_at
+from ir.node import Where, building_at, next_name
 from ir.op import leaf, literal, scalar
 from ir.types import Type, bool_, f16, f32, f64, i32, i64, u8
-from passes.emit.model import EMISSIONS, EmitError, next_name, to_onnx
+from passes.emit.builder import EMISSIONS, EmitError
+from passes.emit.model import to_onnx
 from tests.support import check_runtime, checked_model, graph_of, graph_to, random_array, run_onnx
 
 N = symbol("N")

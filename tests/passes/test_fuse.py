@@ -14,9 +14,9 @@ from ir.op import leaf
 from ir.types import Type, f16, f32, f64
 from ir.verify import verify
 from passes.kernels.fuse import RULES, fuse
-from passes.pipeline import Target
 from passes.rewrite.driver import rewrite
 from passes.rewrite.simplify import simplify
+from passes.target import Target
 from tests.passes import lenet
 from tests.passes.rewriting import (
     Case,

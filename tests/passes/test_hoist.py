@@ -9,9 +9,9 @@ from ir import Graph, Node, ops
 from ir.interpret import run
 from ir.op import leaf, literal
 from ir.types import Type, f64, i64
-from passes.pipeline import Target
 from passes.rewrite.simplify import simplify
 from passes.strategies.choice import choose_strategies
+from passes.target import Target
 from passes.tiling.cut import cut, tiled
 from passes.tiling.hoist import hoist
 from tests.passes.lenet import inputs as lenet_inputs

@@ -13,8 +13,9 @@ from ir.dims import symbol
 from ir.interpret import run
 from lenetc import runtime
 from passes.emit.model import to_onnx
-from passes.pipeline import Target, run_pipeline
+from passes.pipeline import run_pipeline
 from passes.strategies.choice import choose_strategies
+from passes.target import Target
 from tests.support import graph_of, integers, run_model, type_of
 
 LANES = runtime.lanes("cpu")

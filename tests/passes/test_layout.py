@@ -15,8 +15,8 @@ from ir.types import Type, f32
 from passes.layouts.assignment import CHWN, NCHW, Shared, assign, batched_values
 from passes.layouts.batch_last import Stored, store, to_batch_first, to_batch_last
 from passes.layouts.lowering import choose_blocks
-from passes.pipeline import Target
 from passes.strategies.choice import choose_strategies
+from passes.target import Target
 from tests.support import graph_to
 
 N = symbol("N")

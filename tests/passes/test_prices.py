@@ -18,10 +18,11 @@ from ir.types import Type, f32
 from passes.emit.model import to_onnx
 from passes.layouts.assignment import HEAVY
 from passes.layouts.batch_last import to_batch_last
-from passes.pipeline import Target, finish
+from passes.pipeline import finish
 from passes.strategies.choice import Choice, choose_strategies, unmeasured
-from passes.strategies.prices import Measured, Probe
+from passes.strategies.prices import Probe
 from passes.strategies.table import TABLE
+from passes.target import Measured, Target
 from tests.passes.lenet import train_step
 from tests.support import graph_to, run_model
 

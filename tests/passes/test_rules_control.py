@@ -8,8 +8,8 @@ from ir import Graph, Node, ops, parse, to_text
 from ir.op import leaf
 from ir.types import Type, f32
 from passes.autodiff.driver import gradients
-from passes.pipeline import Target
 from passes.rewrite.simplify import simplify
+from passes.target import Target
 from tests.passes.rewriting import arg, assert_runs_alike, assert_same, check_golden, graph_of, values
 
 

@@ -14,8 +14,9 @@ from ir.verify import verify
 from lenetc import runtime
 from passes.autodiff.driver import gradients
 from passes.kernels.lanes import RULES
-from passes.pipeline import Target, run_pipeline
+from passes.pipeline import run_pipeline
 from passes.rewrite.driver import rewrite
+from passes.target import Target
 from tests.passes.rewriting import (
     Case,
     N,

@@ -7,8 +7,8 @@ import pytest
 from ir import ops
 from ir.types import f32, f64
 from lenetc.runtime import lanes
-from passes.autodiff.driver import CONSTANT, RULES
-from passes.emit.model import EMISSIONS
+from passes.autodiff.registry import CONSTANT, RULES
+from passes.emit.builder import EMISSIONS
 from tests.samples import SAMPLES, Sample
 from tests.support import check_gradients, check_runtime, lowered
 

@@ -12,7 +12,7 @@ from ir.interpret import run
 from ir.verify import verify
 from passes.kernels import schedule as scheduling
 from passes.kernels.schedule import schedule
-from passes.pipeline import Target
+from passes.target import Target
 from tests.passes import lenet
 from tests.passes.rewriting import N, arg, assert_same, check_golden, graph_of, values
 

@@ -11,10 +11,10 @@ from ir import Graph, Node, ops
 from ir.interpret import run
 from ir.types import f32
 from ir.verify import verify
-from passes.pipeline import Target
 from passes.rewrite.driver import RewriteError, rewrite
 from passes.rewrite.match import Rules
 from passes.rewrite.simplify import RULES, simplify
+from passes.target import Target
 from tests.passes import lenet
 from tests.passes.rewriting import (
     N,

@@ -22,10 +22,10 @@ from ir.verify import verify
 from passes.emit.model import to_onnx
 from passes.layouts.assignment import HEAVY
 from passes.layouts.batch_last import Stored, to_batch_first, to_batch_last
-from passes.pipeline import Target
 from passes.strategies import expand_chwn
 from passes.strategies.choice import choose_strategies
 from passes.strategies.table import TABLE
+from passes.target import Target
 from tests.support import graph_of, graph_to, integers, run_model, type_of
 
 KERNELS = [(2, 2), (3, 2)]

@@ -19,9 +19,10 @@ from ir.text import parse, to_text
 from ir.types import Type, f32, f64
 from passes.emit.model import to_onnx
 from passes.layouts.assignment import HEAVY
-from passes.pipeline import Target, run_pipeline
+from passes.pipeline import run_pipeline
 from passes.strategies.choice import choose_strategies
 from passes.strategies.table import TABLE, StrategyError
+from passes.target import Target
 from tests.passes.lenet import inputs, train_step
 from tests.support import graph_to, run_model
 

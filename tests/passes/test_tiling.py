@@ -17,8 +17,9 @@ from ir.op import leaf
 from ir.types import Array, Type, f32
 from lenetc import nn, optim
 from lenetc.tensor import Tensor
-from passes.pipeline import Target, run_pipeline, run_split
+from passes.pipeline import run_pipeline, run_split
 from passes.rewrite.simplify import simplify
+from passes.target import Target
 from passes.tiling.batch_axes import Inseparable
 from passes.tiling.cut import cut, tiled
 from passes.tiling.division import Division, divided, load
