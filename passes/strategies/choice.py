@@ -19,7 +19,9 @@ from passes.layouts.assignment import CHWN, HEAVY, NCHW, Shared, assign
 from passes.layouts.batch_last import PIXEL, Block
 from passes.layouts.lowering import Expand, Lowering, block_candidates, choose_blocks, steering
 from passes.layouts.windows import windows_of
-from passes.strategies import costs, expand_nchw, probes
+from passes.strategies import costs, probes
+from passes.strategies.nchw import conv, max_pool
+from passes.strategies.nchw.costs import identity_columns
 from passes.strategies.overrides import candidates, check_overrides, heavy_nodes
 from passes.strategies.prices import Prices, Probe
 from passes.strategies.table import SHARING, TABLE, Strategy, estimated, keep, sized, work
@@ -128,7 +130,7 @@ class Choice:
 
     def columns(self, node: Node) -> float:
         """What the columns of one sample cost where no weight gradient uses them again."""
-        estimate = costs.identity_columns(self.works[node])
+        estimate = identity_columns(self.works[node])
         return self.prices.of(
             lambda: f"columns of one sample: {self.numeric(node)[1]}",
             estimate,
@@ -136,7 +138,7 @@ class Choice:
                 key,
                 f"{node.op.name}: {self.numeric(node)[1]}",
                 estimate,
-                partial(probes.batch_first, self.numeric(node)[0], expand_nchw.columns_alone),
+                partial(probes.batch_first, self.numeric(node)[0], conv.columns_alone),
             ),
         )
 
@@ -304,7 +306,7 @@ class Choice:
 
 def _share_indices(expand: dict[Node, Expand]) -> None:
     """Where a pool's gradient reads the indices of its maxima, the pool makes them in the same go."""
-    by_indices = (expand_nchw.max_pool2d_grad_indices, expand_nchw.max_pool2d_pick_indices)
+    by_indices = (max_pool.max_pool2d_grad_indices, max_pool.max_pool2d_pick_indices)
     wanted = {(node.inputs[1], tuple(node.attrs.items())) for node, e in expand.items() if e in by_indices}
     for node in expand:
         if (
@@ -312,4 +314,4 @@ def _share_indices(expand: dict[Node, Expand]) -> None:
             and expand[node] is keep
             and (node.inputs[0], tuple(node.attrs.items())) in wanted
         ):
-            expand[node] = expand_nchw.max_pool2d_indices
+            expand[node] = max_pool.max_pool2d_indices

@@ -19,7 +19,7 @@ from ir.types import DType, Type, bf16, f16, f32, f64, i32, i64, u8
 from passes.emit.cuda import KERNELS, misfits, obstacles
 from passes.emit.model import to_onnx
 from passes.pipeline import run_pipeline
-from passes.strategies.costs_cuda import COSTS
+from passes.strategies.cuda.costs import COSTS
 from passes.strategies.table import TABLE
 from passes.target import Target
 from tests import fake_cuda

@@ -22,8 +22,8 @@ from ir.verify import verify
 from passes.emit.model import to_onnx
 from passes.layouts.assignment import HEAVY
 from passes.layouts.batch_last import Stored, to_batch_first, to_batch_last
-from passes.strategies import expand_chwn
 from passes.strategies.choice import choose_strategies
+from passes.strategies.chwn import conv as chwn
 from passes.strategies.table import TABLE
 from passes.target import Target
 from tests.support import graph_of, graph_to, integers, run_model, type_of
@@ -109,10 +109,10 @@ def test_convolutions_in_blocks(case: Any, stored: Any, with_bias: bool) -> None
         y, dw, dx = step(x, w, bias, g)
         image = Stored(x.shape, to_batch_last(x).in_blocks(stored), stored)
         gradient = Stored(g.shape, to_batch_last(g).in_blocks(block), block)
-        forward = expand_chwn.conv2d(y, block, image, w, *((bias,) if with_bias else ()))
-        backward = expand_chwn.conv2d_input_grad(dx, stored, gradient, w)
+        forward = chwn.conv2d(y, block, image, w, *((bias,) if with_bias else ()))
+        backward = chwn.conv2d_input_grad(dx, stored, gradient, w)
         assert forward.block == block and backward.block == stored
-        weights = expand_chwn.conv2d_weight_grad(dw, (1, 1), image, gradient)
+        weights = chwn.conv2d_weight_grad(dw, (1, 1), image, gradient)
         return to_batch_first(forward), weights, to_batch_first(backward)
 
     arrays = [x, w, bias, g]

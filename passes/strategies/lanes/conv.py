@@ -1,4 +1,5 @@
-"""Expansions for the runtime's direct convolutions, which take images with their channels in lanes (ir.ops.lanes).
+"""Convolutions and their gradients by the runtime's direct convolutions, which take images with their channels in lanes
+(ir.ops.lanes).
 
 Each one puts its operands in lanes and its result back. Where one follows another, `passes.kernels.lanes` leaves
 images in lanes all the way.
@@ -12,11 +13,6 @@ from ir import ops
 from ir.node import Node
 from ir.types import Array
 from passes.layouts.batch_last import reshape, swap
-
-
-def fits(inputs: int, outputs: int, lanes: int) -> bool:
-    """Whether the kernel takes so many channels: whole lanes of outputs, and whole or less than one of inputs."""
-    return lanes > 0 and outputs % lanes == 0 and (inputs % lanes == 0 or inputs < lanes)
 
 
 def _rows(
@@ -120,7 +116,7 @@ def _phases(kernel: int, stride: int, padding: int) -> tuple[int, Array]:
 def conv2d_weight_grad(lanes: int, node: Node, x: Node, g: Node) -> Node:
     """conv2d_weight_grad(x, g) => a convolution in lanes with samples for channels, and lanes beside the columns
 
-    As `conv2d_weight_grad_dilated` of `passes.strategies.expand_nchw`, one image for each L channels of x, whose rows
+    As `conv2d_weight_grad_dilated` of `passes.strategies.nchw.conv`, one image for each L channels of x, whose rows
     are W*L long: window (i, j*L + l) of it sees what kernel position (i, j) sees of lane l.
     """
     how = node.attrs

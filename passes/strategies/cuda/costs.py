@@ -26,7 +26,7 @@ def _outputs(w: Work, channels: int) -> float:
 
 
 def _columns(w: Work) -> float:
-    return w.n * w.depth * w.groups * w.out * ELEMENT
+    return w.n * w.columns * ELEMENT
 
 
 def convolution(w: Work) -> float:
