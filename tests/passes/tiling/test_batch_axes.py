@@ -1,4 +1,4 @@
-"""Every rule of passes.batch_axes, against NumPy: slices of the operands give slices of the result, or parts of it."""
+"""Every rule of `tiling.batch_axes` against NumPy: slices of the operands give slices of the result, or parts of it."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from passes.rewrite.match import Rules
 from passes.rewrite.simplify import RULES, simplify
 from passes.target import Target
 from tests.passes import lenet
+from tests.passes.rewrite.simplify_cases import CASES, REFUSED
 from tests.passes.rewriting import (
     N,
     arg,
@@ -26,7 +27,6 @@ from tests.passes.rewriting import (
     sections,
     values,
 )
-from tests.passes.simplify_cases import CASES, REFUSED
 
 GOLDEN = "simplify.txt"
 
