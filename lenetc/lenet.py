@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import lenetc.nn.functional as F
 from lenetc import nn
-from lenetc.shaping import flatten
-from lenetc.tensor import Tensor
+from lenetc.operations.shaping import flatten
+from lenetc.tensors.tensor import Tensor
 
 
 class LeNet(nn.Module):

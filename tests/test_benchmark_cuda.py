@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import cuda
-from lenetc import runtime
+from lenetc.runtime import session as runtime
 
 
 def test_sides_take_turns_and_results_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,9 +13,9 @@ import pytest
 from safetensors.numpy import load_file
 
 import lenetc
-from lenetc import runtime
-from lenetc.compile import CompiledFunction
-from lenetc.program import Program
+from lenetc.compiler.compile import CompiledFunction
+from lenetc.compiler.program import Program
+from lenetc.runtime import session as runtime
 from tests.training import TRAININGS, digits, normalized, prepared
 
 RUNS = 100

@@ -16,8 +16,8 @@ from ir.interpret import run
 from ir.types import DType, f16, f32
 from lenetc import runtime
 from lenetc.data import prefetch
-from lenetc.replay import Replay
 from lenetc.runtime import Session
+from lenetc.runtime.replay import Replay
 from passes.emit import to_onnx
 from passes.pipeline import Target, run_pipeline
 from passes.strategies import TABLE

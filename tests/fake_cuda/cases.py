@@ -78,7 +78,7 @@ def _log() -> list[list[str]]:
 
 def _cuda() -> None:
     """Let this process believe in the device."""
-    from lenetc import runtime
+    from lenetc.runtime import session as runtime
 
     os.environ["FAKE_CUDA_LOG"] = f"/tmp/fake_cuda_{os.getpid()}.log"
     runtime.DRIVERS = ("/",)
@@ -196,7 +196,7 @@ def on_the_cpu() -> dict[str, Any]:
 def moves() -> dict[str, Any]:
     """Values between the devices, and a result that is fed to the next step."""
     import lenetc
-    from lenetc import runtime
+    from lenetc.runtime import session as runtime
 
     _cuda()
     there = runtime.to_device(np.arange(3.0), "cuda")

@@ -13,8 +13,8 @@ from ir import Graph
 from ir.errors import DTypeError
 from ir.interpret import run
 from ir.types import bf16, f16, f32
+from lenetc.compiler.structure import type_of
 from lenetc.lenet import LeNet
-from lenetc.structure import type_of
 from passes.emit import to_onnx
 from passes.emit_cuda import obstacles
 from passes.pipeline import Target, run_pipeline

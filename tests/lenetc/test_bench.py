@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lenetc import cli
-from lenetc.compile import CompiledFunction
+from lenetc.compiler.compile import CompiledFunction
 
 ROOT = Path(__file__).parents[2]
 

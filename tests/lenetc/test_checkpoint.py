@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from lenetc import checkpoint
-from lenetc.checkpoint import CheckpointError
+from lenetc.artifact import checkpoint
+from lenetc.artifact.checkpoint import CheckpointError
 
 TENSORS = {
     "conv1.weight": np.arange(12, dtype=np.float32).reshape(3, 4),
@@ -108,7 +108,7 @@ class TestTensors:
 
     def test_bfloat16_loads_in_a_process_that_never_heard_of_it(self, path: Path):
         checkpoint.save(TENSORS["brain"], path)
-        code = "import sys; from lenetc import checkpoint; print(checkpoint.load(sys.argv[1]).dtype)"
+        code = "import sys; from lenetc.artifact import checkpoint; print(checkpoint.load(sys.argv[1]).dtype)"
         assert run(code, path).stdout == "bfloat16\n"
 
     def test_no_tensors_and_no_metadata(self, path: Path):
@@ -136,7 +136,7 @@ class TestTensors:
         contents = set()
         for names in ("xyzu", "uzyx", "zxuy"):
             code = (
-                "import sys, numpy as np; from lenetc import checkpoint\n"
+                "import sys, numpy as np; from lenetc.artifact import checkpoint\n"
                 f"tensors = {{name: np.full(2, ord(name)) for name in {names!r}}}\n"
                 f"checkpoint.save_tensors(sys.argv[1], tensors, dict.fromkeys({names!r}, '1'))"
             )
@@ -339,7 +339,7 @@ class TestCrashes:
     @pytest.mark.parametrize("call", ["fsync", "replace"])
     def test_kill_before_the_rename_keeps_the_old_file(self, old: Path, call: str):
         code = (
-            "import os, signal, sys, numpy as np; from lenetc import checkpoint\n"
+            "import os, signal, sys, numpy as np; from lenetc.artifact import checkpoint\n"
             f"os.{call} = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)\n"
             "checkpoint.save({'w': np.ones(1000)}, sys.argv[1])"
         )
@@ -352,7 +352,7 @@ class TestCrashes:
     @pytest.mark.skipif(os.name != "posix", reason="needs resource limits")
     def test_write_that_really_fails_keeps_the_old_file(self, old: Path):
         code = (
-            "import resource, sys, numpy as np; from lenetc import checkpoint\n"
+            "import resource, sys, numpy as np; from lenetc.artifact import checkpoint\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
             "checkpoint.save({'w': np.ones(100_000)}, sys.argv[1])"
         )

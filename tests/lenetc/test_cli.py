@@ -21,8 +21,8 @@ from rich.console import Console
 import lenetc
 from lenetc import cli
 from lenetc.lenet import LeNet
-from lenetc.progress import Bar, duration
-from lenetc.train import CHECKPOINT, OPTIMIZERS, Trainer, read_checkpoint
+from lenetc.training.progress import Bar, duration
+from lenetc.training.trainer import CHECKPOINT, OPTIMIZERS, Trainer, read_checkpoint
 
 ROOT = Path(__file__).parents[2]
 
@@ -163,7 +163,7 @@ def test_compiling_is_not_in_the_step_times(digits: Path, tmp_path: Path, no_res
 
 
 def cli_config(digits: Path, **options: Any) -> Any:
-    from lenetc.train import Config
+    from lenetc.training.trainer import Config
 
     return Config(**{"epochs": 1, "batch": 16, "data": str(digits), **options})
 
@@ -308,7 +308,9 @@ def test_wrong_options(
 def test_cuda_where_there_is_none(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("lenetc.runtime.cuda_missing", lambda: "there is no NVIDIA driver on this machine")
+    monkeypatch.setattr(
+        "lenetc.runtime.session.cuda_missing", lambda: "there is no NVIDIA driver on this machine"
+    )
     assert train(digits, tmp_path / "out", "--device", "cuda") == 1
     assert "device='cuda' cannot be used: there is no NVIDIA driver" in line_of(capsys)
     assert not (tmp_path / "out").exists()

@@ -10,8 +10,8 @@ import pytest
 import lenetc
 from ir.errors import LenetcError, ShapeError
 from lenetc import nn, optim
-from lenetc.compile import CompiledFunction
-from lenetc.tracing import ValueDependentError
+from lenetc.compiler.compile import CompiledFunction
+from lenetc.evaluation.tracing import ValueDependentError
 
 X = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 

@@ -16,11 +16,11 @@ import pytest
 import lenetc
 import lenetc.nn.functional as F
 from ir import Graph
-from lenetc import precision, runtime
-from lenetc.compile import CompiledFunction
-from lenetc.replay import Replay
-from lenetc.runtime import DeviceError, Session
-from lenetc.structure import type_of
+from lenetc.compiler.compile import CompiledFunction
+from lenetc.compiler.structure import type_of
+from lenetc.runtime import DeviceError, Session, precision
+from lenetc.runtime import session as runtime
+from lenetc.runtime.replay import Replay
 from passes.emit import to_onnx
 from passes.emit_cuda import obstacles
 from passes.pipeline import Target, run_pipeline

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lenetc.curve import plot_curve
+from lenetc.pictures.curve import plot_curve
 
 pytest.importorskip("matplotlib")
 
@@ -68,7 +68,7 @@ def test_bad_arguments_are_named(tmp_path: Path) -> None:
 def test_importing_is_free_and_drawing_leaves_no_global_state(tmp_path: Path) -> None:
     code = f"""
 import sys
-from lenetc.curve import plot_curve
+from lenetc.pictures.curve import plot_curve
 assert "matplotlib" not in sys.modules
 plot_curve({str(tmp_path / "x.svg")!r}, [1, 2], [0.5, 0.4])
 assert "matplotlib.pyplot" not in sys.modules

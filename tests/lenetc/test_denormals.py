@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import lenetc
-from lenetc.denormals import flushed
+from lenetc.runtime.denormals import flushed
 
 TINY = np.full((64, 400), 1e-40, np.float32)
 

@@ -12,10 +12,10 @@ from typing import Any
 import networkx as nx
 import pytest
 
-from lenetc.draw import draw_svg, to_dot, to_graphml
-from lenetc.drawing import Box
-from lenetc.layout import place
-from lenetc.wires import arrange
+from lenetc.pictures.geometry import Box
+from lenetc.pictures.placement import place
+from lenetc.pictures.svg import draw_svg, to_dot, to_graphml
+from lenetc.pictures.wires import arrange
 
 SVG = "{http://www.w3.org/2000/svg}"
 PHASES = ("input", "state", "forward", "backward", "update", "result")

@@ -19,8 +19,8 @@ from safetensors.numpy import load_file
 import lenetc
 from ir.errors import LenetcError
 from ir.types import Array
-from lenetc.artifact import Artifact
-from lenetc.compile import CompiledFunction
+from lenetc.artifact.load import Artifact
+from lenetc.compiler.compile import CompiledFunction
 from tests.training import TRAININGS, Run, digits, normalized, prepared
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ir.types import Array
-from lenetc import pinned
 from lenetc.data import prefetch
+from lenetc.runtime import pinned
 from tests import fake_cuda
 
 

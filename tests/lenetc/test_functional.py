@@ -17,8 +17,8 @@ from ir.interpret import run
 from ir.node import Graph
 from ir.op import leaf
 from ir.types import Type, f32, i64
-from lenetc.lazy import through
-from lenetc.tracing import Trace, tracing
+from lenetc.evaluation.lazy import through
+from lenetc.evaluation.tracing import Trace, tracing
 
 N = symbol("N")
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import lenetc
-from lenetc import lazy, optim
+from lenetc import optim
+from lenetc.evaluation import lazy
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import lenetc.nn as nn
 import lenetc.nn.functional as F
 import lenetc.optim
 from ir.errors import DTypeError, LenetcError, ShapeError
-from lenetc.tracing import Trace, tracing
+from lenetc.evaluation.tracing import Trace, tracing
 
 SCORES = np.array([[1.0, 2.0, 0.5], [0.0, -1.0, 3.0], [2.0, 2.0, 2.0]], np.float32)
 LABELS = np.array([1, 2, 0])
@@ -131,7 +131,7 @@ def test_labels_that_are_computed_are_checked_too() -> None:
 
 
 def test_checking_labels_computes_nothing_else() -> None:
-    from lenetc.cell import pending
+    from lenetc.evaluation.cell import pending
 
     x = lenetc.Tensor(SCORES) * 2
     F.cross_entropy(x, lenetc.Tensor(LABELS).reshape(3))

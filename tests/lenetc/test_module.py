@@ -10,8 +10,8 @@ import pytest
 
 import lenetc
 import lenetc.nn as nn
-from lenetc.cell import Context
-from lenetc.tracing import Trace, current_scope, tracing
+from lenetc.evaluation.cell import Context
+from lenetc.evaluation.tracing import Trace, current_scope, tracing
 
 
 class Block(nn.Module):

@@ -9,8 +9,9 @@ import pytest
 
 import lenetc
 from ir.errors import LenetcError
-from lenetc import lazy, optim
-from lenetc.cell import Context
+from lenetc import optim
+from lenetc.evaluation import lazy
+from lenetc.evaluation.cell import Context
 
 GOLDENS = json.loads((Path(__file__).parent / "goldens" / "optim.json").read_text())
 

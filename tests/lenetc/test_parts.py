@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import lenetc
-from lenetc import runtime
-from lenetc.compile import CompiledFunction
-from lenetc.parts import Late, SplitSession, Workers
+from lenetc.compiler.compile import CompiledFunction
+from lenetc.runtime import session as runtime
+from lenetc.runtime.parts import Late, SplitSession, Workers
 from passes.tiling import Load
 from tests.training import TRAININGS, digits, prepared
 
@@ -305,7 +305,7 @@ def test_callers_on_two_threads_train_two_models(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="needs fork")
 def test_threads_are_made_anew_after_a_fork() -> None:
-    from lenetc import parts
+    from lenetc.runtime import parts
 
     assert parts.workers(2).start([nothing], Late(nothing))
     parts.workers(2).finish(nothing)

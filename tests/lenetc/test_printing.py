@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lenetc.printing import format_array
+from lenetc.tensors.printing import format_array
 
 GOLDENS = Path(__file__).parent / "goldens" / "printing.txt"
 

@@ -17,13 +17,14 @@ import lenetc
 import lenetc.nn.functional as F
 from ir.errors import LenetcError, ShapeError
 from ir.node import Where
-from lenetc import nn, optim, runtime
-from lenetc.benchmark import _kernels
-from lenetc.compile import CompiledFunction
-from lenetc.kernels import Kernel, Overhead, _flops, read_profile
-from lenetc.parts import SplitSession
-from lenetc.profile import BETWEEN, Breakdown, Memory, Profile, Profiled
+from lenetc import nn, optim
+from lenetc.compiler.compile import CompiledFunction
+from lenetc.profiling.kernels import Kernel, Overhead, _flops, read_profile
+from lenetc.profiling.measure import _kernels
+from lenetc.profiling.profile import BETWEEN, Breakdown, Memory, Profile, Profiled
 from lenetc.runtime import Session
+from lenetc.runtime import session as runtime
+from lenetc.runtime.parts import SplitSession
 from passes.emit_origins import Origin
 from tests.training import TRAININGS, digits, prepared
 

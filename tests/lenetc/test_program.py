@@ -18,8 +18,8 @@ from ir import parse
 from ir.interpret import run
 from ir.types import Array
 from lenetc import nn, optim, runtime
-from lenetc.compile import CompiledFunction
-from lenetc.program import Program
+from lenetc.compiler.compile import CompiledFunction
+from lenetc.compiler.program import Program
 from passes.pipeline import PASSES
 from tests.support import run_model
 from tests.training import TRAININGS, digits, prepared

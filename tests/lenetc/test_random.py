@@ -11,8 +11,8 @@ import pytest
 import lenetc
 import lenetc.nn.functional as F
 from ir.types import Array
-from lenetc.compile import CompiledFunction
-from lenetc.random import default_generator, permutation
+from lenetc.compiler.compile import CompiledFunction
+from lenetc.evaluation.random import default_generator, permutation
 
 SIZE = 200_000
 SEEDS = (0, 1, 12345)

@@ -1,10 +1,10 @@
-"""`lenetc.size.Size` behaves as `torch.Size` does, and takes symbolic dims too."""
+"""`lenetc.Size` behaves as `torch.Size` does, and takes symbolic dims too."""
 
 import pickle
 
 import pytest
 
-from lenetc.size import Size
+from lenetc.tensors.size import Size
 
 
 class Symbol:

@@ -13,11 +13,11 @@ import pytest
 from rich.console import Console
 
 import lenetc
-from lenetc import train
-from lenetc.checkpoint import CheckpointError
+from lenetc.artifact.checkpoint import CheckpointError
 from lenetc.data import Mnist
-from lenetc.progress import interruptible
-from lenetc.train import Config, Interrupted, Trainer, read_checkpoint
+from lenetc.training import trainer as train
+from lenetc.training.progress import interruptible
+from lenetc.training.trainer import Config, Interrupted, Trainer, read_checkpoint
 
 
 @pytest.fixture

@@ -17,10 +17,13 @@ import lenetc
 from ir.errors import LenetcError
 from ir.op import leaf
 from ir.types import Type, f32
-from lenetc import cli, nn, runtime, tuned, tuning
-from lenetc.compile import CompiledFunction
-from lenetc.program import Program
-from lenetc.tune_command import lenet_program
+from lenetc import cli, nn
+from lenetc.cli.tune import lenet_program
+from lenetc.compiler.compile import CompiledFunction
+from lenetc.compiler.program import Program
+from lenetc.runtime import measured_costs
+from lenetc.runtime import session as runtime
+from lenetc.tuning import tune as tuning
 from passes.choice import unmeasured
 from passes.pipeline import Target
 from passes.strategies import StrategyError
@@ -73,37 +76,37 @@ def notes(program: Program) -> list[str]:
 
 
 def test_costs_come_back_from_the_disk_and_newer_ones_replace_older() -> None:
-    assert tuned.load("cpu") is None
-    tuned.save("cpu", COSTS)
-    loaded = tuned.load("cpu")
+    assert measured_costs.load("cpu") is None
+    measured_costs.save("cpu", COSTS)
+    loaded = measured_costs.load("cpu")
     assert loaded is not None
     assert loaded.costs == {key: cost for key, (cost, _) in COSTS.items()}
     assert loaded.scale == 2.0  # the median of 1.5, 5, 2
-    tuned.save("cpu", {"turned: f32[4,5]": (2.0, 2.0), "new": (1.0, 1.0)})
-    again = tuned.load("cpu")
+    measured_costs.save("cpu", {"turned: f32[4,5]": (2.0, 2.0), "new": (1.0, 1.0)})
+    again = measured_costs.load("cpu")
     assert again is not None
     assert again.costs["turned: f32[4,5]"] == 2.0 and len(again.costs) == 4
-    assert tuned.load("cuda") is None  # another device, another file
+    assert measured_costs.load("cuda") is None  # another device, another file
 
 
 def test_the_folder_is_the_users_unless_one_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert tuned.folder() == tmp_path / "costs"
+    assert measured_costs.folder() == tmp_path / "costs"
     monkeypatch.delenv("LENETC_CACHE")
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert tuned.folder() == tmp_path / "xdg" / "lenetc"
+    assert measured_costs.folder() == tmp_path / "xdg" / "lenetc"
     monkeypatch.setattr("sys.platform", "darwin")
-    assert tuned.folder() == Path.home() / "Library" / "Caches" / "lenetc"
+    assert measured_costs.folder() == Path.home() / "Library" / "Caches" / "lenetc"
     monkeypatch.setattr("sys.platform", "win32")
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    assert tuned.folder() == tmp_path / "local" / "lenetc"
+    assert measured_costs.folder() == tmp_path / "local" / "lenetc"
 
 
 def _broken(kind: str) -> bytes:
-    tuned.save("cpu", COSTS)
-    content = json.loads(tuned.path("cpu").read_bytes())
+    measured_costs.save("cpu", COSTS)
+    content = json.loads(measured_costs.path("cpu").read_bytes())
     if kind == "cut short":
-        return tuned.path("cpu").read_bytes()[:-20]
+        return measured_costs.path("cpu").read_bytes()[:-20]
     if kind == "another machine":
         content["machine"]["processor"] = "Z80"
     elif kind == "another format":
@@ -131,39 +134,44 @@ def _broken(kind: str) -> bytes:
 def test_a_file_that_cannot_be_used_is_ignored_with_a_warning(
     kind: str, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tuned.path("cpu").parent.mkdir(parents=True, exist_ok=True)
-    tuned.path("cpu").write_bytes(_broken(kind))
+    measured_costs.path("cpu").parent.mkdir(parents=True, exist_ok=True)
+    measured_costs.path("cpu").write_bytes(_broken(kind))
     with caplog.at_level(logging.WARNING, "lenetc"):
-        assert tuned.load("cpu") is None
-        assert tuned.load("cpu") is None
+        assert measured_costs.load("cpu") is None
+        assert measured_costs.load("cpu") is None
         step, images = training()
         step(images)
     (record,) = caplog.records  # told once
-    assert str(tuned.path("cpu")) in record.getMessage() and "lenetc tune --clear" in record.getMessage()
+    assert (
+        str(measured_costs.path("cpu")) in record.getMessage()
+        and "lenetc tune --clear" in record.getMessage()
+    )
     assert re.search(told, record.getMessage())
-    tuned.save("cpu", COSTS)  # a new measurement replaces it
-    assert tuned.load("cpu") is not None
+    measured_costs.save("cpu", COSTS)  # a new measurement replaces it
+    assert measured_costs.load("cpu") is not None
 
 
 def test_writers_do_not_see_half_a_file() -> None:
     """Two that write at the same time: the file is always whole, and one of both is in it."""
-    tuned.save("cpu", COSTS)
+    measured_costs.save("cpu", COSTS)
     stop = threading.Event()
 
     def write(name: str) -> None:
         while not stop.is_set():
-            tuned.save("cpu", {f"{name}{i}": (1.0, 1.0) for i in range(50)})
+            measured_costs.save("cpu", {f"{name}{i}": (1.0, 1.0) for i in range(50)})
 
     threads = [threading.Thread(target=write, args=(name,)) for name in "ab"]
     for thread in threads:
         thread.start()
     for _ in range(30):
-        made, costs = tuned.parse(tuned.path("cpu").read_bytes())
-        assert made == tuned.machine("cpu") and COSTS.items() <= costs.items()
+        made, costs = measured_costs.parse(measured_costs.path("cpu").read_bytes())
+        assert made == measured_costs.machine("cpu") and COSTS.items() <= costs.items()
     stop.set()
     for thread in threads:
         thread.join()
-    assert os.listdir(tuned.folder()) == [tuned.path("cpu").name]  # no temporary file is left
+    assert os.listdir(measured_costs.folder()) == [
+        measured_costs.path("cpu").name
+    ]  # no temporary file is left
 
 
 # Tuning.
@@ -184,14 +192,14 @@ def test_tuning_measures_all_that_the_choice_asks_for_and_leaves_the_state_alone
     if result.kept:
         again = tuning.tune(step.lower(images), 20.0)
         assert (again.measured, again.missing) == (0, 0)
-        assert len(tuned.read("cpu")) == result.measured
+        assert len(measured_costs.read("cpu")) == result.measured
 
 
 def test_without_time_nothing_is_measured_and_this_is_told() -> None:
     step, images = training()
     result = tuning.tune(step.lower(images), 1e-6)
     assert result.measured == 0 and result.missing > 5
-    assert not tuned.files()
+    assert not measured_costs.files()
 
 
 def test_the_next_call_is_compiled_by_the_measured_costs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +224,7 @@ def test_costs_that_make_the_step_slower_are_dropped(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(tuning, "measure", lambda wanted, *_: {p.key: (1.0, p.estimate) for p in wanted})
     monkeypatch.setattr(tuning, "_steps", lambda *_: [1.0, 1.1])
     result = tuning.tune(step.lower(images))
-    assert result.measured > 0 and not result.kept and not tuned.files()
+    assert result.measured > 0 and not result.kept and not measured_costs.files()
 
 
 def test_only_the_program_of_a_compiled_function_can_be_tuned_for() -> None:
@@ -331,12 +339,12 @@ def test_the_command_tunes_shows_and_clears(capsys: pytest.CaptureFixture[str]) 
     assert cli.main(["tune", "--batch", "1", "--seconds", "0.5"]) == 0
     out = capsys.readouterr().out
     assert "LeNet, batch 1: " in out and "costs measured" in out and "a step takes" in out
-    tuned.save("cpu", COSTS)
+    measured_costs.save("cpu", COSTS)
     assert cli.main(["tune", "--show", "--contains", "turned: f32[4"]) == 0
     out = capsys.readouterr().out
     assert "10.0" in out and "turned: f32[4,5]" in out and "moved" not in out and "of this machine" in out
     assert cli.main(["tune", "--clear"]) == 0
-    assert "deleted" in capsys.readouterr().out and not tuned.files()
+    assert "deleted" in capsys.readouterr().out and not measured_costs.files()
     assert cli.main(["tune", "--show"]) == 0
     assert "nothing is measured yet" in capsys.readouterr().out
 
@@ -363,7 +371,7 @@ def test_the_command_takes_the_users_program(tmp_path: Path, capsys: pytest.Capt
     assert cli.main(["tune", f"{file}:program", "--seconds", "2"]) == 0
     out = capsys.readouterr().out
     assert out.count("costs measured") == 2
-    assert any("f32[3,1,5,5]" in key for key in tuned.read("cpu"))
+    assert any("f32[3,1,5,5]" in key for key in measured_costs.read("cpu"))
     for wrong, told in (
         (f"{file}:nothing", "has to return a program, as from step.lower"),
         (f"{file}:missing", "has no function 'missing'"),

@@ -11,7 +11,7 @@ import pytest
 import lenetc
 from ir.errors import LenetcError
 from lenetc import nn, optim
-from lenetc.compile import CompiledFunction
+from lenetc.compiler.compile import CompiledFunction
 
 X = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 

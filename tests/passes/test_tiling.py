@@ -15,7 +15,7 @@ from ir import Graph, ops
 from ir.interpret import run
 from ir.types import Array
 from lenetc import nn, optim
-from lenetc.tensor import Tensor
+from lenetc.tensors.tensor import Tensor
 from passes.batch_axes import Inseparable
 from passes.pipeline import Target, run_pipeline, run_split
 from passes.simplify import simplify

@@ -1,0 +1,146 @@
+"""A compiled program: its stages as text and graphs, its ONNX model, its pictures, its export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ir import to_text
+from ir.node import Graph
+from lenetc.artifact.checkpoint import atomic_write
+from passes.overrides import check_overrides
+from passes.pipeline import Split, Stage, Target, before_strategies, run_pipeline, run_split
+
+if TYPE_CHECKING:
+    from lenetc.compiler.capture import Capture
+    from lenetc.compiler.compile import CompiledFunction
+    from lenetc.nn.modules.module import Module
+    from passes.emit import Emitted, ModelProto
+
+
+class Program:
+    """One specialization of a compiled function, stage by stage.
+
+    `graph(stage)` is the IR, `text(stage)` its text form, `onnx` the ModelProto: (batch, hyperparameters, state) ->
+    (results, new state).
+    """
+
+    def __init__(self, graph: Graph, target: Target, captured: Capture) -> None:
+        check_overrides(graph, target)
+        self._graph = graph
+        self.target = target
+        self.capture = captured
+        self.source: tuple[CompiledFunction, dict[str, Any]] | None = None
+
+    @cached_property
+    def split(self) -> Split | None:
+        """The program in parts that run side by side on cores of their own, where that is faster than in one."""
+        return run_split(self._graph, self.target)
+
+    @cached_property
+    def _stages(self) -> list[Stage]:
+        return run_pipeline(self._graph, self.target)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Stage]:
+        traced = self._stages[0].graph
+        forward = Stage("forward", Graph.make(traced.name, traced.inputs, traced.results))
+        return {stage.name: stage for stage in (forward, *self._stages)}
+
+    def stages(self) -> list[str]:
+        """Names of the stages in order: "forward" (what the results alone need), "traced" (with backward and
+        update), then one for each pass."""
+        return list(self._by_name)
+
+    def stage(self, name: str | None = None) -> Stage:
+        """A stage with its notes and time; the last one by default. Raises KeyError naming the stages there are."""
+        key = self._stages[-1].name if name is None else name
+        if key not in self._by_name:
+            raise KeyError(f"there is no stage {key!r}; the stages are {', '.join(self._by_name)}")
+        return self._by_name[key]
+
+    def graph(self, stage: str | None = None) -> Graph:
+        """The IR graph after `stage` (the last one by default)."""
+        return self.stage(stage).graph
+
+    @property
+    def choices(self) -> list[tuple[Graph, Target]]:
+        """The graphs of what runs for whose operations strategies were chosen, each with its target."""
+        if self.split is None:
+            return [(before_strategies(self._stages), self.target)]
+        alone = replace(self.target, threads=1)
+        return [(before_strategies(stages), alone) for stages in self.split.parts]
+
+    def text(self, stage: str | None = None) -> str:
+        """The graph after `stage` in the IR's text form, which `ir.parse` reads back."""
+        return to_text(self.graph(stage))
+
+    @cached_property
+    def emitted(self) -> Emitted:
+        """The model that runs here. On a CPU its convolutions may use operators of the runtime's own."""
+        from passes.emit import to_onnx  # brings onnx in, which importing lenetc should not
+
+        return to_onnx(self.graph())
+
+    @cached_property
+    def obstacles(self) -> list[str]:
+        """Why runs cannot be captured as a CUDA graph and replayed as a whole, a line each; [] where they can, and on
+        the CPU."""
+        if self.target.device != "cuda":
+            return []
+        from passes.emit_cuda import obstacles
+
+        return obstacles(self.emitted.model)
+
+    @cached_property
+    def onnx(self) -> ModelProto:
+        """The program as an ONNX model for any machine, of ai.onnx operators only."""
+        from passes.emit import to_onnx
+
+        if len(self.emitted.model.opset_import) == 1:
+            return self.emitted.model
+        anywhere = run_pipeline(self.graph("traced"), replace(self.target, lanes=0))
+        return to_onnx(anywhere[-1].graph).model
+
+    def export(self, directory: str | Path, model: Module | None = None) -> list[Path]:
+        """Write a folder that trains without this package: train.onnx with a symbolic batch, its state, a manifest;
+        with `model`, infer.onnx too (`lenetc.export` says what is in it). Returns the paths written."""
+        from lenetc.artifact import export
+
+        return export.export(self, directory, model)
+
+    def dump(self, directory: str | Path) -> list[Path]:
+        """Write every stage as text, DOT, GraphML and SVG, and the ONNX file. Returns the paths written.
+
+        The text starts with what the pass noted, as comments: of "strategies", what was chosen and what else there is.
+        A program that runs in parts has those besides, each as text and as an ONNX file: part0, part1, ..., results,
+        update.
+        """
+        from lenetc.pictures import visualize
+        from passes.emit import to_onnx
+
+        folder = Path(directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        written = []
+        for number, name in enumerate(self.stages()):
+            stem = f"{number}-{name}"
+            atomic_write(folder / f"{stem}.txt", _told(self.stage(name).notes, self.graph(name)))
+            written.append(folder / f"{stem}.txt")
+            written += visualize.write(self.graph(name), folder, stem)
+        atomic_write(folder / "program.onnx", self.onnx.SerializeToString())
+        written.append(folder / "program.onnx")
+        split = self.split
+        for name, graph in split.programs().items() if split else ():
+            notes = split.notes(name) if split else []
+            atomic_write(folder / f"{name}.txt", _told(notes, graph))
+            atomic_write(folder / f"{name}.onnx", to_onnx(graph).model.SerializeToString())
+            written += [folder / f"{name}.txt", folder / f"{name}.onnx"]
+        return written
+
+
+def _told(notes: Sequence[str], graph: Graph) -> bytes:
+    """The text of a graph after notes."""
+    return "".join([*(f"# {note}\n" for note in notes), to_text(graph)]).encode()
