@@ -22,11 +22,12 @@ from ir.errors import LenetcError
 from ir.node import Graph, next_name
 from ir.op import leaf
 from ir.types import Array, Type
-from lenetc.artifact.checkpoint import atomic_write, save_tensors
+from lenetc.artifact.checkpoint import save_tensors
 from lenetc.artifact.load import FORMAT
 from lenetc.compiler.compile import CompiledFunction
 from lenetc.compiler.program import Program
 from lenetc.compiler.structure import is_array, type_of
+from lenetc.files import atomic_write
 from lenetc.tensors.grad_fn import set_grad_enabled
 from lenetc.tensors.tensor import Tensor
 from passes.emit import IR_VERSION, OPSET, ModelProto, constants_model, to_onnx

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ir import to_text
 from ir.node import Graph
-from lenetc.artifact.checkpoint import atomic_write
+from lenetc.files import atomic_write
 from passes.overrides import check_overrides
 from passes.pipeline import Split, Stage, Target, before_strategies, run_pipeline, run_split
 

@@ -8,7 +8,7 @@ import networkx as nx
 
 from ir.node import Graph, Node, next_name
 from ir.types import Type
-from lenetc.artifact.checkpoint import atomic_write
+from lenetc.files import atomic_write
 from lenetc.pictures import svg
 
 _SHOWN = {

@@ -15,7 +15,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
 from rich.table import Table
 
-from lenetc.artifact.checkpoint import atomic_write
+from lenetc.files import atomic_write
 from lenetc.profiling.kernels import LOOP, RUNTIME, Kernel, Profiled
 
 FORMAT = 1

@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from lenetc.artifact.checkpoint import atomic_write
+from lenetc.files import atomic_write
 from lenetc.runtime import session as runtime
 from lenetc.version import __version__
 from passes.prices import Measured

@@ -15,11 +15,12 @@ from rich.console import Console
 
 import lenetc.nn.functional as F
 from lenetc import optim
-from lenetc.artifact.checkpoint import CheckpointError, atomic_write, load, save
+from lenetc.artifact.checkpoint import CheckpointError, load, save
 from lenetc.compiler.compile import CompiledFunction
 from lenetc.compiler.program import Program
 from lenetc.data import Mnist, batches, load_mnist, prefetch, prepare
 from lenetc.evaluation import random
+from lenetc.files import atomic_write
 from lenetc.lenet import LeNet
 from lenetc.pictures.curve import plot_curve
 from lenetc.tensors.tensor import Tensor

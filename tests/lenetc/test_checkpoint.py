@@ -16,6 +16,7 @@ import safetensors.numpy
 
 from lenetc.artifact import checkpoint
 from lenetc.artifact.checkpoint import CheckpointError
+from lenetc.files import atomic_write
 
 TENSORS = {
     "conv1.weight": np.arange(12, dtype=np.float32).reshape(3, 4),
@@ -379,7 +380,7 @@ class TestCrashes:
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            checkpoint.atomic_write(old, writer)
+            atomic_write(old, writer)
         self.assert_old_and_alone(old)
 
     def test_full_disk_in_the_writer(self, old: Path):
@@ -387,7 +388,7 @@ class TestCrashes:
             raise OSError(errno.ENOSPC, "full")
 
         with pytest.raises(OSError, match="full") as caught:
-            checkpoint.atomic_write(old, writer)
+            atomic_write(old, writer)
         assert caught.value.errno == errno.ENOSPC
         self.assert_old_and_alone(old)
 
@@ -415,13 +416,13 @@ class TestAtomicWrite:
 
         monkeypatch.setattr(os, "fsync", spy_fsync)
         monkeypatch.setattr(os, "replace", spy_replace)
-        checkpoint.atomic_write(path, b"content")
+        atomic_write(path, b"content")
         assert events == ["sync file", "rename", "sync folder"]
 
     def test_bytes_and_writer(self, path: Path):
-        checkpoint.atomic_write(path, b"one")
+        atomic_write(path, b"one")
         assert path.read_bytes() == b"one"
-        checkpoint.atomic_write(str(path), lambda file: file.write(b"two"))
+        atomic_write(str(path), lambda file: file.write(b"two"))
         assert path.read_bytes() == b"two"
 
     @pytest.mark.skipif(os.name != "posix", reason="needs permissions and links")
@@ -429,12 +430,12 @@ class TestAtomicWrite:
         plain, link = path.with_name("plain"), path.with_name("link")
         plain.touch()
         link.symlink_to(path.name)
-        checkpoint.atomic_write(link, b"content")
+        atomic_write(link, b"content")
         assert link.is_symlink()
         assert path.read_bytes() == b"content"
         assert path.stat().st_mode == plain.stat().st_mode
 
     def test_long_name(self, tmp_path: Path):
         path = tmp_path / ("x" * 255)
-        checkpoint.atomic_write(path, b"content")
+        atomic_write(path, b"content")
         assert path.read_bytes() == b"content"
