@@ -20,7 +20,7 @@ from statistics import median
 from typing import Any
 
 from lenetc.files import atomic_write
-from lenetc.runtime import session as runtime
+from lenetc.runtime.device import version
 from lenetc.version import __version__
 from passes.prices import Measured
 
@@ -54,7 +54,7 @@ def machine(device: str) -> dict[str, Any]:
         "processor": _processor(),
         "cores": cores,
         "system": f"{platform.system()} {platform.machine()}",
-        "onnxruntime": runtime.version(),
+        "onnxruntime": version(),
         "lenetc": __version__,
     }
 

@@ -25,8 +25,8 @@ import numpy as np
 
 from ir.node import Graph
 from ir.types import Array
-from lenetc.runtime import session as runtime
-from lenetc.runtime.session import Session, Value
+from lenetc.runtime.memory import Value, empty
+from lenetc.runtime.session import Session
 from passes.pipeline import Split
 from passes.schedule import memory
 from passes.threads import threads
@@ -61,7 +61,7 @@ class SplitSession:
         # What the parts give, in memory that every run uses again.
         self.given = [
             {
-                name: runtime.empty([int(dim) for dim in node.shape], node.dtype.numpy, "cpu")
+                name: empty([int(dim) for dim in node.shape], node.dtype.numpy, "cpu")
                 for name, node in stages[-1].graph.results
             }
             for stages in split.parts

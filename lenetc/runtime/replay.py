@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lenetc.runtime import session as runtime
-from lenetc.runtime.session import Binding, Value
+from lenetc.runtime.binding import Binding
+from lenetc.runtime.memory import Value, empty, overwrite
 
 if TYPE_CHECKING:
     from ir.types import Array
@@ -42,21 +42,21 @@ class Replay(Binding):
             super().feed(name, value)
         elif memory is not value:
             assert not isinstance(memory, np.ndarray)
-            runtime.overwrite(memory, value)
+            overwrite(memory, value)
 
     def received(self, shapes: Mapping[str, tuple[Sequence[int], np.dtype[Any]]]) -> list[Value]:
         """Memory that will hold the results after the run: that of the last run, unless somebody still holds it."""
         for name, (shape, dtype) in shapes.items():
             if name not in self._outputs:
-                self.receive(name, runtime.empty(shape, dtype, self._session.device))
+                self.receive(name, empty(shape, dtype, self._session.device))
             if name not in self._handed or sys.getrefcount(self._handed[name]) > 2:
-                self._handed[name] = runtime.empty(shape, dtype, self._session.device)
+                self._handed[name] = empty(shape, dtype, self._session.device)
         return list(self._handed.values())
 
     def run(self) -> None:
         self._session.execute(self._io, self.number)
         for name, value in self._handed.items():
-            runtime.overwrite(value, self._outputs[name])
+            overwrite(value, self._outputs[name])
 
     def release(self) -> None:
         """Drop the captured graph; the next run captures again."""

@@ -78,11 +78,11 @@ def _log() -> list[list[str]]:
 
 def _cuda() -> None:
     """Let this process believe in the device."""
-    from lenetc.runtime import session as runtime
+    from lenetc.runtime import device
 
     os.environ["FAKE_CUDA_LOG"] = f"/tmp/fake_cuda_{os.getpid()}.log"
-    runtime.DRIVERS = ("/",)
-    assert runtime.resolve_device("auto") == "cuda"
+    device.DRIVERS = ("/",)
+    assert device.resolve_device("auto") == "cuda"
 
 
 def _training(**options: Any) -> tuple[Any, Any, Any]:
@@ -196,7 +196,7 @@ def on_the_cpu() -> dict[str, Any]:
 def moves() -> dict[str, Any]:
     """Values between the devices, and a result that is fed to the next step."""
     import lenetc
-    from lenetc.runtime import session as runtime
+    from lenetc import runtime
 
     _cuda()
     there = runtime.to_device(np.arange(3.0), "cuda")

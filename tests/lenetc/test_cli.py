@@ -309,7 +309,7 @@ def test_cuda_where_there_is_none(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
-        "lenetc.runtime.session.cuda_missing", lambda: "there is no NVIDIA driver on this machine"
+        "lenetc.runtime.device.cuda_missing", lambda: "there is no NVIDIA driver on this machine"
     )
     assert train(digits, tmp_path / "out", "--device", "cuda") == 1
     assert "device='cuda' cannot be used: there is no NVIDIA driver" in line_of(capsys)

@@ -16,10 +16,10 @@ import pytest
 import lenetc
 import lenetc.nn.functional as F
 from ir import Graph
+from lenetc import runtime
 from lenetc.compiler.compile import CompiledFunction
 from lenetc.compiler.structure import type_of
-from lenetc.runtime import DeviceError, Session, precision
-from lenetc.runtime import session as runtime
+from lenetc.runtime import DeviceError, Session, device, precision, session
 from lenetc.runtime.replay import Replay
 from passes.emit import to_onnx
 from passes.emit_cuda import obstacles
@@ -139,11 +139,11 @@ def test_every_step_can_be_captured(tmp_path: Path) -> None:
 
 
 def test_options_of_the_provider() -> None:
-    options = runtime.cuda_options(captures=True)
+    options = session.cuda_options(captures=True)
     assert options["enable_cuda_graph"] == "1" and options["use_tf32"] == "0"
     assert options["cudnn_conv_algo_search"] == "HEURISTIC"
     assert "prefer_nhwc" not in options  # ConvTranspose would go to the CPU
-    assert runtime.cuda_options(captures=False)["enable_cuda_graph"] == "0"
+    assert session.cuda_options(captures=False)["enable_cuda_graph"] == "0"
     assert all(isinstance(value, str) for value in options.values())
 
 
@@ -160,17 +160,17 @@ def test_precision_is_f32_unless_asked() -> None:
     for name, tf32 in (("high", "1"), ("medium", "1"), ("highest", "0")):
         lenetc.set_float32_matmul_precision(name)
         assert lenetc.get_float32_matmul_precision() == name
-        assert runtime.cuda_options(captures=False)["use_tf32"] == tf32
+        assert session.cuda_options(captures=False)["use_tf32"] == tf32
     with pytest.raises(ValueError, match="unknown precision 'tf32'; use 'highest', 'high', 'medium'"):
         lenetc.set_float32_matmul_precision("tf32")
 
 
 def test_cuda_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "DRIVERS", ("/no/such/driver",))
+    monkeypatch.setattr(device, "DRIVERS", ("/no/such/driver",))
     with pytest.raises(DeviceError, match=r"no NVIDIA driver on this machine.*lenetc\[cuda\]"):
         lenetc.compile(lambda x: x, device="cuda")
     assert lenetc.compile(lambda x: x).device == "cpu"
-    monkeypatch.setattr(runtime.ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.setattr(device.ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(DeviceError, match="this build of ONNX Runtime has no CUDA provider"):
         lenetc.compile(lambda x: x, device="cuda")
 
@@ -210,7 +210,7 @@ class Loaded:
 @pytest.fixture
 def loaded(monkeypatch: pytest.MonkeyPatch) -> type[Loaded]:
     Loaded.made = []
-    monkeypatch.setattr(runtime, "InferenceSession", Loaded)
+    monkeypatch.setattr(session, "InferenceSession", Loaded)
     return Loaded
 
 

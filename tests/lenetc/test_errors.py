@@ -599,7 +599,7 @@ def test_what_leaves_a_compiled_function_by_a_side_door() -> None:
 
 def test_cuda_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "lenetc.runtime.session.cuda_missing", lambda: "there is no NVIDIA driver on this machine"
+        "lenetc.runtime.device.cuda_missing", lambda: "there is no NVIDIA driver on this machine"
     )
     net = Net()
     for use in (

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 
 import lenetc
+from lenetc import runtime
 from lenetc.compiler.compile import CompiledFunction
-from lenetc.runtime import session as runtime
 from lenetc.runtime.parts import Late, SplitSession, Workers
 from passes.tiling import Load
 from tests.training import TRAININGS, digits, prepared
 
 
 def trained(threads: int, monkeypatch: pytest.MonkeyPatch, steps: int = 5) -> tuple[Any, list[float]]:
-    monkeypatch.setattr(runtime, "_threads", [threads])
+    monkeypatch.setattr("lenetc.runtime.threads._threads", [threads])
     run = prepared(TRAININGS["sgd"], lenetc)
     step = CompiledFunction(run.step, "cpu")
     losses = [float(step(images, labels)) for images, labels in digits(steps, 64)]
@@ -56,7 +56,7 @@ def test_a_dump_holds_the_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 def test_a_scan_of_divided_steps_is_the_same_as_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "_threads", [2])
+    monkeypatch.setattr("lenetc.runtime.threads._threads", [2])
     batches = list(digits(3, 64))
     one, all_ = (CompiledFunction(prepared(TRAININGS["sgd"], lenetc).step, "cpu") for _ in range(2))
     losses = [float(one(*batch)) for batch in batches]
@@ -69,7 +69,7 @@ def test_a_scan_of_divided_steps_is_the_same_as_its_steps(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("changes_state", [False, True])
 def test_what_has_no_state_or_no_results(changes_state: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "_threads", [2])
+    monkeypatch.setattr("lenetc.runtime.threads._threads", [2])
     monkeypatch.setattr(Load, "divided", lambda *_: 0.0)
     total = lenetc.zeros(3)
 
@@ -93,7 +93,7 @@ def test_what_has_no_state_or_no_results(changes_state: bool, monkeypatch: pytes
 
 
 def test_results_of_earlier_calls_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "_threads", [2])
+    monkeypatch.setattr("lenetc.runtime.threads._threads", [2])
     step = CompiledFunction(prepared(TRAININGS["sgd"], lenetc).step, "cpu")
     kept = [(loss := step(images, labels), float(loss)) for images, labels in digits(4, 64)]
     assert all(float(tensor) == value for tensor, value in kept)
@@ -101,7 +101,7 @@ def test_results_of_earlier_calls_stay(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_arrays_and_tensors_are_the_same_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "_threads", [2])
+    monkeypatch.setattr("lenetc.runtime.threads._threads", [2])
     images, labels = next(digits(1, 64))
     losses = []
     for wrap in (lambda x: x, lenetc.from_numpy, lambda x: np.asfortranarray(x)):
@@ -209,7 +209,7 @@ def test_an_exception_between_start_and_finish_leaves_the_threads_usable() -> No
 
 
 def test_an_update_that_fails_leaves_the_state_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "_threads", [2])
+    monkeypatch.setattr("lenetc.runtime.threads._threads", [2])
     run = prepared(TRAININGS["sgd"], lenetc)
     step = CompiledFunction(run.step, "cpu")
     batches = list(digits(4, 64))
@@ -234,7 +234,7 @@ def test_an_update_that_fails_leaves_the_state_of_before(monkeypatch: pytest.Mon
 @pytest.mark.parametrize("size", [4, 40_000])  # copied on the way in, and read where it lies
 def test_a_batch_that_becomes_state_is_the_callers_again(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The update reads it, on another thread, and the caller may fill the same memory with the next batch at once."""
-    monkeypatch.setattr(runtime, "_threads", [2])
+    monkeypatch.setattr("lenetc.runtime.threads._threads", [2])
     monkeypatch.setattr(Load, "divided", lambda *_: 0.0)
     last = lenetc.zeros(1, size)
 
@@ -260,7 +260,7 @@ def test_a_rate_that_changes_is_read_by_the_next_step_only(monkeypatch: pytest.M
     monkeypatch.setattr(Load, "divided", lambda *_: 0.0)
     found = []
     for threads in (1, 2):
-        monkeypatch.setattr(runtime, "_threads", [threads])
+        monkeypatch.setattr("lenetc.runtime.threads._threads", [threads])
         lenetc.manual_seed(0)
         net = lenetc.nn.Linear(1024, 10)
         optimizer = lenetc.optim.SGD(net.parameters(), lr=0.1)
@@ -284,7 +284,7 @@ def test_a_rate_that_changes_is_read_by_the_next_step_only(monkeypatch: pytest.M
 
 def test_callers_on_two_threads_train_two_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """One finds the threads busy now and then, and does its parts by itself."""
-    monkeypatch.setattr(runtime, "_threads", [2])
+    monkeypatch.setattr("lenetc.runtime.threads._threads", [2])
     batches = list(digits(20, 64))
     steps = [CompiledFunction(prepared(TRAININGS["sgd"], lenetc).step, "cpu") for _ in range(3)]
     for step in steps:
@@ -319,7 +319,7 @@ def test_threads_are_made_anew_after_a_fork() -> None:
 
 
 def test_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "_threads", [])
+    monkeypatch.setattr("lenetc.runtime.threads._threads", [])
     assert lenetc.get_num_threads() >= 1
     lenetc.set_num_threads(3)
     assert lenetc.get_num_threads() == 3
@@ -329,7 +329,7 @@ def test_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_loop_that_is_not_compiled_runs_in_parts_too(monkeypatch: pytest.MonkeyPatch) -> None:
     _, wanted = trained(1, monkeypatch, 3)
-    monkeypatch.setattr(runtime, "_threads", [2])
+    monkeypatch.setattr("lenetc.runtime.threads._threads", [2])
     made: list[SplitSession] = []
     build = SplitSession.__init__
     monkeypatch.setattr(

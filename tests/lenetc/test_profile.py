@@ -17,13 +17,12 @@ import lenetc
 import lenetc.nn.functional as F
 from ir.errors import LenetcError, ShapeError
 from ir.node import Where
-from lenetc import nn, optim
+from lenetc import nn, optim, runtime
 from lenetc.compiler.compile import CompiledFunction
 from lenetc.profiling.kernels import Kernel, Overhead, _flops, read_profile
 from lenetc.profiling.measure import _kernels
 from lenetc.profiling.profile import BETWEEN, Breakdown, Memory, Profile, Profiled
 from lenetc.runtime import Session
-from lenetc.runtime import session as runtime
 from lenetc.runtime.parts import SplitSession
 from passes.emit_origins import Origin
 from tests.training import TRAININGS, digits, prepared
@@ -377,7 +376,7 @@ def test_gradients_and_random_numbers_are_as_before() -> None:
 def test_the_profiled_session_has_the_options_of_the_other(
     batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtime, "_threads", [2])
+    monkeypatch.setattr("lenetc.runtime.threads._threads", [2])
     step = trained("sgd")
     images, labels = next(digits(1, batch))
     step(images, labels)

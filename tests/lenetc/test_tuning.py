@@ -22,7 +22,6 @@ from lenetc.cli.tune import lenet_program
 from lenetc.compiler.compile import CompiledFunction
 from lenetc.compiler.program import Program
 from lenetc.runtime import measured_costs
-from lenetc.runtime import session as runtime
 from lenetc.tuning import tune as tuning
 from passes.choice import unmeasured
 from passes.pipeline import Target
@@ -320,7 +319,7 @@ def test_dumps_tell_what_was_chosen_and_what_else_there_is(tmp_path: Path) -> No
 
 def test_parts_are_chosen_for_and_told_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They have fewer samples and one thread, and so costs of their own."""
-    monkeypatch.setattr(runtime, "_threads", [2])
+    monkeypatch.setattr("lenetc.runtime.threads._threads", [2])
     program = lenet_program(64, "cpu")
     assert program.split is not None
     asked = [probe.key for graph, target in program.choices for probe in unmeasured(graph, target)]
