@@ -7,7 +7,7 @@ Use it as the tutorial uses torch: `import lenetc as torch`. Names are PyTorch's
 from typing import TYPE_CHECKING
 
 from lenetc import installed as _installed
-from lenetc.tensors import tensor as _tensor
+from lenetc.operations import methods as _methods
 from ir.types import bf16 as bfloat16, bool_ as bool, f16 as float16, f32 as float32, f64 as float64
 from ir.types import i32 as int32, i64 as int64, u8 as uint8
 from lenetc.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
@@ -31,6 +31,7 @@ from lenetc.version import __version__
 from lenetc import debug as _debug
 from lenetc import amp, cuda, nn, optim
 from lenetc.evaluation import random
+from lenetc import pictures as _pictures, profiling as _profiling
 from lenetc.missing import names_of
 
 _debug.configure()

@@ -1,6 +1,6 @@
 """Backward from tensors (torch.autograd): gradients, user-written operations, anomaly detection.
 
-It may import `operations` and what that may.
+It may import `tensors` and what that may.
 """
 
 from lenetc.autograd.engine import backward, grad

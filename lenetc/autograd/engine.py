@@ -7,17 +7,14 @@ accumulation, `retain_graph`, `create_graph`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from ir import ops
 from ir.errors import LenetcError, ShapeError
 from ir.node import Node, building_at
 from lenetc.evaluation.tracing import here, phase, where_now
 from lenetc.tensors.grad_fn import GradFn, grad_fn_class, set_grad_enabled
+from lenetc.tensors.tensor import Tensor
 from passes.autodiff import gradients
-
-if TYPE_CHECKING:
-    from lenetc.tensors.tensor import Tensor
 
 
 def _reachable(roots: Sequence[GradFn]) -> list[GradFn]:
@@ -99,6 +96,20 @@ def backward(
             fn.freed = fn.saves
 
 
+def backward_from(
+    tensor: Tensor,
+    gradient: Tensor | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> None:
+    """Add the gradients of this tensor to `.grad` of the leaves it depends on (torch.Tensor.backward).
+
+    gradient: what flows in, of this tensor's shape; may be left out for a single element. Raises LenetcError
+    where the graph was freed by an earlier call without retain_graph, ShapeError for a gradient of another shape.
+    """
+    backward([tensor], [gradient], retain_graph, create_graph)
+
+
 def _accumulate(tensor: Tensor, gradient: Node, create_graph: bool, functions: Sequence[GradFn]) -> None:
     with set_grad_enabled(False):
         if tensor.grad is None:
@@ -111,8 +122,6 @@ def _accumulate(tensor: Tensor, gradient: Node, create_graph: bool, functions: S
 
 def wrap_gradient(node: Node, create_graph: bool, functions: Sequence[GradFn]) -> Tensor:
     """A gradient as a tensor; with `create_graph` one that depends on the leaves as the graph does."""
-    from lenetc.tensors.tensor import Tensor
-
     result = Tensor._from_node(node)
     if create_graph:
         leaves = list(dict.fromkeys(leaf for fn in functions for leaf in fn._leaves))
@@ -133,8 +142,6 @@ def grad(
 
     Raises LenetcError where an input is not used, unless allow_unused.
     """
-    from lenetc.tensors.tensor import Tensor
-
     outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     given = (

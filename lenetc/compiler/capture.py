@@ -13,11 +13,12 @@ from ir.node import Graph, Node, topological
 from ir.op import leaf
 from ir.types import Type, f32
 from lenetc.compiler.structure import Arguments, flatten, is_array, rebuild, result_names
-from lenetc.compiler.variables import Variables, attributes_of
+from lenetc.compiler.variables import Variables
 from lenetc.evaluation.cell import Cell, Context
 from lenetc.evaluation.random import default_generator
 from lenetc.evaluation.ranges import Range
 from lenetc.evaluation.tracing import Trace, traced_leaves, tracing
+from lenetc.nn.modules.module import attributes_of
 from lenetc.tensors.tensor import Tensor
 from passes.rewrite import substitute
 

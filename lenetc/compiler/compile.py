@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 
@@ -37,6 +37,11 @@ class CompiledFunction:
     arguments constants. State (parameters, buffers, optimizer state, random counters) is found by itself, stays on
     the device, and is seen by Python whenever somebody looks.
     """
+
+    # Put in by the room that measures, which stands on this one.
+    profiler: ClassVar[
+        Callable[[CompiledFunction, tuple[Any, ...], dict[str, Any], bool, int | None], Profile]
+    ]
 
     def __init__(
         self,
@@ -111,11 +116,7 @@ class CompiledFunction:
 
         steps: calls to time, a second of them by default. scan: profile `scan` with these arguments instead.
         """
-        from lenetc.profiling.measure import (
-            measure,  # brings onnx and rich in, which importing lenetc should not
-        )
-
-        return measure(self, args, kwargs, scan, steps)
+        return CompiledFunction.profiler(self, args, kwargs, scan, steps)
 
     def specialization(self, args: tuple[Any, ...], kwargs: dict[str, Any], scan: bool) -> Specialization:
         """The compiled program for a call, or a scan, with these arguments."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ir import to_text
 from ir.node import Graph
-from lenetc.files import atomic_write
 from passes.overrides import check_overrides
 from passes.pipeline import Split, Stage, Target, before_strategies, run_pipeline, run_split
 
@@ -27,6 +26,10 @@ class Program:
     `graph(stage)` is the IR, `text(stage)` its text form, `onnx` the ModelProto: (batch, hyperparameters, state) ->
     (results, new state).
     """
+
+    # Files are made by rooms that stand on this one, which put in what makes them.
+    exporter: ClassVar[Callable[[Program, str | Path, Module | None], list[Path]]]
+    dumper: ClassVar[Callable[[Program, str | Path], list[Path]]]
 
     def __init__(self, graph: Graph, target: Target, captured: Capture) -> None:
         check_overrides(graph, target)
@@ -108,9 +111,7 @@ class Program:
     def export(self, directory: str | Path, model: Module | None = None) -> list[Path]:
         """Write a folder that trains without this package: train.onnx with a symbolic batch, its state, a manifest;
         with `model`, infer.onnx too (`lenetc.export` says what is in it). Returns the paths written."""
-        from lenetc.artifact import export
-
-        return export.export(self, directory, model)
+        return Program.exporter(self, directory, model)
 
     def dump(self, directory: str | Path) -> list[Path]:
         """Write every stage as text, DOT, GraphML and SVG, and the ONNX file. Returns the paths written.
@@ -119,28 +120,4 @@ class Program:
         A program that runs in parts has those besides, each as text and as an ONNX file: part0, part1, ..., results,
         update.
         """
-        from lenetc.pictures import visualize
-        from passes.emit import to_onnx
-
-        folder = Path(directory)
-        folder.mkdir(parents=True, exist_ok=True)
-        written = []
-        for number, name in enumerate(self.stages()):
-            stem = f"{number}-{name}"
-            atomic_write(folder / f"{stem}.txt", _told(self.stage(name).notes, self.graph(name)))
-            written.append(folder / f"{stem}.txt")
-            written += visualize.write(self.graph(name), folder, stem)
-        atomic_write(folder / "program.onnx", self.onnx.SerializeToString())
-        written.append(folder / "program.onnx")
-        split = self.split
-        for name, graph in split.programs().items() if split else ():
-            notes = split.notes(name) if split else []
-            atomic_write(folder / f"{name}.txt", _told(notes, graph))
-            atomic_write(folder / f"{name}.onnx", to_onnx(graph).model.SerializeToString())
-            written += [folder / f"{name}.txt", folder / f"{name}.onnx"]
-        return written
-
-
-def _told(notes: Sequence[str], graph: Graph) -> bytes:
-    """The text of a graph after notes."""
-    return "".join([*(f"# {note}\n" for note in notes), to_text(graph)]).encode()
+        return Program.dumper(self, directory)

@@ -41,15 +41,6 @@ class _Same:
     __hash__ = None  # type: ignore[assignment]
 
 
-def attributes_of(owner: Any) -> dict[str, Any]:
-    """The plain attributes of a module, such as a rate or a flag, by name."""
-    return {
-        name: (type(value), value)
-        for name, value in vars(owner).items()
-        if name[0] != "_" and (isinstance(value, _PLAIN) or type(value) is tuple)
-    }
-
-
 class Variables:
     """Where a function, and the functions of its file that it names, find their closure and globals."""
 

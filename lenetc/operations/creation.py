@@ -13,7 +13,8 @@ from ir.types import DType, f32, f64, i64
 from lenetc.evaluation import random
 from lenetc.evaluation.cell import Context, known
 from lenetc.operations.shaping import as_shape
-from lenetc.tensors.convert import Number, array_of
+from lenetc.tensors.arrays import array_of
+from lenetc.tensors.convert import Number
 from lenetc.tensors.tensor import Tensor
 
 __all__ = [

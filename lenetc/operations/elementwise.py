@@ -1,6 +1,6 @@
 """Elementwise operations and products, as functions of tensors: PyTorch's functions of the same names.
 
-`Tensor` takes them as its methods. `lenetc.reductions`, `lenetc.shaping` and `lenetc.in_place` have the rest,
+`Tensor` takes them as its methods. `reductions`, `shaping` and `in_place` beside this have the rest,
 `lenetc.nn.functional` what networks are made of.
 """
 
@@ -15,6 +15,7 @@ from ir.errors import ShapeError
 from ir.node import Node
 from ir.op import Op, scalar
 from ir.types import DType, bool_, f32
+from lenetc.evaluation import lazy
 from lenetc.evaluation.tracing import here
 from lenetc.operations.autocast import narrowed, widened
 from lenetc.tensors.convert import as_tensor, result_dtype
@@ -338,8 +339,6 @@ def to(x: Tensor, *what: Any, dtype: DType | None = None, device: Any = None) ->
     Values live where programs run: a device name moves nothing by itself. Raises DeviceError for "cuda" where
     CUDA cannot be used.
     """
-    from lenetc.evaluation import lazy
-
     for item in (*what, dtype, device):
         if isinstance(item, DType):
             dtype = item

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from lenetc.autograd import engine
 from lenetc.operations import elementwise, in_place, reductions, shaping
+from lenetc.tensors.tensor import Tensor
 
 
 class Methods:
-    """Base of Tensor."""
+    """To a type checker the base of Tensor, which is given them below."""
 
     __slots__ = ()
 
@@ -126,3 +128,15 @@ class Methods:
     tril = shaping.tril
     mm = elementwise.matmul
     t = shaping.transposed
+    backward = engine.backward_from
+
+    @property
+    def T(self) -> Tensor:
+        """All dimensions in reverse order."""
+        assert isinstance(self, Tensor)
+        return shaping.permute(self, *reversed(range(self.ndim)))
+
+
+for _name, _method in vars(Methods).items():
+    if callable(_method) or isinstance(_method, property):
+        setattr(Tensor, _name, _method)

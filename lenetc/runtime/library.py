@@ -2,9 +2,7 @@
 
 try:
     import onnxruntime as ort
-    from onnxruntime import (
-        InferenceSession as InferenceSession,  # an empty folder of that name imports as well
-    )
+    from onnxruntime import InferenceSession  # an empty folder of that name imports as well
 except ImportError as error:
     raise ImportError(
         f"lenetc needs ONNX Runtime, which cannot be imported ({error}): install it with `pip install onnxruntime-gpu` "

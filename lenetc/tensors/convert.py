@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
 import lenetc.tensors.tensor as t
-from ir.errors import DTypeError
 from ir.op import scalar
-from ir.types import Array, DType, bool_, f32, i64
-from lenetc.evaluation.tracing import here
+from ir.types import DType, bool_, f32, i64
+from lenetc.tensors.arrays import array_of
 
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
@@ -38,21 +35,6 @@ def result_dtype(x: Tensor, y: Tensor | Number) -> DType:
     if a.kind == "int" and "u8" in (a.name, b.name):
         return b if a.name == "u8" else a
     return a if a.numpy.itemsize >= b.numpy.itemsize and a.name not in ("f16", "bf16") else b
-
-
-def array_of(data: Any) -> Array:
-    """`data` as an array. Raises DTypeError for what is no number, no nested lists of numbers and no array."""
-    try:
-        array = np.asarray(data)
-    except ValueError as error:  # lists of differing lengths
-        raise DTypeError(f"cannot make a tensor of this {type(data).__name__}: {error}").at(here()) from None
-    if array.dtype.kind in "OUS":
-        raise DTypeError(
-            f"cannot make a tensor of this {type(data).__name__}, whose values are no numbers (NumPy's dtype "
-            "for them is "
-            f"{array.dtype}); give numbers, nested lists of numbers, or an array of them"
-        ).at(here())
-    return array
 
 
 def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:

@@ -1,7 +1,8 @@
 """The Tensor: PyTorch's, lazy. An operation adds an IR node; a value is computed when somebody looks.
 
 Only what makes a tensor is here: its parts, looking at values, autograd and in-place changes, and `apply`, which
-makes every operation. The operations are functions of modules of their own; `lenetc.methods` makes them methods.
+makes every operation. The operations are functions of modules of their own; `lenetc.operations.methods` makes them
+methods.
 """
 
 from __future__ import annotations
@@ -17,16 +18,20 @@ from ir.dims import Dim
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node, building_at
 from ir.types import Array, DType, bool_, f16, f32, f64, i32, i64
-from lenetc.autograd import engine as autograd
+from lenetc.evaluation import lazy
 from lenetc.evaluation.cell import Cell, Context, known
 from lenetc.evaluation.tracing import here, where_now
 from lenetc.missing import missing
-from lenetc.operations import shaping
-from lenetc.operations.methods import Methods
-from lenetc.tensors.convert import Number, array_of
+from lenetc.tensors.arrays import array_of
 from lenetc.tensors.grad_fn import AccumulateGrad, GradFn, is_grad_enabled, record, set_grad_enabled
 from lenetc.tensors.printing import format_array
 from lenetc.tensors.size import Size
+
+if TYPE_CHECKING:
+    from lenetc.operations.methods import Methods
+    from lenetc.tensors.convert import Number
+else:
+    Methods = object  # `lenetc.operations.methods` puts them in: operations stand on the tensor
 
 
 class Tensor(Methods):
@@ -107,8 +112,6 @@ class Tensor(Methods):
 
     @property
     def device(self) -> str:
-        from lenetc.evaluation import lazy
-
         return lazy.default_device()
 
     def size(self, dim: int | None = None) -> Any:
@@ -196,16 +199,6 @@ class Tensor(Methods):
             fn = AccumulateGrad(self)
             self._accumulate = weakref.ref(fn)
         return fn
-
-    def backward(
-        self, gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False
-    ) -> None:
-        """Add the gradients of this tensor to `.grad` of the leaves it depends on (torch.Tensor.backward).
-
-        gradient: what flows in, of this tensor's shape; may be left out for a single element. Raises LenetcError
-        where the graph was freed by an earlier call without retain_graph, ShapeError for a gradient of another shape.
-        """
-        autograd.backward([self], [gradient], retain_graph, create_graph)
 
     def retain_grad(self) -> None:
         """Keep `.grad` of a tensor that is not a leaf."""
@@ -339,12 +332,7 @@ class Tensor(Methods):
             place = "" if name.startswith("_") else here()
             raise AttributeError(f"{error}\n  at {place}" if place else str(error), name=name, obj=self)
 
-    # Other dtypes, devices and orders; last, for their names are those of Python's types.
-
-    @property
-    def T(self) -> Tensor:
-        """All dimensions in reverse order."""
-        return shaping.permute(self, *reversed(range(self.ndim)))
+    # Other dtypes and devices; last, for their names are those of Python's types.
 
     def float(self) -> Tensor:
         return self.to(f32)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 from ir.types import DType, f16, f32, f64
-from lenetc.compiler.variables import attributes_of
 from lenetc.evaluation import lazy
 from lenetc.evaluation.cell import Cell, Context
 from lenetc.evaluation.tracing import current_scope, scope
@@ -16,6 +15,16 @@ from lenetc.operations.creation import zeros_like
 from lenetc.tensors.tensor import Tensor
 
 _calling: list[Module] = []  # modules whose forward is running, outermost first
+_PLAIN = (bool, int, float, complex, str, bytes, type(None))
+
+
+def attributes_of(owner: Any) -> dict[str, Any]:
+    """The plain attributes of a module, such as a rate or a flag, by name."""
+    return {
+        name: (type(value), value)
+        for name, value in vars(owner).items()
+        if name[0] != "_" and (isinstance(value, _PLAIN) or type(value) is tuple)
+    }
 
 
 class Module:
