@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lenetc import runtime
+import lenetc.nn.functional as F
+from lenetc import optim, runtime
 from lenetc.compiler.compile import compile
 from lenetc.compiler.program import Program
 from lenetc.evaluation import random
+from lenetc.lenet import LeNet
 from lenetc.runtime import measured_costs
+from lenetc.tensors.tensor import Tensor
 from lenetc.tuning.tune import Tuning, tune
 
 if TYPE_CHECKING:
@@ -65,11 +68,6 @@ def _programs(named: str | None, batches: Sequence[int], device: str) -> Iterato
 
 def lenet_program(batch: int, device: str) -> Program:
     """A training step of LeNet: cross-entropy, SGD with momentum."""
-    import lenetc.nn.functional as F
-    from lenetc import optim
-    from lenetc.lenet import LeNet
-    from lenetc.tensors.tensor import Tensor
-
     random.manual_seed(0)
     net = LeNet()
     optimizer = optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
