@@ -235,9 +235,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     if options.device == "cuda":
-        from lenetc import runtime
+        from lenetc import cuda
 
-        if why := runtime.cuda_missing():
+        if why := cuda.missing():
             sys.exit(f"nothing was measured: {why}")
     result: dict[str, Any] = {"machine": machine(options.device), "rounds": options.rounds, "rows": []}
     for precision in options.precisions:

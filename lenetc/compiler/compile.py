@@ -139,6 +139,12 @@ class CompiledFunction:
             lanes=runtime.lanes(self.device),
         )
 
+    def programs(self) -> list[Program]:
+        """The programs of the calls so far, those that are kept."""
+        return [
+            specialization.program for known in self._specializations.values() for specialization in known
+        ]
+
     def forget(self) -> None:
         """Drop what is compiled: the next call compiles anew. State is not touched."""
         self._specializations.clear()

@@ -28,8 +28,8 @@ def trained(threads: int, monkeypatch: pytest.MonkeyPatch, steps: int = 5) -> tu
     return step, losses
 
 
-def session_of(step: CompiledFunction) -> Any:
-    return next(iter(step._specializations.values()))[0].session
+def session_of(step: CompiledFunction, *batch: Any, scan: bool = False) -> Any:
+    return step.specialization(batch or next(digits(1, 64)), {}, scan).session
 
 
 @pytest.mark.parametrize("threads", [2, 3])
@@ -62,7 +62,7 @@ def test_a_scan_of_divided_steps_is_the_same_as_its_steps(monkeypatch: pytest.Mo
     losses = [float(one(*batch)) for batch in batches]
     images, labels = (np.stack(part) for part in zip(*batches, strict=True))
     found = all_.scan(lenetc.from_numpy(images), labels)
-    assert isinstance(session_of(all_), SplitSession)
+    assert isinstance(session_of(all_, images, labels, scan=True), SplitSession)
     assert found.numpy().tolist() == losses
     assert all_.scan(images[:1], labels[:1]).shape == (1,)
 
@@ -83,7 +83,7 @@ def test_what_has_no_state_or_no_results(changes_state: bool, monkeypatch: pytes
     compiled = CompiledFunction(step, "cpu")
     for _ in range(3):
         result = compiled(x)
-    assert isinstance(session_of(compiled), SplitSession)
+    assert isinstance(session_of(compiled, x), SplitSession)
     if changes_state:
         assert result is None
         np.testing.assert_allclose(total.numpy(), 3 * x.sum(0))
@@ -245,7 +245,7 @@ def test_a_batch_that_becomes_state_is_the_callers_again(size: int, monkeypatch:
     compiled = CompiledFunction(step, "cpu")
     x = np.zeros((2, size), np.float32)
     compiled(x)
-    assert isinstance(session_of(compiled), SplitSession) and session_of(compiled).is_read_late("x")
+    assert isinstance(session_of(compiled, x), SplitSession) and session_of(compiled, x).is_read_late("x")
     run = Late.run
     monkeypatch.setattr(Late, "run", lambda late, wanted: (time.sleep(0.01), run(late, wanted))[1])
     for value in range(1, 6):

@@ -53,8 +53,8 @@ def scan() -> Program:
     step = CompiledFunction(training.step, "cpu")
     images, labels = next(digits(1, 6))
     step.scan(images.reshape(3, 2, 1, 32, 32), labels.reshape(3, 2))
-    ((specialization,),) = step._specializations.values()
-    return specialization.program
+    (program,) = step.programs()
+    return program
 
 
 def test_stages_come_in_the_order_of_the_passes(lenet: Any) -> None:

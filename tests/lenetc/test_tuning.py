@@ -229,9 +229,9 @@ def test_costs_that_make_the_step_slower_are_dropped(monkeypatch: pytest.MonkeyP
 def test_only_the_program_of_a_compiled_function_can_be_tuned_for() -> None:
     step, images = training()
     step(images)
-    ((specialization,),) = step._specializations.values()
+    (program,) = step.programs()
     with pytest.raises(LenetcError, match=r"step\.lower\(images, labels\)"):
-        lenetc.tune(specialization.program)
+        lenetc.tune(program)
 
 
 def test_kernels_that_compete_are_run_in_turns_and_the_medians_are_kept() -> None:
