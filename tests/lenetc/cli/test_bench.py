@@ -14,7 +14,7 @@ import pytest
 from lenetc import cli
 from lenetc.compiler.compile import CompiledFunction
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 STEP = """
 import sys

@@ -271,7 +271,7 @@ def test_a_schedule_that_moves_momentum_is_exported_as_an_input(tmp_path: Path) 
 
 def test_training_needs_numpy_and_onnxruntime_only(tmp_path: Path) -> None:
     """examples/train_plain.py, in a process of its own, on the folder of an untrained LeNet."""
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     script = root / "examples" / "train_plain.py"
     imported = {
         line.split()[1] for line in script.read_text().splitlines() if line.startswith(("import", "from"))

@@ -82,7 +82,7 @@ def run(code: str, path: Path) -> subprocess.CompletedProcess[str]:
     """Run code in a Python of its own, with `path` in sys.argv[1]."""
     return subprocess.run(
         [sys.executable, "-c", code, str(path)],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
         timeout=60,
@@ -395,47 +395,3 @@ class TestCrashes:
     def test_missing_folder(self, tmp_path: Path):
         with pytest.raises(CheckpointError, match=r"nowhere.*No such file or directory.*another folder"):
             checkpoint.save({}, tmp_path / "nowhere" / "state.safetensors")
-
-
-class TestAtomicWrite:
-    @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
-    def test_order_of_events(self, path: Path, monkeypatch: pytest.MonkeyPatch):
-        """Content synced, then renamed, then the folder synced: any other order can lose both files."""
-        events = []
-        fsync, replace = os.fsync, os.replace
-
-        def spy_fsync(descriptor: int) -> None:
-            events.append("sync folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "sync file")
-            fsync(descriptor)
-
-        def spy_replace(source: Path, target: Path) -> None:
-            assert Path(source).read_bytes() == b"content"
-            assert Path(source).parent == Path(target).parent
-            events.append("rename")
-            replace(source, target)
-
-        monkeypatch.setattr(os, "fsync", spy_fsync)
-        monkeypatch.setattr(os, "replace", spy_replace)
-        atomic_write(path, b"content")
-        assert events == ["sync file", "rename", "sync folder"]
-
-    def test_bytes_and_writer(self, path: Path):
-        atomic_write(path, b"one")
-        assert path.read_bytes() == b"one"
-        atomic_write(str(path), lambda file: file.write(b"two"))
-        assert path.read_bytes() == b"two"
-
-    @pytest.mark.skipif(os.name != "posix", reason="needs permissions and links")
-    def test_permissions_and_links_are_those_of_any_file(self, path: Path):
-        plain, link = path.with_name("plain"), path.with_name("link")
-        plain.touch()
-        link.symlink_to(path.name)
-        atomic_write(link, b"content")
-        assert link.is_symlink()
-        assert path.read_bytes() == b"content"
-        assert path.stat().st_mode == plain.stat().st_mode
-
-    def test_long_name(self, tmp_path: Path):
-        path = tmp_path / ("x" * 255)
-        atomic_write(path, b"content")
-        assert path.read_bytes() == b"content"

@@ -24,7 +24,7 @@ from lenetc.lenet import LeNet
 from lenetc.training.progress import Bar, duration
 from lenetc.training.trainer import CHECKPOINT, OPTIMIZERS, Trainer, read_checkpoint
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def write_idx(path: Path, array: np.ndarray[Any, Any]) -> None:

@@ -75,6 +75,6 @@ assert "matplotlib.pyplot" not in sys.modules
 import matplotlib
 assert matplotlib.rcParams["svg.hashsalt"] is None
 """
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -17,7 +17,7 @@ from lenetc.optim.lr_scheduler import (
     StepLR,
 )
 
-GOLDENS = json.loads((Path(__file__).parent / "goldens" / "lr_scheduler.json").read_text())
+GOLDENS = json.loads((Path(__file__).parents[1] / "goldens" / "lr_scheduler.json").read_text())
 
 
 class Groups:

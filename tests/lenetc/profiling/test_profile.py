@@ -15,6 +15,7 @@ import pytest
 
 import lenetc
 import lenetc.nn.functional as F
+from benchmarks.models import LENET
 from ir.errors import LenetcError, ShapeError
 from ir.node import Where
 from lenetc import nn, optim, runtime
@@ -27,7 +28,7 @@ from lenetc.runtime.parts import SplitSession
 from passes.emit_origins import Origin
 from tests.training import TRAININGS, digits, prepared
 
-LINES = Path(__file__).parents[1] / "training.py"
+ROOT = Path(__file__).parents[3]
 
 
 def trained(name: str) -> CompiledFunction:
@@ -128,9 +129,11 @@ def test_modules_phases_and_lines(lenet: Profile) -> None:
         *("conv1", "conv2", "fc1", "fc2", "fc3", "(top level)", "(optimizer)", BETWEEN)
     }
     assert set(lenet.by_phase) == {"forward", "backward", "update", BETWEEN}
-    forward = next(n for n, line in enumerate(LINES.read_text().splitlines(), 1) if "self.conv1(x)" in line)
-    assert f"{LINES}:{forward}" in lenet.by_line
-    assert all(line == BETWEEN or line.startswith(f"{LINES}:") for line in lenet.by_line)
+    lines = (ROOT / LENET).read_text().splitlines()
+    forward = next(n for n, line in enumerate(lines, 1) if "self.conv1(images)" in line)
+    assert f"{LENET}:{forward}" in lenet.by_line
+    sources = (f"{LENET}:", f"{ROOT / 'tests' / 'training.py'}:")
+    assert all(line == BETWEEN or line.startswith(sources) for line in lenet.by_line)
 
 
 def test_modules_of_a_sequential() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from lenetc.tensors.printing import format_array
 
-GOLDENS = Path(__file__).parent / "goldens" / "printing.txt"
+GOLDENS = Path(__file__).parents[1] / "goldens" / "printing.txt"
 
 
 def golden_cases() -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from lenetc import optim
 from lenetc.evaluation import lazy
 from lenetc.evaluation.cell import Context
 
-GOLDENS = json.loads((Path(__file__).parent / "goldens" / "optim.json").read_text())
+GOLDENS = json.loads((Path(__file__).parents[1] / "goldens" / "optim.json").read_text())
 
 
 def named(case):
