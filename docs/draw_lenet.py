@@ -6,13 +6,14 @@ import numpy as np
 
 import lenetc
 import lenetc.nn.functional as F
-from lenetc import Tensor, optim, visualize
-from lenetc.export import symbolic_types
+from lenetc import Tensor, optim
+from lenetc.artifact.export import symbolic_types
+from lenetc.compiler.structure import type_of
 from lenetc.lenet import LeNet
-from lenetc.structure import type_of
-from passes.fuse import fuse
-from passes.pipeline import Target
-from passes.simplify import simplify
+from lenetc.pictures import visualize
+from passes.kernels.fuse import fuse
+from passes.rewrite.simplify import simplify
+from passes.target import Target
 
 net = LeNet()
 optimizer = optim.SGD(net.parameters(), lr=0.05)

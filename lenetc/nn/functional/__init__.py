@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from lenetc.evaluation.ranges import LabelError
 from lenetc.missing import names_of
 from lenetc.nn.functional.activation import (
     dropout,
@@ -28,7 +29,6 @@ from lenetc.nn.functional.loss import (
 )
 from lenetc.nn.functional.normalization import batch_norm, layer_norm, normalize
 from lenetc.nn.functional.padding import pad
-from lenetc.ranges import LabelError
 
 __all__ = [
     "LabelError",

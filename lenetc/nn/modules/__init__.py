@@ -1,0 +1,1 @@
+"""Layers, losses and containers: the parts of networks that are modules (torch.nn.modules)."""
