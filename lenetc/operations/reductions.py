@@ -128,6 +128,8 @@ def var(
     A bool in the place of `dim` is `unbiased`, as in PyTorch. Raises DTypeError for a dtype that is not float.
     """
     if isinstance(dim, bool):
+        if unbiased is not True:
+            raise DTypeError(f"var: dim is an int or several, not {dim}").at(here())
         unbiased = dim
     _need_float("var", x)
     axes = axes_of(x, None if isinstance(dim, bool) else dim, "var")
@@ -240,6 +242,8 @@ def max(x: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> An
     if isinstance(dim, t.Tensor):
         return maximum(x, dim)
     if dim is None:
+        if keepdim:
+            raise LenetcError("max and min: keepdim is for a dim").at(here())
         build = _through_u8(lambda a: ops.reduce_max(a, axes=tuple(range(a.rank)), keepdims=False))
         return t.apply("MaxBackward1", build, x)
     axis = axis_of(dim, x.ndim, f"max of {x.type_text()}")

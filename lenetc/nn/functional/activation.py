@@ -6,11 +6,12 @@ import math
 import warnings
 
 from ir import ops
+from ir.errors import DTypeError
 from ir.node import Node, building_at
 from ir.op import Op
 from ir.types import DType, f32
 from lenetc.evaluation import random
-from lenetc.evaluation.tracing import user_frame, where_now
+from lenetc.evaluation.tracing import here, user_frame, where_now
 from lenetc.operations import elementwise, in_place
 from lenetc.operations.autocast import widened
 from lenetc.tensors.convert import axis_of
@@ -105,6 +106,8 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if not training or p == 0:
         return input
+    if not input.dtype.is_float:
+        raise DTypeError(f"dropout: needs floating point, but the input is {input.type_text()}").at(here())
     with building_at(where_now()):
         if p == 1:
             mask = Tensor._from_node(ops.broadcast_to(ops.scalar(0, input.dtype), shape=tuple(input.shape)))

@@ -73,17 +73,19 @@ class _BatchNorm(Module):
                 here()
             )
         momentum: float | Tensor = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.num_batches_tracked is not None:
+        if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
             if self.momentum is None:
                 momentum = 1.0 / self.num_batches_tracked.to(input.dtype)
+        # Read at each call, as in PyTorch: statistics that there are stay as they are while they are not tracked.
+        moves = not self.training or self.track_running_stats
         return F.batch_norm(
             input,
-            self.running_mean,
-            self.running_var,
+            self.running_mean if moves else None,
+            self.running_var if moves else None,
             self.weight,
             self.bias,
-            training=self.training or self.running_mean is None,
+            training=self.training or (self.running_mean is None and self.running_var is None),
             momentum=momentum,
             eps=self.eps,
         )
