@@ -68,6 +68,8 @@ def require_range(
 
     Under compile the values are not known yet: those that the program is fed are checked before each run.
     """
+    if values.numel() == 0:  # which a constant repeated no times does not tell
+        return
     wanted = Range(what, noun, low, high, ignore, reason, here())
     trace = Context.trace
     if trace is None:

@@ -84,8 +84,8 @@ def _selection(x: Tensor, index: Any) -> Selection:
 
 def _one(i: Any) -> Any:
     """One of the indices, with lists and arrays as tensors. Raises BoundsError for what is no index."""
-    if isinstance(i, (list, np.ndarray)):
-        array = np.asarray(i) if isinstance(i, np.ndarray) else _listed(i)
+    if isinstance(i, (list, tuple, range, np.ndarray)):
+        array = i if isinstance(i, np.ndarray) else _listed(i)
         i = as_tensor(array.astype(np.int64) if not array.size and array.dtype.kind == "f" else array)
     if isinstance(i, (bool, np.bool_)):
         raise BoundsError(
@@ -105,12 +105,14 @@ def _one(i: Any) -> Any:
     return i
 
 
-def _listed(i: list[Any]) -> Array:
-    if any(item is None or item is Ellipsis or isinstance(item, (slice, t.Tensor)) for item in i):
-        raise BoundsError("a list as an index holds ints or bools; put several indices into a tuple").at(
-            here()
-        )
-    return array_of(i)
+def _listed(i: Sequence[Any]) -> Array:
+    """A list of ints or bools as an array. PyTorch takes one that holds anything else for a tuple, at times."""
+    if not all(isinstance(item, (bool, np.bool_)) or hasattr(item, "__index__") for item in i):
+        raise BoundsError(
+            "a list as an index holds ints or bools; several indices go into a tuple, and a matrix of positions is "
+            "a tensor"
+        ).at(here())
+    return array_of([item if isinstance(item, (bool, np.bool_)) else operator.index(item) for item in i])
 
 
 def _is_mask(i: Any) -> bool:
@@ -259,12 +261,12 @@ def _fitted(value: Node, shape: Sequence[Dim]) -> Node:
 def _assign_slices(x: Tensor, chosen: Selection, source: Tensor) -> None:
     """The value spread over the axes that were cut, where they were; the rest of x stays."""
 
-    def build(a: Node, v: Node) -> Node:
+    def build(a: Node, given: Node) -> Node:
         counts = chosen.counts()
-        v = _fitted(v, chosen.shape)
+        v = _fitted(given, chosen.shape)
         v = v if v.shape == counts else ops.reshape(v, shape=counts)
         if any(count == 0 for count in counts):
-            return a
+            return _unchanged(a, given)
         assigned: Node | None = None  # all of it, as far as is known
         for axis, (bounds, size) in enumerate(zip(chosen.bounds, a.shape, strict=True)):
             if bounds != (0, size, 1):
@@ -278,6 +280,13 @@ def _assign_slices(x: Tensor, chosen: Selection, source: Tensor) -> None:
 
     whole = chosen.is_whole(x.shape) and len(chosen.shape) == x.ndim
     x._change("__setitem__", t.apply("CopyBackwards" if whole else "CopySlices", build, x, source))
+
+
+def _unchanged(a: Node, v: Node) -> Node:
+    """a, to which nothing was assigned: a gradient of zeros goes to v all the same."""
+    if not v.dtype.is_float:
+        return a
+    return ops.where(literal(np.False_), ops.sum(v, axes=tuple(range(v.rank))), a)
 
 
 def _taken(bounds: tuple[Dim, Dim, int], size: Dim) -> Node:
@@ -334,9 +343,6 @@ def _assign_places(x: Tensor, chosen: Selection, source: Tensor) -> None:
         places = places[tuple(at)]
     except IndexError as error:  # tensors of shapes that do not broadcast
         raise BoundsError(f"__setitem__: {error}").at(here()) from None
-    if not places.size:
-        _fitted(source.node, places.shape)
-        return
     last = np.full(int(x.numel()), -1)
     last[places.reshape(-1)] = np.arange(places.size)
     if source.requires_grad and is_grad_enabled() and np.count_nonzero(last >= 0) < places.size:
@@ -345,8 +351,10 @@ def _assign_places(x: Tensor, chosen: Selection, source: Tensor) -> None:
             "leave out what is overwritten. Assign the last one of each place only, or detach the value"
         ).at(here())
 
-    def build(a: Node, v: Node, winners: Node) -> Node:
-        v = _fitted(v, places.shape)
+    def build(a: Node, given: Node, winners: Node) -> Node:
+        v = _fitted(given, places.shape)
+        if not places.size:
+            return _unchanged(a, given)
         flat = ops.reshape(v, shape=(places.size,))
         none = ops.less(winners, 0)
         picked = ops.gather(flat, ops.where(none, scalar(0, winners.dtype), winners), axis=0)
@@ -385,7 +393,7 @@ def _assign_rows(x: Tensor, chosen: Selection, source: Tensor) -> None:
         size, count = a.shape[axis], i.ty.size
         v = _fitted(v, (*a.shape[:axis], *i.shape, *a.shape[axis + 1 :]))
         if count == 0:
-            return a
+            return _unchanged(a, v)
         v = ops.reshape(v, shape=(*a.shape[:axis], count, *a.shape[axis + 1 :]))
         place = ops.reshape(_from_front(i, size), shape=(1, count))
         meets = ops.equal(place, ops.reshape(ops.iota(size=size, dtype=i.dtype), shape=(size, 1)))

@@ -6,6 +6,7 @@ The class of each label is picked by a one-hot mask, so neither the loss nor its
 from __future__ import annotations
 
 from ir import ops
+from ir.dims import product
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from ir.types import f32, f64, i64, u8
@@ -147,8 +148,9 @@ def _picked(logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: i
     axis = 0 if logs.ndim == 1 else 1
     shape = target.shape
     if logs.ndim == 3 or logs.ndim > 4:  # as PyTorch, whose graph shows it
-        logs = logs.reshape(*logs.shape[:2], 1, -1)
-        target = target.reshape(shape[0], 1, -1)
+        rest = product(tuple(shape[1:]))
+        logs = logs.reshape(*logs.shape[:2], 1, rest)
+        target = target.reshape(shape[0], 1, rest)
 
     def build(x: Node, labels: Node, *factors: Node) -> Node:
         mask = _mask(x, labels, ignore_index, axis)
