@@ -7,13 +7,14 @@ accumulation, `retain_graph`, `create_graph`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ir import ops
 from ir.errors import LenetcError, ShapeError
 from ir.node import Node, building_at
 from lenetc.evaluation.tracing import here, phase, where_now
 from lenetc.tensors.grad_fn import GradFn, grad_fn_class, set_grad_enabled
-from lenetc.tensors.tensor import Tensor
+from lenetc.tensors.tensor import Tensor, require_tensors
 from passes.autodiff.driver import gradients
 
 
@@ -28,8 +29,18 @@ def _reachable(roots: Sequence[GradFn]) -> list[GradFn]:
     return list(seen)
 
 
+def _listed(what: str, tensors: Any) -> list[Tensor]:
+    """One tensor or several as a list. Raises DTypeError for anything else."""
+    listed = list(tensors) if isinstance(tensors, (tuple, list)) else [tensors]
+    require_tensors(f"grad: {what}", *listed)
+    return listed
+
+
 def _cotangents(outputs: Sequence[Tensor], given: Sequence[Tensor | None]) -> list[tuple[Node, Node]]:
     pairs = []
+    require_tensors("backward", *outputs, optional=given)
+    if len(outputs) != len(given):
+        raise LenetcError(f"there are {len(outputs)} outputs, but {len(given)} gradients for them").at(here())
     for output, gradient in zip(outputs, given, strict=True):
         if not output.requires_grad:
             raise LenetcError(
@@ -142,8 +153,7 @@ def grad(
 
     Raises LenetcError where an input is not used, unless allow_unused.
     """
-    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    outputs, inputs = _listed("outputs", outputs), _listed("inputs", inputs)
     given = (
         [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs or [None] * len(outputs))
     )

@@ -15,7 +15,7 @@ from lenetc.compiler.capture import Capture, capture
 from lenetc.compiler.program import Program
 from lenetc.compiler.scans import scanned, stacked, steps_of
 from lenetc.compiler.specialization import Specialization
-from lenetc.compiler.structure import Arguments, check_static, is_array, signature_key, type_of
+from lenetc.compiler.structure import ArgumentError, Arguments, check_static, is_array, signature_key, type_of
 from lenetc.evaluation.cell import Context
 from lenetc.evaluation.tracing import here
 from lenetc.operations.autocast import autocast_dtype
@@ -51,8 +51,12 @@ class CompiledFunction:
         tuned: bool = True,
         cuda_graphs: bool = True,
     ) -> None:
+        if not callable(function):
+            raise ArgumentError(f"compile takes a function, not {function!r}").at(here())
         functools.update_wrapper(self, function)
         self.function = function
+        if strategies is not None and not isinstance(strategies, Mapping):
+            raise ArgumentError(f"compile: strategies is a dict of names, not {strategies!r}").at(here())
         self.strategies = dict(strategies or {})
         self.tuned = tuned
         self.cuda_graphs = cuda_graphs

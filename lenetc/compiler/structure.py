@@ -79,7 +79,10 @@ class Arguments:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.name = getattr(function, "__name__", type(function).__name__)
-        self.signature = inspect.signature(function)
+        try:
+            self.signature = inspect.signature(function)
+        except ValueError as error:  # a builtin
+            raise ArgumentError(f"{self.name} cannot be compiled: {error}").at(here()) from None
         parameters = self.signature.parameters.values()
         self.names = [p.name for p in parameters]
         self.is_plain = all(p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty for p in parameters)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import operator
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,9 +17,9 @@ from lenetc.evaluation import random
 from lenetc.evaluation.cell import Context, known
 from lenetc.evaluation.tracing import here
 from lenetc.operations.shaping import as_shape
-from lenetc.tensors.arrays import array_of
+from lenetc.tensors.arrays import array_of, index_of
 from lenetc.tensors.convert import Number, number_for, operand_of
-from lenetc.tensors.tensor import Tensor
+from lenetc.tensors.tensor import Tensor, require_tensors
 
 __all__ = [
     "arange",
@@ -54,6 +54,7 @@ def tensor(data: Any, dtype: DType | None = None, requires_grad: bool = False, d
     array = array_of(data)
     is_array = isinstance(data, (np.ndarray, np.generic))
     if dtype is not None:
+        _checked("tensor", dtype)
         if not is_array:
             _check_fits(array, dtype)
         array = array.astype(dtype.numpy)
@@ -74,6 +75,19 @@ def _check_fits(array: Array, dtype: DType) -> None:
         least, most = (1 - 2**bits, 2**bits) if dtype is u8 else (-(2 ** (bits - 1)), 2 ** (bits - 1))
         if not least <= int(array.min()) <= int(array.max()) < most:
             raise DTypeError(f"a number among the data does not fit {dtype!r}").at(here())
+
+
+def _checked(what: str, dtype: Any) -> DType:
+    """Raise DTypeError for a dtype that is none of lenetc's, as NumPy's."""
+    if isinstance(dtype, DType):
+        return dtype
+    raise DTypeError(f"{what}: dtype must be one of lenetc's, as lenetc.float32, not {dtype!r}").at(here())
+
+
+def _like(what: str, x: Tensor, dtype: DType | None) -> DType:
+    """The dtype of a tensor of x's shape: that of x, if none is given."""
+    require_tensors(what, x)
+    return _checked(what, dtype or x.dtype)
 
 
 def _finished(result: Tensor, requires_grad: bool, device: Any) -> Tensor:
@@ -100,9 +114,7 @@ def _sizes(what: str, sizes: Sequence[Any]) -> tuple[Dim, ...]:
     shape = []
     for size in sizes:
         if not isinstance(size, Poly):
-            if not hasattr(size, "__index__"):
-                raise DTypeError(f"{what}: a size is a whole number, not {size!r}").at(here())
-            size = operator.index(size)
+            size = index_of(f"{what}: a size", size)
             if size < 0:
                 raise ShapeError(f"{what}: the size {size} of a dimension is negative").at(here())
         shape.append(size)
@@ -137,7 +149,9 @@ def full(
             raise ShapeError(f"full: the value must be a number, but it is {value.type_text()}").at(here())
         dtype = dtype or value.dtype
         value = value.item()
-    kind = dtype or (bool_ if isinstance(value, bool) else f32 if isinstance(value, float) else i64)
+    kind = _checked(
+        "full", dtype or (bool_ if isinstance(value, bool) else f32 if isinstance(value, float) else i64)
+    )
     if kind is u8 and -255 <= value < 0:  # which PyTorch wraps around
         value += 256
     value = number_for(kind, value)
@@ -184,17 +198,20 @@ def empty(
 
 
 def zeros_like(x: Tensor, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
-    return full(x.shape, 0, dtype=dtype or x.dtype, requires_grad=requires_grad)
+    kind = _like("zeros_like", x, dtype)
+    return full(x.shape, 0, dtype=kind, requires_grad=requires_grad)
 
 
 def ones_like(x: Tensor, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
-    return full(x.shape, 1, dtype=dtype or x.dtype, requires_grad=requires_grad)
+    kind = _like("ones_like", x, dtype)
+    return full(x.shape, 1, dtype=kind, requires_grad=requires_grad)
 
 
 def full_like(
     x: Tensor, fill_value: Number, *, dtype: DType | None = None, requires_grad: bool = False
 ) -> Tensor:
-    return full(x.shape, fill_value, dtype=dtype or x.dtype, requires_grad=requires_grad)
+    kind = _like("full_like", x, dtype)
+    return full(x.shape, fill_value, dtype=kind, requires_grad=requires_grad)
 
 
 def arange(
@@ -218,11 +235,13 @@ def arange(
         value.item() if isinstance(value, Tensor) else value
         for value in (operand_of("arange", limit) for limit in (start, end, step))
     )
+    if not all(math.isfinite(value) for value in (first, last, by)):
+        raise LenetcError(f"arange: from {first} to {last} by {by} there is no end of numbers").at(here())
     if by == 0:
         raise LenetcError("arange: the step must not be zero").at(here())
     if (last - first) * by < 0:
         raise LenetcError(f"arange: from {first} to {last} no step of {by} leads").at(here())
-    kind = dtype or (f32 if any(isinstance(v, float) for v in (first, last, by)) else i64)
+    kind = _checked("arange", dtype or (f32 if any(isinstance(v, float) for v in (first, last, by)) else i64))
     return _finished(Tensor._from_array(np.arange(first, last, by).astype(kind.numpy)), requires_grad, device)
 
 
@@ -237,7 +256,8 @@ def linspace(
 ) -> Tensor:
     """`steps` numbers from start to end, both included, at equal distances."""
     (count,) = _sizes("linspace", (steps,))
-    array = np.linspace(float(start), float(end), int(count)).astype((dtype or f32).numpy)
+    first, last = (float(operand_of("linspace", limit)) for limit in (start, end))
+    array = np.linspace(first, last, int(count)).astype(_checked("linspace", dtype or f32).numpy)
     return _finished(Tensor._from_array(array), requires_grad, device)
 
 
@@ -251,7 +271,7 @@ def eye(
 ) -> Tensor:
     """Ones on the diagonal of zeros [n,m]; m is n if None."""
     rows, columns = _sizes("eye", (n, n if m is None else m))
-    array = np.eye(int(rows), int(columns), dtype=(dtype or f32).numpy)
+    array = np.eye(int(rows), int(columns), dtype=_checked("eye", dtype or f32).numpy)
     return _finished(Tensor._from_array(array), requires_grad, device)
 
 
@@ -265,7 +285,7 @@ def _random(kind: Any, shape: tuple[Dim, ...], dtype: DType, requires_grad: bool
 
 
 def _float_dtype(what: str, dtype: DType) -> DType:
-    if not dtype.is_float:
+    if not _checked(what, dtype).is_float:
         raise DTypeError(f"{what} is not implemented for {dtype!r}; give a floating point dtype").at(here())
     return dtype
 
@@ -295,11 +315,13 @@ def randn(
 
 
 def rand_like(x: Tensor, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
-    return rand(tuple(x.shape), dtype=dtype or x.dtype, requires_grad=requires_grad)
+    kind = _like("rand_like", x, dtype)
+    return rand(tuple(x.shape), dtype=kind, requires_grad=requires_grad)
 
 
 def randn_like(x: Tensor, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
-    return randn(tuple(x.shape), dtype=dtype or x.dtype, requires_grad=requires_grad)
+    kind = _like("randn_like", x, dtype)
+    return randn(tuple(x.shape), dtype=kind, requires_grad=requires_grad)
 
 
 def randint(
@@ -324,11 +346,11 @@ def randint(
         high = given.pop()
     if given:
         low = given.pop()
-    if given or not hasattr(low, "__index__") or not hasattr(high, "__index__"):
+    if given:
         raise DTypeError("randint takes whole numbers: randint(high, size) or randint(low, high, size)").at(
             here()
         )
-    first, last = operator.index(low), operator.index(high)  # type: ignore[arg-type]
+    first, last = (index_of("randint: a limit", limit) for limit in (low, high))
     if first >= last:
         raise LenetcError(f"randint: there is no integer from {first} up to, but not including, {last}").at(
             here()
@@ -338,11 +360,11 @@ def randint(
         # The high bits of a 32-bit product: unbiased to 2^-32.
         return ops.div(random.bits(key, counter, shape) * (last - first), 1 << 32) + first
 
-    drawn = _random(build, _sizes("randint", size), i64, False, None).to(dtype or i64)
+    drawn = _random(build, _sizes("randint", size), i64, False, None).to(_checked("randint", dtype or i64))
     return _finished(drawn, requires_grad, device)
 
 
 def randperm(n: int, *, dtype: DType = i64) -> Tensor:
     """A random order of 0..n-1."""
     (count,) = _sizes("randperm", (n,))
-    return Tensor._from_array(random.permutation(int(count))).to(dtype or i64)
+    return Tensor._from_array(random.permutation(int(count))).to(_checked("randperm", dtype or i64))

@@ -19,6 +19,7 @@ from lenetc.evaluation import lazy
 from lenetc.evaluation.tracing import here
 from lenetc.operations import integers
 from lenetc.operations.autocast import narrowed, widened
+from lenetc.tensors.arrays import need_number
 from lenetc.tensors.convert import as_tensor, operand_of, promoted, result_dtype
 
 if TYPE_CHECKING:
@@ -186,10 +187,11 @@ def pow(x: Tensor, exponent: Tensor | Number) -> Tensor:
 
     Raises LenetcError for an integer to a negative number; to a negative tensor it is 0 unless it is 1 or -1.
     """
-    exponent = operand_of("pow", exponent)
+    x, exponent = operand_of("pow", x), operand_of("pow", exponent)
     if isinstance(exponent, t.Tensor):
-        whole = not result_dtype(exponent, x if isinstance(x, t.Tensor) else operand_of("pow", x)).is_float
+        whole = not result_dtype(exponent, x).is_float
         return _binary("PowBackward1", "pow", integers.power if whole else ops.pow, x, exponent)
+    t.require_tensors("pow", x)
     dtype = result_dtype(x, exponent)
     if dtype is bool_:
         return t.apply("", lambda a: a if exponent else ops.logical_or(a, ops.logical_not(a)), x)
@@ -330,6 +332,7 @@ def _peer_dtype(value: Number, other: Any) -> DType | None:
 
 def matmul(x: Tensor, other: Tensor) -> Tensor:
     """Matrix product: [..., M, K] @ [..., K, L]; 1-D operands as in torch.matmul."""
+    t.require_tensors("matmul", x, other)
     if x.ndim == 0 or other.ndim == 0:
         raise ShapeError(
             f"matmul: both operands need at least one dimension, but they are {x.type_text()} and {other.type_text()}"
@@ -369,6 +372,7 @@ def neg(x: Tensor) -> Tensor:
 
 def positive(x: Tensor) -> Tensor:
     """x itself. Raises DTypeError for bools."""
+    t.require_tensors("positive", x)
     if x.dtype is bool_:
         raise DTypeError("positive: the `+` operator, on a bool tensor, is not supported").at(here())
     return x
@@ -519,6 +523,8 @@ def addcdiv(x: Tensor, a: Tensor, b: Tensor, *, value: Number = 1) -> Tensor:
 def lerp(x: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
     """x + weight * (end - x). Raises DTypeError for tensors of different dtypes, or that are not floating point."""
     t.require_tensors("lerp", x, end)
+    if not isinstance(weight, t.Tensor):
+        need_number("lerp", "weight", weight)
     given = [x, end]
     if isinstance(weight, t.Tensor):
         if weight.ndim:

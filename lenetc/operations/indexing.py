@@ -132,12 +132,13 @@ def _in_range(i: Tensor, sizes: Sequence[Dim], axis: int, x: Tensor) -> Tensor:
 
 
 def _position(i: Any, size: Dim, axis: int, x: Tensor) -> Dim:
-    if not hasattr(i, "__index__"):
+    try:
+        position = operator.index(i)
+    except TypeError:
         raise BoundsError(
             f"{x.type_text()} takes ints, slices, ..., None and integer tensors as indices, "
             f"not a {type(i).__name__}"
-        ).at(here())
-    position = operator.index(i)
+        ).at(here()) from None
     if isinstance(size, int) and not -size <= position < size:
         raise LabelError(f"index {position} is out of bounds for dimension {axis} of {x.type_text()}").at(
             here()

@@ -29,7 +29,7 @@ from lenetc.operations.elementwise import (
     truth,
 )
 from lenetc.operations.integers import inverted
-from lenetc.tensors.convert import axis_of
+from lenetc.tensors.arrays import axis_of, need_number
 from lenetc.tensors.grad_fn import set_grad_enabled
 
 if TYPE_CHECKING:
@@ -133,7 +133,8 @@ def var(
         unbiased = dim
     _need_float("var", x)
     axes = axes_of(x, None if isinstance(dim, bool) else dim, "var")
-    less = int(unbiased) if correction is None else correction
+    less = int(bool(unbiased)) if correction is None else correction
+    need_number("var", "correction", less)
 
     def build(a: Node) -> Node:
         n = count(a, axes)

@@ -7,7 +7,6 @@ that is refused with an error rather than done wrongly.
 from __future__ import annotations
 
 import itertools
-import operator
 from collections.abc import Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,8 @@ from ir.node import Node
 from ir.types import i32, i64
 from lenetc.evaluation.ranges import require_range
 from lenetc.evaluation.tracing import here
-from lenetc.tensors.convert import axis_of, promoted
+from lenetc.tensors.arrays import axis_of, index_of
+from lenetc.tensors.convert import promoted
 
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
@@ -51,14 +51,12 @@ def as_shape(sizes: Sequence[Any]) -> list[Any]:
 
 def _whole(what: str, sizes: Sequence[Any]) -> list[Dim]:
     """The sizes as whole numbers. Raises DTypeError for what is none."""
-    for size in as_shape(sizes):
-        if not isinstance(size, Poly) and not hasattr(size, "__index__"):
-            raise DTypeError(f"{what}: a size is a whole number, not {size!r}").at(here())
-    return [size if isinstance(size, Poly) else operator.index(size) for size in as_shape(sizes)]
+    return [size if isinstance(size, Poly) else index_of(f"{what}: a size", size) for size in as_shape(sizes)]
 
 
 def _resolved(x: Tensor, sizes: Sequence[Any], what: str) -> tuple[Dim, ...]:
     """`sizes` with a -1 worked out."""
+    t.require_tensors(what, x)
     shape = _whole(what, sizes)
     unknown = [i for i, size in enumerate(shape) if size == -1]
     message = f"{what}: shape {shape} is invalid for a tensor {x.type_text()} with {x.numel()} elements"
@@ -95,11 +93,13 @@ def reshape(x: Tensor, *sizes: Any) -> Tensor:
 
 
 def view_as(x: Tensor, other: Tensor) -> Tensor:
+    t.require_tensors("view_as", other)
     return view(x, *other.shape)
 
 
 def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Dimensions start_dim to end_dim joined into one (torch.flatten)."""
+    t.require_tensors("flatten", x)
     if not x.ndim:
         return view(x, 1)
     start, end = (axis_of(axis, x.ndim, f"flatten of {x.type_text()}") for axis in (start_dim, end_dim))
@@ -114,6 +114,7 @@ def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 def squeeze(x: Tensor, dim: int | None = None) -> Tensor:
     """Without dimensions of size 1 (all of them, or `dim` if it is one)."""
+    t.require_tensors("squeeze", x)
     axes = range(x.ndim) if dim is None else [axis_of(dim, x.ndim, "squeeze")]
     kept = tuple(size for i, size in enumerate(x.shape) if not (i in axes and size == 1))
     return _viewed("SqueezeBackward0" if dim is None else "SqueezeBackward1", x, kept)
@@ -121,18 +122,21 @@ def squeeze(x: Tensor, dim: int | None = None) -> Tensor:
 
 def unsqueeze(x: Tensor, dim: int) -> Tensor:
     """With a dimension of size 1 inserted at `dim`."""
+    t.require_tensors("unsqueeze", x)
     axis = axis_of(dim, x.ndim + 1, "unsqueeze")
     return _viewed("UnsqueezeBackward0", x, (*x.shape[:axis], 1, *x.shape[axis:]))
 
 
 def permute(x: Tensor, *dims: Any) -> Tensor:
     """The dimensions in another order."""
+    t.require_tensors("permute", x)
     perm = tuple(axis_of(d, x.ndim, "permute") for d in as_shape(dims))
     return t.apply("PermuteBackward0", lambda a: ops.transpose(a, perm=perm), x, saves=False, view=True)
 
 
 def transpose(x: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions exchanged."""
+    t.require_tensors("transpose", x)
     if not x.ndim:
         axis_of(dim0, 0, "transpose"), axis_of(dim1, 0, "transpose")
         return _viewed("TransposeBackward0", x, ())
@@ -146,6 +150,7 @@ def transpose(x: Tensor, dim0: int, dim1: int) -> Tensor:
 
 def transposed(x: Tensor) -> Tensor:
     """The matrix transpose of a tensor with at most two dimensions (torch.t)."""
+    t.require_tensors("t", x)
     if x.ndim > 2:
         raise ShapeError(f"t() expects a tensor with at most 2 dimensions, but it is {x.type_text()}").at(
             here()
@@ -157,6 +162,7 @@ def transposed(x: Tensor) -> Tensor:
 
 def expand(x: Tensor, *sizes: Any) -> Tensor:
     """Dimensions of size 1 repeated; -1 keeps a size."""
+    t.require_tensors("expand", x)
     wanted = _whole("expand", sizes)
     added = len(wanted) - x.ndim
     if added < 0 or any(size == -1 for size in wanted[:added]):
@@ -171,6 +177,7 @@ def expand(x: Tensor, *sizes: Any) -> Tensor:
 
 
 def expand_as(x: Tensor, other: Tensor) -> Tensor:
+    t.require_tensors("expand_as", other)
     return expand(x, *other.shape)
 
 
@@ -326,16 +333,18 @@ def index_select(x: Tensor, dim: int, index: Tensor) -> Tensor:
 
 def split(x: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces of `split_size` along `dim`, the last one smaller if need be (torch.split)."""
+    t.require_tensors("split", x)
     axis = axis_of(dim, x.ndim, "split")
     if not x.ndim:
         raise ShapeError(f"split: a scalar {x.type_text()} has no dimension to be split along").at(here())
     total = int(x.shape[axis])
-    if isinstance(split_size, int):
+    if not isinstance(split_size, (tuple, list)):
+        split_size = index_of("split: split_size", split_size)
         if split_size < 0 or (not split_size and total):
             raise ShapeError(f"split: pieces of size {split_size} do not make {x.type_text()}").at(here())
         sizes = [min(split_size, total - i) for i in range(0, total, split_size or 1)] or [0]
     else:
-        sizes = [operator.index(size) for size in split_size]
+        sizes = [index_of("split: a size", size) for size in split_size]
     if sum(sizes) != total or any(size < 0 for size in sizes):
         raise ShapeError(
             f"split: sizes {sizes} do not add up to {total}, the size of dimension {dim} of {x.type_text()}"
@@ -349,7 +358,9 @@ def split(x: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Ten
 
 def chunk(x: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` pieces of one size along `dim`, the last one smaller if need be (torch.chunk)."""
+    t.require_tensors("chunk", x)
     axis = axis_of(dim, x.ndim, "chunk")
+    chunks = index_of("chunk: chunks", chunks)
     if chunks < 1:
         raise LenetcError(f"chunk: the number of chunks must be positive, not {chunks}").at(here())
     if not x.ndim:
@@ -360,8 +371,10 @@ def chunk(x: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 def tril(x: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of the last two dimensions, zeros above."""
+    t.require_tensors("tril", x)
     if x.ndim < 2:
         raise ShapeError(f"tril: needs at least 2 dimensions, but it is {x.type_text()}").at(here())
+    diagonal = index_of("tril: diagonal", diagonal)
     rows, columns = int(x.shape[-2]), int(x.shape[-1])
     kept = np.tri(rows, columns, diagonal).astype(x.dtype.numpy)
     return t.apply("TrilBackward0", lambda a: a * ops.literal(kept), x)

@@ -27,6 +27,7 @@ from lenetc.operations import creation
 from lenetc.optim import groups, saved
 from lenetc.optim.groups import Group, Params
 from lenetc.optim.schedule import is_number
+from lenetc.tensors.arrays import need_number
 from lenetc.tensors.grad_fn import set_grad_enabled
 from lenetc.tensors.tensor import Tensor
 
@@ -270,14 +271,20 @@ class Optimizer(ABC):
     def option(self, index: int, key: str) -> Any:
         """The present value of an option of param group `index`, or of a number inside of one (`_parts`)."""
         group = self.param_groups[index]
-        if key in self._parts:
-            key, part = self._parts[key]
-            return group[key][part]
-        return group[key]
+        name, part = self._parts.get(key, (key, None))
+        if name not in group:
+            raise LenetcError(
+                f"{type(self).__name__}: param group {index} has no {name!r} any more; its entries are "
+                f"{', '.join(map(repr, group))}"
+            ).at(here())
+        return group[name] if part is None else group[name][part]
 
     def _hyper(self, index: int, key: str) -> Scalar:
         """A hyperparameter as a number; as a node, an f32[] input of the program, if it may change."""
-        value = float(self.option(index, key))
+        given = self.option(index, key)
+        if not isinstance(given, Tensor):
+            need_number(type(self).__name__, f"{key} of param group {index}", given)
+        value = float(given)
         if (index, key) not in self._dynamic:
             return value
         if Context.trace is None:

@@ -42,6 +42,8 @@ def loaded(
     params: dict[int, Tensor] = {}
     new_groups = []
     for index, (group, other) in enumerate(zip(groups, given, strict=True)):
+        if not isinstance(other, Mapping) or "params" not in other:
+            raise ValueError(f"{optimizer}: param group {index} of the loaded state has no entry 'params'")
         if len(group["params"]) != len(other["params"]):
             raise ValueError(
                 f"{optimizer}: param group {index} has {len(other['params'])} parameters in the loaded state "

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 import lenetc.tensors.tensor as t
-from ir.errors import BoundsError, DTypeError
+from ir.errors import DTypeError
 from ir.op import scalar
-from ir.types import DType, bool_, f32, i64, normalize_axis
+from ir.types import DType, bool_, f32, i64
 from lenetc.evaluation.tracing import here
 from lenetc.tensors.arrays import array_of
 
@@ -69,17 +68,6 @@ def operand_of(what: str, value: Any) -> Any:
             f"{what} takes tensors and numbers, not a {type(value).__module__}.{type(value).__name__}"
         ).at(here())
     return as_tensor(value)
-
-
-def axis_of(axis: Any, rank: int, what: str) -> int:
-    """`axis` counted from the front. Raises BoundsError, an IndexError, for one that a tensor of `rank` lacks,
-    DTypeError for what is no integer."""
-    if not hasattr(axis, "__index__") or isinstance(axis, bool):
-        raise DTypeError(f"{what}: a dimension is named by an int, not by {axis!r}").at(here())
-    try:
-        return normalize_axis(operator.index(axis), rank, what)
-    except BoundsError as error:
-        raise error.at(here()) from None
 
 
 def number_for(dtype: DType, value: Number) -> Number:

@@ -7,7 +7,6 @@ methods.
 
 from __future__ import annotations
 
-import operator
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ from lenetc.evaluation import lazy
 from lenetc.evaluation.cell import Cell, Context, known
 from lenetc.evaluation.tracing import here, where_now
 from lenetc.missing import missing
-from lenetc.tensors.arrays import array_of
+from lenetc.tensors.arrays import array_of, axis_of, index_of
 from lenetc.tensors.grad_fn import AccumulateGrad, GradFn, is_grad_enabled, record, set_grad_enabled
 from lenetc.tensors.printing import format_array
 from lenetc.tensors.size import Size
@@ -126,7 +125,7 @@ class Tensor(Methods):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one dimension."""
-        return self.shape if dim is None else self._cell.type.shape[dim]
+        return self.shape if dim is None else self._cell.type.shape[axis_of(dim, self.ndim, "size")]
 
     def dim(self) -> int:
         return self.ndim
@@ -194,6 +193,7 @@ class Tensor(Methods):
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
+        require_tensors("grad", optional=[value])
         if value is not None and (value._cell.type != self._cell.type):
             raise ShapeError(
                 f"assigned grad has type {value.type_text()}, but the tensor is {self.type_text()}"
@@ -229,6 +229,7 @@ class Tensor(Methods):
 
     @data.setter
     def data(self, value: Tensor) -> None:
+        require_tensors("data", value)
         if Context.trace is not None or value._cell.type == self._cell.type:
             with set_grad_enabled(False):
                 self.detach().copy_(value)
@@ -373,6 +374,7 @@ class Tensor(Methods):
         return self.to(bool_)
 
     def type_as(self, other: Tensor) -> Tensor:
+        require_tensors("type_as", other)
         return self.to(other.dtype)
 
     def cpu(self) -> Tensor:
@@ -391,12 +393,10 @@ def _constructed(data: tuple[Any, ...]) -> Cell:
     if isinstance(only, (list, tuple, range, np.ndarray)) and not isinstance(only, Size) and np.ndim(only):
         return known(array_of(only).astype(np.float32))
     sizes = only if isinstance(only, Size) else data
-    if not all(hasattr(size, "__index__") for size in sizes):
-        raise DTypeError(
-            f"Tensor(...) takes sizes, or nested lists or an array of numbers, not {only!r}; make a tensor of one "
-            "number with lenetc.tensor"
-        ).at(here())
-    return known(np.zeros([operator.index(size) for size in sizes] or [0], np.float32))
+    shape = [index_of("Tensor(...): a size", size) for size in sizes] or [0]
+    if min(shape, default=0) < 0:
+        raise ShapeError(f"Tensor(...): a size among {shape} is negative").at(here())
+    return known(np.zeros(shape, np.float32))
 
 
 class Unreturned(Tensor):
@@ -438,12 +438,14 @@ def apply(
     return result
 
 
-def require_tensors(what: str, *operands: object) -> None:
-    """Raise DTypeError for an operand of the function `what` that is neither a tensor nor None."""
-    for operand in operands:
-        if operand is not None and not isinstance(operand, Tensor):
+def require_tensors(what: str, *operands: object, optional: Sequence[object] = ()) -> None:
+    """Raise DTypeError for an operand of the function `what` that is no tensor; `optional` ones may be None."""
+    for operand in (*operands, *(given for given in optional if given is not None)):
+        if not isinstance(operand, Tensor):
             shape = f" of shape {list(operand.shape)}" if isinstance(operand, np.ndarray) else ""
+            kind = (
+                "None" if operand is None else f"a {type(operand).__module__}.{type(operand).__name__}{shape}"
+            )
             raise DTypeError(
-                f"{what} takes tensors, not a {type(operand).__module__}.{type(operand).__name__}{shape}; "
-                "make one with lenetc.tensor(...) or lenetc.from_numpy(...)"
+                f"{what} takes tensors, not {kind}; make one with lenetc.tensor(...) or lenetc.from_numpy(...)"
             ).at(here())

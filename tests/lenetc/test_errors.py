@@ -1022,3 +1022,14 @@ def test_no_runtime(tmp_path: Path, content: str, why: str) -> None:
     error = import_lenetc(tmp_path)
     assert f"lenetc needs ONNX Runtime, which cannot be imported ({why}" in error
     assert "pip install onnxruntime-gpu" in error and "pip install onnxruntime`" in error
+
+
+@pytest.mark.parametrize(
+    "how", ["raise KeyboardInterrupt", "raise ImportError('initialization failed') from KeyboardInterrupt()"]
+)
+def test_ctrl_c_while_the_runtime_is_imported_is_no_broken_installation(tmp_path: Path, how: str) -> None:
+    """A module written in C makes an ImportError of it."""
+    (tmp_path / "onnxruntime.py").write_text(how)
+    error = import_lenetc(tmp_path)
+    assert error.rstrip().endswith("KeyboardInterrupt")
+    assert "pip install" not in error

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+import lenetc
+from ir.errors import LenetcError
 from tests.parity.alike import DTYPES, check_all
 
 pytestmark = pytest.mark.parity
@@ -318,3 +322,30 @@ def test_integers_never_go_through_floats(dtype: str) -> None:
     small = np.asarray(2**53 + 1 if dtype == "i64" else 2**24 + 1 if dtype == "i32" else 3)
     ones = small * np.ones((2, 3, 4), np.int64)
     check_all(SUMS[:4], {"x": (ones, dtype)})
+
+
+LOOKING = ("item", "list", "int(", "float(", "bool(", "equal", "allclose", "rand", "one_hot")  # at values
+COMPILED = [c for c in (*UNARY, *REDUCTIONS, *BINARY) if not any(word in c for word in LOOKING)]
+
+
+@pytest.mark.parametrize("dtype", ["i64", "i32", "u8", "bool"])
+def test_compiled_as_uncompiled(dtype: str) -> None:
+    failures = []
+    x = lenetc.tensor(np.asarray(ENDS[dtype], DTYPES[dtype]))
+    y = lenetc.tensor(np.asarray(LEFT[dtype], DTYPES[dtype]))
+    for code in COMPILED:
+        function = eval(f"lambda x, y: {code}", {"t": lenetc, "F": lenetc.nn.functional, "inf": np.inf})
+        if "equal" not in code and (found := outcome(lenetc.compile(function), x, y)) != (
+            want := outcome(function, x, y)
+        ):
+            failures.append(f"{code}: {found} for {want}")
+    assert not failures, "\n".join(failures)
+
+
+def outcome(function: Any, *operands: Any) -> str:
+    try:
+        found = function(*operands)
+    except LenetcError as error:
+        return type(error).__name__
+    parts = found if isinstance(found, tuple) else [found]
+    return str([(part.dtype, part.shape, part.tolist()) for part in parts])

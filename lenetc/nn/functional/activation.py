@@ -14,7 +14,7 @@ from lenetc.evaluation import random
 from lenetc.evaluation.tracing import here, user_frame, where_now
 from lenetc.operations import elementwise, in_place
 from lenetc.operations.autocast import widened
-from lenetc.tensors.convert import axis_of
+from lenetc.tensors.arrays import axis_of, need_number
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 tanh = elementwise.tanh
@@ -36,7 +36,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
         return x * 0.5 * (ops.tanh((x + x * x * x * 0.044715) * math.sqrt(2 / math.pi)) + 1.0)
 
     forms = {"none": exact, "tanh": by_tanh}
-    if approximate not in forms:
+    if approximate not in tuple(forms):
         raise ValueError(f"gelu: approximate must be 'none' or 'tanh', not {approximate!r}")
     return apply("GeluBackward0", forms[approximate], input)
 
@@ -102,6 +102,8 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 
     The mask is part of the graph: a compiled program draws a new one in every run.
     """
+    require_tensors("dropout", input)
+    need_number("dropout", "p", p)
     if not 0 <= p <= 1:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if not training or p == 0:

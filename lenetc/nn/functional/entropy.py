@@ -18,6 +18,7 @@ from lenetc.nn.functional.linear import same_dtype
 from lenetc.nn.functional.loss import check_reduction
 from lenetc.operations import reductions
 from lenetc.operations.autocast import widened
+from lenetc.tensors.arrays import index_of, need_number
 from lenetc.tensors.size import Size
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
@@ -36,7 +37,7 @@ def nll_loss(
     also of the mean. Raises LabelError for labels out of range, ShapeError and DTypeError naming both types.
     Source: torch.nn.functional.nll_loss.
     """
-    require_tensors("nll_loss", input)
+    require_tensors("nll_loss", input, target, optional=[weight])
     input = widened(input)
     target = _checked("nll_loss", input, target, weight, ignore_index, reduction)
     return _picked(input, target, weight, ignore_index, reduction)
@@ -58,8 +59,9 @@ def cross_entropy(
     Source: torch.nn.functional.cross_entropy.
     """
     check_reduction(reduction)
-    require_tensors("cross_entropy", input, target, weight)
+    require_tensors("cross_entropy", input, target, optional=[weight])
     input = widened(input)
+    need_number("cross_entropy", "label_smoothing", label_smoothing)
     if not 0.0 <= label_smoothing <= 1.0:
         raise LenetcError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}").at(here())
     if not input.ndim:
@@ -83,7 +85,7 @@ def _checked(
 ) -> Tensor:
     """The labels as i64, fit for `input`."""
     check_reduction(reduction)
-    require_tensors(what, input, target, weight)
+    index_of(f"{what}: ignore_index", ignore_index)
     if not input.ndim:
         raise ShapeError(f"{what}: the input needs a dimension of classes, but it is {input.type_text()}").at(
             here()

@@ -11,6 +11,7 @@ from lenetc.evaluation.ranges import require_range
 from lenetc.evaluation.tracing import here
 from lenetc.operations import shaping
 from lenetc.operations.autocast import narrowed
+from lenetc.tensors.arrays import index_of
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 
@@ -19,7 +20,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Raises ShapeError and DTypeError naming both types.
     """
-    require_tensors("linear", input, weight, bias)
+    require_tensors("linear", input, weight, optional=[bias])
     input, weight, bias = narrowed(input, weight, bias)
     if not input.ndim or weight.ndim not in (1, 2):
         raise ShapeError(
@@ -66,7 +67,7 @@ def _addmm(bias: Node, x: Node, y: Node) -> Node:
 
 def same_dtype(what: str, input: Tensor, *others: Tensor | None) -> None:
     """Raise DTypeError where an operand's dtype differs from the input's."""
-    require_tensors(what, input, *others)
+    require_tensors(what, input, optional=others)
     for other in others:
         if other is not None and other.dtype is not input.dtype:
             to_input = {f32: "float", f64: "double", f16: "half"}.get(input.dtype)
@@ -94,6 +95,7 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
             here()
         )
     rows = weight.shape[0]
+    padding_idx = None if padding_idx is None else index_of("embedding: padding_idx", padding_idx)
     require_range("embedding", "index", input, int(rows), None, f"{rows} rows in {weight.type_text()}")
     if padding_idx is not None and not -rows <= padding_idx < rows:
         raise ValueError(

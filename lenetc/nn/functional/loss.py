@@ -12,6 +12,7 @@ from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.activation import warn
 from lenetc.operations import elementwise, reductions
 from lenetc.operations.autocast import widened
+from lenetc.tensors.arrays import need_number
 from lenetc.tensors.convert import result_dtype
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
@@ -85,6 +86,7 @@ def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor
 
 def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta: float = 1.0) -> Tensor:
     """Half the squared distance up to `delta`, linear beyond (Huber 1964; torch.nn.functional.huber_loss)."""
+    need_number("huber_loss", "delta", delta)
     if delta <= 0:
         raise LenetcError(f"huber_loss does not support non-positive values for delta, but it is {delta}").at(
             here()
@@ -103,6 +105,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", be
 
     Source: torch.nn.functional.smooth_l1_loss.
     """
+    need_number("smooth_l1_loss", "beta", beta)
     if beta < 0:
         raise LenetcError(f"smooth_l1_loss does not support negative values for beta, but it is {beta}").at(
             here()
@@ -118,7 +121,8 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", be
     return _compared("SmoothL1LossBackward0", "smooth_l1_loss", input, target, reduction, each)
 
 
-def _same_size(input: Tensor, target: Tensor) -> None:
+def _same_size(what: str, input: Tensor, target: Tensor, *factors: Tensor | None) -> None:
+    require_tensors(what, input, target, optional=factors)
     if input.shape != target.shape:
         raise ShapeError(f"Target size ({target.shape}) must be the same as input size ({input.shape})").at(
             here()
@@ -134,7 +138,7 @@ def binary_cross_entropy(
     Source: torch.nn.functional.binary_cross_entropy.
     """
     check_reduction(reduction)
-    _same_size(input, target)
+    _same_size("binary_cross_entropy", input, target, weight)
 
     def entropy(x: Node, y: Node, floor: float | None) -> Node:
         logs = (ops.log(x), ops.log(1.0 - x))
@@ -169,7 +173,7 @@ def binary_cross_entropy_with_logits(
     Source: torch.nn.functional.binary_cross_entropy_with_logits.
     """
     check_reduction(reduction)
-    _same_size(input, target)
+    _same_size("binary_cross_entropy_with_logits", input, target, weight, pos_weight)
     given = [x for x in (weight, pos_weight) if x is not None]
 
     def build(x: Node, y: Node, *extra: Node) -> Node:

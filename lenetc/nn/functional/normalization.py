@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 from ir import ops
 from ir.dims import product
-from ir.errors import LenetcError, ShapeError
+from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.operations import elementwise, reductions
 from lenetc.operations.autocast import widened
+from lenetc.tensors.arrays import need_number
 from lenetc.tensors.grad_fn import no_grad
-from lenetc.tensors.tensor import Tensor, apply
+from lenetc.tensors.tensor import Tensor, apply, require_tensors
 from passes.autodiff.standardize import count, per_channel, standardized
 
 
@@ -41,6 +42,9 @@ def batch_norm(
     `momentum`, the variance divided by n - 1; otherwise use the running ones. Raises ShapeError where sizes
     differ, and for a single value per channel in training. Source: torch.nn.functional.batch_norm.
     """
+    require_tensors("batch_norm", input, optional=[running_mean, running_var, weight, bias])
+    if not isinstance(momentum, Tensor):
+        need_number("batch_norm", "momentum", momentum)
     input = widened(input)
     if input.ndim < 2:
         raise ShapeError(f"batch_norm: the input must be [N,C,...], but it is {input.type_text()}").at(here())
@@ -113,7 +117,12 @@ def layer_norm(
     Ba et al. 2016. Raises ShapeError where the last dimensions differ.
     Source: torch.nn.functional.layer_norm.
     """
+    require_tensors("layer_norm", input, optional=[weight, bias])
     input = widened(input)
+    if not isinstance(normalized_shape, (tuple, list)):
+        raise DTypeError(f"layer_norm: normalized_shape is a sequence of sizes, not {normalized_shape!r}").at(
+            here()
+        )
     shape = tuple(normalized_shape)
     if not shape or tuple(input.shape[-len(shape) :]) != shape:
         raise ShapeError(

@@ -12,7 +12,8 @@ from lenetc.nn import init
 from lenetc.nn.modules.module import Module
 from lenetc.nn.parameter import Parameter
 from lenetc.operations.creation import empty, full, ones, zeros
-from lenetc.tensors.tensor import Tensor
+from lenetc.tensors.arrays import index_of
+from lenetc.tensors.tensor import Tensor, require_tensors
 
 
 class _BatchNorm(Module):
@@ -67,6 +68,7 @@ class _BatchNorm(Module):
             init.zeros_(self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
+        require_tensors(type(self).__name__, input)
         if input.ndim not in self.dimensions:
             expected = " or ".join(f"{n}D" for n in self.dimensions)
             raise ShapeError(f"expected {expected} input (got {input.ndim}D input: {input.type_text()})").at(
@@ -125,7 +127,8 @@ class LayerNorm(Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        given = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
+        shape = tuple(index_of("normalized_shape", size) for size in given)
         self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
         self.register_parameter("weight", Parameter(empty(*shape)) if elementwise_affine else None)
         self.register_parameter("bias", Parameter(empty(*shape)) if elementwise_affine and bias else None)
