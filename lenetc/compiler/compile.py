@@ -52,7 +52,7 @@ class CompiledFunction:
         cuda_graphs: bool = True,
     ) -> None:
         if not callable(function):
-            raise ArgumentError(f"compile takes a function, not {function!r}").at(here())
+            raise ArgumentError(f"{function!r} is not a callable object: compile takes a function").at(here())
         functools.update_wrapper(self, function)
         self.function = function
         if strategies is not None and not isinstance(strategies, Mapping):
