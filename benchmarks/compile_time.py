@@ -26,8 +26,9 @@ from lenetc.compiler.structure import is_array, type_of
 from lenetc.lenet import LeNet
 from lenetc.runtime import Session
 from lenetc.tensors.tensor import Tensor
-from passes.emit import to_onnx
-from passes.pipeline import PASSES, Target, run_pipeline
+from passes.emit.model import to_onnx
+from passes.pipeline import PASSES, run_pipeline
+from passes.target import Target
 
 SIZES = (100, 200, 500, 1000, 2000)
 PARTS = ("trace", *(name for name, _ in PASSES), "verify", "emit", "session")

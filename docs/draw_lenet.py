@@ -11,9 +11,9 @@ from lenetc.artifact.export import symbolic_types
 from lenetc.compiler.structure import type_of
 from lenetc.lenet import LeNet
 from lenetc.pictures import visualize
-from passes.fuse import fuse
-from passes.pipeline import Target
-from passes.simplify import simplify
+from passes.kernels.fuse import fuse
+from passes.rewrite.simplify import simplify
+from passes.target import Target
 
 net = LeNet()
 optimizer = optim.SGD(net.parameters(), lr=0.05)

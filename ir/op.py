@@ -150,9 +150,11 @@ def _number(value: Any, shown: str, dtype: DType) -> Literal:
         ) from None
 
 
-def literal(array: Any) -> Node:
-    """A constant holding a NumPy array."""
-    return OPS["const"](value=Literal(np.asarray(array)))
+def literal(array: Any, dtype: DType | None = None) -> Node:
+    """A constant holding a NumPy array, as it is or as values of `dtype`."""
+    given = np.asarray(array) if dtype is None else np.asarray(array, dtype.numpy)
+    node = OPS["const"](value=Literal(given))
+    return node if dtype in (None, node.dtype) else OPS["cast"](node, dtype=dtype)  # NumPy has no bf16
 
 
 def leaf(name: str, type: Type, kind: str = "input") -> Node:

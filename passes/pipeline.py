@@ -4,48 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from ir.node import Graph
 from ir.verify import verify
-from passes import gradients  # noqa: F401  (registers the gradient table)
-from passes.choice import choose_strategies
-from passes.fuse import fuse
-from passes.hoist import hoist
-from passes.prices import Measured
-from passes.schedule import schedule
-from passes.simplify import simplify
-from passes.tiling import Division, divide, tile
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a graph is compiled for.
-
-    device: "cpu" or "cuda". threads: that one run has. batch: the size that costs assume for a symbolic dim.
-    overrides: (op name or module path, strategy name) pairs that take the choice away from the cost model; a key may
-    also be both, as in "conv1/conv2d_weight_grad". costs: what strategies cost on the machine; where None, a built-in
-    model tells. lanes: how many channels the runtime's direct convolutions take at once on the machine that will run
-    the graph (8 or 16); with 0 the graph is for any machine, of ai.onnx operators only.
-    """
-
-    device: str = "cpu"
-    threads: int = 1
-    batch: int = 64
-    overrides: tuple[tuple[str, str], ...] = ()
-    costs: Measured | None = None
-    lanes: int = 0
-
-
-@dataclass
-class Stage:
-    """The graph after one pass. notes: what the pass did, a line each; seconds: what it took."""
-
-    name: str
-    graph: Graph
-    seconds: float = 0.0
-    notes: list[str] = field(default_factory=list)
-
+from passes.kernels.fuse import fuse
+from passes.kernels.schedule import schedule
+from passes.rewrite.simplify import simplify
+from passes.strategies.choice import choose_strategies
+from passes.target import Stage, Target
+from passes.tiling.division import Division, divide, tile
+from passes.tiling.hoist import hoist
 
 Pass = Callable[[Graph, Target], tuple[Graph, list[str]]]
 

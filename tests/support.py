@@ -15,12 +15,12 @@ from ir.interpret import run
 from ir.node import topological
 from ir.op import leaf
 from ir.types import Array, DType, Type, dtype_of
-from passes import autodiff, emit_ops, gradients  # noqa: F401  (they register the tables)
-from passes.choice import choose_strategies
-from passes.emit import to_onnx
-from passes.pipeline import Target
-from passes.rewrite import rewrite
-from passes.rules_nn import write_out_standardize
+from passes.autodiff import driver as autodiff
+from passes.emit.model import to_onnx
+from passes.rewrite.driver import rewrite
+from passes.rewrite.nn import write_out_standardize
+from passes.strategies.choice import choose_strategies
+from passes.target import Target
 
 
 def lowered(graph: Graph) -> Graph:

@@ -13,8 +13,8 @@ import pytest
 from ir import ops, parse, to_text, verify
 from ir.op import OPS, Op
 from ir.types import f32, f64
-from passes.autodiff import RULES, vjp
-from passes.emit import EMISSIONS, emit
+from passes.autodiff.registry import RULES, vjp
+from passes.emit.builder import EMISSIONS, emit
 from tests import samples
 from tests.support import check_gradients, check_runtime
 

@@ -11,9 +11,10 @@ from ir import Graph, Node, ops, parse, to_text, verify
 from ir.interpret import run
 from ir.op import leaf
 from ir.types import Type, f32, f64
-from passes.autodiff import gradients
-from passes.emit import to_onnx
-from passes.pipeline import Target, run_pipeline
+from passes.autodiff.driver import gradients
+from passes.emit.model import to_onnx
+from passes.pipeline import run_pipeline
+from passes.target import Target
 from tests.programs import draw_program
 from tests.support import check_gradients, gradient_graph, run_onnx
 

@@ -1,6 +1,6 @@
 """Operations that appear after lowering only: what the runtime computes in one kernel.
 
-`passes.fuse` makes them out of differentiated graphs, so they need no gradient rule.
+`passes.kernels.fuse` makes them out of differentiated graphs, so they need no gradient rule.
 """
 
 from __future__ import annotations

@@ -413,7 +413,7 @@ def standardize(x: Array, scale: Array, *, eps: float) -> Array:
     normalization of a batch in training (Ioffe and Szegedy 2015), without the bias.
 
     It is one op so that its gradient is the closed form, of two sums, instead of what the chain rule makes of the
-    formula. `passes.simplify` puts the formula in its place once gradients are made.
+    formula. `passes.rewrite.simplify` puts the formula in its place once gradients are made.
     """
     axes = tuple(axis for axis in range(x.ndim) if axis != 1)
     centred = x - x.mean(axes, keepdims=True)

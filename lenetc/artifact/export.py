@@ -30,9 +30,10 @@ from lenetc.compiler.structure import is_array, type_of
 from lenetc.files import atomic_write
 from lenetc.tensors.grad_fn import set_grad_enabled
 from lenetc.tensors.tensor import Tensor
-from passes.emit import IR_VERSION, OPSET, ModelProto, constants_model, to_onnx
-from passes.pipeline import Target, run_pipeline
-from passes.rewrite import substitute
+from passes.emit.model import IR_VERSION, OPSET, ModelProto, constants_model, to_onnx
+from passes.pipeline import run_pipeline
+from passes.rewrite.driver import substitute
+from passes.target import Target
 
 if TYPE_CHECKING:
     from lenetc.nn.modules.module import Module

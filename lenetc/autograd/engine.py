@@ -14,7 +14,7 @@ from ir.node import Node, building_at
 from lenetc.evaluation.tracing import here, phase, where_now
 from lenetc.tensors.grad_fn import GradFn, grad_fn_class, set_grad_enabled
 from lenetc.tensors.tensor import Tensor
-from passes.autodiff import gradients
+from passes.autodiff.driver import gradients
 
 
 def _reachable(roots: Sequence[GradFn]) -> list[GradFn]:

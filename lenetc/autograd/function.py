@@ -14,7 +14,7 @@ from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node, Where, building_at
 from lenetc.evaluation.tracing import here, where_now
 from lenetc.tensors.grad_fn import is_grad_enabled, record, set_grad_enabled
-from passes.autodiff import CUSTOM
+from passes.autodiff.registry import CUSTOM
 
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor

@@ -20,7 +20,7 @@ from lenetc.evaluation.ranges import Range
 from lenetc.evaluation.tracing import Trace, traced_leaves, tracing
 from lenetc.nn.modules.module import attributes_of
 from lenetc.tensors.tensor import Tensor
-from passes.rewrite import substitute
+from passes.rewrite.driver import substitute
 
 if TYPE_CHECKING:
     from lenetc.nn.modules.module import Module

@@ -21,7 +21,7 @@ from lenetc.evaluation.tracing import here
 from lenetc.operations.autocast import autocast_dtype
 from lenetc.runtime import measured_costs
 from lenetc.tensors.tensor import Tensor
-from passes.pipeline import Target
+from passes.target import Target
 
 if TYPE_CHECKING:
     from lenetc.profiling.profile import Profile

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ir import to_text
 from ir.node import Graph
-from passes.overrides import check_overrides
-from passes.pipeline import Split, Stage, Target, before_strategies, run_pipeline, run_split
+from passes.pipeline import Split, before_strategies, run_pipeline, run_split
+from passes.strategies.overrides import check_overrides
+from passes.target import Stage, Target
 
 if TYPE_CHECKING:
     from lenetc.compiler.capture import Capture
     from lenetc.compiler.compile import CompiledFunction
     from lenetc.nn.modules.module import Module
-    from passes.emit import Emitted, ModelProto
+    from passes.emit.model import Emitted, ModelProto
 
 
 class Program:
@@ -84,7 +85,7 @@ class Program:
     @cached_property
     def emitted(self) -> Emitted:
         """The model that runs here. On a CPU its convolutions may use operators of the runtime's own."""
-        from passes.emit import to_onnx  # brings onnx in, which importing lenetc should not
+        from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
 
         return to_onnx(self.graph())
 
@@ -94,14 +95,14 @@ class Program:
         the CPU."""
         if self.target.device != "cuda":
             return []
-        from passes.emit_cuda import obstacles
+        from passes.emit.cuda import obstacles
 
         return obstacles(self.emitted.model)
 
     @cached_property
     def onnx(self) -> ModelProto:
         """The program as an ONNX model for any machine, of ai.onnx operators only."""
-        from passes.emit import to_onnx
+        from passes.emit.model import to_onnx
 
         if len(self.emitted.model.opset_import) == 1:
             return self.emitted.model

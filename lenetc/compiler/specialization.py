@@ -21,7 +21,7 @@ from lenetc.evaluation.ranges import Range, as_array
 from lenetc.runtime import Binding, Session, Slot, Value
 from lenetc.runtime.parts import SplitBinding, SplitSession, session_of
 from lenetc.tensors.tensor import Tensor, Unreturned
-from passes.pipeline import Target
+from passes.target import Target
 
 _COPIED = 2**16  # bytes of an input array that is copied rather than bound
 _BINDINGS = 16  # prepared runs kept for each program; two are in use while nothing else writes its state

@@ -26,9 +26,10 @@ from lenetc.evaluation.cell import Cell, Context, evaluated, pending, unavailabl
 from lenetc.evaluation.tracing import here, traced_leaves
 from lenetc.runtime import Session, Value, measured_costs
 from lenetc.runtime.parts import SplitSession
-from passes.pipeline import Target, run_pipeline, run_split
-from passes.rewrite import substitute
-from passes.threads import threads
+from passes.kernels.threads import threads
+from passes.pipeline import run_pipeline, run_split
+from passes.rewrite.driver import substitute
+from passes.target import Target
 
 # What only differentiation looks at; a value passes through.
 _TRANSPARENT = frozenset((ops.stop_gradient, ops.alias, ops.custom))
@@ -223,7 +224,7 @@ def _program(structure: Structure, roots: Sequence[Node]) -> tuple[Session | Spl
 
 
 def _compile(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Session | SplitSession:
-    from passes.emit import to_onnx  # brings onnx in, which importing lenetc should not
+    from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
 
     available = runtime.get_num_threads()
     graph, target = (

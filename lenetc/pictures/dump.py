@@ -10,7 +10,7 @@ from ir.node import Graph
 from lenetc.compiler.program import Program
 from lenetc.files import atomic_write
 from lenetc.pictures import visualize
-from passes.emit import to_onnx
+from passes.emit.model import to_onnx
 
 
 def dump(program: Program, directory: str | Path) -> list[Path]:

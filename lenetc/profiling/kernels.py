@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ir.node import Where
-from passes.emit_origins import Origin
+from passes.emit.origins import Origin
 
 RUNTIME = "(runtime)"  # what the runtime added by itself
 LOOP = "(loop)"  # what a Scan takes for itself, without its body's kernels

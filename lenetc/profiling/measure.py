@@ -31,8 +31,8 @@ from lenetc.profiling.kernels import Overhead, Profiled, read_profile, side_by_s
 from lenetc.profiling.profile import Memory, Profile
 from lenetc.runtime import Session, empty, to_device
 from lenetc.runtime.parts import SplitSession
-from passes.emit import to_onnx
-from passes.emit_origins import origins
+from passes.emit.model import to_onnx
+from passes.emit.origins import origins
 
 if TYPE_CHECKING:
     from lenetc.compiler.compile import CompiledFunction

@@ -109,7 +109,7 @@ def lanes(device: str) -> int:
     build has none, as on CUDA."""
     if device != "cpu":
         return 0
-    from passes.emit import lanes_model  # brings onnx in, which importing lenetc should not
+    from passes.emit.model import lanes_model  # brings onnx in, which importing lenetc should not
 
     options = ort.SessionOptions()
     options.log_severity_level = 4

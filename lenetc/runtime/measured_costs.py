@@ -22,7 +22,7 @@ from typing import Any
 from lenetc.files import atomic_write
 from lenetc.runtime.device import version
 from lenetc.version import __version__
-from passes.prices import Measured
+from passes.target import Measured
 
 log = logging.getLogger("lenetc.tuned")
 FORMAT = 1

@@ -27,10 +27,10 @@ from ir.node import Graph
 from ir.types import Array
 from lenetc.runtime.memory import Value, empty
 from lenetc.runtime.session import Session
+from passes.kernels.schedule import memory
+from passes.kernels.threads import threads
 from passes.pipeline import Split
-from passes.schedule import memory
-from passes.threads import threads
-from passes.tiling import WHOLE
+from passes.tiling.division import WHOLE
 
 if TYPE_CHECKING:
     from lenetc.compiler.program import Program
@@ -126,7 +126,7 @@ def session_of(
 
 
 def _session(graph: Graph, profile: Path | None) -> Session:
-    from passes.emit import to_onnx  # brings onnx in, which importing lenetc should not
+    from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
 
     emitted = to_onnx(graph)
     return Session(emitted.model.SerializeToString(), "cpu", emitted.places, threads=1, profile=profile)

@@ -22,11 +22,12 @@ from lenetc.compiler.program import Program
 from lenetc.compiler.structure import is_array
 from lenetc.runtime import Session, Value, measured_costs
 from lenetc.runtime.parts import session_of
-from passes import probes
-from passes.choice import unmeasured
-from passes.costs import NODE
-from passes.pipeline import Target, finish
-from passes.prices import Measured, Probe
+from passes.pipeline import finish
+from passes.strategies import probes
+from passes.strategies.choice import unmeasured
+from passes.strategies.costs import NODE
+from passes.strategies.prices import Probe
+from passes.target import Measured, Target
 
 _SAMPLE = 0.002  # seconds of runs for one sample, about
 # Seconds: threads of another session go on spinning for some milliseconds after a run, on the cores that we need.
@@ -195,7 +196,7 @@ def _feeds(program: Program) -> Mapping[str, Array]:
 
 def load(graph: Graph, values: Values, target: Target) -> Kernel:
     """A lowered graph, loaded and bound to the values of its inputs."""
-    from passes.emit import to_onnx  # brings onnx in, which importing lenetc should not
+    from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
 
     emitted = to_onnx(graph)
     session = Session(emitted.model.SerializeToString(), target.device, emitted.places, target.threads)

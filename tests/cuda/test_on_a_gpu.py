@@ -18,9 +18,10 @@ from lenetc import cuda, runtime
 from lenetc.data import prefetch
 from lenetc.runtime import Session
 from lenetc.runtime.replay import Replay
-from passes.emit import to_onnx
-from passes.pipeline import Target, run_pipeline
-from passes.strategies import TABLE
+from passes.emit.model import to_onnx
+from passes.pipeline import run_pipeline
+from passes.strategies.table import TABLE
+from passes.target import Target
 from tests.passes.lenet import inputs, train_step
 from tests.passes.test_cuda import CASES, HEAVY
 from tests.samples import Sample

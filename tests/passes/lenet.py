@@ -8,8 +8,7 @@ from ir import Graph, Node, ops
 from ir.dims import Dim, symbol
 from ir.op import leaf
 from ir.types import Array, Type, f32, i64
-from passes import gradients as _table  # noqa: F401  (registers the gradient table)
-from passes.autodiff import gradients
+from passes.autodiff.driver import gradients
 
 SHAPES: dict[str, tuple[int, ...]] = {
     "conv1.weight": (6, 1, 5, 5),

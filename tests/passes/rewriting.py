@@ -18,9 +18,9 @@ from ir.op import leaf
 from ir.text import to_text
 from ir.types import Array, DType, Type, f32
 from ir.verify import verify
-from passes.emit import to_onnx
-from passes.match import Rules
-from passes.rewrite import rewrite
+from passes.emit.model import to_onnx
+from passes.rewrite.driver import rewrite
+from passes.rewrite.match import Rules
 
 N = symbol("N")
 SIZE = 3  # what N is when a graph runs

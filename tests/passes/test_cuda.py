@@ -16,11 +16,12 @@ from ir.dims import symbol
 from ir.interpret import run
 from ir.op import leaf
 from ir.types import DType, Type, bf16, f16, f32, f64, i32, i64, u8
-from passes.costs_cuda import COSTS
-from passes.emit import to_onnx
-from passes.emit_cuda import KERNELS, misfits, obstacles
-from passes.pipeline import Target, run_pipeline
-from passes.strategies import TABLE
+from passes.emit.cuda import KERNELS, misfits, obstacles
+from passes.emit.model import to_onnx
+from passes.pipeline import run_pipeline
+from passes.strategies.cuda.costs import COSTS
+from passes.strategies.table import TABLE
+from passes.target import Target
 from tests import fake_cuda
 from tests.passes.lenet import inputs, train_step
 from tests.samples import SAMPLES, Sample

@@ -14,7 +14,7 @@ from lenetc.operations import elementwise, reductions
 from lenetc.operations.autocast import widened
 from lenetc.tensors.grad_fn import no_grad
 from lenetc.tensors.tensor import Tensor, apply
-from passes.standardize import count, per_channel, standardized
+from passes.autodiff.standardize import count, per_channel, standardized
 
 
 def _standardized(x: Node, axes: tuple[int, ...], eps: float) -> tuple[Node, Node]:

@@ -15,9 +15,10 @@ from ir.interpret import run
 from ir.types import bf16, f16, f32
 from lenetc.compiler.structure import type_of
 from lenetc.lenet import LeNet
-from passes.emit import to_onnx
-from passes.emit_cuda import obstacles
-from passes.pipeline import Target, run_pipeline
+from passes.emit.cuda import obstacles
+from passes.emit.model import to_onnx
+from passes.pipeline import run_pipeline
+from passes.target import Target
 
 
 def digits(batch: int) -> tuple[Any, Any]:

@@ -25,7 +25,7 @@ from lenetc.profiling.measure import _kernels
 from lenetc.profiling.profile import BETWEEN, Breakdown, Memory, Profile, Profiled
 from lenetc.runtime import Session
 from lenetc.runtime.parts import SplitSession
-from passes.emit_origins import Origin
+from passes.emit.origins import Origin
 from tests.training import TRAININGS, digits, prepared
 
 ROOT = Path(__file__).parents[3]

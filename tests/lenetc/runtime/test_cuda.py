@@ -21,9 +21,10 @@ from lenetc.compiler.compile import CompiledFunction
 from lenetc.compiler.structure import type_of
 from lenetc.runtime import DeviceError, Session, device, precision, session
 from lenetc.runtime.replay import Replay
-from passes.emit import to_onnx
-from passes.emit_cuda import obstacles
-from passes.pipeline import Target, run_pipeline
+from passes.emit.cuda import obstacles
+from passes.emit.model import to_onnx
+from passes.pipeline import run_pipeline
+from passes.target import Target
 from tests import fake_cuda
 from tests.training import TRAININGS, digits, prepared
 

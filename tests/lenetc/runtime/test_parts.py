@@ -16,7 +16,7 @@ import lenetc
 from lenetc import runtime
 from lenetc.compiler.compile import CompiledFunction
 from lenetc.runtime.parts import Late, SplitSession, Workers
-from passes.tiling import Load
+from passes.tiling.division import Load
 from tests.training import TRAININGS, digits, prepared
 
 

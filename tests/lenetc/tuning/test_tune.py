@@ -23,9 +23,9 @@ from lenetc.compiler.compile import CompiledFunction
 from lenetc.compiler.program import Program
 from lenetc.runtime import measured_costs
 from lenetc.tuning import tune as tuning
-from passes.choice import unmeasured
-from passes.pipeline import Target
-from passes.strategies import StrategyError
+from passes.strategies.choice import unmeasured
+from passes.strategies.table import StrategyError
+from passes.target import Target
 from tests.support import graph_to
 
 COSTS = {"conv2d by conv: f32[1]": (3.0, 2.0), "turned: f32[4,5]": (10.0, 2.0), "moved: f32[4,5]": (4.0, 2.0)}

@@ -1,0 +1,116 @@
+"""Reverse-mode differentiation, IR to IR.
+
+The rules live in `passes.autodiff.table`, but for those of scans and of custom gradients. This driver does what no rule
+should: it walks backwards, sums what several users send, undoes broadcasting, and gives each gradient the provenance of
+its forward node. Rules emit ops that have rules, so gradients can be differentiated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ir import ops
+from ir.errors import LenetcError
+from ir.node import Node, building_at, topological
+from ir.types import TupleType, Type
+from passes.autodiff import scan
+from passes.autodiff import table as table  # registers the rules
+from passes.autodiff.registry import CONSTANT, CUSTOM, RULES, Gradient, NoGradientError, vjp
+
+
+@vjp(ops.scan)
+def _(g: Sequence[Gradient], out: Sequence[Node], *operands: Node, **attrs: Any) -> tuple[Gradient, ...]:
+    return scan.gradient(gradients, g, out, *operands, **attrs)
+
+
+@vjp(ops.custom)
+def _(g: Node, out: Node, x: Node, *inputs: Node, backward: str) -> tuple[Gradient, ...]:
+    if backward not in CUSTOM:
+        raise NoGradientError(f"custom: no backward function is registered as {backward!r}")
+    found = tuple(CUSTOM[backward](g))
+    if len(found) != len(inputs):
+        raise LenetcError(
+            f"the backward function {backward!r} gave {len(found)} gradients for {len(inputs)} inputs; "
+            "return one for each, None where there is none"
+        )
+    return None, *found
+
+
+def gradients(outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node]) -> list[Gradient]:
+    """Gradients of sum(output * cotangent) for each node of `wrt`; None where nothing depends on it.
+
+    outputs: pairs (output, cotangent) of equal types. Raises NoGradientError for an op without a rule.
+    """
+    order = list(topological((), [node for node, _ in outputs]))
+    active = set(wrt)
+    for node in order:
+        if node.op not in CONSTANT and any(x in active for x in node.inputs):
+            active.add(node)
+    pending: dict[Node, list[list[Node]]] = {}  # for each node, what its users sent to each of its results
+
+    def send(node: Node, gradient: Gradient, index: int = 0) -> None:
+        if gradient is not None and node in active:
+            slots = pending.setdefault(node, [[] for _ in _types(node)])
+            slots[index].append(_unbroadcast(gradient, _types(node)[index]))
+
+    for node, cotangent in outputs:
+        send(node, cotangent)
+    found: dict[Node, Node] = {}
+    for node in reversed(order):
+        if node not in pending:
+            continue
+        with building_at(node.where._replace(phase="backward")):
+            received = [_total(slot) for slot in pending.pop(node)]
+            if received[0] is not None:
+                found[node] = received[0]
+            if not any(x in active for x in node.inputs):
+                continue
+            if node.op is ops.get:
+                send(node.inputs[0], received[0], node.attrs["index"])
+            else:
+                for operand, gradient in zip(node.inputs, _apply(node, received), strict=True):
+                    send(operand, gradient)
+    return [found.get(node) for node in wrt]
+
+
+def _types(node: Node) -> tuple[Type, ...]:
+    return node.type.items if isinstance(node.type, TupleType) else (node.type,)
+
+
+def _total(received: list[Node]) -> Gradient:
+    if not received:
+        return None
+    total = received[0]
+    for gradient in received[1:]:
+        total = total + gradient
+    return total
+
+
+def _apply(node: Node, received: list[Gradient]) -> Sequence[Gradient]:
+    rule = RULES.get(node.op)
+    if rule is None:
+        raise NoGradientError(
+            f"{node.op.name} has no gradient rule; take it out of the gradient by .detach(), or add a rule to "
+            "passes/autodiff/table.py"
+        ).at(str(node.where))
+    if isinstance(node.type, TupleType):
+        out: object = tuple(ops.get(node, index=i) for i in range(len(node.type.items)))
+        result = rule(tuple(received), out, *node.inputs, **node.attrs)
+    else:
+        result = rule(received[0], node, *node.inputs, **node.attrs)
+    return result if isinstance(result, tuple) else (result,)
+
+
+def _unbroadcast(gradient: Node, target: Type) -> Node:
+    """Sum `gradient` over the axes along which a value of type `target` was broadcast."""
+    if gradient.shape == target.shape:
+        return gradient
+    extra = gradient.rank - target.rank
+    axes = (
+        *range(extra),
+        *(i + extra for i, d in enumerate(target.shape) if d == 1 and gradient.shape[i + extra] != 1),
+    )
+    if axes:
+        gradient = ops.sum(gradient, axes=axes)
+    return ops.reshape(gradient, shape=target.shape) if gradient.shape != target.shape else gradient

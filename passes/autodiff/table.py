@@ -1,0 +1,323 @@
+"""The gradient table: for each op, the gradients of its operands. Reads as mathematics.
+
+A rule gets g (gradient of the result), the result, the operands and the attributes, and returns one gradient
+for each operand; the driver in `passes.autodiff.driver` undoes broadcasting.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ir import ops
+from ir.node import Node
+from passes.autodiff import standardize
+from passes.autodiff.registry import CONSTANT, Gradient, vjp
+
+CONSTANT.update(
+    (ops.const, ops.input, ops.sign, ops.floor, ops.equal, ops.less, ops.greater, ops.logical_not),
+    (ops.logical_and, ops.logical_or, ops.mod, ops.argmax, ops.iota, ops.dim, ops.stop_gradient),
+)
+
+
+def mask(condition: Node, like: Node) -> Node:
+    """A condition as ones and zeros of `like`'s dtype."""
+    return ops.cast(condition, dtype=like.dtype)
+
+
+def swap_last(x: Node) -> Node:
+    """The matrix transpose of the last two axes."""
+    return ops.transpose(x, perm=(*range(x.rank - 2), x.rank - 1, x.rank - 2))
+
+
+@vjp(ops.neg)
+def _(g: Node, out: Node, x: Node) -> Gradient:
+    return -g
+
+
+@vjp(ops.abs)
+def _(g: Node, out: Node, x: Node) -> Gradient:
+    return g * ops.sign(x)
+
+
+@vjp(ops.exp)
+def _(g: Node, out: Node, x: Node) -> Gradient:
+    return g * out
+
+
+@vjp(ops.log)
+def _(g: Node, out: Node, x: Node) -> Gradient:
+    return g / x
+
+
+@vjp(ops.sqrt)
+def _(g: Node, out: Node, x: Node) -> Gradient:
+    return g / (out * 2.0)
+
+
+@vjp(ops.sin)
+def _(g: Node, out: Node, x: Node) -> Gradient:
+    return g * ops.cos(x)
+
+
+@vjp(ops.cos)
+def _(g: Node, out: Node, x: Node) -> Gradient:
+    return -(g * ops.sin(x))
+
+
+@vjp(ops.tanh)
+def _(g: Node, out: Node, x: Node) -> Gradient:
+    return g * (1.0 - out * out)
+
+
+@vjp(ops.sigmoid)
+def _(g: Node, out: Node, x: Node) -> Gradient:
+    return g * (out * (1.0 - out))
+
+
+@vjp(ops.softplus)
+def _(g: Node, out: Node, x: Node) -> Gradient:
+    return g * ops.sigmoid(x)
+
+
+@vjp(ops.relu)
+def _(g: Node, out: Node, x: Node) -> Gradient:
+    return g * mask(ops.greater(out, 0), g)
+
+
+@vjp(ops.erf)
+def _(g: Node, out: Node, x: Node) -> Gradient:
+    return g * (ops.exp(-(x * x)) * (2 / math.sqrt(math.pi)))
+
+
+@vjp(ops.add)
+def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
+    return g, g
+
+
+@vjp(ops.sub)
+def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
+    return g, -g
+
+
+@vjp(ops.mul)
+def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
+    return g * y, g * x
+
+
+@vjp(ops.div)
+def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
+    return g / y, -(g * out / y)
+
+
+@vjp(ops.pow)
+def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
+    # x^y log x is 0 at x = 0 for y >= 0, where the formula would give 0 * -inf.
+    safe = ops.where(ops.equal(x, 0.0), ops.broadcast_to(ops.scalar(1, x.dtype), shape=x.shape), x)
+    return g * y * ops.pow(x, y - 1.0), g * out * ops.log(safe)
+
+
+@vjp(ops.maximum)
+def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
+    return _shared(g, ops.greater(x, y), ops.equal(x, y))
+
+
+@vjp(ops.minimum)
+def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
+    return _shared(g, ops.less(x, y), ops.equal(x, y))
+
+
+def _shared(g: Node, first: Node, tie: Node) -> tuple[Gradient, ...]:
+    """Gradient to the operand that won, half to each where they tie (as PyTorch)."""
+    share = mask(first, g) + mask(tie, g) * 0.5
+    return g * share, g * (1.0 - share)
+
+
+@vjp(ops.where)
+def _(g: Node, out: Node, condition: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
+    zero = ops.scalar(0, g.dtype)
+    return None, ops.where(condition, g, zero), ops.where(condition, zero, g)
+
+
+@vjp(ops.cast)
+def _(g: Node, out: Node, x: Node, *, dtype: Any) -> Gradient:
+    return ops.cast(g, dtype=x.dtype) if x.dtype.is_float and dtype.is_float else None
+
+
+@vjp(ops.alias)
+def _(g: Node, out: Node, x: Node, *, uid: int) -> Gradient:
+    return g
+
+
+@vjp(ops.sum)
+def _(g: Node, out: Node, x: Node, *, axes: tuple[int, ...], keepdims: bool) -> Gradient:
+    return ops.broadcast_to(_keep(g, x, axes), shape=x.shape)
+
+
+@vjp(ops.reduce_max)
+def _(g: Node, out: Node, x: Node, *, axes: tuple[int, ...], keepdims: bool) -> Gradient:
+    winners = mask(ops.equal(x, _keep(out, x, axes)), g)
+    return winners * (_keep(g, x, axes) / ops.sum(winners, axes=axes, keepdims=True))
+
+
+def _keep(reduced: Node, x: Node, axes: tuple[int, ...]) -> Node:
+    """`reduced` with the reduced axes of x back, of size 1."""
+    return ops.reshape(reduced, shape=tuple(1 if i in axes else d for i, d in enumerate(x.shape)))
+
+
+@vjp(ops.reshape)
+def _(g: Node, out: Node, x: Node, *, shape: Any) -> Gradient:
+    return ops.reshape(g, shape=x.shape)
+
+
+@vjp(ops.transpose)
+def _(g: Node, out: Node, x: Node, *, perm: tuple[int, ...]) -> Gradient:
+    return ops.transpose(g, perm=tuple(int(i) for i in np.argsort(perm)))
+
+
+@vjp(ops.broadcast_to)
+def _(g: Node, out: Node, x: Node, *, shape: Any) -> Gradient:
+    return g
+
+
+@vjp(ops.slice)
+def _(g: Node, out: Node, x: Node, *, starts: Any, stops: Any, steps: tuple[int, ...]) -> Gradient:
+    if any(step > 1 for step in steps):
+        g = _spread(g, steps, tuple(stop - start for start, stop in zip(starts, stops, strict=True)))
+    high = tuple(size - stop for size, stop in zip(x.shape, stops, strict=True))
+    return ops.pad(g, low=tuple(starts), high=high) if g.shape != x.shape else g
+
+
+def _spread(g: Node, steps: tuple[int, ...], shape: tuple[Any, ...]) -> Node:
+    """g in zeros of `shape`: each element at the head of `steps` places along its axes."""
+    if g.rank == 4 and steps[:2] == (1, 1) and all(isinstance(d, int) for d in (*g.shape[1:], *shape[1:])):
+        # Taking every second pixel is a convolution of single pixels, which runtimes turn around fast.
+        ones = ops.literal(np.ones((int(g.shape[1]), 1, 1, 1), g.dtype.numpy))
+        return ops.conv2d_input_grad(g, ones, size=shape[2:], stride=steps[2:], groups=g.shape[1])
+    stepped = [(size, step) for size, step in zip(g.shape, steps, strict=True)]
+    apart = tuple(d for size, step in stepped for d in ((size, 1) if step > 1 else (size,)))
+    zeros = tuple(n for step in steps for n in ((0, step - 1) if step > 1 else (0,)))
+    wide = ops.pad(ops.reshape(g, shape=apart), low=(0,) * len(apart), high=zeros)
+    wide = ops.reshape(wide, shape=tuple(size * step for size, step in stepped))
+    return wide if wide.shape == shape else window(wide, (0,) * g.rank, shape)
+
+
+@vjp(ops.reverse)
+def _(g: Node, out: Node, x: Node, *, axes: tuple[int, ...]) -> Gradient:
+    return ops.reverse(g, axes=axes)
+
+
+@vjp(ops.pad)
+def _(g: Node, out: Node, x: Node, *, low: tuple[int, ...], high: Any, value: float) -> Gradient:
+    return window(g, low, x.shape)
+
+
+def window(x: Node, starts: tuple[Any, ...], shape: tuple[Any, ...]) -> Node:
+    """The contiguous block of `shape` that begins at `starts`."""
+    stops = tuple(a + n for a, n in zip(starts, shape, strict=True))
+    return ops.slice(x, starts=tuple(starts), stops=stops, steps=(1,) * x.rank)
+
+
+@vjp(ops.concat)
+def _(g: Node, out: Node, *xs: Node, axis: int) -> tuple[Gradient, ...]:
+    pieces: list[Gradient] = []
+    start: Any = 0
+    for x in xs:
+        pieces.append(window(g, tuple(start if i == axis else 0 for i in range(g.rank)), x.shape))
+        start = start + x.shape[axis]
+    return tuple(pieces)
+
+
+@vjp(ops.gather)
+def _(g: Node, out: Node, x: Node, indices: Node, *, axis: int) -> tuple[Gradient, ...]:
+    return ops.scatter_add(g, indices, axis=axis, size=x.shape[axis]), None
+
+
+@vjp(ops.scatter_add)
+def _(g: Node, out: Node, x: Node, indices: Node, *, axis: int, size: Any) -> tuple[Gradient, ...]:
+    return ops.gather(g, indices, axis=axis), None
+
+
+@vjp(ops.take_along_axis)
+def _(g: Node, out: Node, x: Node, indices: Node, *, axis: int) -> tuple[Gradient, ...]:
+    return ops.put_along_axis(g, indices, axis=axis, size=x.shape[axis]), None
+
+
+@vjp(ops.put_along_axis)
+def _(g: Node, out: Node, x: Node, indices: Node, *, axis: int, size: Any) -> tuple[Gradient, ...]:
+    return ops.take_along_axis(g, indices, axis=axis), None
+
+
+@vjp(ops.matmul)
+def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
+    return g @ swap_last(y), swap_last(x) @ g
+
+
+@vjp(ops.conv2d)
+def _(g: Node, out: Node, x: Node, w: Node, bias: Node | None = None, **how: Any) -> tuple[Gradient, ...]:
+    dx = ops.conv2d_input_grad(g, w, size=x.shape[2:], **how)
+    dw = ops.conv2d_weight_grad(x, g, kernel=w.shape[2:], **how)
+    return (dx, dw) if bias is None else (dx, dw, ops.sum(g, axes=(0, 2, 3)))
+
+
+@vjp(ops.conv2d_input_grad)
+def _(g: Node, out: Node, y: Node, w: Node, *, size: Any, **how: Any) -> tuple[Gradient, ...]:
+    return ops.conv2d(g, w, **how), ops.conv2d_weight_grad(g, y, kernel=w.shape[2:], **how)
+
+
+@vjp(ops.conv2d_weight_grad)
+def _(g: Node, out: Node, x: Node, y: Node, *, kernel: Any, **how: Any) -> tuple[Gradient, ...]:
+    return ops.conv2d_input_grad(y, g, size=x.shape[2:], **how), ops.conv2d(x, g, **how)
+
+
+@vjp(ops.standardize)
+def _(g: Node, out: Node, x: Node, scale: Node, *, eps: float) -> tuple[Gradient, ...]:
+    return standardize.gradient(g, x, scale, eps)
+
+
+@vjp(ops.max_pool2d)
+def _(g: Node, out: Node, x: Node, **how: Any) -> Gradient:
+    return ops.max_pool2d_grad(g, x, **how)
+
+
+@vjp(ops.max_pool2d_with_indices)
+def _(g: tuple[Gradient, ...], out: tuple[Node, ...], x: Node, **how: Any) -> Gradient:
+    if g[0] is None:
+        return None
+    count = (g[0].ty.size,)
+    indices = ops.reshape(out[1], shape=count)
+    spread = ops.put_along_axis(ops.reshape(g[0], shape=count), indices, axis=0, size=x.ty.size)
+    return ops.reshape(spread, shape=x.shape)
+
+
+@vjp(ops.max_pool2d_grad)
+def _(g: Node, out: Node, y: Node, x: Node, **how: Any) -> tuple[Gradient, ...]:
+    return ops.max_pool2d_pick(g, x, **how), None
+
+
+@vjp(ops.max_pool2d_pick)
+def _(g: Node, out: Node, v: Node, x: Node, **how: Any) -> tuple[Gradient, ...]:
+    return ops.max_pool2d_grad(g, x, **how), None
+
+
+@vjp(ops.avg_pool2d)
+def _(g: Node, out: Node, x: Node, **how: Any) -> Gradient:
+    return ops.avg_pool2d_grad(g, size=x.shape[2:], **how)
+
+
+@vjp(ops.avg_pool2d_grad)
+def _(g: Node, out: Node, y: Node, *, size: Any, **how: Any) -> Gradient:
+    return ops.avg_pool2d(g, **how)
+
+
+@vjp(ops.softmax)
+def _(g: Node, out: Node, x: Node, *, axis: int) -> Gradient:
+    return out * (g - ops.sum(g * out, axes=(axis,), keepdims=True))
+
+
+@vjp(ops.log_softmax)
+def _(g: Node, out: Node, x: Node, *, axis: int) -> Gradient:
+    # exp(out) is the softmax, at half its price.
+    return g - ops.exp(out) * ops.sum(g, axes=(axis,), keepdims=True)

@@ -1,0 +1,98 @@
+"""IR -> ONNX: whole models."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import ModelProto as ModelProto
+from onnx import TensorProto, helper, numpy_helper
+
+from ir.node import Graph, Where, next_name
+from ir.types import Array
+from passes.emit import table as table  # fills EMISSIONS
+from passes.emit.builder import Builder, EmitError
+
+OPSET = 18
+IR_VERSION = 8
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """An ONNX model, and for each of its nodes (by name) where in the user's code it came from."""
+
+    model: onnx.ModelProto
+    places: dict[str, Where]
+
+
+def to_onnx(graph: Graph, defaults: Mapping[str, Array] | None = None) -> Emitted:
+    """`graph` as an ONNX model: inputs as in the graph, outputs results then `<state>.next`.
+
+    Only ai.onnx operators of opset 18, unless the graph was compiled for the lanes of one machine. defaults:
+    values for inputs that a caller may leave out; they stay inputs, so no runtime folds them away. Raises
+    EmitError for an op that has no emission, and where an output would have the name of an input or of another
+    output.
+    """
+    inputs = {node: str(node.attrs["name"]) for node in graph.inputs}
+    outputs = [*(key for key, _ in graph.results), *(next_name(key) for key, _ in graph.updates)]
+    names = Counter([*inputs.values(), *outputs])
+    if twice := sorted(name for name, count in names.items() if count > 1):
+        raise EmitError(
+            f"two inputs or outputs of the model would be called {', '.join(twice)}; rename one of them"
+        )
+    builder = Builder(graph, set(names))
+    proto = builder.finish(graph.name, graph.inputs, inputs, graph.outputs, outputs)
+    proto.initializer.extend(
+        numpy_helper.from_array(np.asarray(value), name) for name, value in (defaults or {}).items()
+    )
+    model = helper.make_model(
+        proto,
+        opset_imports=[
+            helper.make_opsetid("", OPSET),
+            *(helper.make_opsetid(domain, 1) for domain in sorted(builder.domains)),
+        ],
+        ir_version=IR_VERSION,
+        producer_name="lenetc",
+        producer_version=_version(),
+    )
+    return Emitted(model, builder.places)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # slow to import
+
+    try:
+        return version("lenetc")
+    except PackageNotFoundError:
+        return "0"
+
+
+def lanes_model() -> ModelProto:
+    """Four channels `x` put into lanes `y`, which shows how many lanes the runtime's kernels have: see Target."""
+    domain = "com.microsoft.nchwc"
+    given, found = (helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in "xy")
+    node = helper.make_node("ReorderInput", ["x"], ["y"], domain=domain)
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(domain, 1)]
+    graph = helper.make_graph([node], "lanes", [given], [found])
+    return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+
+
+def constants_model(name: str, values: Mapping[str, Array]) -> ModelProto:
+    """A model without inputs whose outputs are `values`: initial state, for hosts that read nothing but ONNX."""
+    nodes, outputs = [], []
+    for key, value in values.items():
+        array = np.asarray(value)
+        nodes.append(helper.make_node("Constant", [], [key], name=key, value=numpy_helper.from_array(array)))
+        outputs.append(
+            helper.make_tensor_value_info(key, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+        )
+    return helper.make_model(
+        helper.make_graph(nodes, name, [], outputs),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="lenetc",
+        producer_version=_version(),
+    )

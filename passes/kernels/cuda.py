@@ -1,0 +1,135 @@
+"""Rules for CUDA: what its provider has no kernel for, or a kernel with a catch, as something that it has one for.
+
+A node without a kernel would run on the CPU, between two copies. `passes.emit.cuda` lists the kernels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ir import ops
+from ir.node import Node
+from ir.types import DType, TupleType, f32, f64, i32
+from passes.rewrite.match import Rules, with_shape
+
+RULES = Rules()
+
+_NO_BF16 = (
+    *("log", "sin", "cos", "softplus", "floor", "equal", "less", "greater", "reduce_max", "argmax", "pad"),
+    *("log_softmax", "conv2d", "conv2d_input_grad", "max_pool2d", "avg_pool2d"),
+)
+# The dtype to compute in, for ops and dtypes without a kernel. f64 holds integers up to 2^53.
+WIDER: dict[str, tuple[DType, tuple[str, ...]]] = {
+    "bf16": (f32, _NO_BF16),
+    "u8": (i32, ("maximum", "minimum", "mod", "equal", "less", "greater")),
+}
+_INTEGERS = ("u8", "i32", "i64")
+
+
+@RULES.on(*dict.fromkeys(name for _, names in WIDER.values() for name in names))
+def in_a_wider_dtype(node: Node) -> Node | None:
+    """log(x: bf16) => cast(log(cast(x, f32)), bf16); so for whatever has no kernel for a narrow dtype"""
+    narrow = node.inputs[0].dtype
+    wide, names = WIDER.get(narrow.name, (narrow, ()))
+    if node.op.name not in names or isinstance(node.type, TupleType):
+        return None
+    made = node.op(*(ops.cast(x, dtype=wide) for x in node.inputs), **node.attrs)
+    return ops.cast(made, dtype=narrow) if made.dtype is not node.dtype else made
+
+
+@RULES.on("argmax")
+def argmax_of_floats(node: Node) -> Node | None:
+    """argmax(x: i64) => argmax(cast(x, f64))"""
+    x = node.inputs[0]
+    return ops.argmax(ops.cast(x, dtype=f64), **node.attrs) if x.dtype.name in _INTEGERS else None
+
+
+@RULES.on("relu")
+def relu_of_integers(node: Node) -> Node | None:
+    """relu(x: i64) => maximum(x, 0)"""
+    return ops.maximum(node.inputs[0], 0) if node.dtype.name in _INTEGERS else None
+
+
+@RULES.on("pad")
+def pad_by_concat(node: Node) -> Node | None:
+    """pad(x: i64) => concat(low, x, high), axis by axis"""
+    x, attrs = node.inputs[0], node.attrs
+    if x.dtype.name not in _INTEGERS:
+        return None
+    filler = ops.scalar(np.asarray(attrs["value"], x.dtype.numpy).item(), x.dtype)
+    for axis, (low, high) in enumerate(zip(attrs["low"], attrs["high"], strict=True)):
+        blocks = [
+            ops.broadcast_to(filler, shape=(*x.shape[:axis], amount, *x.shape[axis + 1 :]))
+            for amount in (low, high)
+        ]
+        parts = [
+            part for part, size in zip((blocks[0], x, blocks[1]), (low, 1, high), strict=True) if size != 0
+        ]
+        x = ops.concat(*parts, axis=axis) if len(parts) > 1 else x
+    return x
+
+
+@RULES.on("sum")
+def sum_in_two_stages(node: Node) -> Node | None:
+    """sum(x[N,C,H,W], (0, 2, 3)) => sum(sum(x, (2, 3)), (0,))
+
+    The bias gradient of a convolution. Reductions are quick along axes at one end of the shape, not at both.
+    """
+    x, axes = node.inputs[0], node.attrs["axes"]
+    size = len(axes)
+    lead = next((i for i, axis in enumerate(axes) if axis != i), size)  # how many axes are at the front
+    trail = axes[lead:]
+    if not 0 < lead < size or trail != tuple(range(x.rank - len(trail), x.rank)) or size == x.rank:
+        return None
+    keep = node.attrs["keepdims"]
+    return ops.sum(ops.sum(x, axes=trail, keepdims=keep), axes=axes[:lead], keepdims=keep)
+
+
+# Kernels that copy pointers or sizes to the device in every run. That costs more than the kernels do, and in a CUDA
+# graph a copy reads host memory that the runtime has given away since.
+PIECES = 32  # what Concat and Split take as arguments of one kernel; more go through such copies
+
+
+@RULES.on("get")
+def slice_of_split(node: Node) -> Node | None:
+    """get(split(x, sizes=(3, 1)), 1) => slice(x, 3:4); parts of one size are split in one kernel"""
+    parts, index = node.inputs[0], node.attrs["index"]
+    if parts.op is not ops.split:
+        return None
+    axis, sizes = parts.attrs["axis"], parts.attrs["sizes"]
+    if len(set(sizes)) == 1 and len(sizes) <= PIECES:
+        return None
+    x, start = parts.inputs[0], sum(sizes[:index])
+    starts = tuple(start if i == axis else 0 for i in range(x.rank))
+    stops = tuple(start + sizes[index] if i == axis else size for i, size in enumerate(x.shape))
+    return ops.slice(x, starts=starts, stops=stops, steps=(1,) * x.rank)
+
+
+@RULES.on("concat")
+def concat_in_groups(node: Node) -> Node | None:
+    """concat(x0, ..., x63) => concat(concat(x0, ..., x31), concat(x32, ..., x63))"""
+    if len(node.inputs) <= PIECES:
+        return None
+    axis = node.attrs["axis"]
+    groups = [node.inputs[i : i + PIECES] for i in range(0, len(node.inputs), PIECES)]
+    joined = [group[0] if len(group) == 1 else ops.concat(*group, axis=axis) for group in groups]
+    return ops.concat(*joined, axis=axis)
+
+
+@RULES.on("matmul")
+def matmul_of_equal_batches(node: Node) -> Node | None:
+    """matmul(x[M,K], y[B,K,L]) => matmul(broadcast_to(x, [B,M,K]), y); one y for all x is well as it is"""
+    x, y = node.inputs
+    batch = node.shape[:-2]
+    if all(size == 1 for size in y.shape[:-2]) or x.shape[:-2] == y.shape[:-2]:
+        return None
+    return ops.matmul(*(with_shape(z, (*batch, *z.shape[-2:])) for z in (x, y)))
+
+
+@RULES.on("sum")
+def sum_of_nothing(node: Node) -> Node | None:
+    """sum(x[2,0], (1,)) => 0; CUDA's kernel refuses it"""
+    x = node.inputs[0]
+    if all(x.shape[axis] != 0 for axis in node.attrs["axes"]):
+        return None
+    return with_shape(ops.scalar(0, node.dtype), node.shape)

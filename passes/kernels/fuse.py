@@ -1,0 +1,219 @@
+"""Fusion: towards what the runtime computes in one kernel.
+
+Each ONNX node costs about 1.5 µs before it computes anything, so that at small batches fewer nodes are
+faster. Convolution with bias is joined in `simplify`; the runtime itself fuses Conv and Relu.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from ir import ops
+from ir.dims import product as product_of
+from ir.node import Graph, Node
+from ir.types import f32
+from passes.kernels import cuda, lanes
+from passes.kernels.pack import pack
+from passes.rewrite import simplify
+from passes.rewrite.driver import rewrite, used_once
+from passes.rewrite.match import (
+    ELEMENTWISE,
+    Rules,
+    is_const,
+    is_positive_mask,
+    joint_shape,
+    number,
+    reshaped,
+    value_of,
+)
+from passes.target import Target
+
+RULES = Rules()
+_FEW_ROWS = 4
+
+
+def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
+    """`graph` over the runtime's kernels, simplified again after the strategies; for CUDA over the kernels that there
+    are. Notes count the rules."""
+    fired: Counter[str] = Counter()
+    fused = simplify.to_rest(graph, Rules((*simplify.RULES, *RULES)), fired)
+    if target.lanes:
+        fused = simplify.to_rest(fused, Rules((*simplify.RULES, *RULES, *lanes.RULES)), fired)
+    if target.device == "cuda":  # where packing does not pay: parts of different sizes are a slice each
+        legal = rewrite(fused, cuda.RULES, fired)
+        return legal, simplify.counts(fired)
+    packed, count = pack(fused)
+    return packed, simplify.counts(fired) + ([f"pack x{count}"] if count else [])
+
+
+class Gemm:
+    """alpha * a @ b + beta * c, taken apart so that rules can change a part and put it together again."""
+
+    def __init__(self, node: Node) -> None:
+        self.a, self.b, *rest = node.inputs
+        self.c: Node | None = rest[0] if rest else None
+        attrs = node.attrs if node.op is ops.gemm else ops.gemm.attributes
+        self.turned: tuple[bool, bool] = (attrs["trans_a"], attrs["trans_b"])
+        self.alpha: float = attrs["alpha"]
+        self.beta: float = attrs["beta"]
+
+    def built(self) -> Node | None:
+        """The gemm; None where a factor does not fit the dtype."""
+        if number(self.alpha, self.a) is None or number(self.beta, self.a) is None:
+            return None
+        operands = (self.a, self.b) if self.c is None else (self.a, self.b, self.c)
+        beta = 1.0 if self.c is None else self.beta
+        trans_a, trans_b = self.turned
+        return ops.gemm(*operands, trans_a=trans_a, trans_b=trans_b, alpha=self.alpha, beta=beta)
+
+
+def _product(node: Node) -> Gemm | None:
+    """`node` as a Gemm, if it is a product of two matrices."""
+    matrices = node.op is ops.gemm or (node.op is ops.matmul and all(x.rank == 2 for x in node.inputs))
+    return Gemm(node) if matrices else None
+
+
+def _factor(node: Node) -> tuple[Node, float] | None:
+    """(x, number) where `node` is x times a number."""
+    if node.op is ops.neg:
+        return node.inputs[0], -1.0
+    if node.op is ops.mul and is_const(node.inputs[1]) and node.inputs[0].type == node.type:
+        value = value_of(node.inputs[1])
+        return None if value is None else (node.inputs[0], float(value))
+    return None
+
+
+@RULES.on("matmul", "gemm")
+def gemm_takes_transpose(node: Node) -> Node | None:
+    """matmul(transpose(x), y) => gemm(x, y, trans_a=True); so for the second operand"""
+    gemm = _product(node)
+    if gemm is None or not any(x.op is ops.transpose for x in (gemm.a, gemm.b)):
+        return None
+    turned_a, turned_b = gemm.turned
+    if gemm.a.op is ops.transpose:
+        gemm.a, turned_a = gemm.a.inputs[0], not turned_a
+    if gemm.b.op is ops.transpose:
+        gemm.b, turned_b = gemm.b.inputs[0], not turned_b
+    gemm.turned = (turned_a, turned_b)
+    return gemm.built()
+
+
+@RULES.on("matmul", "gemm")
+def gemm_turns_vector(node: Node) -> Node | None:
+    """gemm(x, reshape(y, [K,1]), trans_b=True) => gemm(x, reshape(y, [1,K])); so for the first operand
+
+    A reshape goes where one of the two shapes is that of y, or is there already.
+    """
+    gemm = _product(node)
+    if gemm is None:
+        return None
+    operands, turned = [gemm.a, gemm.b], list(gemm.turned)
+    for i, x in enumerate(operands):
+        if x.op is ops.reshape and 1 in x.shape:
+            source, shape = x.inputs[0], x.shape[::-1]
+            if turned[i] or source.shape == shape:
+                operands[i], turned[i] = reshaped(source, shape), not turned[i]
+    if turned == list(gemm.turned):
+        return None
+    (gemm.a, gemm.b), gemm.turned = operands, (turned[0], turned[1])
+    return gemm.built()
+
+
+@RULES.on("matmul", "gemm")
+def gemm_takes_factor(node: Node) -> Node | None:
+    """matmul(mul(x, 2), y) => gemm(x, y, alpha=2); so for neg, and for the second operand"""
+    gemm = _product(node)
+    if gemm is None:
+        return None
+    for key in ("a", "b"):
+        x = getattr(gemm, key)
+        found = _factor(x)
+        if found is not None and used_once(x):
+            setattr(gemm, key, found[0])
+            gemm.alpha *= found[1]
+            return gemm.built()
+    return None
+
+
+@RULES.on("transpose")
+def transpose_of_gemm(node: Node) -> Node | None:
+    """transpose(matmul(x, y)) => gemm(y, x, trans_a=True, trans_b=True)"""
+    gemm = _product(node.inputs[0])
+    if gemm is None or gemm.c is not None or not used_once(node.inputs[0]):
+        return None
+    gemm.a, gemm.b = gemm.b, gemm.a
+    gemm.turned = (not gemm.turned[1], not gemm.turned[0])
+    return gemm.built()
+
+
+@RULES.on("mul", "neg")
+def factor_into_gemm(node: Node) -> Node | None:
+    """mul(matmul(x, y), 2) => gemm(x, y, alpha=2); so for neg"""
+    found = _factor(node)
+    gemm = None if found is None else _product(found[0])
+    if found is None or gemm is None or not used_once(found[0]):
+        return None
+    gemm.alpha *= found[1]
+    gemm.beta *= found[1]
+    return gemm.built()
+
+
+@RULES.on("add", "sub")
+def gemm_takes_bias(node: Node) -> Node | None:
+    """add(matmul(x, y), c) => gemm(x, y, c); so for sub, and a factor of c becomes beta"""
+    for i, product in enumerate(node.inputs):
+        gemm = _product(product)
+        if gemm is None or gemm.c is not None or not used_once(product) or product.type != node.type:
+            continue
+        c, signs = node.inputs[1 - i], (1.0, -1.0 if node.op is ops.sub else 1.0)
+        found = _factor(c) if used_once(c) else None
+        gemm.c, factor = (c, 1.0) if found is None else found
+        if gemm.c.rank > 2 or joint_shape(gemm.c, node) != node.shape:
+            continue
+        gemm.alpha *= signs[i]
+        gemm.beta = factor * signs[1 - i]
+        return gemm.built()
+    return None
+
+
+@RULES.on("sum")
+def sum_of_rows(node: Node) -> Node | None:
+    """sum(x, axes=(0,)) => matmul(1, x): the runtime adds up along a leading axis many times slower"""
+    x = node.inputs[0]
+    if node.attrs["axes"] != (0,) or x.rank < 2 or x.dtype is not f32 or not x.ty.is_static:
+        return None
+    if int(x.shape[0]) < _FEW_ROWS:
+        return None
+    rows = x if x.rank == 2 else ops.reshape(x, shape=(x.shape[0], product_of(x.shape[1:])))
+    ones = ops.literal(np.ones((1, int(x.shape[0])), np.float32))
+    return ops.reshape(ones @ rows, shape=node.shape)
+
+
+@RULES.on(*ELEMENTWISE)
+def drop_outer_ones(node: Node) -> Node | None:
+    """add(reshape(x, [1,K]), y[N,K]) => add(x[K], y): broadcasting adds the leading axes"""
+    operands = [
+        x.inputs[0]
+        if x.op is ops.reshape and x.shape == (1,) * (x.rank - x.inputs[0].rank) + x.inputs[0].shape
+        else x
+        for x in node.inputs
+    ]
+    if operands == list(node.inputs) or joint_shape(*operands) != node.shape:
+        return None
+    return node.op(*operands, **node.attrs)
+
+
+@RULES.on("cast")
+def mask_of_positive(node: Node) -> Node | None:
+    """cast(greater(x, 0)) => positive(x): one kernel for two, and none of bool"""
+    x = is_positive_mask(node)
+    return ops.positive(x) if x is not None and x.dtype is f32 and node.dtype is f32 else None
+
+
+@RULES.on("scan")
+def pack_body(node: Node) -> Node | None:
+    """scan(body) => scan(body with the arithmetic on small carries packed)"""
+    body, count = pack(node.attrs["body"])
+    return ops.scan(*node.inputs, **{**node.attrs, "body": body}) if count else None

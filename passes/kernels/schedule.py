@@ -1,0 +1,138 @@
+"""Scheduling: an order of the operations that keeps little memory alive at a time.
+
+ONNX Runtime follows the order of the file where the session asks for ExecutionOrder.PRIORITY_BASED; by itself
+it walks depth first from the outputs.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+
+from ir import ops
+from ir.dims import evaluate, symbols
+from ir.node import Graph, Node
+from ir.types import TupleType, Type
+from passes.target import Target
+
+# The runtime's own order, which follows from that of the outputs, is often better than what is counted here.
+_WORTH = 0.8
+_VIEWS = (ops.reshape, ops.get)  # results that share their operand's memory
+
+
+def schedule(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
+    """`graph` in the order of least peak memory that is found; in its own where that is about as good.
+
+    Notes give the peak of live intermediate values in bytes, symbolic dims taken as target.batch.
+    """
+    sizes = {node: _bytes(node, target.batch) for node in graph.nodes()}
+    natural = graph.nodes()
+    found = _greedy(graph, sizes)
+    before, after = (peak(graph, order, sizes) for order in (natural, found))
+    if after > _WORTH * before:
+        return graph, [f"peak {_shown(before)} in the order given, which is kept"]
+    chosen = graph.with_outputs(graph.outputs, order=found)
+    return chosen, [f"peak {_shown(before)} -> {_shown(after)}"]
+
+
+def memory(graph: Graph, batch: int) -> int:
+    """Most bytes of intermediate values alive at once in the order of `graph`, symbolic dims taken as `batch`."""
+    return peak(graph, graph.nodes(), {node: _bytes(node, batch) for node in graph.nodes()})
+
+
+def _shown(size: int) -> str:
+    return f"{size:,} bytes"
+
+
+def _bytes(node: Node, batch: int) -> int:
+    """Bytes that computing `node` takes up: none for inputs, constants and views."""
+    if node.op in (ops.input, ops.const, *_VIEWS):
+        return 0
+    types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
+    return sum(_size(t, batch) for t in types)
+
+
+def _size(t: Type, batch: int) -> int:
+    width = 2 if t.dtype.name == "bf16" else t.dtype.numpy.itemsize
+    return int(evaluate(t.size, dict.fromkeys(symbols(t.size), batch))) * width
+
+
+def _base(node: Node) -> Node:
+    """The node whose memory `node` is."""
+    while node.op in _VIEWS:
+        node = node.inputs[0]
+    return node
+
+
+def _operands(node: Node) -> set[Node]:
+    """The memories that `node` reads."""
+    return {_base(x) for x in node.inputs}
+
+
+def peak(graph: Graph, order: Iterable[Node], sizes: dict[Node, int]) -> int:
+    """Most bytes alive at once when the nodes run in `order`; outputs stay alive to the end."""
+    order = list(order)
+    kept = {_base(node) for node in graph.outputs}
+    last = {x: i for i, node in enumerate(order) for x in _operands(node)}
+    ends: dict[int, list[Node]] = {}
+    for node, i in last.items():
+        if node not in kept:
+            ends.setdefault(i, []).append(node)
+    live = highest = 0
+    for i, node in enumerate(order):
+        live += sizes[node]
+        highest = max(highest, live)
+        live -= sum(sizes[x] for x in ends.get(i, ()))
+    return highest
+
+
+def _greedy(graph: Graph, sizes: dict[Node, int]) -> list[Node]:
+    """List scheduling: of the nodes that can run, the one that adds least memory (allocated minus freed).
+
+    A value is freed by its last reader, so when one reader is left, that one's cost falls and it is queued
+    again; stale entries are skipped. Ties keep the given order. O(E log E).
+    """
+    nodes = graph.nodes()
+    position = {node: i for i, node in enumerate(nodes)}
+    kept = {_base(node) for node in graph.outputs}
+    readers: dict[Node, set[Node]] = {node: set() for node in nodes}  # of a memory
+    users: dict[Node, list[Node]] = {node: [] for node in nodes}  # of a value
+    for node in nodes:
+        for x in dict.fromkeys(node.inputs):
+            users[x].append(node)
+        for x in _operands(node):
+            readers[x].add(node)
+    waiting = {node: len(set(node.inputs)) for node in nodes}
+
+    def has_one_reader(x: Node) -> bool:
+        return x not in kept and len(readers[x]) == 1
+
+    done: list[Node] = []
+    queue: list[tuple[int, int, Node]] = []
+    cost = {node: sizes[node] - sum(sizes[x] for x in _operands(node) if has_one_reader(x)) for node in nodes}
+
+    def offer(node: Node) -> None:
+        heapq.heappush(queue, (cost[node], position[node], node))
+
+    for node in nodes:
+        if not waiting[node]:
+            offer(node)
+    placed: set[Node] = set()
+    while queue:
+        found, _, node = heapq.heappop(queue)
+        if node in placed or found != cost[node]:
+            continue
+        placed.add(node)
+        done.append(node)
+        for x in _operands(node):
+            readers[x].discard(node)
+            if has_one_reader(x):
+                (last,) = readers[x]
+                cost[last] -= sizes[x]
+                if not waiting[last]:
+                    offer(last)
+        for user in users[node]:
+            waiting[user] -= 1
+            if not waiting[user]:
+                offer(user)
+    return done

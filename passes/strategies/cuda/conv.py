@@ -1,0 +1,42 @@
+"""The weight gradient of convolutions for CUDA."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ir import ops
+from ir.node import Node
+from passes.strategies.nchw.conv import weight_grad_of_columns
+from passes.strategies.nchw.taps import Pair
+
+
+def columns(
+    x: Node, out: Sequence[Any], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Node:
+    """im2col of x[N,C,H,W] by one Gather for all positions: [N,G,(C/G)*KH*KW,OH*OW], without G for one group."""
+    n, c, height, width = x.shape
+    reach = [(o - 1) * s + (k - 1) * d + 1 for o, s, k, d in zip(out, stride, kernel, dilation, strict=True)]
+    high = [max(int(r - p - m), 0) for r, p, m in zip(reach, padding, (height, width), strict=True)]
+    if any(padding) or any(high):
+        x = ops.pad(x, low=(0, 0, *padding), high=(0, 0, *high))
+    rows, cols = (
+        np.arange(k)[:, None] * d + np.arange(int(o)) * s
+        for k, d, o, s in zip(kernel, dilation, out, stride, strict=True)
+    )
+    wide = int(x.shape[3])
+    places = rows[:, None, :, None] * wide + cols[None, :, None, :]  # [KH,KW,OH,OW]
+    area = int(out[0]) * int(out[1])
+    flat = ops.reshape(x, shape=(n, c, x.shape[2] * wide))
+    taken = ops.gather(flat, ops.literal(places.reshape(-1, area)), axis=2)
+    depth = c // groups * math.prod(kernel)
+    return ops.reshape(taken, shape=(n, depth, area) if groups == 1 else (n, groups, depth, area))
+
+
+def conv2d_weight_grad(node: Node, x: Node, g: Node) -> Node:
+    """conv2d_weight_grad(x, g) => sum over samples of g @ im2col(x)ᵀ, im2col by Gather"""
+    how = {key: node.attrs[key] for key in ("kernel", "stride", "padding", "dilation", "groups")}
+    return weight_grad_of_columns(node, columns(x, g.shape[2:], **how), g)

@@ -1,0 +1,162 @@
+"""Convolutions and their gradients by the runtime's direct convolutions, which take images with their channels in lanes
+(ir.ops.lanes).
+
+Each one puts its operands in lanes and its result back. Where one follows another, `passes.kernels.lanes` leaves
+images in lanes all the way.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ir import ops
+from ir.node import Node
+from ir.types import Array
+from passes.layouts.batch_last import reshape, swap
+
+
+def _rows(
+    x: Node, shape: tuple[int, ...], perm: tuple[int, ...], lanes: int, turned: int | None = None
+) -> Node:
+    """x, as an array of `shape` whose last axis is lanes, with the axes before that permuted; the axis `turned` of
+    the result in reverse. Rows of lanes are gathered, in a third of the time of such a Transpose."""
+    order = np.arange(int(np.prod(shape[:-1]))).reshape(shape[:-1]).transpose(perm)
+    order = order if turned is None else np.flip(order, turned)
+    return ops.gather(reshape(x, (order.size, lanes)), ops.literal(order.reshape(-1)), axis=0)
+
+
+def conv2d(lanes: int, node: Node, x: Node, w: Node, *bias: Node) -> Node:
+    """conv2d(x, w) => from_lanes(conv2d_lanes(to_lanes(x), w in lanes))"""
+    how = {key: node.attrs[key] for key in ("stride", "padding", "dilation")}
+    outputs, inputs, kh, kw = map(int, w.shape)
+    turned = swap(reshape(w, (outputs, inputs * kh * kw)))
+    if inputs < lanes:
+        image, split, perm = x, (inputs, kh, kw, outputs // lanes, lanes), (3, 0, 1, 2)
+        shape: tuple[int, ...] = (outputs // lanes, inputs, kh, kw, lanes)
+    else:
+        image = ops.to_lanes(x, lanes=lanes)
+        split, perm = (inputs // lanes, lanes, kh * kw, outputs // lanes, lanes), (3, 0, 2, 1)
+        shape = (outputs // lanes, inputs // lanes, kh, kw, lanes, lanes)
+    weight = reshape(_rows(turned, split, perm, lanes), shape)
+    return ops.from_lanes(ops.conv2d_lanes(image, weight, *bias, **how), lanes=lanes)
+
+
+def conv2d_input_grad(lanes: int, node: Node, g: Node, w: Node) -> Node:
+    """conv2d_input_grad(g, w) => conv2d(g, w turned by 180 degrees, its channels swapped) in lanes"""
+    if node.attrs["stride"] != (1, 1):
+        return _by_phases(lanes, node, g, w)
+    outputs, inputs, kh, kw = map(int, w.shape)
+    split = (kh * kw, outputs // lanes, lanes, inputs // lanes, lanes)
+    weight = _rows(swap(reshape(w, (outputs * inputs, kh * kw))), split, (3, 1, 0, 2), lanes, turned=2)
+    weight = reshape(weight, (inputs // lanes, outputs // lanes, kh, kw, lanes, lanes))
+    padding = tuple(k - 1 - p for k, p in zip((kh, kw), node.attrs["padding"], strict=True))
+    return ops.from_lanes(
+        ops.conv2d_lanes(ops.to_lanes(g, lanes=lanes), weight, padding=padding), lanes=lanes
+    )
+
+
+def _by_phases(lanes: int, node: Node, g: Node, w: Node) -> Node:
+    """conv2d_input_grad(g, w) => a convolution whose outputs are the S*T phases of the pixels, for strides (S, T)
+
+    Pixels that are strides apart see the same kernel positions. Each phase is a convolution of g of its own; all
+    of them are done as one, over the union of their windows, and their pixels put in order.
+    """
+    outputs, inputs, kh, kw = map(int, w.shape)
+    n, _, height, width = node.shape
+    how = node.attrs
+    axes = [_phases(*axis) for axis in zip((kh, kw), how["stride"], how["padding"], strict=True)]
+    begins, (rows, columns) = [begin for begin, _ in axes], [table for _, table in axes]
+    taps = rows[:, None, :, None] * kw + columns[None, :, None, :]
+    taps = np.where((rows < kh)[:, None, :, None] & (columns < kw)[None, :, None, :], taps, kh * kw)
+    phases, windows = taps.shape[0] * taps.shape[1], taps.shape[2:]
+    # Rows of L inputs for each kernel position and output; below them zeros for the positions that a phase lacks.
+    table = swap(reshape(w, (outputs * inputs, kh * kw)))
+    table = reshape(
+        ops.pad(table, low=(0, 0), high=(1, 0)), ((kh * kw + 1) * outputs * inputs // lanes, lanes)
+    )
+    places = np.arange(outputs * inputs // lanes).reshape(outputs // lanes, lanes, inputs // lanes)
+    by_input = places.transpose(2, 0, 1)[None, :, :, None, :]
+    order = taps.reshape(phases, 1, 1, -1, 1) * places.size + by_input
+    weight = ops.gather(table, ops.literal(order.reshape(-1)), axis=0)
+    weight = reshape(weight, (phases * inputs // lanes, outputs // lanes, *windows, lanes, lanes))
+    spans = zip(begins, windows, node.shape[2:], how["stride"], g.shape[2:], strict=True)
+    padding = tuple(max(-b, (int(size) - 1) // s + b + k - int(o), 0) for b, k, size, s, o in spans)
+    found = ops.conv2d_lanes(ops.to_lanes(g, lanes=lanes), weight, padding=padding)
+    # Pixel h is the one of phase h % S at h // S, and those lie behind what padding put before them.
+    y, x = (np.arange(int(size)) for size in (height, width))
+    (s, t), (_, _, ph, pw) = how["stride"], found.shape
+    phase = (y % s)[:, None] * t + (x % t)[None, :]
+    pixel = (y // s + padding[0] + begins[0])[:, None] * pw + (x // t + padding[1] + begins[1])[None, :]
+    group = inputs // lanes
+    order = (phase[None] * group + np.arange(group)[:, None, None]) * (ph * pw) + pixel[None]
+    found = ops.gather(
+        reshape(found, (n, phases * group * ph * pw, lanes)), ops.literal(order.reshape(-1)), axis=1
+    )
+    return ops.from_lanes(reshape(found, node.shape), lanes=lanes)
+
+
+def _phases(kernel: int, stride: int, padding: int) -> tuple[int, Array]:
+    """Along one axis, for each phase the kernel position at each window position, i64[stride, window], `kernel` where
+    there is none; and where windows begin: window position k of pixel q*stride + a sees g at q + begin + k."""
+    reach = [
+        (a + padding - i) // stride
+        for a in range(stride)
+        for i in range(kernel)
+        if (a + padding - i) % stride == 0
+    ]
+    begin = min(reach)
+    table = np.full((stride, max(reach) - begin + 1), kernel)
+    for a in range(stride):
+        for i in range(kernel):
+            if (a + padding - i) % stride == 0:
+                table[a, (a + padding - i) // stride - begin] = i
+    return begin, table
+
+
+def conv2d_weight_grad(lanes: int, node: Node, x: Node, g: Node) -> Node:
+    """conv2d_weight_grad(x, g) => a convolution in lanes with samples for channels, and lanes beside the columns
+
+    As `conv2d_weight_grad_dilated` of `passes.strategies.nchw.conv`, one image for each L channels of x, whose rows
+    are W*L long: window (i, j*L + l) of it sees what kernel position (i, j) sees of lane l.
+    """
+    how = node.attrs
+    n, c, h, w = map(int, x.shape)
+    _, outputs, oh, ow = map(int, g.shape)
+    kh, kw = how["kernel"]
+    images, side = c // lanes, how["padding"][1]
+    rows = ops.to_lanes(x, lanes=lanes)
+    if (
+        side
+    ):  # rather than by the convolution, which takes pixels one by one where they may reach over the side
+        ones, zeros = (ops.literal(np.full(c, value, np.float32)) for value in (1, 0))
+        rows = ops.affine_lanes(rows, ones, zeros, lanes=lanes, side=side)
+    w += 2 * side
+    if images > 1:
+        rows = ops.transpose(reshape(rows, (n, images, h, w * lanes)), perm=(1, 0, 2, 3))
+    # With one image there are three rows of windows only, too few to share among threads: the samples in groups.
+    groups = n // lanes if images == 1 else 1
+    blocks = n // lanes // groups
+    windows = _rows(
+        ops.to_lanes(g, lanes=lanes),
+        (groups, blocks, lanes, outputs // lanes, oh * ow, lanes),
+        (0, 3, 1, 4, 2),
+        lanes,
+    )
+    found = ops.conv2d_lanes(
+        ops.to_lanes(reshape(rows, (images, n, h, w * lanes)), lanes=lanes),
+        reshape(windows, (groups * outputs // lanes, blocks, oh, ow, lanes, lanes)),
+        stride=(how["dilation"][0], 1),
+        padding=(how["padding"][0], 0),
+        dilation=(how["stride"][0], how["stride"][1] * lanes),
+        groups=groups,
+    )
+    if groups > 1:
+        _, _, *size = found.shape
+        found = ops.sum(reshape(found, (groups, outputs * size[0] * size[1])), axes=(0,))
+        found = reshape(found, (1, outputs, *size))
+    _, _, height, width = map(int, found.shape)
+    split = (images, outputs // lanes, height, width // lanes, lanes, lanes)
+    order = np.arange(int(np.prod(split[:-1]))).reshape(split[:-1])[:, :, :kh, :kw]
+    order = order.transpose(0, 4, 2, 3, 1).reshape(-1)  # rows of outputs for each channel and kernel position
+    table = ops.gather(reshape(found, (int(np.prod(split[:-1])), lanes)), ops.literal(order), axis=0)
+    return reshape(swap(reshape(table, (c * kh * kw, outputs))), node.shape)

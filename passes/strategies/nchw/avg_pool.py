@@ -1,0 +1,98 @@
+"""Average pooling and its gradient in the IR's own layout NCHW."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, reduce
+from typing import Any
+
+import numpy as np
+
+from ir import ops
+from ir.node import Node
+from ir.types import Array, DType
+from passes.strategies.nchw.taps import Pair, taps, untaps
+
+
+def avg_pool2d(node: Node, x: Node) -> Node:
+    """avg_pool2d(x) => sum of the taps / number of elements counted"""
+    how = node.attrs
+    windows = taps(x, node.shape[2:], how["kernel"], how["stride"], how["padding"], (1, 1))
+    return reduce(ops.add, windows) * shares(how, x.shape[2:], node)
+
+
+def avg_pool2d_grad(node: Node, g: Node) -> Node:
+    """avg_pool2d_grad(g) => g / number of elements counted, to every tap"""
+    how = node.attrs
+    shared = g * shares(how, how["size"], g)
+    return untaps(
+        [shared] * math.prod(how["kernel"]), how["size"], how["kernel"], how["stride"], how["padding"], (1, 1)
+    )
+
+
+@lru_cache(maxsize=64)
+def _pool_matrix(size: Pair, **how: Any) -> Array:
+    """Average pooling as a matrix, f64[H*W,OH*OW]: pooled[N*C,OH*OW] = x[N*C,H*W] @ matrix."""
+    area = size[0] * size[1]
+    pixels = np.eye(area).reshape(area, 1, *size)  # an image for each pixel
+    matrix: Array = ops.avg_pool2d.reference(pixels, **how).reshape(area, -1)
+    return matrix
+
+
+def pool_matrix(size: Sequence[Any], how: Mapping[str, Any], dtype: DType) -> Node:
+    """`_pool_matrix` for the attributes of avg_pool2d or of its gradient."""
+    moves = {key: value for key, value in how.items() if key != "size"}
+    return ops.literal(_pool_matrix((int(size[0]), int(size[1])), **moves), dtype)
+
+
+def avg_pool2d_matrix(node: Node, x: Node) -> Node:
+    """avg_pool2d(x) => x @ matrix"""
+    n, c, h, w = x.shape
+    rows = ops.reshape(x, shape=(n * c, h * w))
+    return ops.reshape(rows @ pool_matrix((h, w), node.attrs, x.dtype), shape=node.shape)
+
+
+def avg_pool2d_grad_matrix(node: Node, g: Node) -> Node:
+    """avg_pool2d_grad(g) => g @ matrixᵀ"""
+    n, c, h, w = node.shape
+    rows = ops.reshape(g, shape=(n * c, g.shape[2] * g.shape[3]))
+    matrix = pool_matrix((h, w), node.attrs, g.dtype)
+    return ops.reshape(rows @ ops.transpose(matrix, perm=(1, 0)), shape=node.shape)
+
+
+def avg_pool2d_grad_transposed(node: Node, g: Node) -> Node:
+    """avg_pool2d_grad(g) => conv2d_input_grad(g, weights that are all 1 / number of elements), by channel"""
+    how = node.attrs
+    share = shares(how, how["size"], g)
+    weights = np.ones((int(g.shape[1]), 1, *how["kernel"]), g.dtype.numpy)
+    if share.op is ops.const and share.rank == 0:
+        weights *= share.attrs["value"].array
+    else:
+        g = g * share
+    return ops.conv2d_input_grad(
+        g,
+        ops.literal(weights),
+        size=how["size"],
+        stride=how["stride"],
+        padding=how["padding"],
+        groups=int(g.shape[1]),
+    )
+
+
+def shares(how: Any, size: Sequence[Any], pooled: Node) -> Node:
+    """1 / number of elements that each window counts: a scalar where all count the same, else [OH,OW]."""
+    divisors = ops.pool_divisors(
+        (int(size[0]), int(size[1])),
+        how["kernel"],
+        how["stride"],
+        how["padding"],
+        how["ceil_mode"],
+        how["count_include_pad"],
+    )
+    value = 1 / divisors.astype(pooled.dtype.numpy)
+    return (
+        ops.scalar(value.flat[0], pooled.dtype)
+        if np.all(divisors == divisors.flat[0])
+        else ops.literal(value, pooled.dtype)
+    )

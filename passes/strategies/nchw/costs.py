@@ -1,0 +1,104 @@
+"""What the batch-first strategies cost, in microseconds. The runtime's kernels go over samples one by one."""
+
+from __future__ import annotations
+
+from passes.strategies.costs import (
+    MAC,
+    NODE,
+    Work,
+    product,
+    product_turned,
+    transpose,
+)
+
+
+def conv(w: Work) -> float:
+    """Conv: im2col, then a product for each sample."""
+    return 2 * NODE + w.n * 2.7 + (w.n * w.columns * 1.4e-4 + w.macs * 9e-6) * w.pace
+
+
+def im2col(w: Work) -> float:
+    """Slices, and a product for each sample."""
+    return w.taps + 4 * NODE + w.n * w.columns * 7e-4 + w.macs * 4 * MAC * w.pace
+
+
+def col2im(w: Work) -> float:
+    """A product for each sample, and for every kernel position an image of zeros around it, all added up; strides put
+    zeros between single elements."""
+    spread = 0.0 if w.windows.stride == (1, 1) else w.n * w.channels * w.image * w.taps * 2e-3
+    return w.taps * 2 * NODE + w.n * w.columns * 2e-3 + spread + w.macs * 2 * MAC * w.pace
+
+
+def identity_columns(w: Work) -> float:
+    """im2col of one sample by Conv with an identity for weights."""
+    return 2 * NODE + w.channels * 0.5 + w.columns * (3e-4 + w.taps * 1.2e-5)
+
+
+def columns_conv(w: Work) -> float:
+    """The product of a convolution over the columns of one sample."""
+    return NODE + product(w.outputs, w.depth, w.out, w.pace)
+
+
+def columns_weight_grad(w: Work) -> float:
+    """The columns of one sample, and the product of a weight gradient over them."""
+    return NODE + identity_columns(w) + product_turned(w.outputs, w.out, w.depth, w.pace)
+
+
+def im2col_weight_grad(w: Work) -> float:
+    """Slices, and a product for each sample, added up."""
+    return w.taps + 6 * NODE + w.n * w.columns * 7e-4 + w.macs * 2.1e-5 * w.pace
+
+
+def swapped_conv(w: Work) -> float:
+    """Weight gradient as Conv with samples for channels: windows as large as the gradient, few of them."""
+    moved = transpose(w.n * (w.channels * w.image + w.outputs * w.out)) if w.n > 1 else 0.0
+    return 4 * NODE + moved + w.n * w.columns * 1e-3 + w.macs * 4.5e-5
+
+
+def dilated_weight_grad(w: Work) -> float:
+    """Weight gradient as Conv with channels beside the columns, which are copied in runs of KW*C numbers."""
+    moved = transpose(w.n * w.channels * w.image) + transpose(w.n * w.outputs * w.out)
+    run = w.windows.kernel[1] * w.channels
+    return 7 * NODE + moved + w.n * w.columns * 1.2e-4 * (1 + 24 / run) + w.macs * 7.3e-6 * w.pace
+
+
+def conv_transpose(w: Work) -> float:
+    """ConvTranspose: a product and col2im for each sample, which strides slow down."""
+    column = 1.8e-4 if w.windows.stride == (1, 1) else 3.6e-4
+    return 2 * NODE + w.n * (4 + w.columns * column) + w.macs * 7.5e-6 * w.pace
+
+
+def pool(w: Work) -> float:
+    """MaxPool, AveragePool."""
+    return NODE + w.n * w.channels * w.image * 2.2e-4 * max(1.0, w.taps * w.out / w.image)
+
+
+def pool_indices(w: Work) -> float:
+    """MaxPool with Indices instead of MaxPool, and the scatter or gather by them."""
+    return 5 * NODE + w.n * w.channels * (w.out * w.taps * 2.6e-3 + w.image * 1.9e-3)
+
+
+def pool_taps(w: Work) -> float:
+    """Strided slices for every kernel position, and work on each."""
+    return w.taps * 2 * NODE + w.n * w.channels * w.out * w.taps * 2.6e-3
+
+
+def pool_untaps(w: Work) -> float:
+    """For every kernel position an image of zeros around it, and all added up."""
+    return w.taps * (6 * NODE + w.n * w.channels * w.image * 2.6e-3)
+
+
+def pool_taps_grad(w: Work) -> float:
+    """Slices, a knockout among them handed back, and the images of its pieces."""
+    return pool_taps(w) + 2 * pool_untaps(w)
+
+
+def pool_matrix(w: Work) -> float:
+    """A product of all images with one matrix of pixels by windows, or that transposed."""
+    rows = w.n * w.channels
+    return 2 * NODE + product(rows, w.image, w.out, w.pace) + rows * (w.image + w.out) * 1.5e-4
+
+
+def pool_transposed(w: Work) -> float:
+    """ConvTranspose of each channel by itself."""
+    return 2 * NODE + w.n * w.channels * (0.15 + w.out * w.taps * 4e-4)
