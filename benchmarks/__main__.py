@@ -22,7 +22,7 @@ from benchmarks.measure import ROOT, Plan, Results, run
 from benchmarks.peers import PEERS
 from benchmarks.report import JSON, write
 from benchmarks.workloads import WORKLOADS
-from lenetc.checkpoint import atomic_write
+from lenetc.files import atomic_write
 
 
 def main() -> None:

@@ -21,11 +21,11 @@ import lenetc
 import lenetc.nn.functional as F
 from ir.node import Graph
 from lenetc import nn, optim
-from lenetc.compile import CompiledFunction
+from lenetc.compiler.compile import CompiledFunction
+from lenetc.compiler.structure import is_array, type_of
 from lenetc.lenet import LeNet
 from lenetc.runtime import Session
-from lenetc.structure import is_array, type_of
-from lenetc.tensor import Tensor
+from lenetc.tensors.tensor import Tensor
 from passes.emit.model import to_onnx
 from passes.pipeline import PASSES, run_pipeline
 from passes.target import Target

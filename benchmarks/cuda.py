@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.models import lenet
+
 RESULTS = Path(__file__).parent / "results" / "cuda.json"
 LR, MOMENTUM = 0.01, 0.9
 SHAPES = {
@@ -88,19 +90,7 @@ def pytorch(
     torch.set_float32_matmul_precision(precision)
     torch.backends.cudnn.allow_tf32 = precision != "highest"
 
-    class LeNet(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv1, self.conv2 = nn.Conv2d(1, 6, 5), nn.Conv2d(6, 16, 5)
-            self.fc1, self.fc2, self.fc3 = nn.Linear(400, 120), nn.Linear(120, 84), nn.Linear(84, 10)
-
-        def forward(self, x: Any) -> Any:
-            x = F.max_pool2d(F.relu(self.conv1(x)), 2)
-            x = F.max_pool2d(F.relu(self.conv2(x)), 2)
-            x = torch.flatten(x, 1)
-            return self.fc3(F.relu(self.fc2(F.relu(self.fc1(x)))))
-
-    net = LeNet()
+    net = lenet(nn)
     net.load_state_dict({name: torch.from_numpy(value) for name, value in weights().items()})
     net.to(device)
     optimizer = torch.optim.SGD(net.parameters(), lr=LR, momentum=MOMENTUM, fused=side != "torch eager")
@@ -235,9 +225,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     if options.device == "cuda":
-        from lenetc import runtime
+        from lenetc import cuda
 
-        if why := runtime.cuda_missing():
+        if why := cuda.missing():
             sys.exit(f"nothing was measured: {why}")
     result: dict[str, Any] = {"machine": machine(options.device), "rounds": options.rounds, "rows": []}
     for precision in options.precisions:

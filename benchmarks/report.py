@@ -12,7 +12,7 @@ from benchmarks.figures import Row, geometric_mean, ratio, yardstick
 from benchmarks.peers import OURS
 from benchmarks.picture import draw
 from benchmarks.workloads import OPTIMIZERS
-from lenetc.checkpoint import atomic_write
+from lenetc.files import atomic_write
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

@@ -6,10 +6,11 @@ import numpy as np
 
 import lenetc
 import lenetc.nn.functional as F
-from lenetc import Tensor, optim, visualize
-from lenetc.export import symbolic_types
+from lenetc import Tensor, optim
+from lenetc.artifact.export import symbolic_types
+from lenetc.compiler.structure import type_of
 from lenetc.lenet import LeNet
-from lenetc.structure import type_of
+from lenetc.pictures import visualize
 from passes.kernels.fuse import fuse
 from passes.rewrite.simplify import simplify
 from passes.target import Target

@@ -7,29 +7,31 @@ Use it as the tutorial uses torch: `import lenetc as torch`. Names are PyTorch's
 from typing import TYPE_CHECKING
 
 from lenetc import installed as _installed
-from lenetc import tensor as _tensor
+from lenetc.operations import methods as _methods
 from ir.types import bf16 as bfloat16, bool_ as bool, f16 as float16, f32 as float32, f64 as float64
 from ir.types import i32 as int32, i64 as int64, u8 as uint8
 from lenetc.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
-from lenetc.checkpoint import save
-from lenetc.compile import compile
-from lenetc.artifact import load
-from lenetc.device import device
-from lenetc.factory import *
-from lenetc.operations import *
-from lenetc.reductions import *
+from lenetc.artifact.checkpoint import save
+from lenetc.compiler.compile import compile
+from lenetc.artifact.load import load
+from lenetc.runtime.device import device
+from lenetc.operations.creation import *
+from lenetc.operations.elementwise import *
+from lenetc.operations.reductions import *
 from lenetc.runtime import get_num_threads, set_num_threads
-from lenetc.amp import autocast
-from lenetc.precision import get_float32_matmul_precision, set_float32_matmul_precision
-from lenetc.random import get_rng_state, initial_seed, manual_seed, set_rng_state
-from lenetc.shaping import *
-from lenetc.shaping import transposed as t
-from lenetc.size import Size
-from lenetc.tensor import Tensor
-from lenetc.tuning import tune
+from lenetc.operations.autocast import autocast
+from lenetc.runtime.precision import get_float32_matmul_precision, set_float32_matmul_precision
+from lenetc.evaluation.random import get_rng_state, initial_seed, manual_seed, set_rng_state
+from lenetc.operations.shaping import *
+from lenetc.operations.shaping import transposed as t
+from lenetc.tensors.size import Size
+from lenetc.tensors.tensor import Tensor
+from lenetc.tuning.tune import tune
 from lenetc.version import __version__
 from lenetc import debug as _debug
 from lenetc import amp, cuda, nn, optim
+from lenetc.evaluation import random
+from lenetc import pictures as _pictures, profiling as _profiling
 from lenetc.missing import names_of
 
 _debug.configure()

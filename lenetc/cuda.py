@@ -10,6 +10,11 @@ def is_available() -> bool:
     return not runtime.cuda_missing()
 
 
+def missing() -> str:
+    """Why CUDA cannot be used, or "" where it can. PyTorch has no such function."""
+    return runtime.cuda_missing()
+
+
 def device_count() -> int:
     """1 where CUDA can be used, else 0: programs run on the first device."""
     return int(is_available())

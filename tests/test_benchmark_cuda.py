@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import cuda
-from lenetc import runtime
+from lenetc.runtime import device
 
 
 def test_sides_take_turns_and_results_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,7 +27,7 @@ def test_sides_take_turns_and_results_are_written(tmp_path: Path, capsys: pytest
 
 
 def test_without_a_gpu_nothing_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "DRIVERS", ("/no/such/driver",))
+    monkeypatch.setattr(device, "DRIVERS", ("/no/such/driver",))
     with pytest.raises(SystemExit, match="nothing was measured: there is no NVIDIA driver"):
         cuda.main(["--out", str(tmp_path / "cuda.json")])
     assert not list(tmp_path.iterdir())

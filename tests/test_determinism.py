@@ -13,9 +13,8 @@ import pytest
 from safetensors.numpy import load_file
 
 import lenetc
-from lenetc import runtime
-from lenetc.compile import CompiledFunction
-from lenetc.program import Program
+from lenetc.compiler.compile import CompiledFunction
+from lenetc.compiler.program import Program
 from tests.training import TRAININGS, digits, normalized, prepared
 
 RUNS = 100
@@ -57,7 +56,7 @@ def test_a_compiled_program_gives_the_same_bits(name: str, batch: int) -> None:
 @pytest.mark.parametrize("batch", [64, 5])
 def test_compiled_steps_give_the_same_bits(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Through the compiled function itself, its prepared runs and exchanged buffers; its threads are two."""
-    monkeypatch.setattr(runtime, "_threads", [2])
+    monkeypatch.setattr("lenetc.runtime.threads._threads", [2])
     run = prepared(TRAININGS["adam"], lenetc)
     step = CompiledFunction(run.step, "cpu")
     images, labels = next(digits(1, batch))

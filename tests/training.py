@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import models
 from ir.types import Array
 from lenetc.data import batches, load_mnist, prepare
 
@@ -28,24 +29,7 @@ def digits(steps: int = STEPS, batch: int = BATCH) -> Iterator[tuple[Array, Arra
 
 def lenet(torch: Any) -> Any:
     """The tutorial's network."""
-    nn, F = torch.nn, torch.nn.functional
-
-    class LeNet(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv1 = nn.Conv2d(1, 6, 5)
-            self.conv2 = nn.Conv2d(6, 16, 5)
-            self.fc1 = nn.Linear(16 * 5 * 5, 120)
-            self.fc2 = nn.Linear(120, 84)
-            self.fc3 = nn.Linear(84, 10)
-
-        def forward(self, x: Any) -> Any:
-            x = F.max_pool2d(F.relu(self.conv1(x)), (2, 2))
-            x = F.max_pool2d(F.relu(self.conv2(x)), 2)
-            x = torch.flatten(x, 1)
-            return self.fc3(F.relu(self.fc2(F.relu(self.fc1(x)))))
-
-    return LeNet()
+    return models.lenet(torch.nn)
 
 
 def normalized(torch: Any, dropout: float = 0.0) -> Any:

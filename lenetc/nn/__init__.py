@@ -1,15 +1,18 @@
-"""Parts of networks (torch.nn)."""
+"""Parts of networks (torch.nn).
+
+It may import `operations` and what that may.
+"""
 
 from typing import TYPE_CHECKING
 
 from lenetc.missing import names_of
 from lenetc.nn import functional, init, utils
-from lenetc.nn.activation import GELU, Dropout, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
-from lenetc.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
-from lenetc.nn.conv import Conv2d
-from lenetc.nn.flatten import Flatten, Unflatten
-from lenetc.nn.linear import Embedding, Identity, Linear
-from lenetc.nn.loss import (
+from lenetc.nn.modules.activation import GELU, Dropout, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from lenetc.nn.modules.containers import ModuleDict, ModuleList, ParameterList, Sequential
+from lenetc.nn.modules.conv import Conv2d
+from lenetc.nn.modules.flatten import Flatten, Unflatten
+from lenetc.nn.modules.linear import Embedding, Identity, Linear
+from lenetc.nn.modules.loss import (
     BCELoss,
     BCEWithLogitsLoss,
     CrossEntropyLoss,
@@ -19,10 +22,10 @@ from lenetc.nn.loss import (
     NLLLoss,
     SmoothL1Loss,
 )
-from lenetc.nn.module import Module
-from lenetc.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
+from lenetc.nn.modules.module import Module
+from lenetc.nn.modules.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
+from lenetc.nn.modules.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from lenetc.nn.parameter import Parameter
-from lenetc.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 
 __all__ = [
     "GELU",

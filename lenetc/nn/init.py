@@ -13,11 +13,11 @@ import numpy as np
 from ir.errors import LenetcError
 from ir.node import Node
 from ir.types import Array
-from lenetc import random
-from lenetc.cell import Context
+from lenetc.evaluation import random
+from lenetc.evaluation.cell import Context
+from lenetc.evaluation.tracing import here
 from lenetc.nn.fan import calculate_gain, fan_in_and_fan_out
-from lenetc.tensor import Tensor
-from lenetc.tracing import here
+from lenetc.tensors.tensor import Tensor
 
 __all__ = [
     "calculate_gain",

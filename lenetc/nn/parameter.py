@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lenetc.factory import empty
-from lenetc.tensor import Tensor
+from lenetc.operations.creation import empty
+from lenetc.tensors.tensor import Tensor
 
 
 class Parameter(Tensor):

@@ -9,12 +9,12 @@ import numpy as np
 
 from ir.errors import LenetcError
 from ir.types import Array
-from lenetc.cell import Context
-from lenetc.size import Size
-from lenetc.tensor import Tensor
+from lenetc.evaluation.cell import Context
+from lenetc.tensors.size import Size
+from lenetc.tensors.tensor import Tensor
 
 if TYPE_CHECKING:
-    from lenetc.nn.module import Module
+    from lenetc.nn.modules.module import Module
 
 
 class IncompatibleKeys(NamedTuple):

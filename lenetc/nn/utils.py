@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ir.errors import ShapeError
-from lenetc import factory, in_place, operations, reductions, shaping
-from lenetc.grad_fn import no_grad
-from lenetc.tensor import Tensor
+from lenetc.operations import creation, elementwise, in_place, reductions, shaping
+from lenetc.tensors.grad_fn import no_grad
+from lenetc.tensors.tensor import Tensor
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -22,11 +22,11 @@ def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, norm
     """
     gradients = _gradients(parameters)
     if not gradients:
-        return factory.full((), 0.0)
+        return creation.full((), 0.0)
     with no_grad():
         norms = [reductions.norm(gradient, norm_type) for gradient in gradients]
         total = norms[0] if len(norms) == 1 else reductions.norm(shaping.stack(norms), norm_type)
-        factor = operations.clamp(max_norm / (total + 1e-6), max=1.0)
+        factor = elementwise.clamp(max_norm / (total + 1e-6), max=1.0)
         for gradient in gradients:
             gradient.mul_(factor.to(gradient.dtype))
     return total

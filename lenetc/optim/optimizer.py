@@ -20,14 +20,15 @@ from ir.errors import LenetcError
 from ir.node import Node, building_at
 from ir.op import leaf, scalar
 from ir.types import DType, Type, f32, f64
-from lenetc import factory, lazy
-from lenetc.cell import Context
-from lenetc.grad_fn import set_grad_enabled
+from lenetc.evaluation import lazy
+from lenetc.evaluation.cell import Context
+from lenetc.evaluation.tracing import Trace, here, phase, tracing, where_now
+from lenetc.operations import creation
 from lenetc.optim import groups, saved
 from lenetc.optim.groups import Group, Params
 from lenetc.optim.schedule import is_number
-from lenetc.tensor import Tensor
-from lenetc.tracing import Trace, here, phase, tracing, where_now
+from lenetc.tensors.grad_fn import set_grad_enabled
+from lenetc.tensors.tensor import Tensor
 
 Scalar: TypeAlias = Node | float
 Rule: TypeAlias = Callable[..., tuple[Node, ...]]
@@ -237,7 +238,7 @@ class Optimizer(ABC):
         for name, start in buffers.items():
             if name not in state:
                 with tracing(None):
-                    state[name] = factory.full_like(param, start)
+                    state[name] = creation.full_like(param, start)
         return state
 
     def _count(self, group: Group, params: list[Tensor]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ir.types import f32
 from lenetc.optim.groups import FLAGS, IMPLEMENTATION, Group
-from lenetc.tensor import Tensor
+from lenetc.tensors.tensor import Tensor
 
 
 def state_dict(state: Mapping[Tensor, dict[str, Any]], groups: list[Group]) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Protocol
 
 from ir.errors import LenetcError
-from lenetc.cell import Context
-from lenetc.tracing import here
+from lenetc.evaluation.cell import Context
+from lenetc.evaluation.tracing import here
 
 
 class HasParamGroups(Protocol):

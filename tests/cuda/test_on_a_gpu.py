@@ -14,10 +14,10 @@ import lenetc.nn.functional as F
 from ir import Graph
 from ir.interpret import run
 from ir.types import DType, f16, f32
-from lenetc import runtime
+from lenetc import cuda, runtime
 from lenetc.data import prefetch
-from lenetc.replay import Replay
 from lenetc.runtime import Session
+from lenetc.runtime.replay import Replay
 from passes.emit.model import to_onnx
 from passes.pipeline import run_pipeline
 from passes.strategies.table import TABLE
@@ -29,7 +29,7 @@ from tests.training import TRAININGS, digits, prepared
 
 pytestmark = [
     pytest.mark.cuda,
-    pytest.mark.skipif(bool(runtime.cuda_missing()), reason=f"no usable CUDA: {runtime.cuda_missing()}"),
+    pytest.mark.skipif(bool(cuda.missing()), reason=f"no usable CUDA: {cuda.missing()}"),
 ]
 
 
@@ -104,7 +104,7 @@ def test_training_is_that_of_the_cpu(name: str) -> None:
     want, _ = losses(name, 20, device="cpu")
     got, step = losses(name, 20, device="cuda")
     np.testing.assert_allclose(got, want, rtol=1e-3)
-    (specialization,) = next(iter(step._specializations.values()))
+    specialization = step.specialization(next(digits()), {}, scan=False)
     assert specialization.session.on_cpu == []
     assert specialization.session.captures, specialization.program.obstacles
     assert all(isinstance(binding, Replay) for binding in specialization.turns)

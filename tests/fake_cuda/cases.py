@@ -78,11 +78,11 @@ def _log() -> list[list[str]]:
 
 def _cuda() -> None:
     """Let this process believe in the device."""
-    from lenetc import runtime
+    from lenetc.runtime import device
 
     os.environ["FAKE_CUDA_LOG"] = f"/tmp/fake_cuda_{os.getpid()}.log"
-    runtime.DRIVERS = ("/",)
-    assert runtime.resolve_device("auto") == "cuda"
+    device.DRIVERS = ("/",)
+    assert device.resolve_device("auto") == "cuda"
 
 
 def _training(**options: Any) -> tuple[Any, Any, Any]:
@@ -121,7 +121,7 @@ def training(cuda_graphs: bool) -> dict[str, Any]:
     looked = _log()
     kept = [step(*batch) for _ in range(3)]
     distinct = len({loss._cell.value().data_ptr() for loss in kept})
-    (specialization,) = next(iter(step._specializations.values()))
+    specialization = step.specialization(batch, {}, scan=False)
     return {
         "steps": steps,
         "looked": looked,
@@ -138,14 +138,15 @@ def scanned() -> dict[str, Any]:
     _cuda()
     step, (x, y), _ = _training()
     _log()
+    batches = np.stack([x] * 3), np.stack([y] * 3)
     for _ in range(2):
-        assert step.scan(np.stack([x] * 3), np.stack([y] * 3)).shape == (3,)
-    (known,) = step._specializations.values()
+        assert step.scan(*batches).shape == (3,)
+    specialization = step.specialization(batches, {}, scan=True)
     return {
         "log": _log(),
-        "captures": known[0].session.captures,
-        "obstacles": known[0].program.obstacles,
-        "on_cpu": known[0].session.on_cpu,
+        "captures": specialization.session.captures,
+        "obstacles": specialization.program.obstacles,
+        "on_cpu": specialization.session.on_cpu,
     }
 
 

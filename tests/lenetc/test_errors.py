@@ -18,14 +18,14 @@ import pytest
 import lenetc
 from ir.errors import DTypeError, LenetcError, ShapeError
 from lenetc import nn, optim
+from lenetc.artifact.checkpoint import CheckpointError
 from lenetc.autograd import AnomalyError, detect_anomaly
-from lenetc.checkpoint import CheckpointError
+from lenetc.compiler.structure import ArgumentError
+from lenetc.evaluation.ranges import LabelError
+from lenetc.evaluation.tracing import ValueDependentError
 from lenetc.nn import functional as F
 from lenetc.optim.lr_scheduler import StepLR
-from lenetc.ranges import LabelError
 from lenetc.runtime import DeviceError, RunError
-from lenetc.structure import ArgumentError
-from lenetc.tracing import ValueDependentError
 
 HERE = Path(__file__)
 ROOT = HERE.parents[2]
@@ -598,7 +598,9 @@ def test_what_leaves_a_compiled_function_by_a_side_door() -> None:
 
 
 def test_cuda_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lenetc.runtime.cuda_missing", lambda: "there is no NVIDIA driver on this machine")
+    monkeypatch.setattr(
+        "lenetc.runtime.device.cuda_missing", lambda: "there is no NVIDIA driver on this machine"
+    )
     net = Net()
     for use in (
         lambda: lenetc.compile(net, device="cuda"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lenetc import checkpoint
+from lenetc.artifact import checkpoint
 
 pytestmark = pytest.mark.parity
 torch = pytest.importorskip("torch")

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lenetc.nn.fan import calculate_gain, fan_in_and_fan_out
-from lenetc.size import Size
+from lenetc.tensors.size import Size
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.parity

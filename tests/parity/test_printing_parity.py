@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lenetc.printing import format_array
+from lenetc.tensors.printing import format_array
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.parity

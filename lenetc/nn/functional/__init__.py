@@ -1,7 +1,11 @@
-"""Functions that networks are made of (torch.nn.functional)."""
+"""Functions that networks are made of (torch.nn.functional).
+
+They know no modules: those of `nn.modules` call them.
+"""
 
 from typing import TYPE_CHECKING
 
+from lenetc.evaluation.ranges import LabelError
 from lenetc.missing import names_of
 from lenetc.nn.functional.activation import (
     dropout,
@@ -28,7 +32,6 @@ from lenetc.nn.functional.loss import (
 )
 from lenetc.nn.functional.normalization import batch_norm, layer_norm, normalize
 from lenetc.nn.functional.padding import pad
-from lenetc.ranges import LabelError
 
 __all__ = [
     "LabelError",

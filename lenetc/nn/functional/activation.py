@@ -9,18 +9,19 @@ from ir import ops
 from ir.node import Node, building_at
 from ir.op import Op
 from ir.types import DType, f32, normalize_axis
-from lenetc import in_place, operations, random
-from lenetc.amp import widened
-from lenetc.tensor import Tensor, apply, require_tensors
-from lenetc.tracing import user_frame, where_now
+from lenetc.evaluation import random
+from lenetc.evaluation.tracing import user_frame, where_now
+from lenetc.operations import elementwise, in_place
+from lenetc.operations.autocast import widened
+from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
-tanh = operations.tanh
-sigmoid = operations.sigmoid
+tanh = elementwise.tanh
+sigmoid = elementwise.sigmoid
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(input, 0), with gradient 0 at 0 (torch.nn.functional.relu)."""
-    return in_place.relu_(input) if inplace else operations.relu(input)
+    return in_place.relu_(input) if inplace else elementwise.relu(input)
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
@@ -110,4 +111,4 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
             draws = random.node(random.uniform, tuple(input.shape), f32)
             kept = ops.cast(ops.logical_not(ops.less(draws, p)), dtype=input.dtype)
             mask = Tensor._from_node(kept * (1 / (1 - p)))
-    return in_place.mul_(input, mask) if inplace else operations.mul(input, mask)
+    return in_place.mul_(input, mask) if inplace else elementwise.mul(input, mask)

@@ -8,12 +8,12 @@ from typing import Any
 from ir import ops
 from ir.errors import LenetcError, ShapeError
 from ir.node import Node
-from lenetc import reductions
-from lenetc.amp import narrowed
+from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.nn.functional.padding import pad
-from lenetc.tensor import Tensor, apply, require_tensors
-from lenetc.tracing import here
+from lenetc.operations import reductions
+from lenetc.operations.autocast import narrowed
+from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 Size2 = int | Sequence[int]
 

@@ -9,16 +9,16 @@ from ir import ops
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from ir.types import f32, f64, i64, u8
-from lenetc import reductions
-from lenetc.amp import widened
+from lenetc.evaluation.ranges import require_range
+from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.activation import log_softmax
 from lenetc.nn.functional.labels import class_mask
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.nn.functional.loss import check_reduction
-from lenetc.ranges import require_range
-from lenetc.size import Size
-from lenetc.tensor import Tensor, apply, require_tensors
-from lenetc.tracing import here
+from lenetc.operations import reductions
+from lenetc.operations.autocast import widened
+from lenetc.tensors.size import Size
+from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 
 def nll_loss(

@@ -7,10 +7,10 @@ from ir.dims import Dim
 from ir.errors import DTypeError
 from ir.node import Node
 from ir.types import i64
-from lenetc import shaping
-from lenetc.ranges import require_range
-from lenetc.tensor import Tensor, apply
-from lenetc.tracing import here
+from lenetc.evaluation.ranges import require_range
+from lenetc.evaluation.tracing import here
+from lenetc.operations import shaping
+from lenetc.tensors.tensor import Tensor, apply
 
 
 def class_mask(labels: Node, classes: Dim, axis: int) -> Node:

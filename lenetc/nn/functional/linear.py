@@ -6,11 +6,11 @@ from ir import ops
 from ir.errors import DTypeError, ShapeError
 from ir.node import Node
 from ir.types import f16, f32, f64
-from lenetc import shaping
-from lenetc.amp import narrowed
-from lenetc.ranges import require_range
-from lenetc.tensor import Tensor, apply, require_tensors
-from lenetc.tracing import here
+from lenetc.evaluation.ranges import require_range
+from lenetc.evaluation.tracing import here
+from lenetc.operations import shaping
+from lenetc.operations.autocast import narrowed
+from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -8,12 +8,12 @@ from ir import ops
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from ir.ops.rules import broadcast_shapes
-from lenetc import operations, reductions
-from lenetc.amp import widened
-from lenetc.convert import result_dtype
+from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.activation import warn
-from lenetc.tensor import Tensor, apply, require_tensors
-from lenetc.tracing import here
+from lenetc.operations import elementwise, reductions
+from lenetc.operations.autocast import widened
+from lenetc.tensors.convert import result_dtype
+from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 REDUCTIONS = ("none", "mean", "sum")
 
@@ -77,7 +77,7 @@ def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor
     """|input - target|, its mean or its sum (torch.nn.functional.l1_loss)."""
     check_reduction(reduction)
     x, y = _pair("l1_loss", input, target)
-    distance = operations.abs(x - y)
+    distance = elementwise.abs(x - y)
     if reduction == "none":
         return distance
     return reductions.mean(distance) if reduction == "mean" else reductions.sum(distance)

@@ -8,12 +8,12 @@ from ir import ops
 from ir.dims import product
 from ir.errors import LenetcError, ShapeError
 from ir.node import Node
-from lenetc import operations, reductions
-from lenetc.amp import widened
-from lenetc.grad_fn import no_grad
+from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.linear import same_dtype
-from lenetc.tensor import Tensor, apply
-from lenetc.tracing import here
+from lenetc.operations import elementwise, reductions
+from lenetc.operations.autocast import widened
+from lenetc.tensors.grad_fn import no_grad
+from lenetc.tensors.tensor import Tensor, apply
 from passes.autodiff.standardize import count, per_channel, standardized
 
 
@@ -141,5 +141,5 @@ def layer_norm(
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """input over its p-norm along `dim`, at least over `eps` (torch.nn.functional.normalize)."""
-    length = operations.clamp(reductions.norm(input, p, dim, keepdim=True), min=eps)
+    length = elementwise.clamp(reductions.norm(input, p, dim, keepdim=True), min=eps)
     return input / length.expand_as(input)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from ir import ops
 from ir.errors import LenetcError, ShapeError
 from ir.node import Node
-from lenetc.tensor import Tensor, apply
-from lenetc.tracing import here
+from lenetc.evaluation.tracing import here
+from lenetc.tensors.tensor import Tensor, apply
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:

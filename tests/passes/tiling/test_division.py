@@ -16,7 +16,7 @@ from ir.interpret import run
 from ir.op import leaf
 from ir.types import Array, Type, f32
 from lenetc import nn, optim
-from lenetc.tensor import Tensor
+from lenetc.tensors.tensor import Tensor
 from passes.pipeline import run_pipeline, run_split
 from passes.rewrite.simplify import simplify
 from passes.target import Target

@@ -1,0 +1,164 @@
+"""Backward from tensors: which leaves a loss reaches, and what `.grad` becomes (torch.autograd).
+
+The gradients themselves are IR nodes from `passes.autodiff`; here is only the bookkeeping that PyTorch users see:
+accumulation, `retain_graph`, `create_graph`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ir import ops
+from ir.errors import LenetcError, ShapeError
+from ir.node import Node, building_at
+from lenetc.evaluation.tracing import here, phase, where_now
+from lenetc.tensors.grad_fn import GradFn, grad_fn_class, set_grad_enabled
+from lenetc.tensors.tensor import Tensor
+from passes.autodiff.driver import gradients
+
+
+def _reachable(roots: Sequence[GradFn]) -> list[GradFn]:
+    seen: dict[GradFn, None] = {}
+    stack = list(reversed(roots))
+    while stack:
+        fn = stack.pop()
+        if fn not in seen:
+            seen[fn] = None
+            stack.extend(child for child, _ in reversed(fn.next_functions) if child is not None)
+    return list(seen)
+
+
+def _cotangents(outputs: Sequence[Tensor], given: Sequence[Tensor | None]) -> list[tuple[Node, Node]]:
+    pairs = []
+    for output, gradient in zip(outputs, given, strict=True):
+        if not output.requires_grad:
+            raise LenetcError(
+                "element 0 of tensors does not require grad and does not have a grad_fn: nothing that it was computed "
+                "from has requires_grad=True"
+            ).at(here())
+        if gradient is None:
+            if output.numel() != 1:
+                raise LenetcError(
+                    f"grad can be implicitly created only for scalar outputs, but the output is {output.type_text()}; "
+                    "call backward(gradient) with a gradient of the same shape"
+                ).at(here())
+            with phase("backward"), building_at(where_now()):
+                one = ops.broadcast_to(ops.scalar(1, output.dtype), shape=output.node.shape)
+            pairs.append((output.node, one))
+        else:
+            if gradient.shape != output.shape:
+                raise ShapeError(
+                    f"backward: the gradient has shape {list(gradient.shape)}, the output "
+                    f"{list(output.shape)}; they must be equal"
+                ).at(here())
+            pairs.append((output.node, gradient.node))
+    return pairs
+
+
+def _check_not_freed(functions: Sequence[GradFn]) -> None:
+    for fn in functions:
+        if fn.freed:
+            raise LenetcError(
+                "Trying to backward through the graph a second time: what it had saved was freed by the first "
+                f"backward() (first met at {fn.name()}). Call the first one with retain_graph=True"
+            ).at(here())
+
+
+def backward(
+    tensors: Sequence[Tensor], grads: Sequence[Tensor | None], retain_graph: bool | None, create_graph: bool
+) -> None:
+    """Add the gradients of sum(tensor * grad) to `.grad` of every leaf that was reached (torch.autograd.backward)."""
+    pairs = _cotangents(tensors, grads)
+    roots = [
+        fn
+        for t in tensors
+        if (fn := t.grad_fn or (t._accumulator() if t.requires_grad else None)) is not None
+    ]
+    functions = _reachable(roots)
+    _check_not_freed(functions)
+    targets: dict[Node, dict[Tensor, None]] = {}
+    for fn in functions:
+        for tensor, node in fn._leaves:
+            targets.setdefault(node, {})[tensor] = None
+        if fn.retained is not None and (kept := fn.retained()) is not None:
+            targets.setdefault(fn.node, {})[kept] = None
+    for tensor in tensors:
+        if tensor.grad_fn is None:
+            targets.setdefault(tensor.node, {})[tensor] = None
+    with phase("backward"), building_at(where_now()):
+        found = gradients(pairs, list(targets))
+        for node, gradient in zip(list(targets), found, strict=True):
+            for tensor in targets[node] if gradient is not None else ():
+                assert gradient is not None
+                _accumulate(tensor, gradient, create_graph, functions)
+    if not (create_graph if retain_graph is None else retain_graph):
+        for fn in functions:
+            fn.freed = fn.saves
+
+
+def backward_from(
+    tensor: Tensor,
+    gradient: Tensor | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> None:
+    """Add the gradients of this tensor to `.grad` of the leaves it depends on (torch.Tensor.backward).
+
+    gradient: what flows in, of this tensor's shape; may be left out for a single element. Raises LenetcError
+    where the graph was freed by an earlier call without retain_graph, ShapeError for a gradient of another shape.
+    """
+    backward([tensor], [gradient], retain_graph, create_graph)
+
+
+def _accumulate(tensor: Tensor, gradient: Node, create_graph: bool, functions: Sequence[GradFn]) -> None:
+    with set_grad_enabled(False):
+        if tensor.grad is None:
+            tensor.grad = wrap_gradient(gradient, create_graph, functions)
+        elif create_graph:
+            tensor.grad = wrap_gradient(tensor.grad.node + gradient, True, functions)
+        else:
+            tensor.grad._cell.node = tensor.grad.node + gradient
+
+
+def wrap_gradient(node: Node, create_graph: bool, functions: Sequence[GradFn]) -> Tensor:
+    """A gradient as a tensor; with `create_graph` one that depends on the leaves as the graph does."""
+    result = Tensor._from_node(node)
+    if create_graph:
+        leaves = list(dict.fromkeys(leaf for fn in functions for leaf in fn._leaves))
+        edges = [tensor._accumulator() for tensor, _ in leaves]
+        result._set_grad_fn(grad_fn_class("GradBackward0")(node, edges, leaves, saves=True))
+    return result
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """Gradients of outputs with respect to inputs, without touching `.grad` (torch.autograd.grad).
+
+    Raises LenetcError where an input is not used, unless allow_unused.
+    """
+    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    given = (
+        [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs or [None] * len(outputs))
+    )
+    pairs = _cotangents(outputs, given)
+    functions = _reachable([fn for t in outputs if (fn := t.grad_fn) is not None])
+    _check_not_freed(functions)
+    with phase("backward"), building_at(where_now()):
+        found = gradients(pairs, [t.node for t in inputs])
+    if not (create_graph if retain_graph is None else retain_graph):
+        for fn in functions:
+            fn.freed = fn.saves
+    for i, gradient in enumerate(found):
+        if gradient is None and not allow_unused:
+            raise LenetcError(
+                f"input {i} ({inputs[i].type_text()}) was not used to compute the outputs; pass allow_unused=True "
+                "to get None"
+            ).at(here())
+    return tuple(None if g is None else wrap_gradient(g, create_graph, functions) for g in found)

@@ -1,0 +1,5 @@
+"""The command line: `lenetc train`, `lenetc bench`, `lenetc tune`; a file a command. It may import all rooms."""
+
+from lenetc.cli.parser import main
+
+__all__ = ["main"]

@@ -1,0 +1,175 @@
+"""The command line: `lenetc train`, `lenetc bench`, `lenetc tune`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ir.errors import LenetcError
+from lenetc import debug
+from lenetc.version import __version__
+
+OPTIMIZERS = (
+    "sgd",
+    "nesterov",
+    "adam",
+    "adamw",
+    "rmsprop",
+)  # of lenetc.training.trainer, which is slow to import
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command. Returns the exit status: 0; 1 for an error of the user's, told in one line; 128 and the
+    number of the signal for Ctrl-C (130) and SIGTERM. With LENETC_DEBUG set, errors come with their
+    traceback."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    end = given.index("--") if "--" in given else len(given)  # what follows is for the program to be timed
+    parser = _parser()
+    options = parser.parse_args(given[:end])
+    options.arguments = given[end + 1 :]
+    if options.arguments and options.command is not _bench:
+        parser.error(f"unrecognized arguments: {' '.join(options.arguments)}")
+    try:
+        return int(options.command(options))
+    except KeyboardInterrupt:
+        print("lenetc: stopped", file=sys.stderr)
+        return 130
+    except (LenetcError, ImportError, OSError, ValueError) as error:
+        if debug.is_on():
+            raise
+        print(f"lenetc: {_one_line(error)}", file=sys.stderr)
+        return 1
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong options are told as every other error: in one line, with status 1."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
+        raise SystemExit(1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="lenetc",
+        description="PyTorch-style training code becomes one plain ONNX model.",
+        epilog="LENETC_DEBUG=1 in the environment shows tracebacks, and the rewrite rules that fire.",
+    )
+    parser.add_argument("--version", action="version", version=f"lenetc {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    train = commands.add_parser("train", help="train LeNet on digits and write the artifact")
+    train.set_defaults(command=_train)
+    train.add_argument("--epochs", type=_at_least(0), help="passes over the training digits (default 10)")
+    train.add_argument("--batch", type=_at_least(1), help="samples a step (default 64)")
+    train.add_argument("--lr", type=_positive, help="learning rate (default: the optimizer's own)")
+    train.add_argument(
+        "--optimizer",
+        choices=OPTIMIZERS,
+        help="default sgd; sgd and nesterov have momentum 0.9",
+    )
+    train.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), help="default auto: CUDA where it works, else the CPU"
+    )
+    train.add_argument("--seed", type=_at_least(0), help="of weights and shuffling (default 0)")
+    train.add_argument(
+        "--data", metavar="FOLDER", help="original MNIST files (default: the embedded 10,000 digits)"
+    )
+    train.add_argument(
+        "--out", metavar="FOLDER", type=Path, default=Path("runs/lenet"), help="default runs/lenet"
+    )
+    train.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    bench = commands.add_parser(
+        "bench",
+        help="time a training step, and show where the time goes",
+        description="Runs a program until it calls its compiled training step, and times that: by module, phase, "
+        "operator and kernel. Without a program: the step of `lenetc train`.",
+        epilog="lenetc bench train.py -- --epochs 3 runs train.py with the arguments --epochs 3.",
+    )
+    bench.set_defaults(command=_bench)
+    bench.add_argument(
+        "program",
+        nargs="?",
+        help="train.py or package.train; train.py:name waits for the compiled function of that name, or calls a "
+        "function that returns (compiled function, *arguments)",
+    )
+    bench.add_argument("--steps", type=_at_least(2), help="calls to time (default: a second of them)")
+    bench.add_argument("--json", metavar="FILE", help="write the figures there; - for standard output")
+    bench.add_argument("--batch", type=_at_least(1), help="of the built-in LeNet (default 64)")
+    bench.add_argument("--optimizer", choices=OPTIMIZERS, help="of the built-in LeNet (default sgd)")
+    bench.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), help="of the built-in LeNet (default auto)"
+    )
+    _add_tune(commands)
+    return parser
+
+
+def _add_tune(commands: Any) -> None:
+    tune = commands.add_parser(
+        "tune",
+        help="measure on this machine what strategies cost",
+        description="Measures what strategies cost on this machine for the shapes of a program, LeNet's by default. "
+        "What is compiled afterwards is compiled by these costs. They are kept in the user's folder for caches, or in "
+        "the folder that the environment variable LENETC_CACHE names.",
+    )
+    tune.set_defaults(command=_tune)
+    tune.add_argument(
+        "program",
+        nargs="?",
+        metavar="FILE.py:FUNCTION",
+        help="a function without arguments that returns a program, as from step.lower(images, labels), or a list "
+        "of them (default: LeNet)",
+    )
+    tune.add_argument(
+        "--batch", type=_at_least(1), nargs="+", help="batch sizes of LeNet (default 1 16 64 256)"
+    )
+    tune.add_argument("--seconds", type=_positive, default=30.0, help="time for each program (default 30)")
+    tune.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default auto")
+    tune.add_argument("--show", action="store_true", help="show what was measured, and measure nothing")
+    tune.add_argument("--contains", metavar="TEXT", help="with --show: only what has this text in it")
+    tune.add_argument("--clear", action="store_true", help="delete what was measured, and measure nothing")
+
+
+# Commands bring rich, matplotlib and onnx in, which `lenetc --help` should not wait for.
+
+
+def _train(options: argparse.Namespace) -> int:
+    from lenetc.cli import train
+
+    return train.run(options)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from lenetc.cli import bench
+
+    return bench.run(options)
+
+
+def _tune(options: argparse.Namespace) -> int:
+    from lenetc.cli import tune
+
+    return tune.run(options)
+
+
+def _at_least(low: int) -> Any:
+    def integer(text: str) -> int:
+        value = int(text)
+        if value < low:
+            raise argparse.ArgumentTypeError(f"must be at least {low}, not {value}")
+        return value
+
+    return integer
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a positive number, not {text}")
+    return value
+
+
+def _one_line(error: BaseException) -> str:
+    """What went wrong, without the place in the code, which is not the user's here."""
+    return " ".join(str(error).partition("\n  at ")[0].split())

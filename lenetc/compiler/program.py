@@ -1,0 +1,124 @@
+"""A compiled program: its stages as text and graphs, its ONNX model, its pictures, its export."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ir import to_text
+from ir.node import Graph
+from passes.pipeline import Split, before_strategies, run_pipeline, run_split
+from passes.strategies.overrides import check_overrides
+from passes.target import Stage, Target
+
+if TYPE_CHECKING:
+    from lenetc.compiler.capture import Capture
+    from lenetc.compiler.compile import CompiledFunction
+    from lenetc.nn.modules.module import Module
+    from passes.emit.model import Emitted, ModelProto
+
+
+class Program:
+    """One specialization of a compiled function, stage by stage.
+
+    `graph(stage)` is the IR, `text(stage)` its text form, `onnx` the ModelProto: (batch, hyperparameters, state) ->
+    (results, new state).
+    """
+
+    # Files are made by rooms that stand on this one, which put in what makes them.
+    exporter: ClassVar[Callable[[Program, str | Path, Module | None], list[Path]]]
+    dumper: ClassVar[Callable[[Program, str | Path], list[Path]]]
+
+    def __init__(self, graph: Graph, target: Target, captured: Capture) -> None:
+        check_overrides(graph, target)
+        self._graph = graph
+        self.target = target
+        self.capture = captured
+        self.source: tuple[CompiledFunction, dict[str, Any]] | None = None
+
+    @cached_property
+    def split(self) -> Split | None:
+        """The program in parts that run side by side on cores of their own, where that is faster than in one."""
+        return run_split(self._graph, self.target)
+
+    @cached_property
+    def _stages(self) -> list[Stage]:
+        return run_pipeline(self._graph, self.target)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Stage]:
+        traced = self._stages[0].graph
+        forward = Stage("forward", Graph.make(traced.name, traced.inputs, traced.results))
+        return {stage.name: stage for stage in (forward, *self._stages)}
+
+    def stages(self) -> list[str]:
+        """Names of the stages in order: "forward" (what the results alone need), "traced" (with backward and
+        update), then one for each pass."""
+        return list(self._by_name)
+
+    def stage(self, name: str | None = None) -> Stage:
+        """A stage with its notes and time; the last one by default. Raises KeyError naming the stages there are."""
+        key = self._stages[-1].name if name is None else name
+        if key not in self._by_name:
+            raise KeyError(f"there is no stage {key!r}; the stages are {', '.join(self._by_name)}")
+        return self._by_name[key]
+
+    def graph(self, stage: str | None = None) -> Graph:
+        """The IR graph after `stage` (the last one by default)."""
+        return self.stage(stage).graph
+
+    @property
+    def choices(self) -> list[tuple[Graph, Target]]:
+        """The graphs of what runs for whose operations strategies were chosen, each with its target."""
+        if self.split is None:
+            return [(before_strategies(self._stages), self.target)]
+        alone = replace(self.target, threads=1)
+        return [(before_strategies(stages), alone) for stages in self.split.parts]
+
+    def text(self, stage: str | None = None) -> str:
+        """The graph after `stage` in the IR's text form, which `ir.parse` reads back."""
+        return to_text(self.graph(stage))
+
+    @cached_property
+    def emitted(self) -> Emitted:
+        """The model that runs here. On a CPU its convolutions may use operators of the runtime's own."""
+        from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
+
+        return to_onnx(self.graph())
+
+    @cached_property
+    def obstacles(self) -> list[str]:
+        """Why runs cannot be captured as a CUDA graph and replayed as a whole, a line each; [] where they can, and on
+        the CPU."""
+        if self.target.device != "cuda":
+            return []
+        from passes.emit.cuda import obstacles
+
+        return obstacles(self.emitted.model)
+
+    @cached_property
+    def onnx(self) -> ModelProto:
+        """The program as an ONNX model for any machine, of ai.onnx operators only."""
+        from passes.emit.model import to_onnx
+
+        if len(self.emitted.model.opset_import) == 1:
+            return self.emitted.model
+        anywhere = run_pipeline(self.graph("traced"), replace(self.target, lanes=0))
+        return to_onnx(anywhere[-1].graph).model
+
+    def export(self, directory: str | Path, model: Module | None = None) -> list[Path]:
+        """Write a folder that trains without this package: train.onnx with a symbolic batch, its state, a manifest;
+        with `model`, infer.onnx too (docs/artifact.md says what is in it). Returns the paths written."""
+        return Program.exporter(self, directory, model)
+
+    def dump(self, directory: str | Path) -> list[Path]:
+        """Write every stage as text, DOT, GraphML and SVG, and the ONNX file. Returns the paths written.
+
+        The text starts with what the pass noted, as comments: of "strategies", what was chosen and what else there is.
+        A program that runs in parts has those besides, each as text and as an ONNX file: part0, part1, ..., results,
+        update.
+        """
+        return Program.dumper(self, directory)

@@ -1,0 +1,59 @@
+"""Many steps in one call: the graph that loops over them, and results put together where they run one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ir import ops
+from ir.errors import ShapeError
+from ir.node import Graph, Node
+from ir.op import leaf
+from ir.types import Type
+from lenetc.compiler.capture import Capture
+from lenetc.compiler.structure import flatten, is_array, rebuild, type_of
+from lenetc.evaluation.cell import known
+from lenetc.tensors.tensor import Tensor
+
+
+def steps_of(leaves: list[tuple[str, Any]]) -> Any:
+    """The leading axis that all arrays among `leaves` have. Raises ShapeError where they differ."""
+    arrays = [(name, leaf) for name, leaf in leaves if is_array(leaf)]
+    lengths = {type_of(leaf).shape[0] if type_of(leaf).rank else None for _, leaf in arrays}
+    if len(lengths) != 1 or None in lengths:
+        listed = ", ".join(f"{name} {type_of(leaf)}" for name, leaf in arrays)
+        raise ShapeError(
+            f"scan: every array needs the same leading axis, the number of steps; given: {listed}"
+        )
+    return next(iter(lengths))
+
+
+def stacked(results: list[Any]) -> Any:
+    """Results of several calls, of one structure, as one result: tensors stacked, the rest as in the last."""
+    columns = zip(*(flatten(result, "") for result in results), strict=True)
+    leaves = (
+        Tensor._from_cell(known(np.stack([item._cell.numpy() for _, item in column])))
+        if isinstance(column[-1][1], Tensor)
+        else column[-1][1]
+        for column in columns
+    )
+    return rebuild(results[-1], leaves)
+
+
+def scanned(captured: Capture, steps: int) -> Graph:
+    """`captured.graph` run `steps` times: state is carried, inputs are sequences, results are stacked."""
+    graph = captured.graph
+    by_name: dict[str, Node] = {node.attrs["name"]: node for node in graph.inputs}
+    carried = [by_name[name] for name in captured.updated]
+    batches = [node for node in graph.inputs if node.attrs["kind"] == "input"]
+    constant = [node for node in graph.inputs if node not in carried and node not in batches]
+    body = Graph.make(f"{graph.name}_body", (*carried, *batches, *constant), (*graph.updates, *graph.results))
+    sequences = {node: leaf(node.attrs["name"], Type(node.dtype, (steps, *node.shape))) for node in batches}
+    operands = [*carried, *sequences.values(), *constant]
+    run = ops.scan(*operands, body=body, carries=len(carried), sequences=len(batches), length=steps)
+    outputs = [ops.get(run, index=i) for i in range(len(body.outputs))]
+    inputs = [sequences.get(node, node) for node in graph.inputs]
+    results = [(name, node) for (name, _), node in zip(graph.results, outputs[len(carried) :], strict=True)]
+    updates = [(name, node) for name, node in zip(captured.updated, outputs, strict=False)]
+    return Graph.make(f"{graph.name}_scan", inputs, results, updates)

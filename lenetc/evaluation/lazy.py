@@ -1,0 +1,245 @@
+"""Lazy evaluation: compute every pending cell in one run, with programs cached by structure.
+
+Two graphs of the same structure over different leaves share a program, so a training loop compiles in its
+first iteration only. Python numbers in the code are constants of the program at first; one that is seen to
+change becomes an input, so a number that changes every iteration costs one more compilation and no further
+ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ir import ops
+from ir.errors import LenetcError
+from ir.node import Graph, Node
+from ir.op import leaf
+from ir.types import Array, Type
+from lenetc import runtime
+from lenetc.evaluation import anomaly
+from lenetc.evaluation.anomaly import AnomalyError
+from lenetc.evaluation.cell import Cell, Context, evaluated, pending, unavailable
+from lenetc.evaluation.tracing import here, traced_leaves
+from lenetc.runtime import Session, Value, measured_costs
+from lenetc.runtime.parts import SplitSession
+from passes.kernels.threads import threads
+from passes.pipeline import run_pipeline, run_split
+from passes.rewrite.driver import substitute
+from passes.target import Target
+
+# What only differentiation looks at; a value passes through.
+_TRANSPARENT = frozenset((ops.stop_gradient, ops.alias, ops.custom))
+
+
+@dataclass
+class Structure:
+    """A graph up to the identity of its leaves and the values of its scalar constants."""
+
+    key: tuple[Any, ...]
+    inputs: list[Node]  # leaves and known nodes, in order of first use
+    scalars: list[Node]  # scalar constants, in order of first use
+
+
+@dataclass
+class Programs:
+    """The programs of one structure: `promoted` scalars (by position) are inputs, the rest are built in."""
+
+    promoted: frozenset[int] = frozenset()
+    by_values: dict[tuple[Any, ...], Session | SplitSession] = field(default_factory=dict)
+
+
+_cache: dict[tuple[Any, ...], Programs] = {}
+_device = ["cpu"]
+
+
+def set_default_device(device: str) -> None:
+    """Where lazy computations run: "cpu" or "cuda". Raises DeviceError where CUDA cannot be used."""
+    try:
+        _device[0] = runtime.resolve_device(device)
+    except runtime.DeviceError as error:
+        raise error.at(here()) from None
+
+
+def default_device() -> str:
+    return _device[0]
+
+
+def through(node: Node) -> Node:
+    """`node` without the marks that only differentiation looks at."""
+    while node.op in _TRANSPARENT:
+        node = node.inputs[0]
+    return node
+
+
+def evaluate_pending() -> None:
+    """Compute every pending cell. One that cannot be computed raises when its own value is looked at, and
+    does not keep the others from theirs; only detect_anomaly raises at once, with everything as it was."""
+    # In the order in which they came to wait: a loop's second iteration then has the structure of its first.
+    cells = list(pending.values())
+    if not cells:
+        return
+    try:
+        _settle(cells)
+    except AnomalyError:
+        raise
+    except LenetcError as error:
+        if len(cells) == 1:
+            cells[0].fail(error.at(str(cells[0].own_node().where)))
+            return
+        for cell in cells:
+            try:
+                _settle([cell])
+            except AnomalyError:
+                raise
+            except LenetcError as own:
+                cell.fail(own.at(str(cell.own_node().where)))
+
+
+def _settle(cells: Sequence[Cell]) -> None:
+    roots = [through(cell.own_node()) for cell in cells]
+    wanted = list(dict.fromkeys(roots))
+    values = dict(zip(wanted, compute(wanted), strict=True))
+    for cell, root in zip(cells, roots, strict=True):
+        cell.settle(values[root])
+
+
+Context.evaluate_pending = staticmethod(evaluate_pending)
+
+
+def check_computed(cells: Iterable[Cell]) -> None:
+    """Raise the error of the first of `cells` that could not be computed."""
+    for cell in cells:
+        if cell.failure is not None:
+            raise cell.failure
+
+
+def compute(nodes: Sequence[Node]) -> list[Value | Array]:
+    """Values of `nodes`, in memory of their own."""
+    fresh = [node for node in nodes if node not in evaluated]
+    results: dict[Node, Value | Array] = {}
+    for node in nodes:
+        if node in evaluated:  # a copy: the memory of a parameter is written again by later steps
+            value = evaluated[node]
+            results[node] = value if isinstance(value, np.ndarray) else runtime.to_numpy(value)
+    if fresh:
+        structure = _structure(fresh)
+        _check_available(structure.inputs)
+        session, feeds = _program(structure, fresh)
+        outputs = [f"y{i}" for i in range(len(fresh))]
+        values = session.run(feeds, outputs)
+        if anomaly.is_enabled():
+            _check_finite(structure, fresh, values)
+        results.update(zip(fresh, values, strict=True))
+    return [results[node] for node in nodes]
+
+
+def _check_available(inputs: Sequence[Node]) -> None:
+    for node in inputs:
+        if node not in evaluated:
+            if node in traced_leaves:
+                raise unavailable(node)
+            raise LenetcError(
+                "a value needed for this computation has been modified by an in-place operation or "
+                "freed: compute "
+                "the loss again before calling backward(), or clone() what you want to keep"
+            ).at(str(node.where))
+
+
+def _check_finite(structure: Structure, roots: Sequence[Node], values: Sequence[Value]) -> None:
+    """With detect_anomaly: raise AnomalyError naming the op that made the first NaN or infinity among
+    `values`."""
+    if anomaly.all_finite(map(runtime.to_numpy, values)):
+        return
+    graph = _graph(roots, structure.inputs)
+    known = (evaluated[node] for node in structure.inputs)
+    arrays = (value if isinstance(value, np.ndarray) else runtime.to_numpy(value) for value in known)
+    anomaly.explain(graph, {f"x{i}": array for i, array in enumerate(arrays)})
+
+
+def _structure(roots: Sequence[Node]) -> Structure:
+    number: dict[Node, int] = {}
+    key: list[Any] = [_device[0]]  # flat: a tuple for each node would keep the garbage collector busy
+    inputs: list[Node] = []
+    scalars: list[Node] = []
+    for root in roots:
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            if node in number:
+                stack.pop()
+                continue
+            if node.op is ops.input or node in evaluated:
+                key += ("known", node.type)
+                inputs.append(node)
+            elif node.op is ops.const and not node.shape:
+                key += ("scalar", node.type)
+                scalars.append(node)
+            else:
+                operands = [through(x) if x.op in _TRANSPARENT else x for x in node.inputs]
+                waiting = [x for x in operands if x not in number]
+                if waiting:
+                    stack.extend(reversed(waiting))
+                    continue
+                key += (node.op, len(operands))
+                key += [number[x] for x in operands]
+                key += node.attrs.values()
+            stack.pop()
+            number[node] = len(number)
+    key += [number[root] for root in roots]
+    return Structure(tuple(key), inputs, scalars)
+
+
+def _program(structure: Structure, roots: Sequence[Node]) -> tuple[Session | SplitSession, dict[str, Value]]:
+    device = _device[0]
+    programs = _cache.setdefault(structure.key, Programs())
+    values = [node.attrs["value"].array for node in structure.scalars]
+
+    def baked() -> tuple[Any, ...]:
+        return tuple(v.tobytes() for i, v in enumerate(values) if i not in programs.promoted)
+
+    session = programs.by_values.get(baked())
+    if session is None:
+        if programs.by_values:  # the same structure with other numbers: make those that differ inputs
+            fixed = [i for i in range(len(values)) if i not in programs.promoted]
+            before = next(iter(programs.by_values))
+            changed = {i for i, old in zip(fixed, before, strict=True) if values[i].tobytes() != old}
+            programs.promoted |= changed
+            programs.by_values.clear()
+        promoted = [structure.scalars[i] for i in sorted(programs.promoted)]
+        session = programs.by_values[baked()] = _compile(roots, [*structure.inputs, *promoted], device)
+    feeds: dict[str, Value] = {}
+    for i, node in enumerate(structure.inputs):
+        value = evaluated[node]
+        if isinstance(value, np.ndarray) or value.device_name() != device:
+            host = value if isinstance(value, np.ndarray) else runtime.to_numpy(value)
+            value = evaluated[node] = runtime.to_device(host, device)
+        feeds[f"x{i}"] = value
+    for i, position in enumerate(sorted(programs.promoted), len(structure.inputs)):
+        feeds[f"x{i}"] = runtime.to_device(values[position], device)
+    return session, feeds
+
+
+def _compile(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Session | SplitSession:
+    from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
+
+    available = runtime.get_num_threads()
+    graph, target = (
+        _graph(roots, inputs),
+        Target(device=device, threads=available, costs=measured_costs.load(device)),
+    )
+    split = run_split(graph, target)
+    if split is not None:
+        return SplitSession(split)
+    lowered = run_pipeline(graph, target)[-1].graph
+    emitted = to_onnx(lowered)
+    return Session(emitted.model.SerializeToString(), device, emitted.places, threads(lowered, available))
+
+
+def _graph(roots: Sequence[Node], inputs: Sequence[Node]) -> Graph:
+    """`roots` as a function of `inputs`, which become x0, x1, ...; results y0, y1, ..."""
+    leaves = {node: leaf(f"x{i}", Type(node.dtype, node.shape)) for i, node in enumerate(inputs)}
+    return substitute("lazy", [(f"y{i}", root) for i, root in enumerate(roots)], leaves)

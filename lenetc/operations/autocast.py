@@ -1,0 +1,80 @@
+"""Mixed precision: matrix products and convolutions in half precision, the rest in f32 (torch.amp)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ir.errors import DTypeError
+from ir.types import DType, bf16, f16, f32
+
+if TYPE_CHECKING:
+    from lenetc.tensors.tensor import Tensor
+
+F = TypeVar("F", bound=Callable[..., Any])
+_HALVES = (f16, bf16)
+_active: list[DType | None] = []
+
+
+class autocast:
+    """A context, or a decorator, in which `linear`, `conv2d` and `matmul` compute in `dtype` (torch.autocast).
+
+    f32 operands are rounded to `dtype`, of which the results are; what is handed on stays in it. Softmax, losses,
+    normalizations, sums, means, exponentials and logarithms go back to f32. Parameters stay f32, and so do their
+    gradients and the optimizer's arithmetic.
+
+    device_type: "cuda" or "cpu", the device that the program is for. dtype: `float16` (the default) or, for CUDA,
+    `bfloat16`. Small gradients underflow in f16: multiply the loss, and divide the gradients. CUDA computes bf16
+    convolutions in f32, as ONNX Runtime has no kernel for them; products are in bf16.
+
+    Raises ValueError for another device, DTypeError for another dtype and for bf16 on the CPU, where the runtime
+    has no kernels for it.
+    """
+
+    def __init__(self, device_type: str, dtype: DType | None = None, enabled: bool = True) -> None:
+        if device_type not in ("cpu", "cuda"):
+            raise ValueError(f"autocast: unknown device_type {device_type!r}; use 'cpu' or 'cuda'")
+        self.dtype = dtype or f16
+        if self.dtype not in _HALVES:
+            raise DTypeError(f"autocast: dtype {self.dtype!r} is not half precision; use float16 or bfloat16")
+        if self.dtype is bf16 and device_type == "cpu":
+            raise DTypeError("autocast: ONNX Runtime has no bfloat16 kernels for the CPU; use float16 there")
+        self.enabled = enabled
+
+    def __enter__(self) -> autocast:
+        _active.append(self.dtype if self.enabled else None)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _active.pop()
+
+    def __call__(self, function: F) -> F:
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return function(*args, **kwargs)
+
+        return wrapped  # type: ignore[return-value]
+
+
+def autocast_dtype() -> DType | None:
+    """The dtype that products are computed in now; None outside of `autocast`."""
+    return _active[-1] if _active else None
+
+
+def narrowed(*tensors: Tensor | None) -> tuple[Any, ...]:
+    """The operands of a product: within `autocast` those of f32 in its dtype."""
+    dtype = autocast_dtype()
+    if dtype is None:
+        return tensors
+    known = (f32, *_HALVES)
+    return tuple(x if x is None or x.dtype not in known else x.to(dtype) for x in tensors)
+
+
+def widened(tensor: Tensor) -> Tensor:
+    """An operand of what wants f32: within `autocast` a half of any kind as f32."""
+    return tensor.to(f32) if autocast_dtype() is not None and tensor.dtype in _HALVES else tensor

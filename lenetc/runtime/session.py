@@ -1,0 +1,188 @@
+"""Sessions of ONNX Runtime: programs loaded and run, and its errors told in the user's terms."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ir.errors import LenetcError
+from ir.node import Where
+from lenetc.runtime.binding import Binding
+from lenetc.runtime.denormals import flushed
+from lenetc.runtime.device import DeviceError
+from lenetc.runtime.library import InferenceSession, ort
+from lenetc.runtime.memory import Value
+from lenetc.runtime.precision import allows_tf32
+from lenetc.runtime.replay import Replay
+
+log = logging.getLogger("lenetc.runtime")
+# Optimizations that make a Split of unequal parts, whose kernel copies sizes from the host in every run.
+NOT_ON_CUDA = ["GatherSliceToSplitFusion"]
+
+
+class RunError(LenetcError):
+    """ONNX Runtime failed while running a program; the message names the module and the user's line."""
+
+
+def cuda_options(captures: bool) -> dict[str, str]:
+    """Options of the CUDA provider, under its names."""
+    return {
+        "device_id": "0",
+        # PyTorch's default for products is f32 as well.
+        "use_tf32": str(int(allows_tf32())),
+        "enable_cuda_graph": str(int(captures)),
+        # DEFAULT is one slow algorithm for all; with cuDNN 9 EXHAUSTIVE is a heuristic too.
+        "cudnn_conv_algo_search": "HEURISTIC",
+    }
+
+
+class Session:
+    """A loaded program. `places` says where in the user's code each ONNX node came from.
+
+    profile: a new folder for a profile of the runs, and for the model as the runtime rewrote it. large: whether
+    intermediate values take many megabytes. captures: whether runs may be captured as CUDA graphs; False afterwards
+    where the runtime would not have it. on_cpu: names of the nodes that run on the CPU though the device is CUDA, at
+    the price of copies in every run.
+    """
+
+    def __init__(
+        self,
+        model: bytes,
+        device: str,
+        places: Mapping[str, Where],
+        threads: int = 0,
+        profile: Path | None = None,
+        large: bool = False,
+        captures: bool = False,
+    ) -> None:
+        self.device = device
+        self.places = places
+        self.threads = threads
+        self.profile = profile
+        self.captures = captures and device == "cuda"
+        self.on_cpu: list[str] = []
+        self._graphs = itertools.count(1)
+        self._run_options: dict[int, Any] = {}
+        options = ort.SessionOptions()
+        if profile is not None:
+            profile.mkdir()
+            options.enable_profiling = True
+            options.profile_file_prefix = str(profile / "profile")
+            options.optimized_model_filepath = str(profile / "optimized.onnx")
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 4  # errors come back as exceptions
+        # Planning all memory beforehand saves a small program 6 % of its time and a large one nothing, but takes
+        # up to twice the memory.
+        options.enable_mem_pattern = not large
+        if flushed.works:  # for the runtime's own threads; `execute` sees to the thread that calls
+            options.add_session_config_entry("session.set_denormal_as_zero", "1")
+        if device == "cuda":
+            options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        try:
+            with flushed:
+                self._session = self._load(model, options)
+        except Exception as error:
+            raise self._explained(error, places, "loading") from error
+        if device == "cuda":
+            self._check_placement()
+
+    def _load(self, model: bytes, options: Any) -> Any:
+        if self.device != "cuda":
+            return InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+        def load() -> Any:
+            chosen = [("CUDAExecutionProvider", cuda_options(self.captures))]
+            # Without its fallback, which would run the program on the CPU and say so on the terminal only.
+            return InferenceSession(
+                model, options, providers=chosen, enable_fallback=0, disabled_optimizers=NOT_ON_CUDA
+            )
+
+        try:
+            return load()
+        except Exception as error:
+            if not self.captures or "graph capture" not in str(error):
+                raise
+            log.warning("runs are not captured as CUDA graphs: %s", str(error).splitlines()[0])
+            self.captures = False
+            return load()
+
+    def _check_placement(self) -> None:
+        """Raise DeviceError where the CUDA provider is not there; tell which nodes it did not take."""
+        if "CUDAExecutionProvider" not in self._session.get_providers():
+            raise DeviceError(
+                "device='cuda' was asked for, but ONNX Runtime could not load its CUDA provider for this program"
+            )
+        for part in self._session.get_provider_graph_assignment_info():
+            if part.ep_name != "CUDAExecutionProvider":
+                self.on_cpu += [node.name for node in part.get_nodes()]
+        if self.on_cpu:
+            listed = "; ".join(f"{name} {self.places.get(name, '')}".strip() for name in self.on_cpu)
+            log.warning("these operators have no CUDA kernel and run on the CPU, with copies: %s", listed)
+
+    def end_profiling(self) -> tuple[Path, bytes]:
+        """The file of the profile (Chrome's trace events, as JSON), and the model as the runtime rewrote it."""
+        assert self.profile is not None
+        return Path(self._session.end_profiling()), (self.profile / "optimized.onnx").read_bytes()
+
+    def bind(
+        self, inputs: Mapping[str, Value], outputs: Mapping[str, Value], replay: bool = False
+    ) -> Binding:
+        """A prepared run that reads `inputs` and writes `outputs`; the rest is bound at each call.
+
+        replay: whether all inputs are given and stay where they are, so that the run may be captured.
+        """
+        if replay and self.captures:
+            return Replay(self, inputs, outputs, next(self._graphs))
+        return Binding(self, inputs, outputs)
+
+    def run(self, feeds: Mapping[str, Value], outputs: Sequence[str]) -> list[Value]:
+        """One run with named inputs; values of the named outputs, on the device."""
+        binding = self._session.io_binding()
+        for name, value in feeds.items():
+            binding.bind_ortvalue_input(name, value)
+        for name in outputs:
+            binding.bind_output(name, self.device)
+        self.execute(binding)
+        return list(binding.get_outputs())
+
+    def settle(self) -> None:
+        """Wait for what a run leaves to be done after it: nothing, where one program does all."""
+
+    def is_read_late(self, name: str) -> bool:
+        """Whether the memory of an input is read after a run has returned."""
+        return False
+
+    def io_binding(self) -> Any:
+        return self._session.io_binding()
+
+    def execute(self, binding: Any, graph: int = -1) -> None:
+        """Run once. graph: the number of the CUDA graph to capture or replay, -1 for none."""
+        try:
+            with flushed:
+                self._session.run_with_iobinding(binding, self._options(graph) if self.captures else None)
+        except Exception as error:
+            raise self._explained(error, self.places, "running") from error
+
+    def _options(self, graph: int) -> Any:
+        found = self._run_options.get(graph)
+        if found is None:
+            found = self._run_options[graph] = ort.RunOptions()
+            found.add_run_config_entry("gpu_graph_id", str(graph))
+        return found
+
+    def release(self, graph: int) -> None:
+        """Drop a captured CUDA graph."""
+        self._run_options.pop(graph, None)
+        self._session.release_captured_graph(graph)
+
+    def _explained(self, error: Exception, places: Mapping[str, Where], doing: str) -> RunError:
+        """The runtime's error with the module path and the user's line of the node that it names."""
+        text = str(error)
+        named = [
+            name for name in places if f"'{name}'" in text or f"Name:{name}" in text or f"({name})" in text
+        ]
+        explained = RunError(f"ONNX Runtime failed {doing} the program: {text}")
+        return explained.at(str(places[max(named, key=len)])) if named else explained  # type: ignore[return-value]

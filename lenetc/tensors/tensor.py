@@ -1,0 +1,410 @@
+"""The Tensor: PyTorch's, lazy. An operation adds an IR node; a value is computed when somebody looks.
+
+Only what makes a tensor is here: its parts, looking at values, autograd and in-place changes, and `apply`, which
+makes every operation. The operations are functions of modules of their own; `lenetc.operations.methods` makes them
+methods.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ir import ops
+from ir.dims import Dim
+from ir.errors import DTypeError, LenetcError, ShapeError
+from ir.node import Node, building_at
+from ir.types import Array, DType, bool_, f16, f32, f64, i32, i64
+from lenetc.evaluation import lazy
+from lenetc.evaluation.cell import Cell, Context, known
+from lenetc.evaluation.tracing import here, where_now
+from lenetc.missing import missing
+from lenetc.tensors.arrays import array_of
+from lenetc.tensors.grad_fn import AccumulateGrad, GradFn, is_grad_enabled, record, set_grad_enabled
+from lenetc.tensors.printing import format_array
+from lenetc.tensors.size import Size
+
+if TYPE_CHECKING:
+    from lenetc.operations.methods import Methods
+    from lenetc.tensors.convert import Number
+else:
+    Methods = object  # `lenetc.operations.methods` puts them in: operations stand on the tensor
+
+
+class Tensor(Methods):
+    """An n-dimensional array of one dtype that remembers how it was computed.
+
+    Shape and dtype are known at once; values are computed, together with everything else that waits, when they
+    are looked at: print, item, numpy, float, bool, tolist.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_accumulate",
+        "_base",
+        "_cell",
+        "_grad",
+        "_grad_fn",
+        "_is_detached",
+        "_requires_grad",
+        "_shares",
+    )
+
+    def __init__(self, data: Any, *, requires_grad: bool = False) -> None:
+        self._init(data._cell if isinstance(data, Tensor) else known(array_of(data)))
+        self._requires_grad = requires_grad
+
+    def _init(self, cell: Cell) -> None:
+        self._cell = cell
+        self._grad: Tensor | None = None
+        self._grad_fn: GradFn | None = None
+        self._requires_grad = False
+        self._shares = ""  # why in-place changes must be refused: "a view"
+        self._is_detached = False  # by .data or .detach(): gradients end here, whatever it shares
+        self._accumulate: weakref.ref[AccumulateGrad] | None = None
+        self._base: tuple[Cell, object] | None = None  # of a view: whose, and which of its values
+
+    @classmethod
+    def _from_node(cls, node: Node) -> Tensor:
+        return Tensor._from_cell(Cell(node.ty, node))
+
+    @classmethod
+    def _from_cell(cls, cell: Cell) -> Tensor:
+        tensor = Tensor.__new__(Tensor)
+        tensor._init(cell)
+        return tensor
+
+    # What it is.
+
+    def _check_base(self) -> None:
+        """Refuse to show a view of a value that is gone: PyTorch would show the new one."""
+        if self._base is not None and self._base[0].present() != self._base[1]:
+            raise LenetcError(
+                f"this {self.type_text()} is a view of a tensor that has been changed in place since; take it again, "
+                "or keep the old values with clone()"
+            ).at(here())
+
+    @property
+    def node(self) -> Node:
+        """The IR node of the present value. For .data and .detach(), one that gradients do not pass."""
+        self._check_base()
+        node = self._cell.node
+        return ops.stop_gradient(node) if self._is_detached and node.op is not ops.stop_gradient else node
+
+    @property
+    def shape(self) -> Size:
+        return Size(self._cell.type.shape)
+
+    @property
+    def dtype(self) -> DType:
+        return self._cell.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self._cell.type.rank
+
+    def type_text(self) -> str:
+        """Type as messages show it, e.g. f32[6,1,5,5]."""
+        return str(self._cell.type)
+
+    @property
+    def device(self) -> str:
+        return lazy.default_device()
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size of one dimension."""
+        return self.shape if dim is None else self._cell.type.shape[dim]
+
+    def dim(self) -> int:
+        return self.ndim
+
+    def numel(self) -> Dim:
+        """Number of elements."""
+        return self._cell.type.size
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return int(self._cell.type.shape[0])
+
+    # Autograd.
+
+    @property
+    def requires_grad(self) -> bool:
+        return self._requires_grad or self._grad_fn is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set whether gradients are recorded. Raises LenetcError for a tensor that is not a leaf, or not float."""
+        if requires_grad and not self.dtype.is_float:
+            raise LenetcError(
+                f"only tensors of floating point dtype can require gradients, not {self.type_text()}"
+            ).at(here())
+        if not requires_grad and self._grad_fn is not None:
+            raise LenetcError("you can only change requires_grad flags of leaf variables; use detach()").at(
+                here()
+            )
+        if requires_grad and self._grad_fn is None and self._cell.node.op is not ops.input:
+            # An identity of its own: two equal expressions must not share a gradient.
+            self._cell.node = ops.alias(self._cell.node, uid=self._cell.number)
+        if self._requires_grad != requires_grad:
+            self._requires_grad = requires_grad
+            Context.epoch += 1
+        return self
+
+    @property
+    def grad_fn(self) -> GradFn | None:
+        return self._grad_fn
+
+    def _set_grad_fn(self, fn: GradFn) -> None:
+        self._grad_fn = fn
+        self._cell.has_history = True
+
+    @property
+    def is_leaf(self) -> bool:
+        return self._grad_fn is None
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient accumulated by backward(), or None."""
+        if Context.trace is not None:
+            Context.trace.saw_grad(self, is_read=True)
+        if isinstance(self._grad, Unreturned):
+            raise LenetcError(
+                "this gradient was computed inside a compiled function and not kept: return it from the function, "
+                "or clear it with zero_grad()"
+            )
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None and (value._cell.type != self._cell.type):
+            raise ShapeError(
+                f"assigned grad has type {value.type_text()}, but the tensor is {self.type_text()}"
+            )
+        if Context.trace is not None:
+            Context.trace.saw_grad(self, is_read=False)
+        Context.changes += 1
+        self._grad = value
+
+    def _accumulator(self) -> AccumulateGrad:
+        fn = self._accumulate() if self._accumulate is not None else None
+        if fn is None:
+            fn = AccumulateGrad(self)
+            self._accumulate = weakref.ref(fn)
+        return fn
+
+    def retain_grad(self) -> None:
+        """Keep `.grad` of a tensor that is not a leaf."""
+        if self._grad_fn is not None:
+            self._grad_fn.retained = weakref.ref(self)
+
+    def detach(self) -> Tensor:
+        """The same storage, without history."""
+        result = Tensor._from_cell(self._cell)
+        result._shares = self._shares
+        result._is_detached = True
+        result._base = self._base
+        return result
+
+    @property
+    def data(self) -> Tensor:
+        return self.detach()
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if Context.trace is not None or value._cell.type == self._cell.type:
+            with set_grad_enabled(False):
+                self.detach().copy_(value)
+        else:
+            self._cell.become(value._cell.type, value.detach().numpy())
+
+    # Looking at values.
+
+    def numpy(self) -> Array:
+        """The values as an array of the caller's own. Raises LenetcError for a tensor that requires grad."""
+        if self.requires_grad:
+            raise LenetcError("can't call numpy() on a tensor that requires grad; use detach().numpy()")
+        return self._array()
+
+    def _array(self) -> Array:
+        self._check_base()
+        return self._cell.numpy()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        array = self._array()
+        return array if dtype is None else array.astype(dtype)
+
+    def item(self) -> Number:
+        """The value of a single element as a Python number."""
+        if self.numel() != 1:
+            raise LenetcError(f"item() wants a single element, but the tensor is {self.type_text()}").at(
+                here()
+            )
+        self._check_base()
+        return self._cell.item()
+
+    def tolist(self) -> Any:
+        return self._array().tolist()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.is_float:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        if self.numel() != 1:
+            raise LenetcError(f"Boolean value of a tensor with {self.numel()} values is ambiguous").at(here())
+        return bool(self.item())
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        if Context.trace is not None:
+            return f"<traced {self.type_text()}>"
+        suffixes = []
+        if self.device != "cpu":
+            suffixes.append(f"device='{self.device}:0'")
+        if self._grad_fn is not None:
+            suffixes.append(f"grad_fn=<{self._grad_fn.name()}>")
+        elif self._requires_grad:
+            suffixes.append("requires_grad=True")
+        return format_array(self._array(), suffixes=suffixes)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and not self.ndim else format(repr(self), spec)
+
+    # In-place changes: a new value for the cell.
+
+    def _change(self, name: str, value: Tensor) -> Tensor:
+        """Let `value`, computed from this tensor, be its value from now on."""
+        if self._shares:
+            raise LenetcError(
+                f"{name}: in-place changes of {self._shares} would not reach the tensor it was taken from; "
+                "write `x = x.operation(...)`, or change the whole tensor"
+            ).at(here())
+        if value.shape != self.shape:
+            raise ShapeError(
+                f"{name}: the result has shape {list(value.shape)}, the tensor {list(self.shape)}"
+            ).at(here())
+        if is_grad_enabled() and self._requires_grad and self._grad_fn is None:
+            raise LenetcError(
+                f"{name}: a leaf variable that requires grad is being used in an in-place operation; use "
+                "no_grad() or .data"
+            ).at(here())
+        if value.dtype is not self.dtype:
+            raise DTypeError(
+                f"{name}: the result is {value.type_text()}, which cannot be stored in {self.type_text()}"
+            ).at(here())
+        self._cell.node = value.node
+        if value._grad_fn is not None:
+            self._set_grad_fn(value._grad_fn)
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self._grad_fn is not None:
+            raise LenetcError("only leaf tensors support deepcopy; use detach() or clone()")
+        copy = type(self).__new__(type(self))
+        copy._init(known(self._array()))
+        copy._requires_grad = self._requires_grad
+        memo[id(self)] = copy
+        return copy
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            error = missing("Tensor", name, dir(type(self)))
+            place = "" if name.startswith("_") else here()
+            raise AttributeError(f"{error}\n  at {place}" if place else str(error), name=name, obj=self)
+
+    # Other dtypes and devices; last, for their names are those of Python's types.
+
+    def float(self) -> Tensor:
+        return self.to(f32)
+
+    def double(self) -> Tensor:
+        return self.to(f64)
+
+    def half(self) -> Tensor:
+        return self.to(f16)
+
+    def long(self) -> Tensor:
+        return self.to(i64)
+
+    def int(self) -> Tensor:
+        return self.to(i32)
+
+    def bool(self) -> Tensor:
+        return self.to(bool_)
+
+    def type_as(self, other: Tensor) -> Tensor:
+        return self.to(other.dtype)
+
+    def cpu(self) -> Tensor:
+        return self.to("cpu")
+
+    def cuda(self, device: Any = None) -> Tensor:
+        """The same tensor, computed on CUDA from now on. Raises DeviceError where CUDA cannot be used."""
+        return self.to("cuda")
+
+
+class Unreturned(Tensor):
+    """Stands for a gradient that a compiled function computed and did not return."""
+
+    __slots__ = ()
+
+
+def apply(
+    name: str,
+    build: Callable[..., Node],
+    *operands: Tensor,
+    saves: bool = True,
+    view: bool = False,
+    edges: Sequence[Any] | None = None,
+) -> Tensor:
+    """The tensor build(*nodes), recorded for backward as `name` where an operand requires grad.
+
+    saves: whether PyTorch's node of that name keeps values, so that a second backward through it is an error.
+    edges: operands of the GradFn where PyTorch's differ from ours.
+    """
+    require_tensors(name.partition("Backward")[0].lower() or "this operation", *operands)
+    nodes = [operand.node for operand in operands]
+    needs = any(operand.requires_grad for operand in operands)
+    with building_at(where_now()):
+        node = build(*nodes)
+        if needs and not is_grad_enabled():
+            node = ops.stop_gradient(node)
+    result = Tensor._from_node(node)
+    if needs and is_grad_enabled() and node.dtype.is_float:
+        result._set_grad_fn(record(name, node, operands if edges is None else edges, saves))
+    if view:
+        result._shares = "a view"
+        base = operands[0]
+        result._base = base._base or (base._cell, base._cell.present())
+    return result
+
+
+def require_tensors(what: str, *operands: object) -> None:
+    """Raise DTypeError for an operand of the function `what` that is neither a tensor nor None."""
+    for operand in operands:
+        if operand is not None and not isinstance(operand, Tensor):
+            shape = f" of shape {list(operand.shape)}" if isinstance(operand, np.ndarray) else ""
+            raise DTypeError(
+                f"{what} takes tensors, not a {type(operand).__module__}.{type(operand).__name__}{shape}; "
+                "make one with lenetc.tensor(...) or lenetc.from_numpy(...)"
+            ).at(here())

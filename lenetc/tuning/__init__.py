@@ -1,0 +1,4 @@
+"""What strategies cost on this machine, by measuring them.
+
+It may import `compiler` and what that may.
+"""

@@ -1,0 +1,287 @@
+"""Exported folders: each file by itself, together, and against the compiled step they came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from safetensors.numpy import load_file
+
+import lenetc
+from ir.errors import LenetcError
+from ir.types import Array
+from lenetc.artifact.load import Artifact
+from lenetc.compiler.compile import CompiledFunction
+from tests.training import TRAININGS, Run, digits, normalized, prepared
+
+
+@dataclass
+class Exported:
+    """A training, and the folder that it was exported to before its first step."""
+
+    run: Run
+    step: CompiledFunction
+    folder: Path
+
+    def session(self, file: str) -> onnxruntime.InferenceSession:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 2
+        options.log_severity_level = 3
+        return onnxruntime.InferenceSession(self.folder / file, options, providers=["CPUExecutionProvider"])
+
+    def manifest(self) -> dict[str, Any]:
+        return json.loads((self.folder / "manifest.json").read_text())  # type: ignore[no-any-return]
+
+
+def exported(name: str, folder: Path, batch: int = 64) -> Exported:
+    run = prepared(TRAININGS[name], lenetc)
+    step = CompiledFunction(run.step, "cpu")
+    step.lower(*next(digits(1, batch))).export(folder, run.net)
+    return Exported(run, step, folder)
+
+
+@pytest.fixture(params=["sgd", "adam", "normalized"])
+def artifact(request: pytest.FixtureRequest, tmp_path: Path) -> Exported:
+    return exported(request.param, tmp_path)
+
+
+def plain_step(
+    session: onnxruntime.InferenceSession, state: dict[str, Array], feeds: dict[str, Array]
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """(results, new state) of one run, as a host without this package makes it."""
+    names = [output.name for output in session.get_outputs()]
+    found = dict(zip(names, session.run(names, {**feeds, **state}), strict=True))
+    new = {name: found.pop(f"{name}.next", value) for name, value in state.items()}
+    return found, new
+
+
+def assert_close(found: Array, expected: Array, name: str) -> None:
+    """To 1e-5 of the largest magnitude: a symbolic batch takes other strategies than a fixed one."""
+    scale = max(float(np.abs(expected).max(initial=0)), 1e-3)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * scale, err_msg=name)
+
+
+def test_one_session_trains_64_and_then_5_samples(artifact: Exported) -> None:
+    session = artifact.session("train.onnx")
+    state = load_file(artifact.folder / "state.safetensors")
+    rates = {h["name"]: np.asarray(h["default"], h["dtype"]) for h in artifact.manifest()["hyperparameters"]}
+    images, labels = next(digits(1, 138))
+    for rows in (slice(0, 64), slice(64, 128), slice(128, 133), slice(133, 138)):
+        feeds = {"images": images[rows], "labels": labels[rows]}
+        expected = artifact.step(*feeds.values())
+        results, state = plain_step(session, state, {**feeds, **rates})
+        np.testing.assert_allclose(results["loss"], expected.item(), rtol=1e-5)
+    for name, value in artifact.run.net.state_dict().items():
+        assert_close(state[name], value.numpy(), name)
+
+
+def test_the_batch_is_symbolic_and_operators_are_standard(artifact: Exported) -> None:
+    for file in ("train.onnx", "infer.onnx", "init.onnx"):
+        model = onnx.load(artifact.folder / file)
+        onnx.checker.check_model(model, full_check=True)
+        assert [opset.domain for opset in model.opset_import] == [""]
+    for file in ("train.onnx", "infer.onnx"):
+        images = artifact.session(file).get_inputs()[0]
+        assert (images.name, images.shape) == ("images", ["N", 1, 32, 32])
+
+
+def test_inference_is_the_network_in_eval_mode(artifact: Exported) -> None:
+    net, images = artifact.run.net, next(digits(1, 7))[0]
+    session = artifact.session("infer.onnx")
+    inputs = [value.name for value in session.get_inputs()]
+    assert inputs == ["images"]
+    overridable = {value.name for value in session.get_overridable_initializers()}
+    weights = {name for name in net.state_dict() if not name.endswith("num_batches_tracked")}
+    assert overridable == weights
+    net.eval()
+    (found,) = session.run(["output"], {"images": images})
+    expected = net(lenetc.from_numpy(images)).detach().numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    net.train()
+    for images_, labels in digits(3, 8):
+        artifact.step(images_, labels)
+    net.eval()
+    trained = {name: value.numpy() for name, value in net.state_dict().items() if name in weights}
+    (found,) = session.run(["output"], {"images": images, **trained})
+    expected = net(lenetc.from_numpy(images)).detach().numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_init_and_state_hold_the_state_as_it_was(artifact: Exported) -> None:
+    session = artifact.session("init.onnx")
+    names = [output.name for output in session.get_outputs()]
+    made = dict(zip(names, session.run(None, {}), strict=True))
+    stored = load_file(artifact.folder / "state.safetensors")
+    assert list(made) == [s["name"] for s in artifact.manifest()["state"]]
+    assert made.keys() == stored.keys()
+    for name, value in stored.items():
+        assert value.dtype == made[name].dtype and value.tobytes() == made[name].tobytes(), name
+    for name, value in artifact.run.net.state_dict().items():
+        np.testing.assert_array_equal(stored[name], value.numpy(), err_msg=name)
+
+
+def test_the_manifest_describes_train_onnx(artifact: Exported) -> None:
+    manifest, session = artifact.manifest(), artifact.session("train.onnx")
+    types = {"float32": "tensor(float)", "int64": "tensor(int64)"}
+    for keys, values in (
+        (("inputs", "hyperparameters", "state"), session.get_inputs()),
+        (("results",), session.get_outputs()[: len(manifest["results"])]),
+    ):
+        entries = [entry for key in keys for entry in manifest[key]]
+        described = {e["name"]: (types[e["dtype"]], e["shape"]) for e in entries}
+        assert described == {value.name: (value.type, value.shape) for value in values}
+    nexts = [s["next"] for s in manifest["state"] if s["next"]]
+    assert sorted(nexts) == sorted(value.name for value in session.get_outputs()[len(manifest["results"]) :])
+    assert all(name == f"{s['name']}.next" for s in manifest["state"] if (name := s["next"]))
+    learning_rate = artifact.run.optimizer.param_groups[0]["lr"]
+    assert {h["name"]: h["default"] for h in manifest["hyperparameters"]} == {"lr": learning_rate}
+    files = {path.name: path.read_bytes() for path in artifact.folder.iterdir()}
+    del files["manifest.json"]
+    assert manifest["files"] == {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    model = onnx.load(artifact.folder / "train.onnx")
+    assert (manifest["opset"], manifest["ir_version"]) == (model.opset_import[0].version, model.ir_version)
+
+
+def test_exporting_changes_nothing(tmp_path: Path) -> None:
+    def training() -> tuple[Run, CompiledFunction]:
+        lenetc.manual_seed(5)
+        run = prepared(TRAININGS["adam"], lenetc)
+        run.net.conv1.eval()  # a part in another mode than the rest
+        step = CompiledFunction(run.step, "cpu")
+        step(*next(digits(1, 8)))
+        return run, step
+
+    plain, step = training()
+    expected = [step(*batch).item() for batch in digits(3, 8)]
+    run, step = training()
+    modes = [module.training for module in run.net.modules()]
+    drawn = lenetc.get_rng_state()
+    before = json.dumps({k: v["step"].item() for k, v in run.optimizer.state_dict()["state"].items()})
+    step.lower(*next(digits(1, 8))).export(tmp_path, run.net)
+    np.testing.assert_array_equal(lenetc.get_rng_state(), drawn)
+    assert [module.training for module in run.net.modules()] == modes and not run.net.conv1.training
+    after = json.dumps({k: v["step"].item() for k, v in run.optimizer.state_dict()["state"].items()})
+    assert after == before
+    assert all(parameter.requires_grad for parameter in run.net.parameters())
+    assert [step(*batch).item() for batch in digits(3, 8)] == expected
+    for name, value in plain.net.state_dict().items():
+        np.testing.assert_array_equal(run.net.state_dict()[name].numpy(), value.numpy(), err_msg=name)
+
+
+def test_adams_step_counter_is_inside(tmp_path: Path) -> None:
+    """Bias correction depends on the number of steps, which a host cannot forget to count."""
+    exported("adam", tmp_path, 8)
+    loaded = lenetc.load(tmp_path)
+    counters = [name for name in loaded.state if name.endswith("step")]
+    assert counters == ["optimizer.step"]
+    for images, labels in digits(3, 8):
+        loaded(images=images, labels=labels)
+    assert loaded.state["optimizer.step"] == 3
+
+
+def test_random_masks_are_the_compiled_runs(tmp_path: Path) -> None:
+    def training() -> tuple[Run, CompiledFunction]:
+        lenetc.manual_seed(11)
+        lenetc.rand(3)
+        dropped = TRAININGS["normalized"].__class__(
+            lambda torch: normalized(torch, 0.5), "nll_loss", "SGD", {"lr": 0.0}
+        )
+        run = prepared(dropped, lenetc)
+        return run, CompiledFunction(run.step, "cpu")
+
+    run, step = training()
+    step.lower(*next(digits(1, 32))).export(tmp_path, run.net)
+    batch = next(digits(1, 32))
+    expected = [step(*batch).item() for _ in range(5)]
+    assert len(set(expected)) == 5  # weights stay, masks do not
+    loaded = lenetc.load(tmp_path)
+    found = [loaded(images=batch[0], labels=batch[1])["loss"].item() for _ in range(5)]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert loaded.state["rng.counter"] == lenetc.get_rng_state()[1]
+    again = lenetc.load(tmp_path)
+    assert [again(images=batch[0], labels=batch[1])["loss"].item() for _ in range(5)] == found
+
+
+def test_an_artifact_is_saved_and_goes_on(artifact: Exported, tmp_path: Path) -> None:
+    first, rest = list(digits(4, 8))[:2], list(digits(4, 8))[2:]
+
+    def losses(loaded: Artifact, batches: Any) -> list[float]:
+        return [loaded(images=images, labels=labels)["loss"].item() for images, labels in batches]
+
+    whole = Artifact(artifact.folder)
+    expected = losses(whole, [*first, *rest])
+    loaded = Artifact(artifact.folder)
+    assert losses(loaded, first) == expected[:2]
+    loaded.save(tmp_path / "later.safetensors")
+    resumed = Artifact(artifact.folder)
+    resumed.load_state(tmp_path / "later.safetensors")
+    assert losses(resumed, rest) == expected[2:]
+    for name, value in whole.state.items():
+        np.testing.assert_array_equal(resumed.state[name], value, err_msg=name)
+
+
+def test_state_of_another_network_is_refused(tmp_path: Path) -> None:
+    exported("sgd", tmp_path / "a", 8)
+    exported("normalized", tmp_path / "b", 8)
+    loaded = Artifact(tmp_path / "a")
+    with pytest.raises(LenetcError, match="does not hold the state of this artifact"):
+        loaded.load_state(tmp_path / "b" / "state.safetensors")
+
+
+def test_hyperparameters_have_defaults_and_can_be_given(tmp_path: Path) -> None:
+    exported("sgd", tmp_path, 8)
+    images, labels = next(digits(1, 8))
+    loaded = Artifact(tmp_path)
+    start = loaded.state["fc3.weight"]
+    assert loaded.hyperparameters == {"lr": 0.02}
+    loaded(images=images, labels=labels, lr=0.0)
+    np.testing.assert_array_equal(loaded.state["fc3.weight"], start)
+    loaded = Artifact(tmp_path)
+    loaded(images=images, labels=labels)
+    once = loaded.state["fc3.weight"] - start
+    loaded = Artifact(tmp_path)
+    loaded.hyperparameters["lr"] = 0.04
+    loaded(images=images, labels=labels)
+    np.testing.assert_allclose(loaded.state["fc3.weight"] - start, 2 * once, rtol=1e-3, atol=1e-6)
+    with pytest.raises(LenetcError, match="missing: \\['labels'\\], unknown: \\['momentum'\\]"):
+        loaded(images=images, momentum=0.5)
+
+
+def test_a_schedule_that_moves_momentum_is_exported_as_an_input(tmp_path: Path) -> None:
+    run = prepared(TRAININGS["one_cycle"], lenetc)
+    step = CompiledFunction(run.step, "cpu")
+    batch = next(digits(1, 8))
+    for _ in range(3):
+        step(*batch)
+        run.schedule.step()
+    step.lower(*batch).export(tmp_path)
+    group = run.optimizer.param_groups[0]
+    defaults = Artifact(tmp_path).hyperparameters
+    assert defaults == {"lr": group["lr"], "momentum": group["momentum"]}
+
+
+def test_training_needs_numpy_and_onnxruntime_only(tmp_path: Path) -> None:
+    """examples/train_plain.py, in a process of its own, on the folder of an untrained LeNet."""
+    root = Path(__file__).parents[3]
+    script = root / "examples" / "train_plain.py"
+    imported = {
+        line.split()[1] for line in script.read_text().splitlines() if line.startswith(("import", "from"))
+    }
+    assert imported == {"sys", "numpy", "onnxruntime"}
+    assert len(script.read_text().splitlines()) < 40
+    exported("sgd", tmp_path)
+    digits_file = root / "lenetc" / "datasets" / "mnist_10k.npz"
+    command = [sys.executable, "-I", str(script), str(tmp_path), str(digits_file)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    accuracy = float(run.stdout.split("%")[-2].split()[-1])
+    assert accuracy > 85, run.stdout

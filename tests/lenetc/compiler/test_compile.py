@@ -1,0 +1,539 @@
+"""compile: one program for forward, backward and update; state found, kept and shown; guards; scan."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lenetc
+from ir.errors import LenetcError, ShapeError
+from lenetc import nn, optim
+from lenetc.compiler.compile import CompiledFunction
+from lenetc.evaluation.tracing import ValueDependentError
+
+X = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+
+
+class Regression:
+    """A small trainable function with momentum, so that there are parameters and optimizer state."""
+
+    def __init__(self, compiled: bool = True) -> None:
+        self.w = lenetc.tensor(np.linspace(-1, 1, 8).reshape(4, 2).astype(np.float32), requires_grad=True)
+        self.b = lenetc.zeros(2, requires_grad=True)
+        w, b = self.w, self.b
+        self.optimizer = optimizer = optim.SGD([w, b], lr=0.1, momentum=0.9)
+
+        def step(x: Any) -> Any:
+            optimizer.zero_grad()
+            y = (lenetc.as_tensor(x) @ w + b).tanh()
+            loss = (y * y).mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        self.step: Callable[..., Any] = lenetc.compile(step) if compiled else step
+
+    def values(self) -> list[np.ndarray[Any, Any]]:
+        return [self.w.detach().numpy(), self.b.detach().numpy()]
+
+
+def test_compiled_steps_equal_uncompiled_ones() -> None:
+    compiled, plain = Regression(), Regression(compiled=False)
+    for i in range(6):
+        x = X * (i + 1) / 3
+        np.testing.assert_allclose(compiled.step(x).item(), plain.step(x).item(), rtol=1e-6)
+        for ours, theirs in zip(compiled.values(), plain.values(), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
+    assert compiled.optimizer._step_count == plain.optimizer._step_count == 6
+    momentum = [s["momentum_buffer"].numpy() for s in compiled.optimizer.state.values()]
+    expected = [s["momentum_buffer"].numpy() for s in plain.optimizer.state.values()]
+    for ours, theirs in zip(momentum, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
+
+
+def traces(function: CompiledFunction) -> int:
+    return len(function.programs())
+
+
+def test_a_new_shape_specializes_and_is_cached() -> None:
+    model = Regression()
+    for rows in (6, 2, 6, 2):
+        model.step(X[:rows])
+    assert traces(model.step) == 2  # type: ignore[arg-type]
+
+
+def test_the_state_is_shared_between_specializations() -> None:
+    compiled, plain = Regression(), Regression(compiled=False)
+    for rows in (6, 2, 2, 6, 6, 6, 2, 6):
+        compiled.step(X[:rows])
+        plain.step(X[:rows])
+    np.testing.assert_allclose(compiled.values()[0], plain.values()[0], rtol=1e-5)
+
+
+def test_the_learning_rate_is_an_input() -> None:
+    compiled, plain = Regression(), Regression(compiled=False)
+    for i in range(4):
+        for model in (compiled, plain):
+            model.optimizer.param_groups[0]["lr"] = 0.1 / (i + 1)
+            model.step(X)
+    np.testing.assert_allclose(compiled.values()[0], plain.values()[0], rtol=1e-5)
+    assert traces(compiled.step) == 1  # type: ignore[arg-type]
+
+
+def test_another_option_that_changes_becomes_an_input() -> None:
+    compiled, plain = Regression(), Regression(compiled=False)
+    for i in range(5):
+        for model in (compiled, plain):
+            model.optimizer.param_groups[0]["momentum"] = 0.9 - i / 10
+            model.step(X)
+    np.testing.assert_allclose(compiled.values()[0], plain.values()[0], rtol=1e-5)
+    assert traces(compiled.step) == 2  # type: ignore[arg-type]
+
+
+def test_a_float_argument_is_an_input_and_a_string_a_constant() -> None:
+    @lenetc.compile
+    def scaled(x: Any, factor: float, how: str) -> Any:
+        return x * factor if how == "times" else x + factor
+
+    assert scaled(X, 2.0, "times").numpy() == pytest.approx(X * 2)
+    assert scaled(X, 3.0, "times").numpy() == pytest.approx(X * 3)
+    assert scaled(X, 3.0, "plus").numpy() == pytest.approx(X + 3)
+    assert traces(scaled) == 2
+
+
+def test_what_changes_at_every_call_is_told_and_does_not_pile_up(caplog: pytest.LogCaptureFixture) -> None:
+    count = 0
+
+    @lenetc.compile(device="cpu")
+    def scaled(x: Any) -> Any:
+        return x * count
+
+    for count in range(12):
+        np.testing.assert_array_equal(scaled(X).numpy(), X * count)
+    assert traces(scaled) == 8
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "lenetc.compile"]
+    assert told.startswith("scaled has been compiled 8 times") and "pass that as an argument" in told
+
+
+def test_values_changed_from_outside_are_seen() -> None:
+    compiled, plain = Regression(), Regression(compiled=False)
+    for i in range(4):
+        for model in (compiled, plain):
+            model.step(X)
+            if i == 1:
+                model.w.data.mul_(0.5)
+            if i == 2:
+                model.optimizer.load_state_dict(model.optimizer.state_dict())
+    np.testing.assert_allclose(compiled.values()[0], plain.values()[0], rtol=1e-5)
+
+
+def test_what_waits_to_be_computed_keeps_the_old_values() -> None:
+    model = Regression()
+    model.step(
+        X
+    )  # traced before: tracing computes what waits anyway, a call of a ready program has to as well
+    before = model.values()[0]
+    doubled = model.w.detach() * 2
+    copy = model.w.detach().clone()
+    for _ in range(3):
+        model.step(X)
+    np.testing.assert_array_equal(doubled.numpy(), before * 2)
+    np.testing.assert_array_equal(copy.numpy(), before)
+
+
+def test_arrays_once_taken_stay_as_they_are() -> None:
+    model = Regression()
+    model.step(X)
+    taken = model.values()
+    copies = [value.copy() for value in taken]
+    for _ in range(3):
+        model.step(X)
+    del model
+    for value, copy in zip(taken, copies, strict=True):
+        np.testing.assert_array_equal(value, copy)
+
+
+def test_a_result_is_not_overwritten_by_later_calls() -> None:
+    model = Regression()
+    losses = [model.step(X) for _ in range(4)]
+    assert len({loss.item() for loss in losses}) == 4
+
+
+def test_gradients_that_are_returned_become_grad() -> None:
+    w = lenetc.ones(4, 2, requires_grad=True)
+
+    @lenetc.compile
+    def gradient(x: Any) -> Any:
+        w.grad = None
+        (x @ w).sum().backward()
+        return w.grad
+
+    returned = gradient(X)
+    expected = np.repeat(X.sum(0)[:, None], 2, axis=1)
+    np.testing.assert_allclose(returned.numpy(), expected, rtol=1e-5, atol=1e-6)
+    assert w.grad is returned
+
+
+def test_gradients_that_stay_inside_are_an_error_to_look_at() -> None:
+    model = Regression()
+    model.step(X)
+    with pytest.raises(LenetcError, match="return it from the function"):
+        _ = model.w.grad
+    model.optimizer.zero_grad()
+    assert model.w.grad is None
+
+
+def test_gradients_accumulate_over_calls_until_zeroed() -> None:
+    w = lenetc.ones(4, 2, requires_grad=True)
+
+    @lenetc.compile
+    def accumulate(x: Any) -> Any:
+        loss = (x @ w).sum()
+        loss.backward()
+        return loss
+
+    expected = np.repeat(X.sum(0)[:, None], 2, axis=1)
+    for calls in (1, 2, 3):
+        accumulate(X)
+        assert w.grad is not None
+        np.testing.assert_allclose(w.grad.numpy(), expected * calls, rtol=1e-5, atol=1e-5)
+    w.grad = None
+    accumulate(X)
+    assert w.grad is not None
+    np.testing.assert_allclose(w.grad.numpy(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_program_reads_the_gradient_of_today() -> None:
+    """Each backward may leave a new object in .grad; an update compiled apart must not read the first one for ever."""
+    w = lenetc.ones(4, 2, requires_grad=True)
+    optimizer = optim.SGD([w], lr=1.0)
+
+    @lenetc.compile
+    def backward(x: Any) -> Any:
+        loss = (x @ w).sum()
+        loss.backward()
+        return loss
+
+    @lenetc.compile
+    def update() -> None:
+        optimizer.step()
+        optimizer.zero_grad()
+
+    expected = np.ones((4, 2), np.float32)
+    for i in range(5):
+        for k in range(3):
+            backward(X * (i + 1 + k))
+            expected -= (X * (i + 1 + k)).sum(0)[:, None]
+        update()
+        np.testing.assert_allclose(w.detach().numpy(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_gradient_that_stayed_inside_cannot_be_read_by_another_program() -> None:
+    model = Regression()
+
+    @lenetc.compile
+    def backward(x: Any) -> Any:
+        model.optimizer.zero_grad()
+        loss = (lenetc.as_tensor(x) @ model.w + model.b).mean()
+        loss.backward()
+        return loss
+
+    backward(X)
+    before = model.values()
+    with pytest.raises(LenetcError, match="return it from the function"):
+        lenetc.compile(model.optimizer.step)()
+    np.testing.assert_array_equal(model.values()[0], before[0])
+
+
+FACTOR = 1.0
+
+
+def scaled_by_global(x: Any) -> Any:
+    return x * FACTOR
+
+
+def test_python_values_that_change_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    closure, options, tensor = 1.0, {"factor": 1.0}, lenetc.tensor(1.0)
+    module = nn.Dropout(0.0)
+
+    class Trainer:
+        factor = 1.0
+
+        def __init__(self) -> None:
+            self.factor = 1.0
+
+        def step(self, x: Any) -> Any:
+            return x * self.factor
+
+    trainer = Trainer()
+    functions = [
+        lenetc.compile(function)
+        for function in (
+            lambda x: x * closure,
+            lambda x: x * options["factor"],
+            lambda x: x * tensor,
+            lambda x: scaled_by_global(x),
+            trainer.step,
+            lambda x: module(x) * 1.0,
+        )
+    ]
+    x = np.ones(3, np.float32)
+    for function in functions:
+        np.testing.assert_array_equal(function(x).numpy(), x)
+        function(x)
+        assert traces(function) == 1
+    closure, options["factor"], tensor, trainer.factor = 2.0, 2.0, lenetc.tensor(2.0), 2.0
+    monkeypatch.setitem(globals(), "FACTOR", 2.0)
+    module.p = 1.0
+    for function, factor in zip(functions, (2, 2, 2, 2, 2, 0), strict=True):
+        np.testing.assert_array_equal(function(x).numpy(), factor * x)
+
+
+def test_a_replaced_layer_or_optimizer_is_trained() -> None:
+    net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 1))
+    optimizer = optim.SGD(net.parameters(), lr=0.1)
+
+    @lenetc.compile
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        loss = net(x).mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step(X)
+    net[1] = nn.Linear(4, 1)
+    optimizer = optim.SGD(net.parameters(), lr=0.2)
+    before = net[1].bias.detach().numpy()
+    expected = net(lenetc.tensor(X)).mean().item()
+    assert step(X).item() == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_allclose(net[1].bias.detach().numpy(), before - 0.2, rtol=1e-5)
+
+
+def test_what_the_function_itself_assigns_does_not_trace_again() -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.calls = 0
+
+        def forward(self, x: Any) -> Any:
+            self.calls += 1
+            return x * 2
+
+    net, calls = Counting(), 0
+
+    @lenetc.compile
+    def step(x: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return net(x)
+
+    for rows in (6, 2, 6, 2, 6):
+        step(X[:rows])
+    assert traces(step) == 2 == calls
+
+
+def test_a_view_of_a_value_that_is_gone_is_an_error() -> None:
+    """PyTorch would show the new values: the old ones must not be shown in silence."""
+    model = Regression()
+    row = model.w.detach()[0]
+    before = row.clone().numpy()
+    np.testing.assert_array_equal(lenetc.compile(lambda: row * 1)().numpy(), before)
+    model.step(X)
+    for look in (row.numpy, lambda: row + 1, lambda: repr(row), row.detach().tolist):
+        with pytest.raises(LenetcError, match="changed in place since"):
+            look()
+
+    def inside(x: Any) -> Any:
+        y = x.clone()
+        flat = y.view(-1)
+        first = flat[0] * 1
+        y.add_(1)
+        return (first, flat.sum())
+
+    for function in (inside, lenetc.compile(inside)):
+        with pytest.raises(LenetcError, match="changed in place since"):
+            function(lenetc.tensor(X))
+
+
+def test_extremes_along_a_dim_have_names_inside_and_outside() -> None:
+    def extremes(x: Any) -> Any:
+        return x.max(1), x.min(dim=0).values
+
+    for function in (extremes, lenetc.compile(extremes)):
+        highest, lowest = function(lenetc.tensor(X))
+        np.testing.assert_array_equal(highest.values.numpy(), X.max(1))
+        np.testing.assert_array_equal(highest.indices.numpy(), X.argmax(1))
+        np.testing.assert_array_equal(lowest.numpy(), X.min(0))
+
+
+def test_a_branch_on_a_value_names_the_line() -> None:
+    @lenetc.compile
+    def branch(x: Any) -> Any:
+        if x.sum() > 0:  # this line
+            return x
+        return -x
+
+    with pytest.raises(ValueDependentError) as raised:
+        branch(X)
+    line = next(
+        i for i, text in enumerate(Path(__file__).read_text().splitlines(), 1) if "# this line" in text
+    )
+    assert f"{__file__}:{line}" in str(raised.value)
+
+
+def test_a_failing_trace_changes_nothing() -> None:
+    model = Regression()
+    model.step(X)
+    before = model.values()
+
+    def broken(x: Any) -> Any:
+        model.optimizer.zero_grad()
+        (x @ model.w).sum().backward()
+        model.optimizer.step()
+        return x @ x
+
+    with pytest.raises(ShapeError, match=r"f32\[6,4\]"):
+        lenetc.compile(broken)(X)
+    for now, then in zip(model.values(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+    model.step(X)
+
+
+def test_a_tensor_that_escapes_says_so() -> None:
+    kept = []
+
+    @lenetc.compile
+    def leak(x: Any) -> Any:
+        kept.append(x * 2)
+        return x
+
+    leak(X)
+    with pytest.raises(LenetcError, match="Return it from the function"):
+        kept[0].numpy()
+
+
+def test_scan_is_the_same_as_calls_one_by_one() -> None:
+    scanned, called = Regression(), Regression()
+    batches = np.stack([X * (i + 1) / 4 for i in range(5)])
+    losses = scanned.step.scan(batches)  # type: ignore[attr-defined]
+    one_by_one = np.array([called.step(x).item() for x in batches], np.float32)
+    np.testing.assert_allclose(losses.numpy(), one_by_one, rtol=1e-6)
+    for ours, theirs in zip(scanned.values(), called.values(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-7)
+    assert scanned.optimizer._step_count == called.optimizer._step_count == 5
+
+
+def test_scan_wants_one_number_of_steps() -> None:
+    @lenetc.compile
+    def pair(x: Any, y: Any) -> Any:
+        return x + y
+
+    with pytest.raises(ShapeError, match="same leading axis"):
+        pair.scan(X, X[:3])
+
+
+def test_random_numbers_differ_from_call_to_call_and_repeat_with_the_seed() -> None:
+    @lenetc.compile
+    def noise(x: Any) -> Any:
+        return x + lenetc.rand(6, 4)
+
+    def three() -> list[np.ndarray[Any, Any]]:
+        lenetc.manual_seed(3)
+        return [noise(X).numpy() for _ in range(3)]
+
+    first, again = three(), three()
+    assert not np.array_equal(first[0], first[1])
+    np.testing.assert_array_equal(first, again)
+    lenetc.manual_seed(3)
+    stacked = noise.scan(np.stack([X, X, X])).numpy()
+    np.testing.assert_array_equal(stacked, first)
+    lenetc.manual_seed(3)
+    eager = [X + lenetc.rand(6, 4).numpy() for _ in range(3)]
+    np.testing.assert_array_equal(eager, first)
+
+
+def test_results_keep_their_structure() -> None:
+    @lenetc.compile
+    def several(x: Any) -> Any:
+        return {"sum": x.sum(), "rows": [x[0], x[1]], "name": "kept", "pair": (x.mean(), 3)}
+
+    result = several(X)
+    assert result["name"] == "kept" and result["pair"][1] == 3
+    np.testing.assert_array_equal(result["rows"][1].numpy(), X[1])
+
+
+def test_compiled_functions_compose() -> None:
+    double = lenetc.compile(lambda x: x * 2)
+
+    @lenetc.compile
+    def outer(x: Any) -> Any:
+        return double(x) + 1
+
+    np.testing.assert_allclose(outer(X).numpy(), X * 2 + 1)
+
+
+def test_lower_does_not_run() -> None:
+    model = Regression()
+    before = model.values()
+    program = model.step.lower(X)  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(model.values()[0], before[0])
+    assert program.stages()[:2] == ["forward", "traced"] and program.stages()[-1] == "schedule"
+    with pytest.raises(KeyError, match="the stages are forward, traced"):
+        program.text("no such")
+
+
+def test_the_same_bits_in_100_runs() -> None:
+    def run() -> bytes:
+        model = Regression()
+        model.step(X)
+        return model.values()[0].tobytes()
+
+    model = Regression()
+    start = [value.copy() for value in model.values()]
+    seen = set()
+    for _ in range(100):
+        model.w.data.copy_(start[0])
+        model.b.data.copy_(start[1])
+        for state in model.optimizer.state.values():
+            state["momentum_buffer"].zero_()
+        model.step(X)
+        seen.add(model.values()[0].tobytes())
+    assert len(seen) == 1 and run() in seen
+
+
+def test_detect_anomaly_names_the_first_op_and_keeps_the_state() -> None:
+    model = Regression()
+    model.step(X)
+    before = model.values()
+    bad = X.copy()
+    bad[0, 0] = 3e38
+
+    @lenetc.compile
+    def overflow(x: Any) -> Any:
+        with lenetc.no_grad():
+            model.w.mul_(1.0)
+        return (x * 10.0).sum()
+
+    with (
+        lenetc.autograd.detect_anomaly(),
+        pytest.raises(lenetc.autograd.AnomalyError, match=r"mul \(forward\).*infinite"),
+    ):
+        overflow(bad)
+    np.testing.assert_array_equal(model.values()[0], before[0])
+
+
+def test_exported_files_train_as_the_compiled_step_does(tmp_path: Any) -> None:
+    model = Regression()
+    program = model.step.lower(X)  # type: ignore[attr-defined]
+    program.export(tmp_path)
+    artifact = lenetc.load(tmp_path)
+    for rows in (6, 5, 6):
+        loss = model.step(X[:rows]).item()
+        np.testing.assert_allclose(artifact(x=X[:rows])["loss"], loss, rtol=1e-5)
+    np.testing.assert_allclose(artifact.state["w"], model.values()[0], rtol=1e-5)
+    (tmp_path / "train.onnx").write_bytes(b"something else")
+    with pytest.raises(LenetcError, match=r"train\.onnx is missing or is not the file"):
+        lenetc.load(tmp_path)
