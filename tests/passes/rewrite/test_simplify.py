@@ -16,7 +16,8 @@ from passes.rewrite.match import Rules
 from passes.rewrite.simplify import RULES, simplify
 from passes.target import Target
 from tests.passes import lenet
-from tests.passes.rewrite.simplify_cases import CASES, REFUSED
+from tests.passes.rewrite import algebra_cases, nn_cases, shape_cases  # noqa: F401  (they register)
+from tests.passes.rewrite.cases import CASES, REFUSED
 from tests.passes.rewriting import (
     N,
     arg,
