@@ -1,4 +1,8 @@
-"""Every operation of the IR, by name: `ops.add(x, y)`."""
+"""Every operation of the IR, by name: `ops.add(x, y)`.
+
+A file for each kind of operation; `rules` and `windows` are what their type rules share. May import the rest of ir but
+`text` and `verify`.
+"""
 
 from ir.node import arithmetic
 from ir.op import OPS as OPS

@@ -8,12 +8,15 @@ runtime's domain com.microsoft.nchwc.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ir.errors import DTypeError, ShapeError
 from ir.op import op
-from ir.ops.nn import Pair, conv2d, window_sizes
+from ir.ops.nn import conv2d
 from ir.ops.rules import need_rank
+from ir.ops.windows import Pair, Window
 from ir.types import Array, Type, f32
 
 
@@ -64,16 +67,12 @@ def _plain_weight(w: Type) -> Type:
     return w.with_shape((outputs * lanes[-1], inputs * (lanes[0] if len(lanes) == 2 else 1), *kernel))
 
 
-def _conv2d_lanes(
-    x: Type, w: Type, bias: Type | None = None, *, stride: Pair, padding: Pair, dilation: Pair, groups: int
-) -> Type:
+def _conv2d_lanes(x: Type, w: Type, bias: Type | None = None, **how: Any) -> Type:
     if x.dtype is not f32 or w.rank not in (5, 6):
         raise ShapeError(
             f"conv2d_lanes: {x} and weight {w}; it takes f32, and a weight [O/L,I/L,KH,KW,L,L] or [O/L,I,KH,KW,L]"
         )
-    operands = (x, _plain_weight(w), *([] if bias is None else [bias]))
-    how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    return conv2d.infer(*operands, **how)  # type: ignore[return-value]
+    return conv2d.infer(x, _plain_weight(w), *([] if bias is None else [bias]), **how)  # type: ignore[return-value]
 
 
 @op(infer=_conv2d_lanes)
@@ -115,7 +114,7 @@ def _affine_lanes(
         raise ShapeError(
             f"affine_lanes: {x} takes a scale and an offset [{x.shape[1]}], not {scale} and {offset}"
         )
-    size = window_sizes(x.shape[2:], (1, 1), stride, (0, side), (1, 1))
+    size = Window((1, 1), stride, (0, side)).out(x.shape[2:])
     y = x.with_shape((*x.shape[:2], *size))
     if addend is not None and addend.shape != y.shape:
         raise ShapeError(f"affine_lanes: {addend} cannot be added to {y}")

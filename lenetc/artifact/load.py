@@ -17,7 +17,7 @@ from lenetc.artifact.checkpoint import CheckpointError, load_tensors, save_tenso
 from lenetc.evaluation.ranges import Range
 from lenetc.evaluation.tracing import here
 
-FORMAT = 1  # of the folder; lenetc.export writes it
+FORMAT = 1  # of the folder; `export` writes it
 
 
 _ENTRIES = {

@@ -1,9 +1,12 @@
-"""`lenetc bench`: run somebody's script until it calls its compiled training step, and profile that call."""
+"""The command `lenetc bench`: run a script until it calls its compiled training step, and profile that call."""
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import importlib.util
 import inspect
+import logging
 import runpy
 import sys
 import traceback
@@ -14,13 +17,44 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 
 from ir.errors import LenetcError
 from lenetc.compiler.compile import CompiledFunction
 from lenetc.evaluation.cell import Context
 from lenetc.profiling.measure import measure
-from lenetc.profiling.profile import Profile
+from lenetc.profiling.profile import WIDTH, Profile
 from lenetc.training.trainer import OPTIMIZERS, Config, Trainer
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what the options of `lenetc bench` say. Returns the exit status."""
+    built_in = {key: getattr(options, key) for key in ("batch", "optimizer", "device")}
+    built_in = {key: value for key, value in built_in.items() if value is not None}
+    if options.program is None:
+        if options.arguments:
+            raise ValueError(
+                "what follows -- is for a program: name one, as in `lenetc bench train.py -- --epochs 3`"
+            )
+        logging.getLogger("lenetc.runtime").setLevel(logging.ERROR)  # the report says the device
+        profile = profile_lenet(options.steps, **built_in)
+    else:
+        for key in built_in:
+            raise ValueError(f"--{key} is of the built-in LeNet; {options.program} decides that by itself")
+        # What the program prints must not come between the figures.
+        with contextlib.redirect_stdout(sys.stderr) if options.json == "-" else contextlib.nullcontext():
+            profile = profile_target(options.program, options.arguments, options.steps)
+    if options.json == "-":
+        print(profile.to_json(), end="")
+        return 0
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH
+    console.print(profile)
+    if options.json is not None:
+        profile.save(options.json)
+        console.print(f"written to {options.json}", soft_wrap=True, markup=False)
+    return 0
 
 
 def profile_lenet(steps: int | None, **options: Any) -> Profile:

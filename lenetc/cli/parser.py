@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,7 +12,13 @@ from ir.errors import LenetcError
 from lenetc import debug
 from lenetc.version import __version__
 
-OPTIMIZERS = ("sgd", "nesterov", "adam", "adamw", "rmsprop")  # of lenetc.train, which is slow to import
+OPTIMIZERS = (
+    "sgd",
+    "nesterov",
+    "adam",
+    "adamw",
+    "rmsprop",
+)  # of lenetc.training.trainer, which is slow to import
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -129,6 +132,21 @@ def _add_tune(commands: Any) -> None:
     tune.add_argument("--clear", action="store_true", help="delete what was measured, and measure nothing")
 
 
+# Commands bring rich, matplotlib and onnx in, which `lenetc --help` should not wait for.
+
+
+def _train(options: argparse.Namespace) -> int:
+    from lenetc.cli import train
+
+    return train.run(options)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from lenetc.cli import bench
+
+    return bench.run(options)
+
+
 def _tune(options: argparse.Namespace) -> int:
     from lenetc.cli import tune
 
@@ -155,97 +173,3 @@ def _positive(text: str) -> float:
 def _one_line(error: BaseException) -> str:
     """What went wrong, without the place in the code, which is not the user's here."""
     return " ".join(str(error).partition("\n  at ")[0].split())
-
-
-def _train(options: argparse.Namespace) -> int:
-    logging.getLogger("lenetc.runtime").setLevel(logging.ERROR)  # the first line of the run says the device
-    from rich.console import Console
-
-    from lenetc.training.trainer import OPTIMIZERS, Config, Interrupted, Trainer, read_checkpoint
-
-    console = Console()
-    given = {key: getattr(options, key) for key in asdict(Config()) if getattr(options, key) is not None}
-    if "data" in given:
-        given["data"] = str(Path(given["data"]).resolve())
-    state: dict[str, Any] | None = None
-    if options.resume:
-        state = read_checkpoint(options.out)
-        free = (
-            "epochs",
-            "device",
-            "data",
-        )  # more epochs are welcome; the digits are compared by their content
-        for key, value in given.items():
-            if key not in free and state["config"][key] != value:
-                raise ValueError(
-                    f"--{key} {value} does not fit the run in {options.out}, which has {key} "
-                    f"{state['config'][key]}; "
-                    "leave it out, or start a new run in another --out"
-                )
-        given = {**state["config"], **given}
-    elif "lr" not in given:
-        given["lr"] = OPTIMIZERS[given.get("optimizer", Config.optimizer)][0]
-    trainer = Trainer(Config(**given), options.out)
-    if state is not None:
-        trainer.resume(state)
-    config = trainer.config
-    console.print(
-        f"LeNet on {len(trainer.images)} digits: {config.optimizer}, lr {config.lr:g}, batch {config.batch}, "
-        f"seed {config.seed}, device {trainer.step.device}",
-        soft_wrap=True,
-        highlight=False,
-    )
-    try:
-        accuracy = trainer.run(console)
-    except Interrupted as stop:
-        console.print(
-            f"stopped in epoch {trainer.progress.epoch + 1}; `lenetc train --resume --out "
-            f"{options.out}` goes on",
-            soft_wrap=True,
-            highlight=False,
-        )
-        return 128 + stop.signal
-    written = trainer.write_results(accuracy)
-    console.print(f"held-out accuracy [bold]{accuracy:.2%}[/bold]", highlight=False)
-    console.print(
-        f"written to {options.out}: {', '.join(written)}", soft_wrap=True, highlight=False, markup=False
-    )
-    return 0
-
-
-def _bench(options: argparse.Namespace) -> int:
-    from rich.console import Console
-
-    from lenetc.cli.bench import profile_lenet, profile_target
-    from lenetc.profiling.profile import WIDTH
-
-    built_in = {key: getattr(options, key) for key in ("batch", "optimizer", "device")}
-    built_in = {key: value for key, value in built_in.items() if value is not None}
-    if options.program is None:
-        if options.arguments:
-            raise ValueError(
-                "what follows -- is for a program: name one, as in `lenetc bench train.py -- --epochs 3`"
-            )
-        logging.getLogger("lenetc.runtime").setLevel(logging.ERROR)  # the report says the device
-        profile = profile_lenet(options.steps, **built_in)
-    else:
-        for key in built_in:
-            raise ValueError(f"--{key} is of the built-in LeNet; {options.program} decides that by itself")
-        # What the program prints must not come between the figures.
-        with contextlib.redirect_stdout(sys.stderr) if options.json == "-" else contextlib.nullcontext():
-            profile = profile_target(options.program, options.arguments, options.steps)
-    if options.json == "-":
-        print(profile.to_json(), end="")
-        return 0
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH
-    console.print(profile)
-    if options.json is not None:
-        profile.save(options.json)
-        console.print(f"written to {options.json}", soft_wrap=True, markup=False)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

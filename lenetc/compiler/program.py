@@ -111,7 +111,7 @@ class Program:
 
     def export(self, directory: str | Path, model: Module | None = None) -> list[Path]:
         """Write a folder that trains without this package: train.onnx with a symbolic batch, its state, a manifest;
-        with `model`, infer.onnx too (`lenetc.export` says what is in it). Returns the paths written."""
+        with `model`, infer.onnx too (docs/artifact.md says what is in it). Returns the paths written."""
         return Program.exporter(self, directory, model)
 
     def dump(self, directory: str | Path) -> list[Path]:

@@ -32,7 +32,7 @@ pending: WeakValueDictionary[int, Cell] = WeakValueDictionary()  # cells that wa
 
 
 class Context:
-    """The trace that is running, if one is; and what computes pending cells (lenetc.lazy)."""
+    """The trace that is running, if one is; and what computes pending cells (`lazy`)."""
 
     trace: Trace | None = None
     # Counts changes that can make a compiled program stale: train/eval, requires_grad, new parameters.

@@ -1,4 +1,7 @@
-"""Parts of networks (torch.nn)."""
+"""Parts of networks (torch.nn).
+
+It may import `operations` and what that may.
+"""
 
 from typing import TYPE_CHECKING
 

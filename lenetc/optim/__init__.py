@@ -1,4 +1,7 @@
-"""Optimizers and learning-rate schedules (torch.optim)."""
+"""Optimizers and learning-rate schedules (torch.optim).
+
+It may import `operations` and what that may.
+"""
 
 from typing import TYPE_CHECKING
 

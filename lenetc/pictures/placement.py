@@ -1,6 +1,6 @@
 """Where the nodes of a training graph go: lanes, rows, order in a row, and x.
 
-A general layered layout (Sugiyama, Tagawa and Toda 1981) sends forward and backward down the same page and
+The general way of layers (Sugiyama, Tagawa and Toda 1981) sends forward and backward down the same page and
 buries the symmetry between them. Here the graph is cut into three lanes first: *forward* flows down on the
 left, *backward* flows up beside it and shares its rows, so that a gradient stands beside the operation it
 differentiates, and *update* lies below both. Inside a lane the usual steps follow: longest-path rows, dummies

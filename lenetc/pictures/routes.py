@@ -1,6 +1,6 @@
 """Which way each edge of a placed training graph goes, before anything has coordinates.
 
-Edges inside a lane are curves through the places the layout kept free for them. All other edges are wires:
+Edges inside a lane are curves through the places the placement kept free for them. All other edges are wires:
 they leave a box by one side, run through the gap above or below its row, a gutter between two lanes, and a
 second gap, and enter the other box. Where no box stands in between, a wire goes straight from a side into the
 gutter.

@@ -113,7 +113,7 @@ def draw_svg(graph: nx.DiGraph[Any], *, title: str) -> str:
 def to_dot(graph: nx.DiGraph[Any]) -> str:
     """The graph in Graphviz's DOT language (text), modules as clusters.
 
-    Graphviz's layout knows nothing of lanes; the colours are those of `draw_svg`. Raises ValueError for an
+    Graphviz places nodes without lanes; the colours are those of `draw_svg`. Raises ValueError for an
     unknown phase.
     """
     _check_phases(graph)

@@ -1,6 +1,6 @@
 """The text of a tensor: what `repr(tensor)` gives in PyTorch 2.13, character by character.
 
-The layout is PyTorch's default one (`torch.set_printoptions(profile="default")`): 4 digits, lines of 80
+The format is PyTorch's default one (`torch.set_printoptions(profile="default")`): 4 digits, lines of 80
 columns, and above 1000 elements only the first and last 3 of every long dimension.
 """
 

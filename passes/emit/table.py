@@ -1,4 +1,4 @@
-"""The one table of emissions: for each op, the ONNX operators that compute it."""
+"""The table of emissions: for each op, the ONNX operators that compute it. Those of images are in `nn` and `lanes`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
-from ir.ops.nn import pool_divisors
-from ir.types import TupleType, Type, bool_, f64, i64
+from ir.types import Type, bool_, f64, i64
+from passes.emit import lanes as lanes
+from passes.emit import nn as nn
 from passes.emit.builder import ELEMENT_TYPES, Builder, emit, value_info
 
 # Ops that are one ONNX operator with the same operands and no attributes.
@@ -218,86 +219,6 @@ def _(b: Builder, node: Node) -> Any:
     return b.const(np.int64(size)) if isinstance(size, int) else b.op("Squeeze", b.size(size))
 
 
-def _window(attrs: Any, *, kernel: Any) -> dict[str, Any]:
-    """Attributes of an ONNX Conv from ours; padding is symmetric, which CUDA wants."""
-    (top, left) = attrs["padding"]
-    return {
-        "kernel_shape": kernel,
-        "strides": attrs["stride"],
-        "pads": (top, left, top, left),
-        "dilations": attrs["dilation"],
-        "group": attrs["groups"],
-    }
-
-
-@emit(ops.conv2d)
-def _(b: Builder, node: Node, x: str, w: str, *bias: str) -> Any:
-    return b.op("Conv", x, w, *bias, **_window(node.attrs, kernel=node.inputs[1].shape[2:]))
-
-
-@emit(ops.conv2d_input_grad)
-def _(b: Builder, node: Node, g: str, w: str) -> Any:
-    # Rows and columns that the forward windows never reached come back as zeros through output_padding.
-    source, weight = node.inputs
-    how, kernel = node.attrs, weight.shape[2:]
-    extra = [
-        n - ((o - 1) * s + d * (k - 1) + 1 - 2 * p)
-        for n, o, s, d, k, p in zip(
-            how["size"], source.shape[2:], how["stride"], how["dilation"], kernel, how["padding"], strict=True
-        )
-    ]
-    return b.op("ConvTranspose", g, w, **_window(how, kernel=kernel), output_padding=extra)
-
-
-_LANES = "com.microsoft.nchwc"
-
-
-@emit(ops.to_lanes)
-def _(b: Builder, node: Node, x: str) -> Any:
-    return b.op("ReorderInput", x, domain=_LANES)
-
-
-@emit(ops.from_lanes)
-def _(b: Builder, node: Node, x: str) -> Any:
-    return b.op("ReorderOutput", x, domain=_LANES, channels=node.shape[1])
-
-
-@emit(ops.mean_lanes)
-def _(b: Builder, node: Node, x: str) -> Any:
-    return b.op("GlobalAveragePool", x, domain=_LANES)
-
-
-@emit(ops.conv2d_lanes)
-def _(b: Builder, node: Node, x: str, w: str, *bias: str) -> Any:
-    source, weight = node.inputs[:2]
-    kernel, attrs = weight.shape[2:4], node.attrs
-    inputs = int(source.shape[1]) // attrs["groups"]
-    plain = b.op("Reshape", w, b.ints(int(node.shape[1]), inputs, *map(int, kernel)))
-    top, left = attrs["padding"]
-    return b.op(
-        "Conv",
-        x,
-        plain,
-        *bias,
-        domain=_LANES,
-        kernel_shape=kernel,
-        strides=attrs["stride"],
-        pads=(top, left, top, left),
-        dilations=attrs["dilation"],
-        group=attrs["groups"],
-    )
-
-
-@emit(ops.affine_lanes)
-def _(b: Builder, node: Node, x: str, scale: str, *rest: str) -> Any:
-    channels = int(node.shape[1])
-    weight = b.op("Reshape", scale, b.ints(channels, 1, 1, 1))
-    attrs = node.attrs
-    after: dict[str, Any] = {"activation": "Relu"} if attrs["relu"] else {}
-    how = {"kernel_shape": (1, 1), "strides": attrs["stride"], "pads": (0, attrs["side"]) * 2}
-    return b.op("Conv", x, weight, *rest, domain=_LANES, group=channels, **how, **after)
-
-
 @emit(ops.gemm)
 def _(b: Builder, node: Node, x: str, y: str, *c: str) -> Any:
     attrs = node.attrs
@@ -321,70 +242,6 @@ def _(b: Builder, node: Node, x: str) -> Any:
 @emit(ops.positive)
 def _(b: Builder, node: Node, x: str) -> Any:
     return b.op("HardSigmoid", x, alpha=3.4e38, beta=0.0)
-
-
-@emit(ops.max_pool2d)
-def _(b: Builder, node: Node, x: str) -> Any:
-    pool = _pool(node)
-    top, left, *end = pool["pads"]
-    if any(extra >= k for extra, k in zip(end, pool["kernel_shape"], strict=True)):
-        # Dilated windows that reach further over the end than a pooling may pad.
-        x = b.op("Pad", x, b.ints(0, 0, top, left, 0, 0, *end), b.const(-np.inf, node.dtype.numpy))
-        pool["pads"] = (0, 0, 0, 0)
-    return b.op("MaxPool", x, **pool, dilations=node.attrs["dilation"])
-
-
-@emit(ops.max_pool2d_with_indices)
-def _(b: Builder, node: Node, x: str) -> Any:
-    return b.op("MaxPool", x, outputs=2, **_pool(node), dilations=node.attrs["dilation"])
-
-
-@emit(ops.max_unpool2d)
-def _(b: Builder, node: Node, y: str, indices: str) -> Any:
-    # The operator wants a kernel, but takes the size from its last operand.
-    return b.op("MaxUnpool", y, indices, b.shape(node.shape), kernel_shape=(1, 1))
-
-
-@emit(ops.avg_pool2d)
-def _(b: Builder, node: Node, x: str) -> Any:
-    attrs, pool = node.attrs, _pool(node)
-    if pool["pads"][:2] == pool["pads"][2:]:
-        return b.op("AveragePool", x, **pool, count_include_pad=int(attrs["count_include_pad"]))
-    # Windows that run over the end count fewer elements in PyTorch than in ONNX.
-    size = node.inputs[0].shape[2:]
-    how = (attrs["kernel"], attrs["stride"], attrs["padding"], attrs["ceil_mode"], attrs["count_include_pad"])
-    scale = np.prod(attrs["kernel"]) / pool_divisors((int(size[0]), int(size[1])), *how)
-    return b.op("Mul", b.op("AveragePool", x, **pool, count_include_pad=1), b.const(scale, node.dtype.numpy))
-
-
-def _pool(node: Node) -> dict[str, Any]:
-    """Attributes of an ONNX pooling. Its ceil_mode counts windows otherwise than PyTorch's: pad the end instead."""
-    attrs = node.attrs
-    begin = end = attrs["padding"]
-    if attrs["ceil_mode"]:
-        dilation = attrs.get("dilation", (1, 1))
-        pooled = node.type.items[0] if isinstance(node.type, TupleType) else node.ty
-        parts = zip(
-            pooled.shape[2:],
-            node.inputs[0].shape[2:],
-            attrs["kernel"],
-            attrs["stride"],
-            begin,
-            dilation,
-            strict=True,
-        )
-        end = tuple(max((o - 1) * s + (k - 1) * d + 1 - p - n, p) for o, n, k, s, p, d in parts)
-    return {"kernel_shape": attrs["kernel"], "strides": attrs["stride"], "pads": (*begin, *end)}
-
-
-@emit(ops.softmax)
-def _(b: Builder, node: Node, x: str) -> Any:
-    return b.op("Softmax", x, axis=node.attrs["axis"])
-
-
-@emit(ops.log_softmax)
-def _(b: Builder, node: Node, x: str) -> Any:
-    return b.op("LogSoftmax", x, axis=node.attrs["axis"])
 
 
 @emit(ops.scan)

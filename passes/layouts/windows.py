@@ -8,10 +8,9 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
+from ir.ops.windows import Pair
 from ir.types import Array
 from passes.layouts.batch_last import PIXEL, Block, fits
-
-Pair = tuple[int, int]
 
 
 class Windows(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ir import ops
 from ir.node import Node
+from ir.ops.windows import Window
 from passes.target import Target
 
 # Dtypes for which the runtime has kernels of Conv and ConvTranspose; others go through MatMul.
@@ -29,12 +30,9 @@ def on_cpu(node: Node, target: Target) -> str:
 
 def end_padding(node: Node) -> list[tuple[int, int]]:
     """By how much the last windows reach over the end, and the kernel size, for both axes."""
-    how = node.attrs
+    window = Window.of(node.attrs)
     backward = node.op in (ops.max_pool2d_grad, ops.avg_pool2d_grad)
     pooled, image = (node.inputs[0], node) if backward else (node, node.inputs[-1])
-    parts = zip(
-        *(pooled.shape[2:], image.shape[2:]),
-        *(how.get(key, (1, 1)) for key in ("kernel", "stride", "padding", "dilation")),
-        strict=True,
-    )
-    return [(int((o - 1) * s + (k - 1) * d + 1 - p - n), k) for o, n, k, s, p, d in parts]
+    reach = window.reach(pooled.shape[2:])
+    axes = zip(reach, image.shape[2:], window.padding, window.kernel, strict=True)
+    return [(int(r - n - p), k) for r, n, p, k in axes]

@@ -1,4 +1,4 @@
-"""Helpers for tests of rules: graphs from a few lines, values that tie, goldens, and the three-way check."""
+"""Helpers for tests of rewrites: graphs from a few lines, values that tie, expected expressions, goldens."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import onnxruntime
+import pytest
 
 from ir import Graph, Node, ops
 from ir.dims import Dim, evaluate, symbol
@@ -25,7 +27,9 @@ from passes.rewrite.match import Rules
 N = symbol("N")
 SIZE = 3  # what N is when a graph runs
 GOLDEN = Path(__file__).parent / "golden"
-Case = Callable[[], "Node | tuple[Node, ...]"]
+Expression: TypeAlias = "Node | tuple[Node, ...]"
+Case = Callable[[], Expression]
+Rewrites = Sequence[tuple[Expression, Expression]]  # what a rule is given, and what it makes of that
 # By the strategies, and by a rule of its own.
 LOWERED_LATER = {"max_pool2d_grad", "max_pool2d_pick", "conv2d_weight_grad", "standardize"}
 
@@ -93,12 +97,16 @@ def open_session(graph: Graph, optimized: Path | None = None) -> onnxruntime.Inf
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
+def without_places(graph: Graph) -> str:
+    """The text of a graph without provenance: a node that another test made and keeps alive says where that one was."""
+    return re.sub("  # .*", "", to_text(graph))
+
+
 def check_golden(file: str, section: str, before: Graph, after: Graph, update: bool) -> None:
     """Compare `before => after` with the section stored in tests/passes/golden/<file>, or store it."""
     path = GOLDEN / file
     stored = _sections(path.read_text()) if path.exists() else {}
-    # Without provenance: a node that another test made and keeps alive says where that one was.
-    text = re.sub("  # .*", "", f"{to_text(before)}=>\n{to_text(after)}")
+    text = f"{without_places(before)}=>\n{without_places(after)}"
     if update:
         stored[section] = text
         path.parent.mkdir(exist_ok=True)
@@ -112,27 +120,50 @@ def _sections(text: str) -> dict[str, str]:
     return {name: body.rstrip("\n") + "\n" for name, body in named}
 
 
-def sections(file: str) -> set[str]:
-    """Names of the stored sections."""
-    return set(_sections((GOLDEN / file).read_text()))
-
-
 def only(rules: Rules, name: str) -> Rules:
     """The one rule called `name`."""
     return Rules((op, rule) for op, rule in rules if rule.__name__ == name)
 
 
-def check_rule(rules: Rules, name: str, build: Case, file: str, update: bool) -> Graph:
-    """Apply the one rule to its case: it fires, gives the stored text and changes no value."""
-    before = graph_of(build(), name)
-    fired: Counter[str] = Counter()
-    after = rewrite(before, only(rules, name), fired)
-    verify(after, name)
-    assert fired[name] >= 1
-    check_golden(file, name, before, after, update)
-    for seed in range(3):
-        assert_same(before, after, values(before, seed))
-    for graph in (before, after):
-        if not LOWERED_LATER & {node.op.name for node in graph.nodes()}:
-            assert_runs_alike(graph, values(before))
-    return after
+def assert_rewrites(
+    before: Expression,
+    expected: Expression,
+    rewriting: Callable[[Graph], Graph],
+    name: str = "f",
+    runs: bool = True,
+) -> None:
+    """`rewriting` makes the graph of `expected` of that of `before`, and both have the same values without it.
+
+    Write both with the ops alone, not with what the rule is made of. Values are compared in the interpreter, and in
+    ONNX Runtime if it `runs` all of these ops. What fails shows the original graph, the rewritten and the expected one.
+    """
+    original = graph_of(before, name)
+    wanted = original.with_outputs(expected if isinstance(expected, tuple) else (expected,))
+    rewritten = rewriting(original)
+    graphs = {"original": original, "rewritten": rewritten, "expected": wanted}
+    shown = "\n".join(f"{what}:\n{without_places(graph)}" for what, graph in graphs.items())
+    if rewritten is not wanted:
+        pytest.fail(f"{name} makes another graph than expected\n{shown}")
+    verify(rewritten, name)
+    try:
+        for seed in range(3):
+            assert_same(original, wanted, values(original, seed))
+        for graph in (original, wanted):
+            if runs and not LOWERED_LATER & {node.op.name for node in graph.nodes()}:
+                assert_runs_alike(graph, values(original))
+    except AssertionError as error:
+        pytest.fail(f"{name} changes values: {error}\n{shown}")
+
+
+def check_rule(rules: Rules, name: str, pairs: Rewrites, runs: bool = True) -> None:
+    """The one rule called `name`, with all others off, makes of the first expression of each pair the second one."""
+
+    def by_the_rule(graph: Graph) -> Graph:
+        fired: Counter[str] = Counter()
+        after = rewrite(graph, only(rules, name), fired)
+        assert fired[name], f"{name} does not fire on\n{without_places(graph)}"
+        return after
+
+    assert pairs
+    for before, expected in pairs:
+        assert_rewrites(before, expected, by_the_rule, name, runs)

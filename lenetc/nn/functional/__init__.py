@@ -1,4 +1,7 @@
-"""Functions that networks are made of (torch.nn.functional)."""
+"""Functions that networks are made of (torch.nn.functional).
+
+They know no modules: those of `nn.modules` call them.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -14,9 +14,10 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
+from ir.ops.windows import Pair
 from ir.types import Array
 from passes.layouts.batch_last import PIXEL, Block, Stored, reshape, store, swap
-from passes.layouts.windows import Pair, Windows, offsets, windows_of
+from passes.layouts.windows import Windows, offsets, windows_of
 from passes.strategies.chwn.taps import add_up, seen_by, sources_of
 
 

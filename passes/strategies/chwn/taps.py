@@ -11,9 +11,10 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
+from ir.ops.windows import Pair
 from ir.types import Array
 from passes.layouts.batch_last import PIXEL, Block, Stored, reshape, store
-from passes.layouts.windows import Pair, Windows, offsets, planes_of
+from passes.layouts.windows import Windows, offsets, planes_of
 
 
 def seen_by(windows: Windows, block: Block, size: Pair) -> Array:

@@ -3,6 +3,7 @@
 Nothing here needs an operator that the CUDA provider lacks (`passes.emit.cuda`).
 
 The backends have the same files, so that a gap shows: conv, max_pool and avg_pool build, costs and limits tell.
+May import ir, layouts, what strategies share, nchw.
 """
 
 from passes.strategies.cuda import avg_pool as avg_pool

@@ -10,8 +10,8 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
+from ir.ops.windows import Pair, Window
 from passes.strategies.nchw.conv import weight_grad_of_columns
-from passes.strategies.nchw.taps import Pair
 
 
 def columns(
@@ -19,7 +19,7 @@ def columns(
 ) -> Node:
     """im2col of x[N,C,H,W] by one Gather for all positions: [N,G,(C/G)*KH*KW,OH*OW], without G for one group."""
     n, c, height, width = x.shape
-    reach = [(o - 1) * s + (k - 1) * d + 1 for o, s, k, d in zip(out, stride, kernel, dilation, strict=True)]
+    reach = Window(kernel, stride, padding, dilation).reach((out[0], out[1]))
     high = [max(int(r - p - m), 0) for r, p, m in zip(reach, padding, (height, width), strict=True)]
     if any(padding) or any(high):
         x = ops.pad(x, low=(0, 0, *padding), high=(0, 0, *high))

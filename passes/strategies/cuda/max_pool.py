@@ -10,7 +10,7 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
-from passes.strategies.nchw.taps import Pair
+from ir.ops.windows import Pair
 
 
 def _apart(x: Node, kernel: Pair, out: Sequence[Any]) -> Node:

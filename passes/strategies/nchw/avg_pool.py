@@ -11,8 +11,9 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
+from ir.ops.windows import Pair, Window
 from ir.types import Array, DType
-from passes.strategies.nchw.taps import Pair, taps, untaps
+from passes.strategies.nchw.taps import taps, untaps
 
 
 def avg_pool2d(node: Node, x: Node) -> Node:
@@ -82,17 +83,10 @@ def avg_pool2d_grad_transposed(node: Node, g: Node) -> Node:
 
 def shares(how: Any, size: Sequence[Any], pooled: Node) -> Node:
     """1 / number of elements that each window counts: a scalar where all count the same, else [OH,OW]."""
-    divisors = ops.pool_divisors(
-        (int(size[0]), int(size[1])),
-        how["kernel"],
-        how["stride"],
-        how["padding"],
-        how["ceil_mode"],
-        how["count_include_pad"],
-    )
-    value = 1 / divisors.astype(pooled.dtype.numpy)
+    counts = Window.of(how).counts((int(size[0]), int(size[1])), how["count_include_pad"])
+    value = 1 / counts.astype(pooled.dtype.numpy)
     return (
         ops.scalar(value.flat[0], pooled.dtype)
-        if np.all(divisors == divisors.flat[0])
+        if np.all(counts == counts.flat[0])
         else ops.literal(value, pooled.dtype)
     )

@@ -10,7 +10,8 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
-from passes.strategies.nchw.taps import Pair, taps, untaps
+from ir.ops.windows import Pair
+from passes.strategies.nchw.taps import taps, untaps
 
 
 def columns(

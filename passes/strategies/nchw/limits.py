@@ -6,6 +6,7 @@ import math
 
 from ir import ops
 from ir.node import Node
+from ir.ops.windows import Window
 from ir.types import f32
 from passes.strategies.limits import convolved, end_padding, on_cpu, static_image
 from passes.target import Target
@@ -65,11 +66,9 @@ def indices(node: Node, target: Target) -> str:
 def average_pool(node: Node, target: Target) -> str:
     if why := convolved(node, target):
         return why
-    how = node.attrs
-    windows = zip(
-        node.inputs[0].shape[2:], node.shape[2:], how["kernel"], how["stride"], how["padding"], strict=True
-    )
-    if not how["ceil_mode"] or all((o - 1) * s + k <= n + 2 * p for n, o, k, s, p in windows):
+    window = Window.of(node.attrs)
+    axes = zip(window.reach(node.shape[2:]), node.inputs[0].shape[2:], window.padding, strict=True)
+    if not window.ceil_mode or all(r <= n + 2 * p for r, n, p in axes):
         return ""
     return "runtimes differ in what a window that reaches over the padding counts"
 

@@ -12,15 +12,14 @@ from typing import Any
 
 from ir import ops
 from ir.node import Node
-
-Pair = tuple[int, int]
+from ir.ops.windows import Pair, Window
 
 
 def taps(
     x: Node, out: Sequence[Any], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, fill: float = 0.0
 ) -> list[Node]:
     """What each kernel position (row-major) sees of x[N,C,H,W]: nodes [N,C,OH,OW]; `fill` outside of x."""
-    reach = [(o - 1) * s + (k - 1) * d + 1 for o, s, k, d in zip(out, stride, kernel, dilation, strict=True)]
+    reach = Window(kernel, stride, padding, dilation).reach((out[0], out[1]))
     high = [max(r - p - n, 0) for r, p, n in zip(reach, padding, x.shape[2:], strict=True)]
     if any(padding) or any(high):
         x = ops.pad(x, low=(0, 0, *padding), high=(0, 0, *high), value=fill)

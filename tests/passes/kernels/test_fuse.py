@@ -1,4 +1,4 @@
-"""Every rule of fuse against its stored before and after, the interpreter and the runtime."""
+"""Every rule of fuse against what is expected of it, by graph and by value; layers, LeNet, packing."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from tests.passes import lenet
 from tests.passes.rewriting import (
     Case,
     N,
+    Rewrites,
     arg,
     assert_runs_alike,
     assert_same,
@@ -28,12 +29,10 @@ from tests.passes.rewriting import (
     graph_of,
     only,
     open_session,
-    sections,
     values,
 )
 from tests.support import same
 
-GOLDEN = "fuse.txt"
 A, B = arg("a", N, 4), arg("b", 4, 2)
 
 
@@ -41,19 +40,33 @@ def turned(x: Node) -> Node:
     return ops.transpose(x, perm=(1, 0))
 
 
-def adam(count: int, name: str = "p") -> Graph:
-    """Adam's update of `count` vectors of 2, 3, ... elements (no bias correction)."""
+def step_of_adam(p: Node, m: Node, v: Node, total: Node, lr: Node) -> tuple[Node, Node, Node]:
+    """Adam's update of a vector and its moments (no bias correction)."""
+    g = ops.exp(total)
+    m2, v2 = m * 0.9 + g * 0.1, v * 0.99 + g * g * 0.01
+    return p - m2 * lr / (ops.sqrt(ops.abs(v2)) + 1e-8), m2, v2
+
+
+def adam(count: int, name: str = "p", packed: bool = False) -> Graph:
+    """Adam's update of `count` vectors of 2, 3, ... elements, one by one or on their concatenations."""
     lr = arg("lr")
-    states: list[Node] = []
-    updates: list[tuple[str, Node]] = []
-    for i in range(count):
-        p, m, v = (leaf(f"{name}{key}{i}", Type(f32, (i + 2,)), "state") for key in ("", "m", "v"))
-        g = ops.exp(ops.sum(arg(f"x{i}", 4, i + 2), axes=(0,)))
-        m2, v2 = m * 0.9 + g * 0.1, v * 0.99 + g * g * 0.01
-        moved = p - m2 * lr / (ops.sqrt(ops.abs(v2)) + 1e-8)
-        states += [p, m, v]
-        updates += zip((f"{name}{i}", f"{name}m{i}", f"{name}v{i}"), (moved, m2, v2), strict=True)
     images = [arg(f"x{i}", 4, i + 2) for i in range(count)]
+    totals = [ops.sum(x, axes=(0,)) for x in images]
+    kinds = [
+        [leaf(f"{name}{k}{i}", Type(f32, (i + 2,)), "state") for i in range(count)] for k in ("", "m", "v")
+    ]
+    if packed:
+        joined = [ops.concat(*vectors, axis=0) for vectors in (*kinds, totals)]
+        parts = [
+            ops.split(whole, axis=0, sizes=tuple(i + 2 for i in range(count)))
+            for whole in step_of_adam(*joined, lr)
+        ]
+        news = [[ops.get(part, index=i) for part in parts] for i in range(count)]
+    else:
+        news = [step_of_adam(*vectors, lr) for vectors in zip(*kinds, totals, strict=True)]
+    states = [node for vectors in zip(*kinds, strict=True) for node in vectors]
+    new = [node for vectors in news for node in vectors]
+    updates = [(node.attrs["name"], value) for node, value in zip(states, new, strict=True)]
     return Graph.make("adam", (lr, *images, *states), (), updates)
 
 
@@ -67,54 +80,100 @@ def scanned(step: Graph) -> tuple[Node, ...]:
     return tuple(ops.get(run, index=i) for i in range(len(states)))
 
 
-CASES: dict[str, Case] = {
-    "gemm_takes_transpose": lambda: (
-        turned(arg("x", 4, N)) @ B,
-        A @ turned(arg("w", 2, 4)),
-        ops.gemm(turned(arg("x", 4, N)), turned(arg("w", 2, 4)), arg("c", 2), trans_b=False),
-        ops.gemm(turned(A), B, trans_a=True, alpha=2.0),
-    ),
-    "gemm_turns_vector": lambda: (
-        A @ ops.reshape(arg("r", 1, 4), shape=(4, 1)),
-        ops.gemm(arg("t", N, 1), ops.reshape(arg("v", 2, 2), shape=(4, 1)), trans_b=True),
-        ops.gemm(ops.reshape(arg("u", 2, 2), shape=(1, 4)), arg("w", 1, 3), trans_a=True),
-        ops.reshape(arg("s", 1, 4), shape=(4, 1)) @ arg("w", 1, 3),
-    ),
-    "gemm_takes_factor": lambda: (
-        (A * 2.0) @ B,
-        ops.tanh(A) @ -B,
-        ops.gemm(ops.exp(A) * 3.0, B, arg("c", 2), alpha=0.5, beta=0.25),
-    ),
-    "transpose_of_gemm": lambda: (
-        turned(A @ B),
-        turned(ops.gemm(arg("x", 4, N), B, trans_a=True, alpha=2.0)),
-    ),
-    "factor_into_gemm": lambda: ((A @ B) * 2.0, -ops.gemm(ops.tanh(A), B, arg("c", 2), alpha=0.5)),
-    "gemm_takes_bias": lambda: (
-        A @ B + arg("c", 2),
-        arg("m", N, 2) * 0.5 + ops.exp(A) @ B,
-        ops.tanh(A) @ B - arg("m", N, 2),
-        arg("c", 2) - ops.abs(A) @ B,
-    ),
-    "pack_body": lambda: scanned(adam(5)),
-    "sum_of_rows": lambda: (
-        ops.sum(arg("x", 5, 3), axes=(0,)),
-        ops.sum(arg("x", 5, 3) * 2.0, axes=(0,), keepdims=True),
-        ops.sum(arg("y", 4, 3, 2), axes=(0,)),
-    ),
-    "sum_of_integers": lambda: (
-        ops.sum(arg("wide", 5, 3, dtype=i64), axes=(0,)),
-        ops.sum(arg("wide", 5, 3, dtype=i64), axes=(0, 1), keepdims=True),
-        ops.sum(arg("batch", N, 3, dtype=i64), axes=(0,)),
-        ops.sum(arg("narrow", 5, 3, dtype=i32), axes=(1,)),
-        ops.sum(ops.cast(arg("narrow", 5, 3, dtype=i32), dtype=i64), axes=(0,)),
-    ),
-    "drop_outer_ones": lambda: (
-        ops.reshape(arg("r", 4), shape=(1, 4)) + A,
-        ops.equal(ops.reshape(arg("one", 1), shape=(1, 1)), ops.reshape(arg("r", 4), shape=(1, 4))),
-        ops.reshape(arg("r", 4), shape=(1, 1, 4)) * A,
-    ),
-    "mask_of_positive": lambda: ops.cast(ops.greater(A, 0.0), dtype=f32),
+def ones(count: int) -> Node:
+    return ops.literal(np.ones((1, count), np.float32))
+
+
+C, M, R, U, V = arg("c", 2), arg("m", N, 2), arg("r", 1, 4), arg("u", 2, 2), arg("v", 2, 2)
+W, X, ROW, COLUMN = arg("w", 2, 4), arg("x", 4, N), arg("w", 1, 3), arg("t", N, 1)
+
+
+def in_parts(x: Node, axes: tuple[int, ...], bits: int, keepdims: bool = False) -> Node:
+    """The sum of x as sums, in f64, of two parts of so many bits."""
+    high = ops.div(x, 1 << bits)
+    low = x - high * (1 << bits)
+    sums = [
+        ops.cast(ops.sum(ops.cast(part, dtype=f64), axes=axes, keepdims=keepdims), dtype=i64)
+        for part in (low, high)
+    ]
+    return sums[0] + sums[1] * (1 << bits)
+
+
+def thrice(x: Node, axes: tuple[int, ...], bits: int) -> Node:
+    """The same in three parts."""
+    first, second = ops.div(x, 1 << bits), ops.div(ops.div(x, 1 << bits), 1 << bits)
+    parts = (x - first * (1 << bits), first - second * (1 << bits), second)
+    sums = [ops.cast(ops.sum(ops.cast(part, dtype=f64), axes=axes), dtype=i64) for part in parts]
+    return sums[0] + sums[1] * (1 << bits) + sums[2] * (1 << 2 * bits)
+
+
+WIDE, NARROW = arg("wide", 5, 3, dtype=i64), arg("narrow", 5, 3, dtype=i32)
+NARROW_SUM = ops.cast(ops.sum(ops.cast(ops.cast(NARROW, dtype=i64), dtype=f64), axes=(1,)), dtype=i64)
+CASES: dict[str, Rewrites] = {
+    "gemm_takes_transpose": [
+        (turned(X) @ B, ops.gemm(X, B, trans_a=True)),
+        (A @ turned(W), ops.gemm(A, W, trans_b=True)),
+        (
+            ops.gemm(turned(X), turned(W), C, trans_b=False),
+            ops.gemm(X, W, C, trans_a=True, trans_b=True),
+        ),
+        (ops.gemm(turned(A), B, trans_a=True, alpha=2.0), ops.gemm(A, B, alpha=2.0)),
+    ],
+    "gemm_turns_vector": [
+        (A @ ops.reshape(R, shape=(4, 1)), ops.gemm(A, R, trans_b=True)),
+        (
+            ops.gemm(COLUMN, ops.reshape(V, shape=(4, 1)), trans_b=True),
+            ops.gemm(COLUMN, ops.reshape(V, shape=(1, 4))),
+        ),
+        (
+            ops.gemm(ops.reshape(U, shape=(1, 4)), ROW, trans_a=True),
+            ops.gemm(ops.reshape(U, shape=(4, 1)), ROW),
+        ),
+        (ops.reshape(R, shape=(4, 1)) @ ROW, ops.gemm(R, ROW, trans_a=True)),
+    ],
+    "gemm_takes_factor": [
+        ((A * 2.0) @ B, ops.gemm(A, B, alpha=2.0)),
+        (A @ -B, ops.gemm(A, B, alpha=-1.0)),
+        (ops.gemm(A * 3.0, B, C, alpha=0.5, beta=0.25), ops.gemm(A, B, C, alpha=1.5, beta=0.25)),
+    ],
+    "transpose_of_gemm": [
+        (turned(A @ B), ops.gemm(B, A, trans_a=True, trans_b=True)),
+        (turned(ops.gemm(X, B, trans_a=True, alpha=2.0)), ops.gemm(B, X, trans_a=True, alpha=2.0)),
+    ],
+    "factor_into_gemm": [
+        ((A @ B) * 2.0, ops.gemm(A, B, alpha=2.0)),
+        (-ops.gemm(A, B, C, alpha=0.5), ops.gemm(A, B, C, alpha=-0.5, beta=-1.0)),
+    ],
+    "gemm_takes_bias": [
+        (A @ B + C, ops.gemm(A, B, C)),
+        (M * 0.5 + A @ B, ops.gemm(A, B, M, beta=0.5)),
+        (A @ B - M, ops.gemm(A, B, M, beta=-1.0)),
+        (C - A @ B, ops.gemm(A, B, C, alpha=-1.0)),
+    ],
+    "pack_body": [(scanned(adam(5)), scanned(adam(5, packed=True)))],
+    "sum_of_rows": [
+        (ops.sum(arg("x", 5, 3), axes=(0,)), ops.reshape(ones(5) @ arg("x", 5, 3), shape=(3,))),
+        (
+            ops.sum(arg("x", 5, 3) * 2.0, axes=(0,), keepdims=True),
+            ops.reshape(ones(5) @ (arg("x", 5, 3) * 2.0), shape=(1, 3)),
+        ),
+        (
+            ops.sum(arg("y", 4, 3, 2), axes=(0,)),
+            ops.reshape(ones(4) @ ops.reshape(arg("y", 4, 3, 2), shape=(4, 6)), shape=(3, 2)),
+        ),
+    ],
+    "sum_of_integers": [
+        (ops.sum(WIDE, axes=(0,)), in_parts(WIDE, (0,), 50)),
+        (ops.sum(WIDE, axes=(0, 1), keepdims=True), in_parts(WIDE, (0, 1), 49, keepdims=True)),
+        (ops.sum(arg("b", N, 3, dtype=i64), axes=(0,)), thrice(arg("b", N, 3, dtype=i64), (0,), 22)),
+        (
+            ops.sum(NARROW, axes=(1,)),
+            ops.cast(ops.mod(NARROW_SUM + (1 << 31), (ops.scalar(1 << 31, i64) * 2)) - (1 << 31), dtype=i32),
+        ),
+        (ops.sum(ops.cast(NARROW, dtype=i64), axes=(1,)), NARROW_SUM),
+    ],
+    "drop_outer_ones": [(ops.reshape(arg("r", 4), shape=(1, 4)) + A, arg("r", 4) + A)],
+    "mask_of_positive": [(ops.cast(ops.greater(A, 0.0), dtype=f32), ops.positive(A))],
 }
 
 REFUSED: dict[str, tuple[str, Case]] = {
@@ -132,20 +191,24 @@ REFUSED: dict[str, tuple[str, Case]] = {
     "rows of a batch": ("sum_of_rows", lambda: ops.sum(arg("x", N, 5), axes=(0,))),
     "another axis": ("sum_of_rows", lambda: ops.sum(arg("x", 5, 5), axes=(1,))),
     "one axis": ("sum_of_rows", lambda: ops.sum(arg("x", 5), axes=(0,))),
+    "ones that give the result its rank": (
+        "drop_outer_ones",
+        lambda: ops.equal(ops.reshape(arg("one", 1), shape=(1, 1)), ops.reshape(arg("r", 4), shape=(1, 4))),
+    ),
+    "a row that adds an axis": ("drop_outer_ones", lambda: ops.reshape(arg("r", 4), shape=(1, 1, 4)) * A),
     "bools": ("sum_of_integers", lambda: ops.sum(ops.cast(ops.greater(A, 0.0), dtype=i64), axes=(0,))),
     "f64": ("mask_of_positive", lambda: ops.cast(ops.greater(A, 0.0), dtype=f64)),
 }
 
 
-def test_every_rule_has_a_case_and_a_golden() -> None:
-    names = {rule.__name__ for _, rule in RULES}
-    assert names == set(CASES) == sections(GOLDEN)
+def test_every_rule_has_a_case() -> None:
+    assert {rule.__name__ for _, rule in RULES} == set(CASES)
     assert all("=>" in (rule.__doc__ or "") for _, rule in RULES)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_rule(name: str, request: pytest.FixtureRequest) -> None:
-    check_rule(RULES, name, CASES[name], GOLDEN, request.config.getoption("--update-goldens"))
+def test_rule(name: str) -> None:
+    check_rule(RULES, name, CASES[name])
 
 
 @pytest.mark.parametrize("why", REFUSED)

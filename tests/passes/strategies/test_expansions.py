@@ -15,7 +15,7 @@ from ir.dims import symbol
 from ir.errors import LenetcError
 from ir.interpret import run
 from ir.op import leaf
-from ir.ops.nn import window_sizes
+from ir.ops.windows import Window
 from ir.text import parse, to_text
 from ir.types import Type, f32, f64
 from ir.verify import verify
@@ -83,7 +83,7 @@ def blocked_convolutions(draw: st.DrawFn) -> tuple[dict[str, Any], Any, Any, Any
         "dilation": dilation,
         "groups": draw(st.sampled_from((1, 2))),
     }
-    real = window_sizes(size, kernel, stride, padding, dilation)
+    real = Window(kernel, stride, padding, dilation).out(size)
     assume(all(n % b == 0 for n, b in zip(real, block, strict=True)))
     return how, kernel, size, real, block
 
