@@ -56,10 +56,11 @@ def cut(graph: Graph) -> Cut | None:
     if not batch:
         return None
     places = find(graph, batch)
-    wanted = {node for node in graph.outputs if _is_made_inside(node, places)}
+    # In order, so that the same graph is taken apart alike in every process.
+    wanted = {node: None for node in graph.outputs if _is_made_inside(node, places)}
     for node in graph.nodes():
         if places.of[node] == AFTER:
-            wanted.update(x for x in node.inputs if _is_made_inside(x, places))
+            wanted.update((x, None) for x in node.inputs if _is_made_inside(x, places))
     inside: set[Node] = set()
     slices: dict[Slice, None] = {}
     shared: dict[Node, None] = {}

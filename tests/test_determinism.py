@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import subprocess
 import sys
@@ -13,9 +14,11 @@ import pytest
 from safetensors.numpy import load_file
 
 import lenetc
+from ir import to_text
 from lenetc import runtime
 from lenetc.compile import CompiledFunction
 from lenetc.program import Program
+from passes.pipeline import Target
 from tests.training import TRAININGS, digits, normalized, prepared
 
 RUNS = 100
@@ -122,4 +125,21 @@ def test_the_same_seed_gives_the_same_bits_in_another_process() -> None:
         )
         assert run.returncode == 0, run.stderr
         found.add(run.stdout)
+    assert len(found) == 1
+
+
+def test_the_parts_of_a_program_are_the_same_every_time() -> None:
+    """Wherever the nodes are in memory: the order of a set of them is no order of a program."""
+    target = Target(threads=2)
+    found = set()
+    for i in range(8):
+        gc.collect()
+        scattered = [object() for _ in range(i * 1000)]
+        run = prepared(TRAININGS["sgd"], lenetc)
+        program = Program(
+            CompiledFunction(run.step, "cpu").lower(*next(digits(1, 64))).graph("traced"), target, None
+        )  # type: ignore[arg-type]
+        assert program.split is not None
+        found.add("\n".join(map(to_text, program.split.programs().values())))
+        del scattered, program, run
     assert len(found) == 1
