@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from ir import ops
@@ -18,7 +18,7 @@ from ir.node import Graph, Node
 from passes import costs, expand_nchw, probes
 from passes.batch_last import PIXEL, Block
 from passes.expand_chwn import windows_of
-from passes.layout import CHWN, HEAVY, NCHW, Shared, assign
+from passes.layout import CHWN, HEAVY, NCHW, Layouts, Shared
 from passes.overrides import candidates, check_overrides, heavy_nodes
 from passes.prices import Prices, Probe
 from passes.relayout import Expand, Lowering, block_candidates, choose_blocks, steering
@@ -98,6 +98,10 @@ class Choice:
         self.fitting = {node: candidates(node, target) for node in self.heavy}
         self.works = {node: work(node, self.sizes, target.threads) for node in self.heavy}
         self.pair_up()
+
+    @cached_property
+    def network(self) -> Layouts:
+        return Layouts(self.graph, self.transposed)
 
     def expansion(self, strategy: Strategy) -> Expand:
         """How `strategy` builds a node for the target."""
@@ -195,7 +199,7 @@ class Choice:
                 key = (node.inputs[image], sharing, windows_of(node), blocks[node])
                 groups.setdefault(key, []).append(node)
         shared = [Shared(self.shared(n[0], key[3]), tuple(n)) for key, n in groups.items()]
-        return assign(self.graph, prices, shared, self.transposed)
+        return self.network.assign(prices, shared)
 
     def best(self, node: Node, layout: str, block: Block) -> tuple[float, Strategy] | None:
         """The cheapest strategy in a layout, with its cost."""
