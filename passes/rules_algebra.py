@@ -35,7 +35,9 @@ _FOLDED = (
 @RULES.on("*")
 def fold_constants(node: Node) -> Node | None:
     """op(consts) => const, where the result is small and no larger than what it is made of"""
-    if not node.inputs or not all(map(is_const, node.inputs)) or node.op is ops.custom:
+    if not node.inputs or node.inputs[0].op is not ops.const:  # quick to tell, of nearly all nodes
+        return None
+    if not all(map(is_const, node.inputs)) or node.op is ops.custom:
         return None
     if not isinstance(node.type, Type) or not node.ty.is_static or node.dtype.name == "bf16":
         return None
