@@ -57,12 +57,14 @@ def choose_strategies(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
 
     Raises StrategyError where no strategy fits an op, or an override names none.
     """
-    if heavy_nodes(graph):
+    if target.overrides and heavy_nodes(graph):
         check_overrides(graph, target)
     return _choose(graph, target)
 
 
 def _choose(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
+    if not any(node.op.name in HEAVY or node.op is ops.scan for node in graph.nodes()):
+        return graph, []
     notes: list[str] = []
 
     def body(inner: Graph) -> Graph:
@@ -91,6 +93,7 @@ class Choice:
         self.target = target
         self.prices = Prices(target.costs, target.threads, asking)
         self._numeric: dict[Node, tuple[Node, str]] = {}
+        self._best: dict[tuple[Node, str, Block], tuple[float, Strategy] | None] = {}
         self.heavy = [node for node in graph.nodes() if node.op.name in HEAVY]
         self.sizes = {
             name: target.batch for node in graph.inputs for dim in node.shape for name in symbols(dim)
@@ -203,8 +206,11 @@ class Choice:
 
     def best(self, node: Node, layout: str, block: Block) -> tuple[float, Strategy] | None:
         """The cheapest strategy in a layout, with its cost."""
-        priced = [(self.price(node, s, block), s) for s in self.fitting[node] if s.layout == layout]
-        return min(priced, key=lambda pair: pair[0], default=None)
+        key = node, layout, PIXEL if layout == NCHW else block
+        if key not in self._best:
+            priced = [(self.price(node, s, block), s) for s in self.fitting[node] if s.layout == layout]
+            self._best[key] = min(priced, key=lambda pair: pair[0], default=None)
+        return self._best[key]
 
     def in_blocks(self, node: Node, block: Block) -> float:
         """The cost of `node` batch-last, with what a forward op makes for its gradients to share."""

@@ -25,7 +25,7 @@ def minimum_cut(
         residual += (finite + 1 if capacity is None else capacity, 0)
     total = 0
     while True:
-        distance = _distances(count, leaving, heads, residual, sink)
+        distance = _distances(count, leaving, heads, residual, source, sink)
         if distance[source] < 0:
             return total, [steps >= 0 for steps in distance]
         total += _push(leaving, heads, residual, distance, source, sink)
@@ -34,14 +34,17 @@ def minimum_cut(
 
 
 def _distances(
-    count: int, leaving: list[list[int]], heads: list[int], residual: list[int], sink: int
+    count: int, leaving: list[list[int]], heads: list[int], residual: list[int], source: int, sink: int
 ) -> list[int]:
-    """For each node how many edges with capacity left lead to the sink, -1 where none do."""
+    """For each node how many edges with capacity left lead to the sink, -1 where none do; or where they are no fewer
+    than from the source, if any lead from there."""
     distance = [-1] * count
     distance[sink] = 0
     queue = [sink]
     for node in queue:
         further = distance[node] + 1
+        if further > distance[source] >= 0:
+            break
         for edge in leaving[node]:
             if residual[edge ^ 1] and distance[heads[edge]] < 0:
                 distance[heads[edge]] = further
