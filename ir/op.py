@@ -18,7 +18,7 @@ import numpy as np
 
 from ir.dims import is_name
 from ir.errors import DTypeError, LenetcError
-from ir.node import Literal, Node, Operand, current_where, find_node, new_node
+from ir.node import Graph, Literal, Node, Operand, current_where, find_node, new_node
 from ir.types import AnyType, DType, Type
 
 Infer = Callable[..., AnyType]
@@ -85,7 +85,7 @@ class Op:
             if node is not None:
                 return node
         try:
-            if inputs and "body" not in values:
+            if inputs and not any(type(value) is Graph for value in plain):
                 found = _typed(self, tuple([x.type for x in inputs]), plain)
             else:  # constants and graphs, which should not be kept for what type they have
                 found = self.infer(*[x.type for x in inputs], **values)

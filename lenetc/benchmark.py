@@ -217,7 +217,10 @@ def _kernels(graph: Graph) -> int:
     """How many kernels a run starts, about."""
     count = 1
     for node in graph.operations():
-        count += node.attrs["length"] * _kernels(node.attrs["body"]) if node.op is ops.scan else 1
+        if node.op is ops.scan:
+            count += node.attrs["length"] * _kernels(node.attrs["body"])
+        else:
+            count += _kernels(node.attrs["otherwise"]) if node.op is ops.cond else 1
     return count
 
 

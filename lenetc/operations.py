@@ -131,16 +131,18 @@ def rdiv(x: Tensor, other: Tensor | Number) -> Tensor:
 
 
 def pow(x: Tensor, exponent: Tensor | Number) -> Tensor:
-    """x ** exponent. Small whole exponents become products."""
-    if isinstance(exponent, (int, float)) and exponent in (1, 2, 3):
+    """x ** exponent. Small whole exponents become products, as in PyTorch."""
+    if isinstance(exponent, (int, float)):
         powers: dict[float, Callable[[Node], Node]] = {
             1: lambda a: a * 1,
             2: lambda a: a * a,
             3: lambda a: a * a * a,
         }
-        return t.apply("PowBackward0", powers[exponent], x)
-    if exponent == 0.5:
-        return t.apply("PowBackward0", ops.sqrt, x)
+        if exponent in powers:
+            return t.apply("PowBackward0", powers[exponent], x)
+        roots: dict[float, Callable[[Node], Node]] = {0.5: ops.sqrt, -0.5: lambda a: 1.0 / ops.sqrt(a)}
+        if exponent in roots and x.dtype.is_float:
+            return t.apply("PowBackward0", roots[exponent], x)
     return _binary(
         "PowBackward0" if not isinstance(exponent, t.Tensor) else "PowBackward1",
         ops.pow,
@@ -317,14 +319,20 @@ def clamp(x: Tensor, min: Number | None = None, max: Number | None = None) -> Te
     """x limited to [min, max]; the gradient passes where min <= x <= max (torch.clamp)."""
 
     def build(a: Node) -> Node:
-        low = a if min is None else ops.where(ops.less(a, min), scalar(min, a.dtype), a)
-        return low if max is None else ops.where(ops.greater(low, max), scalar(max, a.dtype), low)
+        limited = a
+        if min is not None:
+            limited = ops.maximum(limited, scalar(min, a.dtype))
+        if max is not None:
+            limited = ops.minimum(limited, scalar(max, a.dtype))
+        if not a.dtype.is_float or (min is not None and max is not None and min > max):
+            return ops.stop_gradient(limited)
+        return ops.where(ops.equal(a, limited), a, ops.stop_gradient(limited))
 
     return t.apply("ClampBackward1", build, x)
 
 
 def isnan(x: Tensor) -> Tensor:
-    return ne(x, x)
+    return t.apply("", ops.is_nan, x) if x.dtype.is_float else ne(x, x)
 
 
 def clone(x: Tensor) -> Tensor:

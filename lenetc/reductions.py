@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import lenetc.tensor as t
 from ir import ops
-from ir.dims import Dim, product
 from ir.errors import DTypeError
 from ir.node import Node
 from ir.op import scalar
 from ir.types import DType, i64, normalize_axis
 from lenetc.amp import widened
 from lenetc.grad_fn import set_grad_enabled
-from lenetc.operations import abs, eq, gt, le, logical_not, maximum, minimum, truth
+from lenetc.operations import (
+    abs,
+    eq,
+    gt,
+    le,
+    logical_and,
+    logical_not,
+    logical_or,
+    lt,
+    maximum,
+    minimum,
+    truth,
+)
 from lenetc.tracing import here
+from passes import means
 
 if TYPE_CHECKING:
     from lenetc.convert import Number
@@ -53,14 +65,6 @@ def axes_of(x: Tensor, dim: Axes, what: str) -> tuple[int, ...]:
         raise IndexError(f"{error} of {x.type_text()}") from None
 
 
-def count(node: Node, axes: Sequence[int]) -> Node:
-    """Number of elements along `axes`, as a scalar of node's dtype."""
-    size: Dim = product(tuple(node.shape[axis] for axis in axes))
-    return (
-        scalar(size, node.dtype) if isinstance(size, int) else ops.cast(ops.dim(size=size), dtype=node.dtype)
-    )
-
-
 def sum(x: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
     """Sum over `dim` (all if None). Integers and bools are summed as i64."""
     x = widened(x)
@@ -86,7 +90,7 @@ def mean(x: Tensor, dim: Axes = None, keepdim: bool = False) -> Tensor:
     x = widened(x)
     axes = axes_of(x, dim, "mean")
     name = "MeanBackward0" if dim is None else "MeanBackward1"
-    return t.apply(name, lambda a: ops.sum(a, axes=axes, keepdims=keepdim) / count(a, axes), x, saves=False)
+    return t.apply(name, lambda a: means.mean(a, axes, keepdim), x, saves=False)
 
 
 def var(x: Tensor, dim: Axes = None, unbiased: bool = True, keepdim: bool = False) -> Tensor:
@@ -94,15 +98,33 @@ def var(x: Tensor, dim: Axes = None, unbiased: bool = True, keepdim: bool = Fals
     axes = axes_of(x, dim, "var")
 
     def build(a: Node) -> Node:
-        n = count(a, axes)
-        centred = a - ops.sum(a, axes=axes, keepdims=True) / n
-        return ops.sum(centred * centred, axes=axes, keepdims=keepdim) / (n - 1.0 if unbiased else n)
+        return means.narrowed(_variance(a, axes, unbiased, keepdim), a.dtype)
 
     return t.apply("VarBackward0", build, x)
 
 
+def _variance(a: Node, axes: tuple[int, ...], unbiased: bool, keepdim: bool) -> Node:
+    """Of a half in f32."""
+    n, a = means.count(a, axes), means.widened(a)
+    centred = a - ops.sum(a, axes=axes, keepdims=True) / n
+    return ops.sum(centred * centred, axes=axes, keepdims=keepdim) / (n - 1.0 if unbiased else n)
+
+
 def std(x: Tensor, dim: Axes = None, unbiased: bool = True, keepdim: bool = False) -> Tensor:
-    return t.apply("StdBackward0", ops.sqrt, var(x, dim, unbiased, keepdim))
+    """The root of the variance; its gradient is 0 where the variance is 0."""
+    axes = axes_of(x, dim, "std")
+
+    def build(a: Node) -> Node:
+        return means.narrowed(_root(_variance(a, axes, unbiased, keepdim)), a.dtype)
+
+    return t.apply("StdBackward0", build, x)
+
+
+def _root(squares: Node) -> Node:
+    """The square root, with gradient 0 at 0, where that of sqrt is infinite."""
+    zero = ops.equal(squares, 0)
+    root = ops.sqrt(ops.where(zero, scalar(1, squares.dtype), squares))
+    return ops.with_gradient(ops.sqrt(squares), ops.where(zero, scalar(0, squares.dtype), root))
 
 
 def norm(x: Tensor, p: Number = 2, dim: Axes = None, keepdim: bool = False) -> Tensor:
@@ -113,34 +135,55 @@ def norm(x: Tensor, p: Number = 2, dim: Axes = None, keepdim: bool = False) -> T
     if p == 2:
 
         def build(a: Node) -> Node:
-            squares = ops.sum(a * a, axes=axes, keepdims=keepdim)
-            if not x.requires_grad:
-                return ops.sqrt(squares)
-            # The gradient at 0 is 0, where that of the root is infinite.
-            zero = ops.equal(squares, 0)
-            root = ops.sqrt(ops.where(zero, scalar(1, a.dtype), squares))
-            return ops.where(zero, scalar(0, a.dtype), root)
+            wide = means.widened(a)
+            return means.narrowed(_root(ops.sum(wide * wide, axes=axes, keepdims=keepdim)), a.dtype)
 
         return t.apply("LinalgVectorNormBackward0", build, x)
     if math.isinf(p):
-        return amax(abs(x), axes, keepdim)
+
+        def build(a: Node) -> Node:
+            return _largest(ops.abs(a), axes, keepdim, pick=_multiplied)
+
+        return t.apply("LinalgVectorNormBackward0", build, x)
     raise ValueError(f"norm: p must be 1, 2 or inf, not {p}")
 
 
+def _largest(
+    x: Node, axes: tuple[int, ...], keepdim: bool = False, *, pick: Callable[[Node, Node], Node]
+) -> Node:
+    """Largest element, whose gradient the elements that equal it share, NaN counting as equal to NaN. `pick` takes
+    which these are, and x, and gives x there and zeros elsewhere."""
+    found = ops.reduce_max(x, axes=axes, keepdims=keepdim)
+    value = found if keepdim else ops.reduce_max(x, axes=axes, keepdims=True)
+    equal = ops.logical_or(ops.equal(x, value), ops.logical_and(ops.is_nan(x), ops.is_nan(value)))
+    picked = means.widened(pick(equal, x))
+    number = ops.sum(ops.cast(equal, dtype=picked.dtype), axes=axes, keepdims=keepdim)
+    shared = ops.sum(picked, axes=axes, keepdims=keepdim) / number
+    return ops.with_gradient(found, means.narrowed(shared, x.dtype))
+
+
+def _masked(kept: Node, x: Node) -> Node:
+    return ops.where(kept, x, scalar(0, x.dtype))
+
+
+def _multiplied(kept: Node, x: Node) -> Node:
+    return x * ops.cast(kept, dtype=x.dtype)
+
+
 def amax(x: Tensor, dim: Axes = None, keepdim: bool = False) -> Tensor:
-    """Largest element over `dim`; ties share the gradient."""
+    """Largest element over `dim`, NaN if one is; ties share the gradient."""
     axes = axes_of(x, dim, "amax")
     return t.apply("AmaxBackward0", lambda a: ops.reduce_max(a, axes=axes, keepdims=keepdim), x)
 
 
 def amin(x: Tensor, dim: Axes = None, keepdim: bool = False) -> Tensor:
-    """Smallest element over `dim`; ties share the gradient."""
+    """Smallest element over `dim`, NaN if one is; ties share the gradient."""
     axes = axes_of(x, dim, "amin")
     return t.apply("AminBackward0", lambda a: -ops.reduce_max(-a, axes=axes, keepdims=keepdim), x)
 
 
 def argmax(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Index of the first largest element along `dim` (of the flattened tensor if None), as i64."""
+    """Index of the first largest element along `dim` (of the flattened tensor if None), or of the first NaN, as i64."""
     if dim is None:
         return t.apply(
             "", lambda a: ops.argmax(ops.reshape(a, shape=(a.ty.size,)), axis=0, keepdims=False), x
@@ -161,9 +204,16 @@ def max(x: Tensor, dim: int | Tensor | None = None, keepdim: bool = False) -> An
     if isinstance(dim, t.Tensor):
         return maximum(x, dim)
     if dim is None:
-        return t.apply(
-            "MaxBackward1", lambda a: ops.reduce_max(a, axes=tuple(range(a.rank)), keepdims=False), x
-        )
+
+        def whole(a: Node) -> Node:
+            axes = tuple(range(a.rank))
+            return (
+                _largest(a, axes, pick=_masked)
+                if a.dtype.is_float
+                else ops.reduce_max(a, axes=axes, keepdims=False)
+            )
+
+        return t.apply("MaxBackward1", whole, x)
     axis = axes_of(x, dim, "max")[0]
     indices = argmax(x, axis, keepdim=True)
 
@@ -192,9 +242,11 @@ def any(x: Tensor) -> Tensor:
 
 
 def allclose(x: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08) -> bool:
-    """Whether |x - other| <= atol + rtol |other| everywhere."""
+    """Whether |x - other| <= atol + rtol |other| everywhere; infinities are close to themselves alone."""
     with set_grad_enabled(False):
-        return bool(all(le(abs(x - other), atol + rtol * abs(other))))
+        distance = abs(x - other)
+        near = logical_and(le(distance, atol + rtol * abs(other)), lt(distance, math.inf))
+        return bool(all(logical_or(eq(x, other), near)))
 
 
 def equal(x: Tensor, other: Tensor) -> bool:

@@ -225,9 +225,8 @@ def chunk(x: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 def tril(x: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of the last two dimensions, zeros above."""
-    rows, columns = int(x.shape[-2]), int(x.shape[-1])
-    kept = np.tri(rows, columns, diagonal).astype(x.dtype.numpy)
-    return t.apply("TrilBackward0", lambda a: a * ops.literal(kept), x)
+    kept = np.tri(int(x.shape[-2]), int(x.shape[-1]), diagonal, dtype=np.bool_)
+    return t.apply("TrilBackward0", lambda a: ops.where(ops.literal(kept), a, ops.scalar(0, a.dtype)), x)
 
 
 # Indexing.

@@ -19,7 +19,7 @@ from ir.node import Node
 from ir.types import Array
 from passes import knockout
 from passes.batch_last import PIXEL, Block, Stored, fits, reshape, store, swap
-from passes.expand_nchw import constant, shares
+from passes.expand_nchw import constant, outside, shares
 
 Pair = tuple[int, int]
 
@@ -299,13 +299,19 @@ def max_pool2d_grad(node: Node, block: Block, g: Stored, x: Stored) -> Stored:
     """max_pool2d_grad(g, x) => g handed back along the knockout, to the first maximum"""
     windows = windows_of(node)
     seen = views(x, windows, -np.inf)
-    return _unviews(node, knockout.hand_back(_like(g, seen[0]), seen), windows, block)
+    return _unviews(node, knockout.hand_back(_like(g, seen[0]), seen, _outside(x, windows)), windows, block)
 
 
 def max_pool2d_pick(node: Node, block: Block, v: Stored, x: Stored) -> Stored:
     """max_pool2d_pick(v, x) => the knockout of x, carrying v along"""
     windows = windows_of(node)
-    return _pooled(node, knockout.pick(views(v, windows, 0.0), views(x, windows, -np.inf)), block)
+    seen = views(x, windows, -np.inf)
+    return _pooled(node, knockout.pick(views(v, windows, 0.0), seen, _outside(x, windows)), block)
+
+
+def _outside(x: Stored, windows: Windows) -> list[Array]:
+    """Where views of x are padding, in a shape that broadcasts to [C, OH*OW, N]."""
+    return [mask.reshape(1, -1, 1) for mask in outside(x.pixels, *windows)]
 
 
 def _share(node: Node, size: Any, pooled: Node) -> Node:

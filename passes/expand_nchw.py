@@ -17,6 +17,7 @@ from ir import ops
 from ir.node import Node
 from ir.types import Array, DType, f32
 from passes import knockout
+from passes.finite import if_finite
 
 Pair = tuple[int, int]
 
@@ -40,6 +41,20 @@ def taps(
         for i in range(kernel[0])
         for j in range(kernel[1])
     ]
+
+
+def outside(
+    size: Sequence[Any], out: Sequence[Any], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> list[Array]:
+    """For each kernel position where it is outside of an image of `size`: bool[OH,OW]; [] where none ever is."""
+    rows, columns = (
+        (np.arange(k)[:, None] * d - p + np.arange(int(o)) * s)
+        for o, k, s, p, d in zip(out, kernel, stride, padding, dilation, strict=True)
+    )
+    beyond = [(at < 0) | (at >= int(n)) for at, n in zip((rows, columns), size, strict=True)]
+    if not any(mask.any() for mask in beyond):
+        return []
+    return [row[:, None] | column[None, :] for row in beyond[0] for column in beyond[1]]
 
 
 def untaps(
@@ -220,22 +235,28 @@ def max_pool2d(node: Node, x: Node) -> Node:
     return knockout.best(_pool_taps(node, x, -math.inf))
 
 
-def _pool_taps(node: Node, x: Node, fill: float) -> list[Node]:
+def _pool_windows(node: Node) -> tuple[Any, ...]:
     how = node.attrs
     out = node.shape[2:] if node.op is not ops.max_pool2d_grad else node.inputs[0].shape[2:]
-    return taps(x, out, how["kernel"], how["stride"], how["padding"], how["dilation"], fill)
+    return out, how["kernel"], how["stride"], how["padding"], how["dilation"]
+
+
+def _pool_taps(node: Node, x: Node, fill: float) -> list[Node]:
+    return taps(x, *_pool_windows(node), fill=fill)
 
 
 def max_pool2d_grad(node: Node, g: Node, x: Node) -> Node:
     """max_pool2d_grad(g, x) => g handed back along the knockout, to the first maximum"""
     how = node.attrs
-    pieces = knockout.hand_back(g, _pool_taps(node, x, -math.inf))
+    beyond = outside(x.shape[2:], *_pool_windows(node))
+    pieces = knockout.hand_back(g, _pool_taps(node, x, -math.inf), beyond)
     return untaps(pieces, x.shape[2:], how["kernel"], how["stride"], how["padding"], how["dilation"])
 
 
 def max_pool2d_pick(node: Node, v: Node, x: Node) -> Node:
     """max_pool2d_pick(v, x) => the knockout of x, carrying v along"""
-    return knockout.pick(_pool_taps(node, v, 0.0), _pool_taps(node, x, -math.inf))
+    beyond = outside(x.shape[2:], *_pool_windows(node))
+    return knockout.pick(_pool_taps(node, v, 0.0), _pool_taps(node, x, -math.inf), beyond)
 
 
 def _with_indices(node: Node, x: Node) -> tuple[Node, Node]:
@@ -292,39 +313,36 @@ def _pool_matrix(size: Pair, **how: Any) -> Array:
     return matrix
 
 
-def pool_matrix(size: Sequence[Any], how: Mapping[str, Any], dtype: DType) -> Node:
+def _matrix_of_pool(size: Sequence[Any], how: Mapping[str, Any], dtype: DType) -> Node:
     """`_pool_matrix` for the attributes of avg_pool2d or of its gradient."""
     moves = {key: value for key, value in how.items() if key != "size"}
     return constant(_pool_matrix((int(size[0]), int(size[1])), **moves), dtype)
 
 
-def avg_pool2d_matrix(node: Node, x: Node) -> Node:
-    """avg_pool2d(x) => x @ matrix"""
-    n, c, h, w = x.shape
-    rows = ops.reshape(x, shape=(n * c, h * w))
-    return ops.reshape(rows @ pool_matrix((h, w), node.attrs, x.dtype), shape=node.shape)
-
-
 def avg_pool2d_grad_matrix(node: Node, g: Node) -> Node:
-    """avg_pool2d_grad(g) => g @ matrixᵀ"""
+    """avg_pool2d_grad(g) => g @ matrixᵀ, whose zeros would spread what is not finite"""
     n, c, h, w = node.shape
-    rows = ops.reshape(g, shape=(n * c, g.shape[2] * g.shape[3]))
-    matrix = pool_matrix((h, w), node.attrs, g.dtype)
-    return ops.reshape(rows @ ops.transpose(matrix, perm=(1, 0)), shape=node.shape)
+
+    def product(g: Node) -> tuple[Node, ...]:
+        rows = ops.reshape(g, shape=(n * c, g.shape[2] * g.shape[3]))
+        matrix = _matrix_of_pool((h, w), node.attrs, g.dtype)
+        return (ops.reshape(rows @ ops.transpose(matrix, perm=(1, 0)), shape=node.shape),)
+
+    return ops.get(if_finite(g, product, lambda g: (avg_pool2d_grad(node, g),)), index=0)
 
 
 def avg_pool2d_grad_transposed(node: Node, g: Node) -> Node:
     """avg_pool2d_grad(g) => conv2d_input_grad(g, weights that are all 1 / number of elements), by channel"""
     how = node.attrs
     share = shares(how, how["size"], g)
-    weights = np.ones((int(g.shape[1]), 1, *how["kernel"]), g.dtype.numpy)
+    weights = np.ones((int(g.shape[1]), 1, *how["kernel"]))
     if share.op is ops.const and share.rank == 0:
         weights *= share.attrs["value"].array
     else:
         g = g * share
     return ops.conv2d_input_grad(
         g,
-        ops.literal(weights),
+        constant(weights, g.dtype),
         size=how["size"],
         stride=how["stride"],
         padding=how["padding"],
@@ -342,9 +360,9 @@ def shares(how: Any, size: Sequence[Any], pooled: Node) -> Node:
         how["ceil_mode"],
         how["count_include_pad"],
     )
-    value = 1 / divisors.astype(pooled.dtype.numpy)
+    value = 1 / divisors
     return (
-        ops.scalar(value.flat[0], pooled.dtype)
+        ops.scalar(float(value.flat[0]), pooled.dtype)
         if np.all(divisors == divisors.flat[0])
         else constant(value, pooled.dtype)
     )

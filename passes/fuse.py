@@ -16,11 +16,11 @@ from ir.dims import product as product_of
 from ir.node import Graph, Node
 from ir.types import f32
 from passes import legal_cuda, rules_lanes, simplify
+from passes.exact import exact
 from passes.match import (
     ELEMENTWISE,
     Rules,
     is_const,
-    is_positive_mask,
     joint_shape,
     number,
     reshaped,
@@ -37,12 +37,13 @@ _FEW_ROWS = 4
 
 
 def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
-    """`graph` over the runtime's kernels, simplified again after the strategies; for CUDA over the kernels that there
-    are. Notes count the rules."""
+    """`graph` over the runtime's kernels, simplified again after the strategies; formulas for what they compute
+    inexactly; for CUDA over the kernels that there are. Notes count the rules."""
     fired: Counter[str] = Counter()
     fused = simplify.to_rest(graph, Rules((*simplify.RULES, *RULES)), fired)
     if target.lanes:
         fused = simplify.to_rest(fused, Rules((*simplify.RULES, *RULES, *rules_lanes.RULES)), fired)
+    fused = exact(fused, target.device, fired)
     if target.device == "cuda":  # where packing does not pay: parts of different sizes are a slice each
         legal = rewrite(fused, legal_cuda.RULES, fired)
         return legal, simplify.counts(fired)
@@ -205,13 +206,6 @@ def drop_outer_ones(node: Node) -> Node | None:
     if operands == list(node.inputs) or joint_shape(*operands) != node.shape:
         return None
     return node.op(*operands, **node.attrs)
-
-
-@RULES.on("cast")
-def mask_of_positive(node: Node) -> Node | None:
-    """cast(greater(x, 0)) => positive(x): one kernel for two, and none of bool"""
-    x = is_positive_mask(node)
-    return ops.positive(x) if x is not None and x.dtype is f32 and node.dtype is f32 else None
 
 
 @RULES.on("scan")

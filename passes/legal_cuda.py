@@ -16,6 +16,7 @@ RULES = Rules()
 
 _NO_BF16 = (
     *("log", "sin", "cos", "softplus", "floor", "equal", "less", "greater", "reduce_max", "argmax", "pad"),
+    "relu_grad",
     *("log_softmax", "conv2d", "conv2d_input_grad", "max_pool2d", "avg_pool2d"),
 )
 # The dtype to compute in, for ops and dtypes without a kernel. f64 holds integers up to 2^53.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,14 +19,17 @@ from ir.types import Array, DType, Type, dtype_of
 from passes import autodiff, emit_ops, gradients  # noqa: F401  (they register the tables)
 from passes.choice import choose_strategies
 from passes.emit import to_onnx
+from passes.exact import exact
 from passes.pipeline import Target
 from passes.rewrite import rewrite
 from passes.rules_nn import write_out_standardize
 
 
 def lowered(graph: Graph) -> Graph:
-    """`graph` with every op replaced that only a strategy, or being written out, can turn into ONNX."""
-    return choose_strategies(rewrite(graph, [("standardize", write_out_standardize)]), Target())[0]
+    """`graph` with every op replaced that only a strategy, or being written out, can turn into ONNX, or that the
+    runtime computes inexactly."""
+    chosen = choose_strategies(rewrite(graph, [("standardize", write_out_standardize)]), Target())[0]
+    return exact(chosen, "cpu", Counter())
 
 
 def checked_model(graph: Graph) -> onnx.ModelProto:

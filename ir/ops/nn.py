@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ir.dims import Dim, Shape
@@ -213,6 +215,18 @@ def _pool_windows(
     return windows.reshape(*windows.shape[:4], -1)
 
 
+def _winners(x: Array, *how: Any) -> Array:
+    """Where among its elements the maximum of each window is, i64[N,C,OH,OW,1]: the first one, or the last NaN where
+    there is one. Padding, which counts as -inf, is no element."""
+    windows = _pool_windows(x, *how, fill=-np.inf)
+    nan = np.isnan(windows)
+    last = windows.shape[-1] - 1 - nan[..., ::-1].argmax(-1)
+    inside = _pool_windows(np.ones(x.shape, np.bool_), *how, fill=False)
+    first = (inside & (windows == windows.max(-1, keepdims=True))).argmax(-1)
+    found: Array = np.where(nan.any(-1), last, first)[..., None]
+    return found
+
+
 @op(infer=_max_pool2d)
 def max_pool2d(
     x: Array,
@@ -223,7 +237,7 @@ def max_pool2d(
     dilation: Pair = (1, 1),
     ceil_mode: bool = False,
 ) -> Array:
-    """Largest element of each window: x[N,C,H,W] -> [N,C,OH,OW] (torch.nn.functional.max_pool2d)."""
+    """Largest element of each window, NaN if one is: x[N,C,H,W] -> [N,C,OH,OW] (torch.nn.functional.max_pool2d)."""
     return _pool_windows(x, kernel, stride, padding, dilation, ceil_mode, -np.inf).max(-1)
 
 
@@ -242,11 +256,12 @@ def max_pool2d_with_indices(
     dilation: Pair = (1, 1),
     ceil_mode: bool = False,
 ) -> tuple[Array, Array]:
-    """max_pool2d(x), and where in the flat x[N,C,H,W] each first maximum is: i64[N,C,OH,OW] (ONNX MaxPool)."""
+    """max_pool2d(x), and where in the flat x[N,C,H,W] each first maximum, or last NaN, is: i64[N,C,OH,OW]
+    (ONNX MaxPool)."""
     windows = _pool_windows(x, kernel, stride, padding, dilation, ceil_mode, -np.inf)
     places = np.arange(x.size).reshape(x.shape)
     numbers = _pool_windows(places, kernel, stride, padding, dilation, ceil_mode, -1)
-    first = windows.argmax(-1)[..., None]
+    first = _winners(x, kernel, stride, padding, dilation, ceil_mode)
     return np.take_along_axis(windows, first, -1)[..., 0], np.take_along_axis(numbers, first, -1)[..., 0]
 
 
@@ -269,11 +284,11 @@ def max_pool2d_grad(
     dilation: Pair = (1, 1),
     ceil_mode: bool = False,
 ) -> Array:
-    """Gradient of max_pool2d: g[N,C,OH,OW] goes to the first maximum (row-major) of each window of x[N,C,H,W]."""
+    """Gradient of max_pool2d: g[N,C,OH,OW] goes to the first maximum (row-major) of each window of x[N,C,H,W], or to
+    the last NaN where there is one, as in PyTorch."""
     windows = _pool_windows(x, kernel, stride, padding, dilation, ceil_mode, -np.inf)
-    first = windows.argmax(-1)[..., None]
     spread = np.zeros_like(windows)
-    np.put_along_axis(spread, first, g[..., None], -1)
+    np.put_along_axis(spread, _winners(x, kernel, stride, padding, dilation, ceil_mode), g[..., None], -1)
     size = (x.shape[2], x.shape[3])
     return unpatches(spread.reshape(*spread.shape[:4], *kernel), size, stride, padding, dilation)
 
@@ -295,11 +310,11 @@ def max_pool2d_pick(
     dilation: Pair = (1, 1),
     ceil_mode: bool = False,
 ) -> Array:
-    """The transpose of max_pool2d_grad: values of v[N,C,H,W] at the first maximum of each window of x[N,C,H,W],
+    """The transpose of max_pool2d_grad: values of v[N,C,H,W] at the maximum of each window of x[N,C,H,W],
     [N,C,OH,OW]."""
-    windows = _pool_windows(x, kernel, stride, padding, dilation, ceil_mode, -np.inf)
     values = _pool_windows(v, kernel, stride, padding, dilation, ceil_mode, 0.0)
-    return np.take_along_axis(values, windows.argmax(-1)[..., None], -1)[..., 0]
+    winners = _winners(x, kernel, stride, padding, dilation, ceil_mode)
+    return np.take_along_axis(values, winners, -1)[..., 0]
 
 
 def _avg_pool2d(
@@ -333,10 +348,10 @@ def avg_pool2d(
     count_include_pad: bool = True,
 ) -> Array:
     """Mean of each window: x[N,C,H,W] -> [N,C,OH,OW] (torch.nn.functional.avg_pool2d)."""
-    total = _pool_windows(x, kernel, stride, padding, (1, 1), ceil_mode, 0.0).sum(-1)
-    return total / pool_divisors(
-        (x.shape[2], x.shape[3]), kernel, stride, padding, ceil_mode, count_include_pad
-    ).astype(x.dtype)
+    windows = _pool_windows(x, kernel, stride, padding, (1, 1), ceil_mode, 0.0)
+    divisors = pool_divisors((x.shape[2], x.shape[3]), kernel, stride, padding, ceil_mode, count_include_pad)
+    wide = np.result_type(x.dtype, np.float32)  # f16 holds neither large sums nor large counts
+    return (windows.sum(-1, dtype=wide) / divisors.astype(wide)).astype(x.dtype)
 
 
 def _avg_pool2d_grad(
@@ -375,7 +390,8 @@ def avg_pool2d_grad(
     count_include_pad: bool = True,
 ) -> Array:
     """Gradient of avg_pool2d: g[N,C,OH,OW] spread over the windows -> [N,C,*size]."""
-    shared = g / pool_divisors(size, kernel, stride, padding, ceil_mode, count_include_pad).astype(g.dtype)
+    divisors = pool_divisors(size, kernel, stride, padding, ceil_mode, count_include_pad)
+    shared = (g / divisors.astype(np.result_type(g.dtype, np.float32))).astype(g.dtype)
     windows = np.broadcast_to(shared[..., None, None], (*g.shape, *kernel))
     return unpatches(windows, size, stride, padding, (1, 1))
 
@@ -416,8 +432,9 @@ def standardize(x: Array, scale: Array, *, eps: float) -> Array:
     formula. `passes.simplify` puts the formula in its place once gradients are made.
     """
     axes = tuple(axis for axis in range(x.ndim) if axis != 1)
+    x, dtype = x.astype(np.result_type(x.dtype, np.float32)), x.dtype
     centred = x - x.mean(axes, keepdims=True)
     factor = scale.reshape(-1, *(1,) * (x.ndim - 2)) / np.sqrt(
         (centred * centred).mean(axes, keepdims=True) + eps
     )
-    return np.asarray(centred * factor, x.dtype)
+    return np.asarray(centred * factor, dtype)

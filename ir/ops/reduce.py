@@ -40,11 +40,11 @@ def sum(x: Array, *, axes: tuple[int, ...], keepdims: bool = False) -> Array:
 
 @op(infer=lambda x, *, axes, keepdims: _largest("reduce_max", x, axes, keepdims))
 def reduce_max(x: Array, *, axes: tuple[int, ...], keepdims: bool = False) -> Array:
-    """Largest element. Its gradient is shared evenly among ties, as torch.amax."""
+    """Largest element, NaN if one is. Its gradient is shared evenly among ties, as torch.amax."""
     return x.max(axis=axes, keepdims=keepdims)
 
 
 @op(infer=lambda x, *, axis, keepdims: _largest("argmax", x, (axis,), keepdims).with_dtype(i64))
 def argmax(x: Array, *, axis: int, keepdims: bool = False) -> Array:
-    """Index of the first largest element along `axis`."""
+    """Index of the first largest element along `axis`, or of the first NaN."""
     return np.argmax(x, axis=axis, keepdims=keepdims)

@@ -195,7 +195,8 @@ def double_not() -> object:
 
 @case
 def drop_marker() -> object:
-    return ops.stop_gradient(x()) * ops.alias(y(), uid=1), ops.custom(x() * 2.0, x(), backward="f")
+    marked = ops.custom(x() * 2.0, x(), backward="f"), ops.with_gradient(x() * 3.0, y())
+    return ops.stop_gradient(x()) * ops.alias(y(), uid=1), *marked
 
 
 @case
@@ -243,6 +244,22 @@ def positive_mask() -> object:
 def mask_twice() -> object:
     m = mask(y())
     return x() * m * m, m * m
+
+
+@case
+def relu_grad_twice() -> object:
+    return ops.relu_grad(ops.relu_grad(x(), y()), y())
+
+
+@case
+def where_equal() -> object:
+    limited = ops.minimum(x(), 1.0)
+    return ops.where(ops.equal(x(), limited), x(), limited)
+
+
+@refused("where_equal")
+def _() -> object:  # the result has another shape than the operand
+    return ops.where(ops.equal(x(), y(1)), x(), y(1))
 
 
 # Elements moved
@@ -546,4 +563,4 @@ def pool_before_relu() -> object:
 @case
 def relu_grad_before_pool_grad() -> object:
     r = ops.relu(x(N, 2, 6, 6))
-    return ops.max_pool2d_grad(y(N, 2, 3, 3), r, kernel=(2, 2), stride=(2, 2)) * mask(r)
+    return ops.relu_grad(ops.max_pool2d_grad(y(N, 2, 3, 3), r, kernel=(2, 2), stride=(2, 2)), r)

@@ -28,8 +28,8 @@ from tests.support import graph_of, graph_to, run_model
 
 CUDA = Target(device="cuda")
 FLOATS = (f32, f16, bf16, f64)
-# Made by strategies for the CPU alone.
-NOT_ON_CUDA = ("max_unpool2d", "max_pool2d_with_indices")
+# Made for the CPU alone.
+NOT_ON_CUDA = ("max_unpool2d", "max_pool2d_with_indices", "cond")
 CASES = [s for s in SAMPLES if s.op.name not in NOT_ON_CUDA and "lanes" not in s.op.name]
 HEAVY = [s for s in CASES if s.op.name in {strategy.op for strategy in TABLE}]
 without_libraries = pytest.mark.skipif(bool(fake_cuda.missing()), reason=fake_cuda.missing())

@@ -296,9 +296,7 @@ def test_functions_for_other_floats(name: str, dtype) -> None:  # type: ignore[n
     op = ops.OPS[name]
     types = [Type(dtype, (4,))] * len(op.operands)
     values = [np.array([0.25, 0.5, 1.5, 2], dtype.numpy)] * len(types)
-    check_runtime(
-        graph_of(op, *types), values, rtol=2e-3 if dtype is f16 else 1e-6 if name == "erf" else 1e-9
-    )
+    check_runtime(graph_of(op, *types), values, rtol=2e-3 if dtype is f16 else 1e-9)
 
 
 def test_matrix_products_and_softmax_for_other_floats() -> None:

@@ -14,6 +14,7 @@ from lenetc.nn.functional.linear import same_dtype
 from lenetc.nn.functional.padding import pad
 from lenetc.tensor import Tensor, apply, require_tensors
 from lenetc.tracing import here
+from passes import means
 
 Size2 = int | Sequence[int]
 
@@ -156,7 +157,11 @@ def avg_pool2d(
         "count_include_pad": bool(count_include_pad),
     }
     _check_window("avg_pool2d", how)
-    return _pooled("AvgPool2DBackward0", "avg_pool2d", input, lambda a: ops.avg_pool2d(a, **how))
+    return _pooled("AvgPool2DBackward0", "avg_pool2d", input, lambda a: _averaged(a, how))
+
+
+def _averaged(x: Node, how: dict[str, Any]) -> Node:
+    return means.narrowed(ops.avg_pool2d(means.widened(x), **how), x.dtype)
 
 
 def _check_window(what: str, how: dict[str, Any]) -> None:
@@ -189,5 +194,5 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
         "AdaptiveAvgPool2DBackward0",
         "adaptive_avg_pool2d",
         input,
-        lambda a: ops.avg_pool2d(a, kernel=kernel, stride=kernel),
+        lambda a: _averaged(a, {"kernel": kernel, "stride": kernel}),
     )

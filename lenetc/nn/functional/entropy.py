@@ -8,7 +8,7 @@ from __future__ import annotations
 from ir import ops
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
-from ir.types import f32, f64, i64, u8
+from ir.types import bf16, f16, f32, i64, u8
 from lenetc import reductions
 from lenetc.amp import widened
 from lenetc.nn.functional.activation import log_softmax
@@ -19,6 +19,7 @@ from lenetc.ranges import require_range
 from lenetc.size import Size
 from lenetc.tensor import Tensor, apply, require_tensors
 from lenetc.tracing import here
+from passes import means
 
 
 def nll_loss(
@@ -131,15 +132,13 @@ def _mask(logs: Node, target: Node, ignore_index: int, axis: int) -> Node:
 
 
 def _total_weight(mask: Node, logs: Node, weight: Node | None, axis: int) -> Node:
-    """The sum of the weights of all labels that count: their number without weights."""
+    """The sum of the weights of all labels that count: their number without weights. Not for halves."""
     axes = tuple(range(mask.rank))
     if weight is not None:
         return ops.sum(
             ops.where(mask, _over_classes(weight, logs, axis), ops.scalar(0, logs.dtype)), axes=axes
         )
-    wide = logs.dtype if logs.dtype in (f32, f64) else f32
-    total = ops.sum(ops.cast(mask, dtype=wide), axes=axes)
-    return total if wide is logs.dtype else ops.cast(total, dtype=logs.dtype)
+    return ops.sum(ops.cast(mask, dtype=logs.dtype), axes=axes)
 
 
 def _picked(logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str) -> Tensor:
@@ -150,18 +149,17 @@ def _picked(logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: i
         logs = logs.reshape(*logs.shape[:2], 1, -1)
         target = target.reshape(shape[0], 1, -1)
 
-    def build(x: Node, labels: Node, *factors: Node) -> Node:
+    def build(given: Node, labels: Node, *weights: Node) -> Node:
+        x, factors = means.widened(given), [means.widened(node) for node in weights]
         mask = _mask(x, labels, ignore_index, axis)
         scaled = x * _over_classes(factors[0], x, axis) if factors else x
         chosen = ops.where(mask, scaled, ops.scalar(0, x.dtype))
         if reduction == "none":
-            return -ops.sum(chosen, axes=(axis,))
+            return means.narrowed(-ops.sum(chosen, axes=(axis,)), given.dtype)
         total = -ops.sum(chosen, axes=tuple(range(x.rank)))
-        return (
-            total / _total_weight(mask, x, factors[0] if factors else None, axis)
-            if reduction == "mean"
-            else total
-        )
+        if reduction == "mean":
+            total = total / _total_weight(mask, x, factors[0] if factors else None, axis)
+        return means.narrowed(total, given.dtype)
 
     operands = (logs, target) if weight is None else (logs, target, weight)
     name = "NllLossBackward0" if logs.ndim < 3 else "NllLoss2DBackward0"
@@ -173,17 +171,17 @@ def _spread(logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: i
     """What smoothing adds: minus the sum of the classes' log-probabilities."""
     axis = 0 if logs.ndim == 1 else 1
 
-    def build(x: Node, labels: Node, *factors: Node) -> Node:
+    def build(given: Node, labels: Node, *weights: Node) -> Node:
+        x, factors = means.widened(given), [means.widened(node) for node in weights]
         scaled = x * _over_classes(factors[0], x, axis) if factors else x
         sums = -ops.sum(scaled, axes=(axis,))
         sums = ops.where(ops.equal(labels, ignore_index), ops.scalar(0, x.dtype), sums)
-        if reduction == "none":
-            return sums
-        total = ops.sum(sums, axes=tuple(range(sums.rank)))
-        if reduction == "sum":
-            return total
-        mask = _mask(x, labels, ignore_index, axis)
-        return total / _total_weight(mask, x, factors[0] if factors else None, axis)
+        if reduction != "none":
+            sums = ops.sum(sums, axes=tuple(range(sums.rank)))
+        if reduction == "mean":
+            mask = _mask(x, labels, ignore_index, axis)
+            sums = sums / _total_weight(mask, x, factors[0] if factors else None, axis)
+        return means.narrowed(sums, given.dtype)
 
     operands = (logs, target) if weight is None else (logs, target, weight)
     return apply("DivBackward0" if reduction == "mean" else "SumBackward0", build, *operands, edges=(logs,))
@@ -217,15 +215,16 @@ def _of_probabilities(
         terms = terms * weight.reshape(*(classes if i == axis else 1 for i in range(input.ndim)))
     if reduction == "none":
         return -reductions.sum(terms, axis)
-    total = -reductions.sum(terms)
     if reduction == "sum":
-        return total
+        return -reductions.sum(terms)
     places = tuple(i for i in range(input.ndim) if i != axis)
-    return apply(
+    total = -reductions.sum(terms.to(f32) if terms.dtype in (f16, bf16) else terms)
+    loss = apply(
         "DivBackward1",
-        lambda a, x: a / reductions.count(x, places),
+        lambda a, x: a / means.count(x, places),
         total,
         input.detach(),
         edges=(total,),
         saves=False,
     )
+    return loss.to(terms.dtype)

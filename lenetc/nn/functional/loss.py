@@ -14,6 +14,7 @@ from lenetc.convert import result_dtype
 from lenetc.nn.functional.activation import warn
 from lenetc.tensor import Tensor, apply, require_tensors
 from lenetc.tracing import here
+from passes import means
 
 REDUCTIONS = ("none", "mean", "sum")
 
@@ -28,8 +29,7 @@ def reduced(losses: Node, reduction: str) -> Node:
     if reduction == "none":
         return losses
     axes = tuple(range(losses.rank))
-    total = ops.sum(losses, axes=axes)
-    return total / reductions.count(losses, axes) if reduction == "mean" else total
+    return means.mean(losses, axes) if reduction == "mean" else ops.sum(losses, axes=axes)
 
 
 def _pair(what: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,6 +83,14 @@ def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor
     return reductions.mean(distance) if reduction == "mean" else reductions.sum(distance)
 
 
+def _parts(d: Node, limit: float) -> tuple[Node, Node, Node]:
+    """d where |d| is up to `limit` and 0 beyond, where infinities would spoil the gradient of the square; |d|; and
+    where it is beyond."""
+    z = ops.abs(d)
+    far = ops.greater(z, limit)
+    return ops.where(far, ops.scalar(0, d.dtype), d), z, far
+
+
 def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta: float = 1.0) -> Tensor:
     """Half the squared distance up to `delta`, linear beyond (Huber 1964; torch.nn.functional.huber_loss)."""
     if delta <= 0:
@@ -91,9 +99,8 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta:
         )
 
     def each(x: Node, y: Node) -> Node:
-        d = x - y
-        z = ops.abs(d)
-        return ops.where(ops.less(z, delta), d * d * 0.5, (z - 0.5 * delta) * delta)
+        small, z, far = _parts(x - y, delta)
+        return ops.where(far, (z - 0.5 * delta) * delta, small * small * 0.5)
 
     return _compared("HuberLossBackward0", "huber_loss", input, target, reduction, each)
 
@@ -111,9 +118,8 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", be
         return l1_loss(input, target, reduction=reduction)
 
     def each(x: Node, y: Node) -> Node:
-        d = x - y
-        z = ops.abs(d)
-        return ops.where(ops.less(z, beta), d * d * (0.5 / beta), z - 0.5 * beta)
+        small, z, far = _parts(x - y, beta)
+        return ops.where(far, z - 0.5 * beta, small * small * (0.5 / beta))
 
     return _compared("SmoothL1LossBackward0", "smooth_l1_loss", input, target, reduction, each)
 
@@ -175,10 +181,16 @@ def binary_cross_entropy_with_logits(
     def build(x: Node, y: Node, *extra: Node) -> Node:
         nodes = list(extra)
         factor = nodes.pop(0) if weight is not None else None
-        positive = ops.softplus(-x)
+        positive, whole = y, None
         if nodes:
-            positive = positive * (y * (nodes[0] - 1.0) + 1.0)
-        losses = (1.0 - y) * x + positive
+            positive = y * nodes[0]
+            whole = positive - y + 1.0
+        # Two formulas for one loss: this has its digits for y = 1, and the gradient of the other, which is
+        # sigmoid(x) - y, has them for y = 0.
+        ahead, behind = ops.softplus(-x), ops.softplus(x)
+        if whole is not None:
+            ahead, behind = ahead * whole, behind * whole
+        losses = ops.with_gradient((1.0 - y) * x + ahead, behind - positive * x)
         return reduced(losses if factor is None else losses * factor, reduction)
 
     return apply("BinaryCrossEntropyWithLogitsBackward0", build, input, target, *given, edges=(input, target))

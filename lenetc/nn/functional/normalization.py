@@ -14,12 +14,13 @@ from lenetc.grad_fn import no_grad
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.tensor import Tensor, apply
 from lenetc.tracing import here
-from passes.standardize import count, per_channel, standardized
+from passes import means
+from passes.standardize import axes_of, per_channel, standardized
 
 
 def _standardized(x: Node, axes: tuple[int, ...], eps: float) -> tuple[Node, Node]:
-    """x without its mean over `axes`, and the reciprocal of its deviation, kept dims of size 1."""
-    n = reductions.count(x, axes)
+    """x without its mean over `axes`, and the reciprocal of its deviation, kept dims of size 1; of halves in f32."""
+    n, x = means.count(x, axes), means.widened(x)
     centred = x - ops.sum(x, axes=axes, keepdims=True) / n
     variance = ops.sum(centred * centred, axes=axes, keepdims=True) / n
     return centred, 1.0 / ops.sqrt(variance + eps)
@@ -94,7 +95,8 @@ def _move(x: Tensor, running_mean: Tensor, running_var: Tensor, momentum: float 
         return ops.reshape(standardized(a, 0.0).mean, shape=(a.shape[1],))
 
     def variance(a: Node) -> Node:
-        return ops.reshape(standardized(a, 0.0).squares, shape=(a.shape[1],)) / (count(a) - 1.0)
+        squares = ops.reshape(standardized(a, 0.0).squares, shape=(a.shape[1],))
+        return squares / (means.count(a, axes_of(a)) - 1.0)
 
     with no_grad():
         for running, statistic in ((running_mean, mean), (running_var, variance)):
@@ -132,8 +134,8 @@ def layer_norm(
         rest = list(nodes)
         centred, scale = _standardized(x, axes, eps)
         y = centred * scale
-        y = y * rest.pop(0) if weight is not None else y
-        return y + rest[0] if rest else y
+        y = y * means.widened(rest.pop(0)) if weight is not None else y
+        return means.narrowed(y + means.widened(rest[0]) if rest else y, x.dtype)
 
     operands = [x for x in (weight, bias) if x is not None]
     return apply("NativeLayerNormBackward0", build, input, *operands, edges=(input, weight, bias))
