@@ -235,14 +235,14 @@ def max_pool2d(node: Node, x: Node) -> Node:
     return knockout.best(_pool_taps(node, x, -math.inf))
 
 
-def _pool_windows(node: Node) -> tuple[Any, ...]:
+def _pool_windows(node: Node) -> tuple[Sequence[Any], Pair, Pair, Pair, Pair]:
     how = node.attrs
     out = node.shape[2:] if node.op is not ops.max_pool2d_grad else node.inputs[0].shape[2:]
     return out, how["kernel"], how["stride"], how["padding"], how["dilation"]
 
 
 def _pool_taps(node: Node, x: Node, fill: float) -> list[Node]:
-    return taps(x, *_pool_windows(node), fill=fill)
+    return taps(x, *_pool_windows(node), fill)
 
 
 def max_pool2d_grad(node: Node, g: Node, x: Node) -> Node:

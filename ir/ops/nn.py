@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ir.dims import Dim, Shape
@@ -215,13 +213,14 @@ def _pool_windows(
     return windows.reshape(*windows.shape[:4], -1)
 
 
-def _winners(x: Array, *how: Any) -> Array:
+def _winners(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool) -> Array:
     """Where among its elements the maximum of each window is, i64[N,C,OH,OW,1]: the first one, or the last NaN where
     there is one. Padding, which counts as -inf, is no element."""
-    windows = _pool_windows(x, *how, fill=-np.inf)
+    how = (kernel, stride, padding, dilation, ceil_mode)
+    windows = _pool_windows(x, *how, -np.inf)
     nan = np.isnan(windows)
     last = windows.shape[-1] - 1 - nan[..., ::-1].argmax(-1)
-    inside = _pool_windows(np.ones(x.shape, np.bool_), *how, fill=False)
+    inside = _pool_windows(np.ones(x.shape, np.bool_), *how, False)
     first = (inside & (windows == windows.max(-1, keepdims=True))).argmax(-1)
     found: Array = np.where(nan.any(-1), last, first)[..., None]
     return found

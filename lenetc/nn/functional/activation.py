@@ -30,7 +30,8 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
         return x * 0.5 * (ops.erf(x * math.sqrt(0.5)) + 1.0)
 
     def by_tanh(x: Node) -> Node:
-        return x * 0.5 * (ops.tanh((x + x * x * x * 0.044715) * math.sqrt(2 / math.pi)) + 1.0)
+        # (1 + tanh(u)) / 2 is sigmoid(2 u), which keeps its digits where tanh is near to -1.
+        return x * ops.sigmoid((x + x * x * x * 0.044715) * (2 * math.sqrt(2 / math.pi)))
 
     forms = {"none": exact, "tanh": by_tanh}
     if approximate not in forms:
