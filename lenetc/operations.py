@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import lenetc.tensor as t
 from ir import ops
 from ir.errors import ShapeError
@@ -324,9 +326,10 @@ def clamp(x: Tensor, min: Number | None = None, max: Number | None = None) -> Te
             limited = ops.maximum(limited, scalar(min, a.dtype))
         if max is not None:
             limited = ops.minimum(limited, scalar(max, a.dtype))
-        if not a.dtype.is_float or (min is not None and max is not None and min > max):
-            return ops.stop_gradient(limited)
-        return ops.where(ops.equal(a, limited), a, ops.stop_gradient(limited))
+        limited = ops.stop_gradient(limited)
+        if min is not None and max is not None and min > max:
+            return ops.where(ops.literal(np.asarray(False)), a, limited)
+        return ops.where(ops.equal(a, limited), a, limited)
 
     return t.apply("ClampBackward1", build, x)
 

@@ -74,9 +74,7 @@ CASES = {
     "tanh": Case(lenetc.tanh, np.tanh, lambda x: 1 / np.cosh(x) ** 2, (6.0, 4.0)),
     "sigmoid": Case(lenetc.sigmoid, sigmoid, lambda x: sigmoid(x) * sigmoid(-x)),
     # Rounding x² costs that many units, in PyTorch too.
-    "erf": Case(
-        lenetc.erf, erf, lambda x: np.exp(-x * x) / np.sqrt(np.arctan(x.dtype.type(1))), (4.0, 64.0)
-    ),
+    "erf": Case(lenetc.erf, erf, lambda x: np.exp(-x * x) / np.sqrt(np.arctan(x.dtype.type(1))), (4.0, 64.0)),
     # Where PyTorch takes x itself, beyond 20.
     "softplus": Case(
         F.softplus, lambda x: np.where(x > 20, x, softplus(x)), lambda x: np.where(x > 20, 1, sigmoid(x))
