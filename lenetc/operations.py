@@ -142,7 +142,10 @@ def pow(x: Tensor, exponent: Tensor | Number) -> Tensor:
         }
         if exponent in powers:
             return t.apply("PowBackward0", powers[exponent], x)
-        roots: dict[float, Callable[[Node], Node]] = {0.5: ops.sqrt, -0.5: lambda a: 1.0 / ops.sqrt(a)}
+        roots: dict[float, Callable[[Node], Node]] = {
+            0.5: ops.sqrt,
+            -0.5: lambda a: ops.with_gradient(1.0 / ops.sqrt(a), ops.pow(a, -0.5)),
+        }
         if exponent in roots and x.dtype.is_float:
             return t.apply("PowBackward0", roots[exponent], x)
     return _binary(

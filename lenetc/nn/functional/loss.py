@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from ir import ops
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
@@ -149,10 +151,11 @@ def binary_cross_entropy(
         return -(y * logs[0] + (1.0 - y) * logs[1])
 
     def build(x: Node, y: Node, *factors: Node) -> Node:
-        # At 0 and 1, PyTorch's gradient is (x - y) / 1e-12.
-        end = ops.less(x * (1.0 - x), 1e-12)
+        # At 0 and 1, PyTorch's gradient is (x - y) / 1e-12, a number in f32.
+        least = float(np.float32(1e-12))
+        end = ops.less(x * (1.0 - x), least)
         fixed = ops.stop_gradient(x)
-        at_end = entropy(fixed, y, -100.0) + (x - fixed) * ops.stop_gradient((x - y) * 1e12)
+        at_end = entropy(fixed, y, -100.0) + (x - fixed) * ops.stop_gradient((x - y) / least)
         inside = entropy(ops.where(end, ops.scalar(0.5, x.dtype), x), y, None)
         losses = ops.where(end, at_end, inside)
         return reduced(losses * factors[0] if factors else losses, reduction)
