@@ -35,7 +35,8 @@ def _sum(x: Type, *, axes: tuple[int, ...], keepdims: bool) -> Type:
 @op(infer=_sum)
 def sum(x: Array, *, axes: tuple[int, ...], keepdims: bool = False) -> Array:
     """The sum over `axes`."""
-    return x.sum(axis=axes, keepdims=keepdims, dtype=x.dtype)
+    wide = np.float32 if x.dtype == np.float16 else x.dtype  # NumPy would stop where f16 has no next number
+    return x.sum(axis=axes, keepdims=keepdims, dtype=wide).astype(x.dtype)
 
 
 @op(infer=lambda x, *, axes, keepdims: _largest("reduce_max", x, axes, keepdims))
