@@ -186,8 +186,13 @@ def conv_transpose(w: Work) -> float:
 
 
 def pool(w: Work) -> float:
-    """MaxPool, AveragePool."""
+    """AveragePool."""
     return NODE + w.n * w.channels * w.image * 2.2e-4 * max(1.0, w.taps * w.out / w.image)
+
+
+def max_pool(w: Work) -> float:
+    """MaxPool, where a sum tells that all numbers are finite."""
+    return 3 * NODE + pool(w) + w.n * w.channels * w.image * 1e-4
 
 
 def pool_indices(w: Work) -> float:
@@ -283,7 +288,7 @@ def knockout(w: Work, block: Block) -> float:
 
 def knockout_grad(w: Work, block: Block) -> float:
     """Handing a gradient back along the knockout, and putting the pieces together."""
-    games = (w.taps - 1) * 3.5 * elementwise(w.n * w.channels * w.out)
+    games = (w.taps - 1) * 5 * elementwise(w.n * w.channels * w.out)
     joined = elementwise(w.n * w.channels * w.out * w.taps)
     return games + joined + (0.0 if block != PIXEL else gather(w.channels * w.image, w.n))
 

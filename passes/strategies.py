@@ -339,7 +339,7 @@ TABLE: tuple[Strategy, ...] = (
         costs.dilated_input_grad,
         expand_chwn.conv2d_input_grad_dilated,
     ),
-    _first("max_pool2d", "max_pool", _max_pool, costs.pool, keep),
+    _first("max_pool2d", "max_pool", _max_pool, costs.max_pool, keep),
     _first("max_pool2d", "slices", _static_image, costs.pool_taps, expand_nchw.max_pool2d),
     _last("max_pool2d", "knockout", _batch_last, costs.knockout, expand_chwn.max_pool2d),
     _first(
