@@ -1,0 +1,122 @@
+"""Cases: what one is, how one is declared, and its result as plain values that two libraries can be compared by."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Run = Callable[[Any, Any], Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One small program that is written for PyTorch and for lenetc alike.
+
+    run: called with the library and with what stands for its `compile`; gives what is compared. where: the file
+    of cases or the table it comes from. refused: words that the refusal names, if it is documented to be one.
+    place, change, who: its row in the table of the docs, for generated cases. text: the source of those.
+    """
+
+    name: str
+    run: Run
+    where: str
+    refused: tuple[str, ...] = ()
+    place: str = ""
+    change: str = ""
+    who: str = ""
+    text: str = ""
+
+
+def case(run: Run) -> Run:
+    """Declare a function of a `cases_` file to be a case."""
+    run.is_case = True  # type: ignore[attr-defined]
+    return run
+
+
+def refused(*words: str) -> Callable[[Run], Run]:
+    """Declare a documented refusal, whose message names each of `words`."""
+
+    def mark(run: Run) -> Run:
+        run.refused = words  # type: ignore[attr-defined]
+        return case(run)
+
+    return mark
+
+
+def declared(module: Any) -> list[Case]:
+    """The cases of a `cases_` file, in order."""
+    where = module.__name__.rpartition("cases_")[2]
+    return [
+        Case(f"{where}/{name}", run, where, refused=getattr(run, "refused", ()))
+        for name, run in vars(module).items()
+        if getattr(run, "is_case", False) and run.__module__ == module.__name__
+    ]
+
+
+def fails(call: Callable[[], Any]) -> Any:
+    """What `call` gives, or that it raised: for what is an error in PyTorch too."""
+    try:
+        return call()
+    except Exception:
+        return "raised"
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON would have it, with the types that a user would see."""
+    if hasattr(value, "detach") and hasattr(value, "requires_grad"):
+        value = value.detach()
+        dtype = str(value.dtype).rpartition(".")[2]
+        dtype = _SHORT.get(dtype, dtype)
+        return ["tensor", dtype, (value.float() if dtype == "bf16" else value).numpy().tolist()]
+    if isinstance(value, np.ndarray | np.generic):
+        return ["array" if isinstance(value, np.ndarray) else "scalar", value.dtype.name, value.tolist()]
+    if isinstance(value, enum.Enum):
+        return ["enum", value.name]
+    if isinstance(value, bool | int | float | str | None):
+        return value if type(value) in _PLAIN else [type(value).__name__, str(value)]
+    if isinstance(value, Mapping):
+        return ["dict", *[[plain(k), plain(v)] for k, v in value.items()]]
+    if isinstance(value, set | frozenset):
+        return ["set", *sorted(map(plain, value), key=str)]
+    if isinstance(value, list | tuple | deque):
+        return [type(value).__name__, *map(plain, value)]
+    return ["object", type(value).__name__]
+
+
+_PLAIN = (bool, int, float, str, type(None))
+_SHORT = {"float32": "f32", "float64": "f64", "float16": "f16", "bfloat16": "bf16"}
+_SHORT |= {"int64": "i64", "int32": "i32", "int16": "i16", "int8": "i8", "uint8": "u8"}
+
+
+def close(a: Any, b: Any) -> bool:
+    """Whether two plain values are equal, floats up to rounding."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(close, a, b))
+    if not isinstance(a, float):
+        return bool(a == b)
+    if not math.isfinite(a) or not math.isfinite(b):
+        return a == b or (math.isnan(a) and math.isnan(b))
+    return abs(a - b) <= 1e-5 + 1e-4 * abs(a)
+
+
+def shown(value: Any) -> str:
+    """A plain value in short: what a tensor holds, and no names of lists and tuples."""
+    if isinstance(value, list):
+        if value[:1] == ["tensor"]:
+            return f"{value[1]}{_numbers(value[2])}"
+        return f"{value[0]}({', '.join(map(shown, value[1:]))})".replace("list(", "(")
+    return _numbers(value)
+
+
+def _numbers(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_numbers, value))}]"
+    return f"{value:.6g}" if isinstance(value, float) and not value.is_integer() else repr(value)

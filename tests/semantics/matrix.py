@@ -1,0 +1,67 @@
+"""All cases: those generated from places, changes and who changes, and those written out in `cases_` files."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.semantics import changes, places
+from tests.semantics.case import Case, declared
+from tests.semantics.programs import WHO, generated
+
+# Documented refusals among the generated cases: (place, change, who) to words that the message names.
+REFUSED: dict[tuple[str, str, str], tuple[str, ...]] = {}
+
+# In these places stand all kinds of values; in the others a number that is replaced and a list that is changed.
+CHANGED_ANYWHERE = ((changes.NUMBER, "replaced"), (changes.LIST, "item set"))
+# These are changed by everybody.
+CHANGED_BY_ALL = (
+    (changes.NUMBER, "added to"),
+    (changes.BOOL, "flipped"),
+    (changes.LIST, "appended"),
+    (changes.DICT, "entry set"),
+    (changes.TENSOR, "changed in place"),
+    (changes.OBJECT, "attribute set"),
+)
+
+
+def table() -> Iterator[Case]:
+    """The generated cases."""
+    chosen: dict[str, Case] = {}
+    caller, *others = WHO
+    for place in places.PLACES:
+        for kind, change in CHANGED_ANYWHERE:
+            _add(chosen, place, kind, change, caller)
+    for place in (places.CLOSURE, places.MODULE):
+        for kind in changes.KINDS:
+            for change in kind.changes:
+                _add(chosen, place, kind, change, caller)
+    for place in places.MAIN:
+        for kind, change in CHANGED_BY_ALL:
+            for who in (caller, *others):
+                _add(chosen, place, kind, change, who)
+    yield from chosen.values()
+
+
+def _add(chosen: dict[str, Case], place: places.Place, kind: changes.Kind, change: str, who: str) -> None:
+    """Add the case, unless nothing can be put into this place, or not by the function."""
+    if kind.changes[change][0].startswith("=") and not (
+        place.assigned_inside if who.startswith("the function") else place.write
+    ):
+        return
+    refused = REFUSED.get((place.name, f"{kind.name} {change}", who), ())
+    case = generated(place, kind, change, who, refused)
+    chosen.setdefault(case.name, case)
+
+
+def written() -> Iterator[Case]:
+    """The cases that are written out."""
+    for path in sorted(Path(__file__).parent.glob("cases_*.py")):
+        yield from declared(importlib.import_module(f"tests.semantics.{path.stem}"))
+
+
+def all_cases() -> list[Case]:
+    cases = [*table(), *written()]
+    assert len({case.name for case in cases}) == len(cases), "two cases have the same name"
+    return cases

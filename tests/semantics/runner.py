@@ -1,0 +1,230 @@
+"""Runs cases three ways in forked children: by PyTorch eager, which is the truth, by lenetc lazily, and compiled.
+
+One child runs many cases one after the other, which is quick. A case that is not the same there is run again in a
+child of its own, so that what counts never depends on another case.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import select
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tests.semantics.case import Case, close, plain
+
+WAYS = ("truth", "compiled", "lazy")
+LIMIT = 20.0  # seconds that a case may take
+STATUSES = ("same", "refusal", "silent", "crash", "lazy", "truth")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a case. got, want, lazily: plain values, or the text of an error.
+
+    status: `same`; `refusal`, a LenetcError; `silent`, another value; `crash`, another exception, a signal or a
+    timeout; `lazy`, lenetc differs uncompiled; `truth`, PyTorch itself fails, so that the case is wrong.
+    """
+
+    case: str
+    status: str
+    want: Any
+    lazily: Any
+    got: Any
+    seconds: float
+
+    def problem(self, case: Case) -> str:
+        """Why this is not what the case declares; empty if it is."""
+        if self.status == "refusal" and case.refused:
+            missing = [
+                word for word in case.refused if not re.search(rf"\b{re.escape(word)}\b", said(self.got))
+            ]
+            return f"the refusal does not name {', '.join(missing)}" if missing else ""
+        if self.status == "same" and case.refused:
+            return "is documented to be refused, and is the same as PyTorch"
+        return "" if self.status == "same" else self.status
+
+
+def said(text: str) -> str:
+    """An error's text without the user's line, which shows every name that stands there."""
+    return re.sub(r"\n  at .*", "", text)
+
+
+class Child:
+    """A forked process that runs cases when asked to."""
+
+    def __init__(self, cases: dict[str, Case]) -> None:
+        request, self.asking = os.pipe()
+        self.answers, answering = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.close(self.asking), os.close(self.answers)
+                null = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(null, 1), os.dup2(null, 2)
+                with os.fdopen(request) as requests, os.fdopen(answering, "w") as file:
+                    _serve(cases, requests, file)
+            finally:
+                os._exit(1)
+        os.close(request), os.close(answering)
+        self.data = b""
+        self.end = 0.0
+        self.alive = True
+
+    def ask(self, case: Case) -> None:
+        self.data = b""
+        self.end = time.monotonic() + LIMIT
+        os.write(self.asking, f"{case.name}\n".encode())
+
+    def answer(self) -> dict[str, Any] | None:
+        """What was answered until now, if that is all: of the ways that ended, in order, and then of its death."""
+        if select.select([self.answers], [], [], 0)[0]:
+            block = os.read(self.answers, 1 << 16)
+            self.data += block
+            if not block:
+                return self._found() | {"": f"ended with status {self.close()}"}
+        if self.data.endswith(b"\n\n"):
+            return self._found()
+        if time.monotonic() > self.end:
+            self.close()
+            return self._found() | {"": f"timeout after {LIMIT:.0f} s"}
+        return None
+
+    def _found(self) -> dict[str, Any]:
+        return dict(json.loads(line) for line in self.data.split(b"\n") if line)
+
+    def close(self) -> int:
+        self.alive = False
+        os.kill(self.pid, signal.SIGKILL)
+        os.close(self.asking), os.close(self.answers)
+        return os.waitpid(self.pid, 0)[1]
+
+
+def _serve(cases: dict[str, Case], requests: Any, file: Any) -> None:
+    warnings.simplefilter("ignore")
+    for line in requests:
+        for way in WAYS:
+            file.write(json.dumps([way, _run(cases[line.strip()], way)]) + "\n")
+            file.flush()
+        file.write("\n")
+        file.flush()
+
+
+def _run(case: Case, way: str) -> list[Any]:
+    """[kind, plain value or text], kind being value, refusal or error."""
+    import torch
+
+    import lenetc
+    from ir.errors import LenetcError
+
+    library = torch if way == "truth" else lenetc
+    _reset(torch, lenetc)
+
+    def compile(function: Any = None, **options: Any) -> Any:
+        if way == "compiled":
+            return lenetc.compile(function, **options)
+        return (lambda f: f) if function is None else function
+
+    try:
+        return ["value", plain(case.run(library, compile))]
+    except LenetcError as error:
+        # What the runtime says is no clear refusal.
+        kind = "error" if "ONNX Runtime failed" in str(error) else "refusal"
+        return [kind, f"{type(error).__name__}: {error}"]
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return [
+            "error",
+            f"{type(error).__name__}: {error} [{os.path.basename(place.filename)}:{place.lineno}]",
+        ]
+
+
+_ENVIRONMENT = dict(os.environ)
+
+
+def _reset(torch: Any, lenetc: Any) -> None:
+    """What a case may have changed for the next."""
+    from tests.semantics import another
+
+    random.seed(0), np.random.seed(0)
+    for library in (torch, lenetc):
+        library.manual_seed(0)
+        library.set_grad_enabled(True)
+    os.environ.clear()
+    os.environ.update(_ENVIRONMENT)
+    sys.setprofile(None)
+    another.reset()
+
+
+def _verdict(case: Case, found: dict[str, Any], seconds: float) -> Verdict:
+    died = ["error", found.get("", "")]
+    truth, compiled, lazy = (found.get(way, died) for way in WAYS)
+    same, lazy_same = (way[0] == truth[0] == "value" and close(truth[1], way[1]) for way in (compiled, lazy))
+    if truth[0] != "value":
+        status = "truth"
+    elif not lazy_same and "compiled" in found:
+        status = "lazy"
+    elif same:
+        status = "same"
+    elif compiled[0] == "refusal":
+        status = "refusal"
+    else:
+        status = "silent" if compiled[0] == "value" else "crash"
+    return Verdict(case.name, status, truth[1], lazy[1], compiled[1], seconds)
+
+
+class Pool:
+    """Children that run cases, `jobs` at a time."""
+
+    def __init__(self, cases: Iterable[Case], jobs: int) -> None:
+        import torch
+
+        import lenetc
+
+        torch.set_num_threads(1)
+        lenetc.set_num_threads(1)
+        self.cases = {case.name: case for case in cases}
+        self.jobs = jobs
+        self.children: list[Child] = []
+
+    def verdicts(self, cases: Iterable[Case]) -> Iterator[Verdict]:
+        """The verdict of each, as they come."""
+        waiting = [(case, False) for case in cases][::-1]
+        busy: dict[Child, tuple[Case, bool, float]] = {}
+        while waiting or busy:
+            while waiting and len(busy) < self.jobs:
+                case, alone = waiting.pop()
+                child = self.children.pop() if self.children and not alone else Child(self.cases)
+                child.ask(case)
+                busy[child] = case, alone, time.monotonic()
+            select.select([child.answers for child in busy], [], [], 1.0)
+            for child, (case, alone, start) in list(busy.items()):
+                found = child.answer()
+                if found is None:
+                    continue
+                del busy[child]
+                verdict = _verdict(case, found, time.monotonic() - start)
+                if child.alive and alone:
+                    child.close()
+                elif child.alive:
+                    self.children.append(child)
+                if alone or verdict.status == "same":
+                    yield verdict
+                else:
+                    waiting.append((case, True))
+
+    def close(self) -> None:
+        for child in self.children:
+            child.close()
+        self.children.clear()
