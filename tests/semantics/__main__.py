@@ -11,7 +11,6 @@ import tempfile
 import time
 from dataclasses import asdict
 
-from tests.semantics.case import shown
 from tests.semantics.matrix import all_cases
 from tests.semantics.runner import STATUSES, Pool
 
@@ -51,23 +50,11 @@ def main() -> int:
             times[verdict.case] = verdict.seconds
             problem = verdict.problem(case)
             wrong += bool(problem)
-            if verdict.status == "same" and not problem:
+            if verdict.status == verdict.lazily == "same" and not problem:
                 continue
-            got = " | ".join(
-                (verdict.got if isinstance(verdict.got, str) else shown(verdict.got)).split("\n")
-            )
             mark = "" if problem else " (documented)"
-            print(
-                f"{verdict.status}{mark}  {verdict.case}{f': {problem}' if problem != verdict.status else ''}"
-            )
-            print(f"    got  {got[:cut]}")
-            if verdict.status != "refusal":
-                print(
-                    f"    want {(verdict.want if isinstance(verdict.want, str) else shown(verdict.want))[:cut]}"
-                )
-            if verdict.status == "lazy":
-                lazily = verdict.lazily if isinstance(verdict.lazily, str) else shown(verdict.lazily)
-                print(f"    lazily {' | '.join(lazily.split(chr(10)))[:cut]}", flush=True)
+            more = f": {problem}" if problem != verdict.status else ""
+            print(f"{verdict.status}{mark}  {case.name}{more}\n{verdict.text(case, cut)}", flush=True)
         pool.close()
     for name in sorted(times, key=lambda name: -times[name])[: options.slow]:
         print(f"{times[name]:6.2f} s  {name}")

@@ -1,4 +1,4 @@
-"""Another file, whose functions and globals the compiled functions of the cases read."""
+"""Another file, whose functions and globals compiled functions of the cases read; and what the cases share."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Any
 
 scale: Any
 table: dict[str, Any]
-calls: int
+count: int
 k: Any
 
 
 def reset() -> None:
     """As it is when imported."""
-    global scale, table, calls, k
+    global scale, table, count, k
     doubled.__code__ = _DOUBLED
-    scale, table, calls, k = 2.0, {"scale": 2.0, "steps": [1.0, 2.0]}, 0, None
+    scale, table, count, k = 2.0, {"scale": 2.0, "steps": [1.0, 2.0]}, 0, None
 
 
 def doubled(x: Any) -> Any:
@@ -53,8 +53,8 @@ def looked_up(x: Any) -> Any:
 
 
 def counted(x: Any) -> Any:
-    global calls
-    calls += 1
+    global count
+    count += 1
     return x * 2.0
 
 
@@ -66,3 +66,40 @@ class Scaler:
 
     def apply(self, x: Any) -> Any:
         return scaled(x) * self.gain
+
+
+def calls(torch: Any, f: Any, times: int = 4) -> list[Any]:
+    """f on ones, twos, threes, ..."""
+    return [f(torch.ones(2) * (k + 1)) for k in range(times)]
+
+
+def parameter(torch: Any, *values: float) -> Any:
+    return torch.nn.Parameter(torch.tensor([float(v) for v in values]))
+
+
+def assigned(x: Any, value: Any) -> Any:
+    x[0] = value
+    return x
+
+
+def three(torch: Any) -> tuple[Any, Any, Any]:
+    return torch.ones(1), torch.ones(1) * 10.0, torch.ones(1) * 100.0
+
+
+def double(torch: Any, net: Any) -> None:
+    with torch.no_grad():
+        for p in net.parameters():
+            p.mul_(2.0)
+
+
+def assigned_at(x: Any, index: Any) -> Any:
+    x[0, index] = 7.0
+    return x
+
+
+def network(torch: Any) -> Any:
+    return torch.nn.Sequential(linear(torch, 2, 3), torch.nn.Tanh(), linear(torch, 3, 1, start=0.2))
+
+
+def gradients(net: Any) -> list[Any]:
+    return [None if p.grad is None else p.grad.clone() for p in net.parameters()]

@@ -20,6 +20,7 @@ class Case:
 
     run: called with the library and with what stands for its `compile`; gives what is compared. where: the file
     of cases or the table it comes from. refused: words that the refusal names, if it is documented to be one.
+    lazily: why lenetc differs uncompiled, where it is documented to.
     place, change, who: its row in the table of the docs, for generated cases. text: the source of those.
     """
 
@@ -27,6 +28,7 @@ class Case:
     run: Run
     where: str
     refused: tuple[str, ...] = ()
+    lazily: str = ""
     place: str = ""
     change: str = ""
     who: str = ""
@@ -34,7 +36,7 @@ class Case:
 
 
 def case(run: Run) -> Run:
-    """Declare a function of a `cases_` file to be a case."""
+    """Declare a function of a file of cases to be a case."""
     run.is_case = True  # type: ignore[attr-defined]
     return run
 
@@ -49,13 +51,25 @@ def refused(*words: str) -> Callable[[Run], Run]:
     return mark
 
 
+def differs_lazily(why: str) -> Callable[[Run], Run]:
+    """Declare that lenetc differs from PyTorch uncompiled, which the docs say."""
+
+    def mark(run: Run) -> Run:
+        run.lazily = why  # type: ignore[attr-defined]
+        return case(run)
+
+    return mark
+
+
 def declared(module: Any) -> list[Case]:
-    """The cases of a `cases_` file, in order."""
-    where = module.__name__.rpartition("cases_")[2]
-    return [
-        Case(f"{where}/{name}", run, where, refused=getattr(run, "refused", ()))
-        for name, run in vars(module).items()
-        if getattr(run, "is_case", False) and run.__module__ == module.__name__
+    """The cases of a file: its tables, which are lists of cases in lists, and its functions in order."""
+    where = module.__name__.rpartition(".")[2]
+    functions = [run for run in vars(module).values() if getattr(run, "is_case", False)]
+    found = [case for value in vars(module).values() if isinstance(value, list) for case in value]
+    return found + [
+        Case(f"{where}/{run.__name__}", run, where, getattr(run, "refused", ()), getattr(run, "lazily", ""))
+        for run in functions
+        if run.__module__ == module.__name__
     ]
 
 
@@ -94,26 +108,30 @@ _SHORT = {"float32": "f32", "float64": "f64", "float16": "f16", "bfloat16": "bf1
 _SHORT |= {"int64": "i64", "int32": "i32", "int16": "i16", "int8": "i8", "uint8": "u8"}
 
 
-def close(a: Any, b: Any) -> bool:
-    """Whether two plain values are equal, floats up to rounding."""
+def close(a: Any, b: Any, bound: float = 1e-4) -> bool:
+    """Whether two plain values are equal, floats up to rounding: that of f32, or of f64 in tensors of that."""
     if type(a) is not type(b):
         return False
     if isinstance(a, list):
-        return len(a) == len(b) and all(map(close, a, b))
+        bound = 1e-9 if a[:2] == ["tensor", "f64"] else bound
+        return len(a) == len(b) and all(close(x, y, bound) for x, y in zip(a, b, strict=True))
     if not isinstance(a, float):
         return bool(a == b)
     if not math.isfinite(a) or not math.isfinite(b):
         return a == b or (math.isnan(a) and math.isnan(b))
-    return abs(a - b) <= 1e-5 + 1e-4 * abs(a)
+    return abs(a - b) <= bound * (abs(a) + 0.1)
 
 
 def shown(value: Any) -> str:
-    """A plain value in short: what a tensor holds, and no names of lists and tuples."""
-    if isinstance(value, list):
-        if value[:1] == ["tensor"]:
-            return f"{value[1]}{_numbers(value[2])}"
-        return f"{value[0]}({', '.join(map(shown, value[1:]))})".replace("list(", "(")
-    return _numbers(value)
+    """A plain value in short: what a tensor holds, and no names of lists and tuples. A text of an error as it is."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list):
+        return _numbers(value)
+    if value[:1] == ["tensor"]:
+        return f"{value[1]} {_numbers(value[2])}"
+    name = "" if value[0] in ("list", "tuple") else value[0]
+    return f"{name}({', '.join(map(shown, value[1:]))})"
 
 
 def _numbers(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""All cases: those generated from places, changes and who changes, and those written out in `cases_` files."""
+"""All cases: those generated from places, changes and who changes, and those in `cases` and `training`."""
 
 from __future__ import annotations
 
@@ -57,8 +57,9 @@ def _add(chosen: dict[str, Case], place: places.Place, kind: changes.Kind, chang
 
 def written() -> Iterator[Case]:
     """The cases that are written out."""
-    for path in sorted(Path(__file__).parent.glob("cases_*.py")):
-        yield from declared(importlib.import_module(f"tests.semantics.{path.stem}"))
+    for folder in ("cases", "training"):
+        for path in sorted(Path(__file__).parent.glob(f"{folder}/[a-z]*.py")):
+            yield from declared(importlib.import_module(f"tests.semantics.{folder}.{path.stem}"))
 
 
 def all_cases() -> list[Case]:

@@ -12,7 +12,7 @@ import re
 import sys
 import textwrap
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -167,3 +167,16 @@ class Program:
         sys.modules[module.__name__] = module  # where dataclasses look for their names
         exec(builtins.compile(self.text, path, "exec"), vars(module))
         return module.program()
+
+
+def expressions(
+    where: str, table: Mapping[str, str], text: str, refused: Mapping[str, tuple[str, ...]]
+) -> list[Case]:
+    """A case for each entry of `table`: `text` with its expression, or its statements on a line alone, for {use}."""
+    made = []
+    for title, use in table.items():
+        name = f"{where}/{slug(title)}"
+        alone = re.sub(r"^( *)\{use\}$", lambda m: textwrap.indent(use, m[1]), text, flags=re.MULTILINE)  # noqa: B023
+        source = IMPORTS + "\n\ndef program():\n" + indent(fill(alone, use=use), 1)
+        made.append(Case(name, Program(name, source), where, refused.get(title, ()), text=source))
+    return made

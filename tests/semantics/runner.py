@@ -22,26 +22,27 @@ from typing import Any
 
 import numpy as np
 
-from tests.semantics.case import Case, close, plain
+from tests.semantics.case import Case, close, plain, shown
 
 WAYS = ("truth", "compiled", "lazy")
 LIMIT = 20.0  # seconds that a case may take
-STATUSES = ("same", "refusal", "silent", "crash", "lazy", "truth")
+STATUSES = ("same", "refusal", "silent", "crash", "truth")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a case. got, want, lazily: plain values, or the text of an error.
+    """What became of a case. got, want, uncompiled: plain values, or the text of an error.
 
     status: `same`; `refusal`, a LenetcError; `silent`, another value; `crash`, another exception, a signal or a
-    timeout; `lazy`, lenetc differs uncompiled; `truth`, PyTorch itself fails, so that the case is wrong.
+    timeout; `truth`, PyTorch itself fails, so that the case is wrong. lazily: the same for lenetc uncompiled.
     """
 
     case: str
     status: str
+    lazily: str
     want: Any
-    lazily: Any
     got: Any
+    uncompiled: Any
     seconds: float
 
     def problem(self, case: Case) -> str:
@@ -53,7 +54,20 @@ class Verdict:
             return f"the refusal does not name {', '.join(missing)}" if missing else ""
         if self.status == "same" and case.refused:
             return "is documented to be refused, and is the same as PyTorch"
-        return "" if self.status == "same" else self.status
+        if self.status != "same":
+            return self.status
+        if case.lazily and self.lazily == "same":
+            return "is documented to differ uncompiled, and is the same as PyTorch"
+        return "" if case.lazily or self.lazily in ("same", "refusal") else f"uncompiled it is {self.lazily}"
+
+    def text(self, case: Case, cut: int = 10**6) -> str:
+        """What was got, and what was to be had."""
+        lines = [f"got  {shown(self.got)}"]
+        if self.status != "refusal":
+            lines.append(f"want {shown(self.want)}")
+        if self.lazily not in ("same", "refusal"):
+            lines.append(f"uncompiled {shown(self.uncompiled)}")
+        return "\n".join(f"    {' | '.join(line.split(chr(10)))[:cut]}" for line in lines)
 
 
 def said(text: str) -> str:
@@ -170,18 +184,16 @@ def _reset(torch: Any, lenetc: Any) -> None:
 def _verdict(case: Case, found: dict[str, Any], seconds: float) -> Verdict:
     died = ["error", found.get("", "")]
     truth, compiled, lazy = (found.get(way, died) for way in WAYS)
-    same, lazy_same = (way[0] == truth[0] == "value" and close(truth[1], way[1]) for way in (compiled, lazy))
+    status, lazily = _status(truth, compiled), _status(truth, lazy)
+    return Verdict(case.name, status, lazily, truth[1], compiled[1], lazy[1], seconds)
+
+
+def _status(truth: list[Any], found: list[Any]) -> str:
     if truth[0] != "value":
-        status = "truth"
-    elif not lazy_same and "compiled" in found:
-        status = "lazy"
-    elif same:
-        status = "same"
-    elif compiled[0] == "refusal":
-        status = "refusal"
-    else:
-        status = "silent" if compiled[0] == "value" else "crash"
-    return Verdict(case.name, status, truth[1], lazy[1], compiled[1], seconds)
+        return "truth"
+    if found[0] == "value":
+        return "same" if close(truth[1], found[1]) else "silent"
+    return "refusal" if found[0] == "refusal" else "crash"
 
 
 class Pool:
@@ -189,6 +201,7 @@ class Pool:
 
     def __init__(self, cases: Iterable[Case], jobs: int) -> None:
         import torch
+        import torch._dynamo  # which PyTorch's optimizers import in every child otherwise
 
         import lenetc
 
@@ -219,7 +232,7 @@ class Pool:
                     child.close()
                 elif child.alive:
                     self.children.append(child)
-                if alone or verdict.status == "same":
+                if alone or not verdict.problem(case):
                     yield verdict
                 else:
                     waiting.append((case, True))

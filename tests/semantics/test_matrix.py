@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.semantics.case import Case, shown
+from tests.semantics.case import Case
 from tests.semantics.matrix import all_cases
 from tests.semantics.runner import Verdict
 
@@ -31,17 +31,11 @@ def server(no_measured_costs: Path) -> Iterator[subprocess.Popen[str]]:
         process.stdin.close()  # type: ignore[union-attr]
 
 
-def text(value: Any) -> str:
-    return value if isinstance(value, str) else shown(value)
-
-
 @pytest.mark.parity
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_compiled_as_uncompiled(case: Case, server: Any) -> None:
     server.stdin.write(f"{case.name}\n")
     server.stdin.flush()
     verdict = Verdict(**json.loads(server.stdout.readline()))
-    assert not verdict.problem(case), (
-        f"{verdict.problem(case)}\n  got  {text(verdict.got)}\n  want {text(verdict.want)}\n"
-        f"  lazily {text(verdict.lazily)}\n{case.text}"
-    )
+    problem = verdict.problem(case)
+    assert not problem, f"{problem}\n{verdict.text(case)}\n{case.text}"

@@ -1,0 +1,371 @@
+"""Optimizers: their options and state edited between calls and inside, parameters that come and go."""
+
+from __future__ import annotations
+
+import copy
+
+from tests.semantics.another import linear, parameter
+from tests.semantics.case import case
+from tests.semantics.programs import expressions
+
+# An optimizer, and a change of one option between calls.
+OPTIONS = {
+    f"{optimizer} {option}": f"optim.{optimizer}([p, q], {given}), {option!r}, {values}"
+    for optimizer, given, option, values in (
+        ("SGD", "lr=0.1", "lr", "[0.2, 0.05, 1, 0.0]"),
+        ("SGD", "lr=0.1", "momentum", "[0.9, 0.5, 0.0]"),
+        ("SGD", "lr=0.1, momentum=0.9", "dampening", "[0.5, 0.1]"),
+        ("SGD", "lr=0.1", "weight_decay", "[0.5, 0.1, 0.0]"),
+        ("SGD", "lr=0.1, momentum=0.9", "nesterov", "[True, False]"),
+        ("SGD", "lr=0.1", "maximize", "[True, False]"),
+        ("Adam", "lr=0.1", "lr", "[0.2, 0.05]"),
+        ("Adam", "lr=0.1", "betas", "[(0.5, 0.9), (0.0, 0.5)]"),
+        ("Adam", "lr=0.1", "eps", "[0.5, 1e-8]"),
+        ("Adam", "lr=0.1", "weight_decay", "[0.5, 0.0]"),
+        ("Adam", "lr=0.1", "amsgrad", "[False]"),
+        ("Adam", "lr=0.1", "maximize", "[True, False]"),
+        ("AdamW", "lr=0.1", "weight_decay", "[0.5, 0.0]"),
+        ("RMSprop", "lr=0.1", "alpha", "[0.5, 0.9]"),
+        ("RMSprop", "lr=0.1", "eps", "[0.5]"),
+        ("RMSprop", "lr=0.1, momentum=0.5", "momentum", "[0.9, 0.1]"),
+        ("Adagrad", "lr=0.1", "lr_decay", "[0.5, 0.0]"),
+        ("Adagrad", "lr=0.1", "eps", "[0.5]"),
+    )
+}
+STEP = """
+p, q = nn.Parameter(torch.tensor([1.0, 2.0])), nn.Parameter(torch.tensor([3.0]))
+def step(x):
+    optimizer.zero_grad()
+    ((p * x).sum() * q).sum().backward()
+    optimizer.step()
+step = compile(step)
+"""
+BY_THE_CALLER = f"""
+{STEP}
+optimizer, option, values = {{use}}
+made = []
+for value in [None, *values]:
+    if value is not None:
+        optimizer.param_groups[0][option] = value
+    for _ in range(2):
+        step(torch.ones(2))
+        made.append((p.tolist(), q.tolist()))
+return made
+"""
+
+# What is done to the optimizer between two calls, or inside at the end of each.
+EDITS = {
+    "state cleared": "optimizer.state.clear()",
+    "state of one cleared": "optimizer.state[p].clear()",
+    "momentum zeroed": 'optimizer.state[p]["momentum_buffer"].zero_()',
+    "momentum replaced": 'optimizer.state[p]["momentum_buffer"] = torch.tensor([5.0, 6.0])',
+    "gradient replaced": "p.grad = torch.tensor([5.0, 6.0])",
+    "gradient scaled": "p.grad.mul_(3.0)",
+    "gradient dropped": "p.grad = None",
+    "gradients cleared": "optimizer.zero_grad()",
+    "gradients zeroed": "optimizer.zero_grad(set_to_none=False)",
+    "parameter taken out": 'g = optimizer.param_groups[0]["params"]\ng[:] = [v for v in g if v is not q]',
+    "parameter put back": 'g = optimizer.param_groups[0]["params"]\ng[:] = [p] if len(g) > 1 else [p, q]',
+    "parameters reordered": 'optimizer.param_groups[0]["params"].reverse()',
+    "group added": "if len(optimizer.param_groups) < 2:\n    optimizer.add_param_group({'params': [r], 'lr': 1.0})",
+    "group deleted": "optimizer.param_groups[:] = [dict(optimizer.param_groups[0], lr=0.3)]",
+    "learning rate decayed": 'for group in optimizer.param_groups:\n    group["lr"] *= 0.5',
+    "all options replaced": "optimizer.param_groups[0].update(lr=0.3, momentum=0.1, weight_decay=0.2)",
+    "parameter frozen": "q.requires_grad_(not q.requires_grad)",
+    "parameter changed": "with torch.no_grad():\n    p.add_(1.0)",
+    "state loaded": "optimizer.load_state_dict(saved)",
+    "gradients clipped": "nn.utils.clip_grad_norm_([p, q], 0.5)\noptimizer.step()",
+    "stepped again": "optimizer.step()",
+    "a step taken by another": "other.step()",
+}
+SETTING = """
+p, q, r = (nn.Parameter(torch.tensor(v)) for v in ([1.0, 2.0], [3.0], [4.0]))
+optimizer, other = optim.SGD([p, q], lr=0.1, momentum=0.9), optim.Adam([p, q], lr=0.5)
+saved = __import__("copy").deepcopy(optimizer.state_dict())
+"""
+BETWEEN = f"""
+{SETTING}
+def step(x):
+    loss = (p * x).sum() * q.sum() + (r * 2.0).sum()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+step = compile(step)
+made = []
+for k in range(5):
+    made.append((step(torch.ones(2)), *[v.tolist() for v in (p, q, r)], r.grad.tolist()))
+    if k in (1, 2):
+        {{use}}
+return made
+"""
+INSIDE = f"""
+{SETTING}
+def step(x):
+    loss = (p * x).sum() * q.sum() + (r * 2.0).sum()
+    loss.backward()
+    optimizer.step()
+    {{use}}
+    return loss.detach()
+step = compile(step)
+return [(step(torch.ones(2)), *[v.tolist() for v in (p, q, r)], r.grad.tolist()) for _ in range(4)]
+"""
+TABLE = [
+    *expressions("options", OPTIONS, BY_THE_CALLER, {}),
+    *expressions("optimizers_between_calls", EDITS, BETWEEN, {}),
+    *expressions("optimizers_inside", EDITS, INSIDE, {}),
+]
+
+
+def stepping(torch, compile, optimizer, p):
+    """A compiled step of whatever `optimizer()` gives, which is asked at every call."""
+
+    @compile
+    def step(x):
+        now = optimizer()
+        now.zero_grad()
+        (p * p * x).sum().backward()
+        now.step()
+        return p.detach() * 1.0
+
+    return step
+
+
+@case
+def optimizer_made_inside(torch, compile):
+    p = parameter(torch, 1, 2)
+    step = stepping(torch, compile, lambda: torch.optim.SGD([p], lr=0.1, momentum=0.9), p)
+    return [step(torch.ones(2)) for _ in range(3)]
+
+
+@case
+def adam_made_inside(torch, compile):
+    p = parameter(torch, 1, 2)
+    step = stepping(torch, compile, lambda: torch.optim.Adam([p], lr=0.1), p)
+    return [step(torch.ones(2) * k) for k in range(1, 4)]
+
+
+@case
+def optimizer_made_on_first_use(torch, compile):
+    p, made = parameter(torch, 1, 2), {}
+
+    def optimizer():
+        if "sgd" not in made:
+            made["sgd"] = torch.optim.SGD([p], lr=0.1, momentum=0.9)
+        return made["sgd"]
+
+    step = stepping(torch, compile, optimizer, p)
+    return [step(torch.ones(2)) for _ in range(4)], made["sgd"].state[p]["momentum_buffer"]
+
+
+@case
+def optimizer_replaced_by_another(torch, compile):
+    p = parameter(torch, 1, 2)
+    now = torch.optim.SGD([p], lr=0.1, momentum=0.9)
+    step = stepping(torch, compile, lambda: now, p)
+    made = [step(torch.ones(2)), step(torch.ones(2))]
+    now = torch.optim.Adam([p], lr=0.1)
+    made += [step(torch.ones(2)), step(torch.ones(2))]
+    now = torch.optim.SGD([p], lr=0.2, momentum=0.9)
+    return made, step(torch.ones(2)), step(torch.ones(2))
+
+
+@case
+def two_optimizers_in_turn(torch, compile):
+    p = parameter(torch, 1, 2)
+    both = [torch.optim.SGD([p], lr=0.1), torch.optim.Adam([p], lr=0.1)]
+    n = 0
+
+    def optimizer():
+        nonlocal n
+        n += 1
+        return both[n % 2]
+
+    step = stepping(torch, compile, optimizer, p)
+    return [step(torch.ones(2)) for _ in range(5)], n
+
+
+@case
+def steps_with_a_closure(torch, compile):
+    p = parameter(torch, 1, 2)
+    optimizer = torch.optim.SGD([p], lr=0.1)
+
+    @compile
+    def step(x):
+        def closure():
+            optimizer.zero_grad()
+            loss = (p * p * x).sum()
+            loss.backward()
+            return loss
+
+        return optimizer.step(closure).detach()
+
+    return [step(torch.ones(2)) for _ in range(3)], p
+
+
+@case
+def schedule_stepped_inside(torch, compile):
+    p = parameter(torch, 1, 2)
+    optimizer = torch.optim.SGD([p], lr=0.1)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 2, gamma=0.5)
+
+    @compile
+    def step(x):
+        optimizer.zero_grad()
+        (p * x).sum().backward()
+        optimizer.step()
+        schedule.step()
+        return p.detach() * 1.0
+
+    made = [step(torch.ones(2)) for _ in range(5)]
+    return made, schedule.get_last_lr(), schedule.last_epoch, optimizer.param_groups[0]["lr"]
+
+
+@case
+def schedule_stepped_outside(torch, compile):
+    p = parameter(torch, 1, 2)
+    optimizer = torch.optim.SGD([p], lr=0.1, momentum=0.5)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda k: 1.0 / (k + 1))
+    step, made = stepping(torch, compile, lambda: optimizer, p), []
+    for _ in range(4):
+        made.append(step(torch.ones(2)))
+        schedule.step()
+    return made, schedule.get_last_lr()
+
+
+@case
+def learning_rate_read_inside(torch, compile):
+    p = parameter(torch, 1, 2)
+    optimizer = torch.optim.SGD([p], lr=0.1)
+    f = compile(lambda x: x * optimizer.param_groups[0]["lr"])
+    made = [f(torch.ones(1))]
+    optimizer.param_groups[0]["lr"] = 0.5
+    return made, f(torch.ones(1))
+
+
+@case
+def state_read_inside(torch, compile):
+    p = parameter(torch, 1, 2)
+    optimizer = torch.optim.SGD([p], lr=0.1, momentum=0.9)
+
+    @compile
+    def step(x):
+        optimizer.zero_grad()
+        (p * x).sum().backward()
+        optimizer.step()
+        return optimizer.state[p]["momentum_buffer"] * 1.0, len(optimizer.state)
+
+    return [step(torch.ones(2) * k) for k in range(3)]
+
+
+@case
+def update_by_hand_over_the_optimizers_parameters(torch, compile):
+    net = linear(torch, 2, 1)
+
+    @compile
+    def step(x, lr):
+        net.zero_grad()
+        net(x).pow(2).sum().backward()
+        with torch.no_grad():
+            for p in net.parameters():
+                p -= lr * p.grad
+        return net.weight.detach() * 1.0
+
+    return [step(torch.ones(1, 2), lr) for lr in (0.1, 0.1, 0.01)], net.bias
+
+
+@case
+def update_only_if_a_flag_says_so(torch, compile):
+    p = parameter(torch, 1, 2)
+    optimizer = torch.optim.SGD([p], lr=0.1)
+
+    @compile
+    def step(x, update):
+        (p * x).sum().backward()
+        if update:
+            optimizer.step()
+            optimizer.zero_grad()
+        return p.detach() * 1.0
+
+    return [step(torch.ones(2), k % 3 == 2) for k in range(7)], p.grad
+
+
+@case
+def gradients_accumulated_outside_and_stepped_inside(torch, compile):
+    p = parameter(torch, 1, 2)
+    optimizer = torch.optim.SGD([p], lr=0.1)
+
+    @compile
+    def update():
+        optimizer.step()
+        optimizer.zero_grad()
+
+    made = []
+    for k in range(4):
+        (p * k).sum().backward()
+        if k % 2:
+            update()
+        made.append((p.tolist(), None if p.grad is None else p.grad.tolist()))
+    return made
+
+
+@case
+def compiled_and_uncompiled_steps_mixed(torch, compile):
+    p = parameter(torch, 1, 2)
+    optimizer = torch.optim.Adam([p], lr=0.1)
+
+    def plain(x):
+        optimizer.zero_grad()
+        (p * p * x).sum().backward()
+        optimizer.step()
+        return p.detach() * 1.0
+
+    step = compile(plain)
+    return [(step if k in (0, 2, 3, 5) else plain)(torch.ones(2)) for k in range(7)]
+
+
+@case
+def parameter_that_gets_its_gradient_later(torch, compile):
+    p, q = parameter(torch, 1, 2), parameter(torch, 5)
+    optimizer = torch.optim.SGD([p, q], lr=0.1, momentum=0.9)
+
+    @compile
+    def step(x, both):
+        optimizer.zero_grad()
+        loss = (p * x).sum() + (q * 3.0).sum() if both else (p * x).sum()
+        loss.backward()
+        optimizer.step()
+        return p.detach() * 1.0, q.detach() * 1.0
+
+    return [step(torch.ones(2), both) for both in (False, False, True, True, False)], len(optimizer.state)
+
+
+@case
+def weights_swapped_for_others_between_calls(torch, compile):
+    net = linear(torch, 2, 1)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+
+    @compile
+    def step(x):
+        optimizer.zero_grad()
+        net(x).pow(2).sum().backward()
+        optimizer.step()
+        return net.weight.detach() * 1.0
+
+    made = [step(torch.ones(1, 2)), step(torch.ones(1, 2))]
+    net.weight = torch.nn.Parameter(torch.tensor([[3.0, 4.0]]))
+    made += [step(torch.ones(1, 2)), net.weight.grad.tolist()]
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    return made, step(torch.ones(1, 2)), step(torch.ones(1, 2))
+
+
+@case
+def step_counts_and_saved_state(torch, compile):
+    p = parameter(torch, 1, 2)
+    optimizer = torch.optim.Adam([p], lr=0.1)
+    step = stepping(torch, compile, lambda: optimizer, p)
+    step(torch.ones(2)), step(torch.ones(2))
+    saved = copy.deepcopy(optimizer.state_dict())
+    step(torch.ones(2))
+    optimizer.load_state_dict(copy.deepcopy(saved))
+    made = step(torch.ones(2))
+    return made, float(saved["state"][0]["step"]), float(optimizer.state_dict()["state"][0]["step"])
