@@ -36,6 +36,7 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as folder:
         os.environ["LENETC_CACHE"] = folder  # what was measured on this machine is not asked
+        tempfile.tempdir = folder  # what the cases write there is gone afterwards
         pool = Pool(cases.values(), 1 if options.serve else options.jobs)
         if options.serve:
             for line in sys.stdin:

@@ -103,3 +103,8 @@ def network(torch: Any) -> Any:
 
 def gradients(net: Any) -> list[Any]:
     return [None if p.grad is None else p.grad.clone() for p in net.parameters()]
+
+
+def entered(manager: Any, x: Any) -> Any:
+    with manager as k:
+        return x * k

@@ -20,7 +20,7 @@ ENUM = Kind(
     "enum member", 'enum.Enum("Mode", "one two").one', "x * {k}.value", {"replaced": ["= type({k}).two"]}
 )
 CLASS = Kind("class", "ValueError", "x * len({k}.__name__)", {"replaced": ["= KeyError"]})
-TUPLE = Kind("tuple", "(1.0, 2.0)", "x * sum({k}) + len({k})", {
+TUPLE = Kind("tuple", "(1.0, 2.0)", "x * sum({k}) + len(str({k}))", {
     "replaced": ["= (1.0, 5.0)", "= (1.0, 5.0, 0.0)"],
     "item of another type": ["= (True, 2)", "= (1, 2.0)"],
 })  # fmt: skip
@@ -40,7 +40,7 @@ NESTED = Kind("nested list", "[[1.0], [2.0, 3.0]]", "x * sum(v for part in {k} f
 })  # fmt: skip
 DICT = Kind("dict", '{"a": 1.0, "b": 2.0}',
             'x * {k}.get("a", 50.0) + len({k}) * 10.0 + list({k}.values())[0] * 100.0', {
-    "entry set": ['{k}["a"] = 5.0'],
+    "entry set": ['{k}["a"] += 5.0'],
     "entry added": ['{k}["c"] = 5.0'],
     "updated": ["{k}.update(a=4.0, d=1.0)"],
     "entry deleted": ['del {k}["a"]', '{k}["a"] = 3.0'],
@@ -85,7 +85,7 @@ FUNCTION = Kind("function", "torch.relu", "{k}(x - 0.5)", {
 })  # fmt: skip
 OBJECT = Kind("object", "types.SimpleNamespace(scale=2.0)",
               'x * {k}.scale + getattr({k}, "bias", 10.0) + (5.0 if hasattr({k}, "extra") else 0.0)', {
-    "attribute set": ["{k}.scale = 5.0"],
+    "attribute set": ["{k}.scale += 5.0"],
     "attribute added": ["{k}.bias = 1.0", "{k}.extra = None"],
     "attribute deleted": ["{k}.bias = 1.0", "del {k}.bias"],
     "replaced": ["= types.SimpleNamespace(scale=7.0)"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,5 +65,6 @@ def written() -> Iterator[Case]:
 
 def all_cases() -> list[Case]:
     cases = [*table(), *written()]
-    assert len({case.name for case in cases}) == len(cases), "two cases have the same name"
+    twice = [name for name, count in Counter(case.name for case in cases).items() if count > 1]
+    assert not twice, f"two cases are named {', '.join(twice)}"
     return cases

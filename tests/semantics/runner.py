@@ -1,4 +1,5 @@
 """Runs cases three ways in forked children: by PyTorch eager, which is the truth, by lenetc lazily, and compiled.
+And a fourth, which shows whether the case can tell: by PyTorch with results that are never computed again.
 
 One child runs many cases one after the other, which is quick. A case that is not the same there is run again in a
 child of its own, so that what counts never depends on another case.
@@ -24,7 +25,7 @@ import numpy as np
 
 from tests.semantics.case import Case, close, plain, shown
 
-WAYS = ("truth", "compiled", "lazy")
+WAYS = ("truth", "compiled", "lazy", "frozen")
 LIMIT = 20.0  # seconds that a case may take
 STATUSES = ("same", "refusal", "silent", "crash", "truth")
 
@@ -34,7 +35,8 @@ class Verdict:
     """What became of a case. got, want, uncompiled: plain values, or the text of an error.
 
     status: `same`; `refusal`, a LenetcError; `silent`, another value; `crash`, another exception, a signal or a
-    timeout; `truth`, PyTorch itself fails, so that the case is wrong. lazily: the same for lenetc uncompiled.
+    timeout; `truth`, PyTorch itself fails, so that the case is wrong. lazily: the same for lenetc uncompiled. tells:
+    whether the value is another one where results are never computed again.
     """
 
     case: str
@@ -43,10 +45,13 @@ class Verdict:
     want: Any
     got: Any
     uncompiled: Any
+    tells: bool
     seconds: float
 
     def problem(self, case: Case) -> str:
         """Why this is not what the case declares; empty if it is."""
+        if case.place and not self.tells:
+            return "cannot tell a stale function from a good one"
         if self.status == "refusal" and case.refused:
             missing = [
                 word for word in case.refused if not re.search(rf"\b{re.escape(word)}\b", said(self.got))
@@ -142,13 +147,9 @@ def _run(case: Case, way: str) -> list[Any]:
     import lenetc
     from ir.errors import LenetcError
 
-    library = torch if way == "truth" else lenetc
+    library = lenetc if way in ("compiled", "lazy") else torch
+    compile = {"compiled": lenetc.compile, "frozen": _frozen}.get(way, lambda function: function)
     _reset(torch, lenetc)
-
-    def compile(function: Any = None, **options: Any) -> Any:
-        if way == "compiled":
-            return lenetc.compile(function, **options)
-        return (lambda f: f) if function is None else function
 
     try:
         return ["value", plain(case.run(library, compile))]
@@ -164,7 +165,25 @@ def _run(case: Case, way: str) -> list[Any]:
         ]
 
 
-_ENVIRONMENT = dict(os.environ)
+def _frozen(function: Any) -> Any:
+    """The worst of compilers: what the first call with so many arguments gave is given for ever."""
+    first: dict[Any, Any] = {}
+
+    def replay(*args: Any, **kwargs: Any) -> Any:
+        key = len(args), *kwargs
+        if key not in first:
+            first[key] = function(*args, **kwargs)
+        return first[key]
+
+    return replay
+
+
+_ENVIRONMENT, _FOLDER, _ARGUMENTS, _DEPTH = (
+    dict(os.environ),
+    os.getcwd(),
+    list(sys.argv),
+    sys.getrecursionlimit(),
+)
 
 
 def _reset(torch: Any, lenetc: Any) -> None:
@@ -177,15 +196,18 @@ def _reset(torch: Any, lenetc: Any) -> None:
         library.set_grad_enabled(True)
     os.environ.clear()
     os.environ.update(_ENVIRONMENT)
+    os.chdir(_FOLDER)
+    sys.argv[:] = _ARGUMENTS
+    sys.setrecursionlimit(_DEPTH)
     sys.setprofile(None)
     another.reset()
 
 
 def _verdict(case: Case, found: dict[str, Any], seconds: float) -> Verdict:
     died = ["error", found.get("", "")]
-    truth, compiled, lazy = (found.get(way, died) for way in WAYS)
-    status, lazily = _status(truth, compiled), _status(truth, lazy)
-    return Verdict(case.name, status, lazily, truth[1], compiled[1], lazy[1], seconds)
+    truth, compiled, lazy, frozen = (found.get(way, died) for way in WAYS)
+    status, lazily, tells = _status(truth, compiled), _status(truth, lazy), _status(truth, frozen) != "same"
+    return Verdict(case.name, status, lazily, truth[1], compiled[1], lazy[1], tells, seconds)
 
 
 def _status(truth: list[Any], found: list[Any]) -> str:

@@ -370,3 +370,45 @@ def coroutine_function(torch, compile):
         running.send(None)
     except StopIteration as done:
         return done.value
+
+
+def scan(torch, f, xs):
+    """What `f.scan` is documented to be: the stacked results of a call for each row."""
+    return f.scan(xs) if hasattr(f, "scan") else torch.stack([f(x) for x in xs])
+
+
+@case
+def scan_of_a_function_that_reads(torch, compile):
+    k = 2.0
+    f = compile(lambda x: x * k)
+    xs = torch.tensor([[1.0], [2.0], [3.0]])
+    made = [scan(torch, f, xs), f(torch.ones(1))]
+    k = 3.0
+    return made, scan(torch, f, xs), f(torch.ones(1))
+
+
+@case
+def scan_of_a_function_that_counts(torch, compile):
+    n = 0
+
+    @compile
+    def f(x):
+        nonlocal n
+        n += 1
+        return x * n
+
+    xs = torch.tensor([[1.0], [2.0], [3.0]])
+    return scan(torch, f, xs), n, scan(torch, f, xs), n
+
+
+@case
+def scan_of_a_function_that_changes_a_tensor(torch, compile):
+    total = torch.zeros(1)
+
+    @compile
+    def f(x):
+        total.add_(x)
+        return total * 2.0
+
+    xs = torch.tensor([[1.0], [2.0], [3.0]])
+    return scan(torch, f, xs), total.tolist(), scan(torch, f, xs), total

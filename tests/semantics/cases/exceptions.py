@@ -232,7 +232,7 @@ def context_manager_that_swallows(torch, compile):
     def f(x, k):
         y = x
         with contextlib.suppress(ZeroDivisionError):
-            y = x * (1 // k)
+            y = x * (3 // k)
         return y + 1.0
 
     return [f(torch.ones(1), k) for k in (1, 0, 1, 0)]

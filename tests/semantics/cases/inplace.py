@@ -196,7 +196,9 @@ def gradient_of_an_argument_read_and_cleared(torch, compile):
         return g
 
     x = torch.tensor([1.0, 2.0], requires_grad=True)
-    return f(x), x.grad, f(x), x.grad
+    made = [f(x), x.grad]
+    x.data = torch.tensor([5.0, 6.0])
+    return made, f(x), x.grad
 
 
 @case

@@ -132,20 +132,25 @@ def loss_backwarded_inside_still_requires_grad(torch, compile):
 
 @case
 def two_backwards_with_the_graph_retained(torch, compile):
-    net = network(torch)
-    loss = compile(net)(torch.ones(3, 2)).sum()
-    loss.backward(retain_graph=True)
-    made = gradients(net)
-    loss.backward()
+    net, made = network(torch), []
+    f = compile(net)
+    for k in range(2):
+        loss = f(torch.ones(3, 2) * (k + 1)).sum()
+        loss.backward(retain_graph=True)
+        made.append(gradients(net))
+        loss.backward()
     return made, gradients(net)
 
 
 @case
 def backward_twice_without_the_graph_retained(torch, compile):
-    net = network(torch)
-    loss = (compile(net)(torch.ones(3, 2)) ** 2).sum()
-    loss.backward()
-    return fails(loss.backward), gradients(net)
+    net, made = network(torch), []
+    f = compile(net)
+    for k in range(2):
+        loss = (f(torch.ones(3, 2) * (k + 1)) ** 2).sum()
+        loss.backward()
+        made += [fails(loss.backward), gradients(net)]
+    return made
 
 
 FUNCTIONAL = "an in-place change makes a new value; backward uses those that were there"
@@ -181,6 +186,7 @@ def backward_after_an_update_that_does_not_matter(torch, compile):
     with torch.no_grad():
         q.mul_(3.0)
     loss.backward()
+    f(torch.ones(2) * 5.0).backward()
     return p.grad
 
 
@@ -250,17 +256,21 @@ def gradients_by_autograd_grad(torch, compile):
     f = compile(lambda x: (p * p * x).sum())
     x = torch.ones(2, requires_grad=True)
     made = torch.autograd.grad(f(x), [p, x])
-    return made, p.grad
+    x = torch.tensor([3.0, 4.0], requires_grad=True)
+    return made, torch.autograd.grad(f(x), [x, p]), p.grad
 
 
 @case
 def gradient_penalty_on_a_compiled_forward(torch, compile):
     p = parameter(torch, 1, 2)
     f = compile(lambda x: (p * x * x).sum())
-    x = torch.tensor([2.0, 3.0], requires_grad=True)
-    (g,) = torch.autograd.grad(f(x), [x], create_graph=True)
-    (g * g).sum().backward()
-    return g.detach(), p.grad
+    made = []
+    for k in range(2):
+        x = torch.tensor([2.0, 3.0 + k], requires_grad=True)
+        (g,) = torch.autograd.grad(f(x), [x], create_graph=True)
+        (g * g).sum().backward()
+        made += [g.detach(), p.grad.clone()]
+    return made
 
 
 @case
@@ -285,16 +295,20 @@ def gradients_that_flow_through_one_of_several_results(torch, compile):
     made["a"].sum().backward()
     first = p.grad.clone(), q.grad
     made["b"][0].sum().backward()
+    f(torch.ones(2) * 3.0)["b"][0].sum().backward()
     return first, p.grad, q.grad, made["b"][1], made["c"]
 
 
 @case
 def result_used_in_place_before_backward(torch, compile):
     p = parameter(torch, 1, 2)
-    y = compile(lambda x: p * x)(torch.ones(2))
-    y.mul_(3.0).add_(1.0)
-    y.sum().backward()
-    return y, p.grad
+    f, made = compile(lambda x: p * x), []
+    for k in range(2):
+        y = f(torch.ones(2) * (k + 1))
+        y.mul_(3.0).add_(1.0)
+        y.sum().backward()
+        made += [y.detach(), p.grad.clone()]
+    return made
 
 
 @case
@@ -314,3 +328,54 @@ def a_frozen_parameter_gets_no_gradient(torch, compile):
     net.zero_grad()
     f(torch.ones(1, 2)).backward()
     return gradients(net)
+
+
+@case
+def function_with_a_backward_of_its_own(torch, compile):
+    k, seen = 2.0, []
+
+    class Scale(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * k
+
+        @staticmethod
+        def backward(ctx, gradient):
+            seen.append(k)
+            (x,) = ctx.saved_tensors
+            return gradient * x * k * 10.0
+
+    p, made = parameter(torch, 1, 2), []
+
+    @compile
+    def f(x):
+        y = Scale.apply(p * x)
+        y.sum().backward()
+        return y.detach()
+
+    for k in (2.0, 3.0, 3.0):  # noqa: B007  the function reads it
+        p.grad = None
+        made += [f(torch.ones(2)), p.grad.tolist()]
+    return made, seen
+
+
+@case
+def function_with_a_backward_of_its_own_that_runs_outside(torch, compile):
+    class Double(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, k):
+            ctx.k = k
+            return x * k
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * ctx.k * 10.0, None
+
+    p = parameter(torch, 1, 2)
+    f, made = compile(lambda x, k: Double.apply(p * x, k)), []
+    for k in (2.0, 3.0):
+        p.grad = None
+        f(torch.ones(2), k).sum().backward()
+        made.append(p.grad)
+    return made

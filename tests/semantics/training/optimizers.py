@@ -369,3 +369,110 @@ def step_counts_and_saved_state(torch, compile):
     optimizer.load_state_dict(copy.deepcopy(saved))
     made = step(torch.ones(2))
     return made, float(saved["state"][0]["step"]), float(optimizer.state_dict()["state"][0]["step"])
+
+
+@case
+def optimizer_of_ones_own(torch, compile):
+    class Momentum:
+        def __init__(self, params, lr):
+            self.params, self.lr, self.buffers, self.steps = list(params), lr, {}, 0
+
+        @torch.no_grad()
+        def step(self):
+            self.steps += 1
+            for n, p in enumerate(self.params):
+                self.buffers[n] = p.grad + 0.9 * self.buffers.get(n, 0.0)
+                p.sub_(self.lr / self.steps * self.buffers[n])
+                p.grad = None
+
+    net = linear(torch, 2, 1)
+    optimizer = Momentum(net.parameters(), 0.1)
+
+    @compile
+    def step(x):
+        net(x).pow(2).sum().backward()
+        optimizer.step()
+        return net.weight.detach() * 1.0
+
+    made = [step(torch.ones(1, 2)) for _ in range(3)]
+    optimizer.lr = 0.01
+    return made, step(torch.ones(1, 2)), optimizer.buffers, optimizer.steps
+
+
+@case
+def moving_average_of_the_weights(torch, compile):
+    net = linear(torch, 2, 1)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    average, n = {name: p.detach().clone() for name, p in net.named_parameters()}, 0
+
+    @compile
+    def step(x):
+        nonlocal n
+        n += 1
+        optimizer.zero_grad()
+        net(x).pow(2).sum().backward()
+        optimizer.step()
+        with torch.no_grad():
+            for name, p in net.named_parameters():
+                average[name].mul_(1.0 - 1.0 / n).add_(p, alpha=1.0 / n)
+
+    for k in range(3):
+        step(torch.ones(1, 2) * k)
+    return average, net.weight
+
+
+@case
+def other_network_updated_every_other_call(torch, compile):
+    net, target, n = linear(torch, 2, 1), linear(torch, 2, 1, start=0.5), 0
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+
+    @compile
+    def step(x):
+        nonlocal n
+        n += 1
+        with torch.no_grad():
+            wanted = target(x)
+        loss = (net(x) - wanted).pow(2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if n % 2 == 0:
+            target.load_state_dict(net.state_dict())
+        return loss.detach()
+
+    return [step(torch.ones(1, 2)) for _ in range(5)], target.weight, net.weight
+
+
+@case
+def norms_of_gradients_logged(torch, compile):
+    net, norms = linear(torch, 2, 1), []
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+
+    @compile
+    def step(x):
+        optimizer.zero_grad()
+        net(x).pow(2).sum().backward()
+        norms.append(torch.nn.utils.clip_grad_norm_(net.parameters(), 0.5))
+        optimizer.step()
+
+    for k in range(1, 4):
+        step(torch.ones(1, 2) * k)
+    return norms, net.weight, net.weight.grad
+
+
+@case
+def warm_up_by_a_counter(torch, compile):
+    p, n = parameter(torch, 1, 2), 0
+    optimizer = torch.optim.SGD([p], lr=0.0)
+
+    @compile
+    def step(x):
+        nonlocal n
+        n += 1
+        optimizer.param_groups[0]["lr"] = 0.1 * min(n / 3, 1.0)
+        optimizer.zero_grad()
+        (p * x).sum().backward()
+        optimizer.step()
+        return p.detach() * 1.0
+
+    return [step(torch.ones(2)) for _ in range(5)], optimizer.param_groups[0]["lr"]
