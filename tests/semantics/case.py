@@ -6,7 +6,7 @@ import enum
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,17 +18,17 @@ Run = Callable[[Any, Any], Any]
 class Case:
     """One small program that is written for PyTorch and for lenetc alike.
 
-    run: called with the library and with what stands for its `compile`; gives what is compared. where: the file
-    of cases or the table it comes from. refused: words that the refusal names, if it is documented to be one.
-    lazily: why lenetc differs uncompiled, where it is documented to.
-    place, change, who: its row in the table of the docs, for generated cases. text: the source of those.
+    run: called with the library and with what stands for its `compile`; gives what is compared. refused: words that
+    the refusal names, if it is documented to be one. lazily: why lenetc differs uncompiled, where it is documented
+    to. about: the sentence that its file begins with. place, change, who: its cell in the tables of the docs, if it
+    is generated from those. text: its source, if it is generated.
     """
 
     name: str
     run: Run
-    where: str
     refused: tuple[str, ...] = ()
     lazily: str = ""
+    about: str = ""
     place: str = ""
     change: str = ""
     who: str = ""
@@ -63,14 +63,15 @@ def differs_lazily(why: str) -> Callable[[Run], Run]:
 
 def declared(module: Any) -> list[Case]:
     """The cases of a file: its tables, which are lists of cases in lists, and its functions in order."""
-    where = module.__name__.rpartition(".")[2]
+    where, about = module.__name__.rpartition(".")[2], module.__doc__.strip().rstrip(".")
     functions = [run for run in vars(module).values() if getattr(run, "is_case", False)]
     found = [case for value in vars(module).values() if isinstance(value, list) for case in value]
-    return found + [
-        Case(f"{where}/{run.__name__}", run, where, getattr(run, "refused", ()), getattr(run, "lazily", ""))
+    found += [
+        Case(f"{where}/{run.__name__}", run, getattr(run, "refused", ()), getattr(run, "lazily", ""))
         for run in functions
         if run.__module__ == module.__name__
     ]
+    return [replace(case, about=about) for case in found]
 
 
 def fails(call: Callable[[], Any]) -> Any:

@@ -14,9 +14,18 @@ from tests.semantics.programs import WHO, generated
 # Documented refusals among the generated cases: (place, change, who) to words that the message names.
 REFUSED: dict[tuple[str, str, str], tuple[str, ...]] = {}
 
-# In these places stand all kinds of values; in the others a number that is replaced and a list that is changed.
-CHANGED_ANYWHERE = ((changes.NUMBER, "replaced"), (changes.LIST, "item set"))
-# These are changed by everybody.
+CALLER, COMPILED, AFTER, BEFORE, CALLBACK = WHO
+# In every place: a number and a list, by some.
+CHANGED_ANYWHERE = (
+    (changes.NUMBER, "replaced", CALLER),
+    (changes.NUMBER, "added to", COMPILED),
+    (changes.NUMBER, "added to", AFTER),
+    (changes.LIST, "item set", CALLER),
+    (changes.LIST, "appended", CALLBACK),
+)
+# In these places: values of every kind, changed by the caller.
+ANYTHING = (places.CLOSURE, places.MODULE)
+# In the main places: these, by everybody.
 CHANGED_BY_ALL = (
     (changes.NUMBER, "added to"),
     (changes.BOOL, "flipped"),
@@ -30,17 +39,16 @@ CHANGED_BY_ALL = (
 def table() -> Iterator[Case]:
     """The generated cases."""
     chosen: dict[str, Case] = {}
-    caller, *others = WHO
     for place in places.PLACES:
-        for kind, change in CHANGED_ANYWHERE:
-            _add(chosen, place, kind, change, caller)
-    for place in (places.CLOSURE, places.MODULE):
+        for kind, change, who in CHANGED_ANYWHERE:
+            _add(chosen, place, kind, change, who)
+    for place in ANYTHING:
         for kind in changes.KINDS:
             for change in kind.changes:
-                _add(chosen, place, kind, change, caller)
+                _add(chosen, place, kind, change, CALLER)
     for place in places.MAIN:
         for kind, change in CHANGED_BY_ALL:
-            for who in (caller, *others):
+            for who in WHO:
                 _add(chosen, place, kind, change, who)
     yield from chosen.values()
 

@@ -39,9 +39,9 @@ ARGUMENTS = (
           f="def f(x, k=box):"),
     Place("keyword-only default", "box = {first}", "k", 'raw.__kwdefaults__["k"] = {new}', 'raw.__kwdefaults__["k"]',
           f="def f(x, *, k=box):"),
-    Place("argument of a functools.partial", "", "k", "", "part.args[0]", f="def f(k, x):",
+    Place("argument of a `functools.partial`", "", "k", "", "part.args[0]", f="def f(k, x):",
           made="part = functools.partial(raw, {first})\nf = compile(part)"),
-    Place("keyword of a functools.partial", "", "k", 'part.keywords["k"] = {new}', 'part.keywords["k"]',
+    Place("keyword of a `functools.partial`", "", "k", 'part.keywords["k"] = {new}', 'part.keywords["k"]',
           f="def f(x, k):", made="part = functools.partial(raw, k={first})\nf = compile(part)"),
     _argument("attribute of an argument", _OBJECT, "c", "c.k", "c.k = {new}"),
     _argument("entry of a dict argument", 'd = {"k": {first}}', "d", 'd["k"]', 'd["k"] = {new}'),
@@ -63,7 +63,7 @@ OBJECTS = (
     _attribute("field of a frozen dataclass",
                "@dataclasses.dataclass(frozen=True)\nclass Config:\n    k: object\nc = Config({first})",
                write="c = dataclasses.replace(c, k={new})", declare="nonlocal c"),
-    _attribute("attribute of a SimpleNamespace", "c = types.SimpleNamespace(k={first})"),
+    _attribute("attribute of a `SimpleNamespace`", "c = types.SimpleNamespace(k={first})"),
     _attribute("field of a namedtuple", 'c = collections.namedtuple("Pair", "k other")({first}, 0.0)',
                write="c = c._replace(k={new})", declare="nonlocal c"),
     _attribute("slot", 'class Config:\n    __slots__ = ("k",)\nc = Config()\nc.k = {first}'),
@@ -71,7 +71,7 @@ OBJECTS = (
                "class Config:\n    @property\n    def k(self):\n        return self.hidden\n"
                "c = Config()\nc.hidden = {first}",
                write="c.hidden = {new}"),
-    _attribute("__getattr__",
+    _attribute("`__getattr__`",
                "class Config:\n    def __getattr__(self, name):\n        return entries[name]\n"
                'entries = {"k": {first}}\nc = Config()', write='entries["k"] = {new}'),
     _attribute("class attribute", "class Config:\n    k = {first}\nc = Config()", write="Config.k = {new}"),
@@ -100,10 +100,10 @@ CONTAINERS = (
 )  # fmt: skip
 
 INDIRECT = (
-    _attribute("getattr", _OBJECT, 'getattr(c, "k")'),
-    _attribute("vars", _OBJECT, 'vars(c)["k"]'),
-    _attribute("operator.attrgetter", f"{_OBJECT}\nget = operator.attrgetter('k')", "get(c)"),
-    Place("globals()", "k = {first}", 'globals()["k"]', declare="global k", top=True),
+    _attribute("`getattr`", _OBJECT, 'getattr(c, "k")'),
+    _attribute("`vars`", _OBJECT, 'vars(c)["k"]'),
+    _attribute("`operator.attrgetter`", f"{_OBJECT}\nget = operator.attrgetter('k')", "get(c)"),
+    Place("`globals()`", "k = {first}", 'globals()["k"]', declare="global k", top=True),
     Place("variable of a nested function", "k = {first}\ndef inner():\n    return k", "inner()", peek="k",
           declare="nonlocal k"),
     Place("variable two functions down", "k = {first}\ndef outer():\n    def inner():\n        return k\n"

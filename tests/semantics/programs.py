@@ -147,9 +147,8 @@ def generated(place: Place, kind: Kind, change: str, who: str, refused: tuple[st
     """The case of one place, one change of one kind, and who changes it."""
     name = "/".join(map(slug, (place.name, kind.name, change, who.removeprefix("the "))))
     text = program(place, kind, kind.changes[change], who)
-    return Case(
-        name, Program(name, text), place.name, refused, place.name, f"{kind.name} {change}", who, text
-    )
+    title = f"{kind.name} {change}"
+    return Case(name, Program(name, text), refused, place=place.name, change=title, who=who, text=text)
 
 
 @dataclass(frozen=True)
@@ -172,11 +171,12 @@ class Program:
 def expressions(
     where: str, table: Mapping[str, str], text: str, refused: Mapping[str, tuple[str, ...]]
 ) -> list[Case]:
-    """A case for each entry of `table`: `text` with its expression, or its statements on a line alone, for {use}."""
+    """A case `where`/title for each entry of `table`: `text` with its expression for {use}, which may also be
+    statements where {use} has a line of its own."""
     made = []
     for title, use in table.items():
         name = f"{where}/{slug(title)}"
         alone = re.sub(r"^( *)\{use\}$", lambda m: textwrap.indent(use, m[1]), text, flags=re.MULTILINE)  # noqa: B023
         source = IMPORTS + "\n\ndef program():\n" + indent(fill(alone, use=use), 1)
-        made.append(Case(name, Program(name, source), where, refused.get(title, ()), text=source))
+        made.append(Case(name, Program(name, source), refused.get(title, ()), text=source))
     return made

@@ -56,7 +56,7 @@ for _ in range(5):
         made.append(step(x, {use}))
     except Stop as error:
         made.append(["stopped", error.args[0]])
-    made.append((p.tolist(), None if p.grad is None else p.grad.tolist(), x.tolist(), len(optimizer.state)))
+    made.append((p.tolist(), x.tolist(), len(optimizer.state)))
 return made, n, seen
 """
 TABLE = expressions(

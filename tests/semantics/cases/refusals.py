@@ -84,8 +84,13 @@ def refusal_is_not_swallowed_by_a_default(torch, compile):
     return f(torch.ones(1)), f(torch.ones(1) * 2.0)
 
 
+def is_compiled(compile):
+    """Whether a call that looks at a value is refused; uncompiled it is to be left out."""
+    return compile(abs) is not abs
+
+
 def attempt(call):
-    """Whether `call` was refused; what it gave otherwise is of no interest."""
+    """Call what is to be refused."""
     with contextlib.suppress(RuntimeError):
         call()
 
@@ -106,32 +111,47 @@ def a_refused_call_leaves_everything_as_it_was(torch, compile):
         loss = net(x).pow(2).sum() + torch.rand(2).sum() * 0.0
         loss.backward()
         optimizer.step()
-        if look and type(loss).__module__ != "torch":
-            return loss.item()
-        if look:  # what a refusal is to leave, done by hand
-            raise RuntimeError
-        return loss.detach()
+        return loss.item() if look else loss.detach()
 
     def left(x):
         state = [net.running_mean, net.running_var, net.num_batches_tracked, net.weight, total, x]
-        grads = [None if p.grad is None else p.grad.tolist() for p in net.parameters()]
-        return [v.tolist() for v in state], grads, len(optimizer.state), net.training
+        state += [buffer for held in optimizer.state.values() for buffer in held.values()]
+        return [v.tolist() for v in state], net.training
 
     x = torch.tensor([[1.0, 2.0], [3.0, 5.0]])
     made = [step(x, False), left(x)]
-    before = left(x)
-    y = x.clone()
-    if torch.__name__ == "torch" or compile(abs) is abs:
-        return made, before, "as before"
-    attempt(lambda: step(y, True))
-    return made, before, "as before" if left(x) == before and torch.equal(x, y) else left(y)
+    random = torch.get_rng_state()
+    if is_compiled(compile):
+        attempt(lambda: step(x, True))
+    same = torch.equal(random, torch.get_rng_state())
+    return made, left(x), same, step(x, False), left(x)
+
+
+@case
+def a_first_call_that_is_refused_leaves_everything_as_it_was(torch, compile):
+    p, total, seen = parameter(torch, 1, 2), torch.zeros(2), []
+    optimizer = torch.optim.Adam([p], lr=0.1)
+
+    @compile
+    def step(x, look):
+        seen.append(look)
+        loss = (p * x).sum()
+        loss.backward()
+        optimizer.step()
+        total.add_(x)
+        return loss.item() if look else loss.detach()
+
+    if is_compiled(compile):
+        attempt(lambda: step(torch.ones(2), True))
+        seen.clear()  # what Python did before the refused line has happened
+    made = [p.tolist(), p.grad is None, total.tolist(), len(optimizer.state)]
+    return made, step(torch.ones(2), False), p, total, seen
 
 
 @case
 def a_good_call_after_a_refused_one(torch, compile):
     p = parameter(torch, 1, 2)
     optimizer = torch.optim.SGD([p], lr=0.1)
-    eager = compile(abs) is abs
 
     @compile
     def step(x, look):
@@ -143,7 +163,25 @@ def a_good_call_after_a_refused_one(torch, compile):
 
     made = []
     for look in (True, False, True, False):
-        if not (look and eager):  # refused when compiled: it leaves nothing
+        if not look or is_compiled(compile):
             attempt(lambda look=look: step(torch.ones(2), look))
         made.append(p.tolist())
-    return made, p.grad
+    return made
+
+
+@refused("gradient", "return")
+def gradient_that_the_step_would_clear_at_its_next_call(torch, compile):
+    p = parameter(torch, 1, 2)
+    optimizer = torch.optim.SGD([p], lr=0.1)
+
+    @compile
+    def step(x):
+        optimizer.zero_grad()
+        (p * x).sum().backward()
+        optimizer.step()
+
+    made = []
+    for k in range(2):
+        step(torch.ones(2) * k)
+        made.append(p.grad.tolist())
+    return made
