@@ -11,8 +11,10 @@ NUMBER = Kind("number", "2.0", "x * {k}", {
 })  # fmt: skip
 TYPED = Kind("number of a type", "1", "x * len(str({k}))", {
     "equal, of another type": ["= 1.0", "= True", "= 1"],
+    "to an equal enum member": ["= enum.IntEnum('Mode', 'one').one", "= 1"],
     "to a NumPy scalar": ["= np.float32(0.1)", "= np.float64(0.1)", "= 0.1"],
 })  # fmt: skip
+SIGN = Kind("zero", "0.0", "x * math.copysign(1.0, {k})", {"sign changed": ["= -0.0", "= 0.0", "= math.nan"]})
 BOOL = Kind("bool", "True", "torch.relu(x - 3.0) if {k} else x * 4.0", {"flipped": ["= not {k}"]})
 STRING = Kind("string", '"relu"', "getattr(torch, {k})(x) + 1.0", {"replaced": ['= "tanh"', '= "re" + "lu"']})
 NONE = Kind("None", "None", "x if {k} is None else x * {k}", {"replaced": ["= 3.0", "= None", "= 4"]})
@@ -24,6 +26,10 @@ TUPLE = Kind("tuple", "(1.0, 2.0)", "x * sum({k}) + len(str({k}))", {
     "replaced": ["= (1.0, 5.0)", "= (1.0, 5.0, 0.0)"],
     "item of another type": ["= (True, 2)", "= (1, 2.0)"],
 })  # fmt: skip
+FROZEN = Kind("immutable value", "frozenset((1, 2))", "x * len({k}) + len(str({k})) + hash(str(type({k}))) % 7", {
+    "replaced by another type": ["= b'ab'", "= range(2)", "= slice(0, 2).indices(2)", "= (1, 2)", "= 'ab'"],
+})  # fmt: skip
+DTYPE = Kind("dtype", "torch.float32", "x.to({k})", {"replaced": ["= torch.float64", "= torch.int64"]})
 LIST = Kind("list", "[1.0, 2.0]", "x * {k}[0] + sum({k}) * 10.0 + len({k}) * 100.0", {
     "item set": ["{k}[0] = 5.0"],
     "appended": ["{k}.append(3.0)"],
@@ -38,6 +44,8 @@ NESTED = Kind("nested list", "[[1.0], [2.0, 3.0]]", "x * sum(v for part in {k} f
     "inner item set": ["{k}[1][0] = 5.0"],
     "item moved": ["{k}[0].append({k}[1].pop() * 3.0)"],
 })  # fmt: skip
+LONG = Kind("long list", "[1.0] * 5000", "x * sum({k})", {"item set": ["{k}[2500] = 9.0", "{k}[4999] = 9.0"]})
+CYCLE = Kind("list that holds itself", "another.cycle()", "x * {k}[1][1][0]", {"item set": ["{k}[0] = 5.0"]})
 DICT = Kind("dict", '{"a": 1.0, "b": 2.0}',
             'x * {k}.get("a", 50.0) + len({k}) * 10.0 + list({k}.values())[0] * 100.0', {
     "entry set": ['{k}["a"] += 5.0'],
@@ -56,6 +64,10 @@ ARRAY = Kind("NumPy array", "np.array([1.0, 2.0], np.float32)", "x * torch.tenso
     "item set": ["{k}[0] = 5.0"],
     "changed in place": ["{k}[:] *= 2.0"],
     "replaced": ["= np.array([3.0, 4.0], np.float32)"],
+})  # fmt: skip
+BIG = Kind("large NumPy array", "np.ones(100_000, np.float32)", "x * float({k}.sum())", {
+    "item set": ["{k}[50_000] = 7.0"],
+    "view of it changed": ["{k}[10:][::7] = 2.0"],
 })  # fmt: skip
 TENSOR = Kind("tensor", "torch.tensor([1.0, 2.0])", "x * {k}", {
     "changed in place": ["{k}.mul_(3.0)"],
@@ -129,5 +141,6 @@ PLAIN_MODULES = Kind("plain list of modules", "[nn.ReLU(), nn.Tanh()]", "{k}[0](
     "item removed": ["{k}.pop(0)"],
 })  # fmt: skip
 
-KINDS = (NUMBER, TYPED, BOOL, STRING, NONE, ENUM, CLASS, TUPLE, LIST, NESTED, DICT, SET, ARRAY, TENSOR, PARAMETER, FLAG,
+KINDS = (NUMBER, TYPED, SIGN, BOOL, STRING, NONE, ENUM, CLASS, TUPLE, FROZEN, DTYPE, LIST, LONG, CYCLE, NESTED, DICT,
+         SET, ARRAY, BIG, TENSOR, PARAMETER, FLAG,
          FUNCTION, OBJECT, NETWORK, MODE, LISTED, NAMED, PARAMETERS, PLAIN_MODULES)  # fmt: skip

@@ -80,6 +80,10 @@ OBJECTS = (
                "class Base:\n    k = {first}\nclass Config(Base):\n    pass\nc = Config()", write="Base.k = {new}"),
     _attribute("attribute of an object in an object",
                f"{_OBJECT}\nouter = types.SimpleNamespace(inner=c)", "outer.inner.k"),
+    _attribute("attribute six objects down",
+               "class Config:\n    pass\nc = outer = Config()\nfor _ in range(6):\n"
+               "    c.next = Config()\n    c = c.next\nc.k = {first}", "outer.next.next.next.next.next.next.k"),
+    _attribute("attribute of an object that holds itself", f"{_OBJECT}\nc.me = c", "c.me.me.k"),
     _attribute("attribute of an object in a list", f"{_OBJECT}\nlisted = [c]", "listed[0].k"),
     _attribute("attribute of a function", "def helper():\n    pass\nhelper.k = {first}",
                "helper.k", "helper.k = {new}"),

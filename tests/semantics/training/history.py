@@ -379,3 +379,48 @@ def function_with_a_backward_of_its_own_that_runs_outside(torch, compile):
         f(torch.ones(2), k).sum().backward()
         made.append(p.grad)
     return made
+
+
+@case
+def backward_inside_reaches_what_was_computed_outside(torch, compile):
+    net = network(torch)
+
+    @compile
+    def loss(y, target):
+        value = ((y - target) ** 2).mean()
+        value.backward()
+        return value.detach()
+
+    made = []
+    for k in range(3):
+        net.zero_grad()
+        made += [loss(net(torch.ones(4, 2) * k), torch.ones(4, 1)), gradients(net)]
+    return made
+
+
+@case
+def closed_over_tensor_with_history(torch, compile):
+    p, w = parameter(torch, 1, 2), None
+
+    @compile
+    def f(x):
+        (w * x).sum().backward()
+
+    made = []
+    for k in range(1, 4):
+        w = p * k
+        f(torch.ones(2))
+        made.append(p.grad.clone())
+    return made
+
+
+@case
+def inside_the_graph_of_something_uncompiled(torch, compile):
+    p, q = parameter(torch, 1, 2), parameter(torch, 3, 4)
+    f, made = compile(lambda h: h * q), []
+    for k in range(1, 4):
+        h = p * k
+        y = f(h) + h
+        (y * f(y)).sum().backward()
+        made += [p.grad.clone(), q.grad.clone()]
+    return made

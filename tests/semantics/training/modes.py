@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 from tests.semantics.another import linear, parameter
-from tests.semantics.case import case
+from tests.semantics.case import case, fails
 
 
 @case
@@ -111,7 +111,7 @@ def training_step_under_no_grad(torch, compile):
 
 
 def name(dtype):
-    return {"torch.float32": "f32", "torch.bfloat16": "bf16"}.get(str(dtype), str(dtype))
+    return {"torch.float32": "f32", "torch.float16": "f16"}.get(str(dtype), str(dtype))
 
 
 @case
@@ -120,7 +120,7 @@ def autocast_by_the_caller(torch, compile):
     f = compile(lambda x: net(x).detach())
     x = torch.ones(1, 2)
     made = [name(f(x).dtype)]
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast("cpu", dtype=torch.float16):
         made.append(name(f(x).dtype))
         with torch.autocast("cpu", enabled=False):
             made.append(name(f(x).dtype))
@@ -134,7 +134,7 @@ def autocast_inside(torch, compile):
 
     @compile
     def f(x, on):
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=on):
+        with torch.autocast("cpu", dtype=torch.float16, enabled=on):
             return net(x).detach()
 
     x = torch.ones(1, 2)
@@ -285,3 +285,30 @@ def evaluation_in_the_middle_of_training(torch, compile):
     x = torch.tensor([[1.0, 2.0], [3.0, 5.0], [2.0, 1.0]])
     made = [run(x, train) for train in (True, False, False, True, True, False)]
     return made, net.training, copy.deepcopy(net.state_dict())
+
+
+@case
+def anomaly_detection_by_the_caller(torch, compile):
+    p = parameter(torch, 0, 1)
+
+    @compile
+    def f(x):
+        p.grad = None
+        ((p * x).sqrt() * 0.0).sum().backward()
+        return p.grad
+
+    made = [f(torch.ones(2))]
+    with torch.autograd.detect_anomaly():
+        made.append(fails(lambda: f(torch.ones(2)).tolist()))
+    return made, f(torch.ones(2))
+
+
+@case
+def number_of_threads_changed(torch, compile):
+    f = compile(lambda x: (x @ x).sum() * torch.get_num_threads())
+    before, made = torch.get_num_threads(), []
+    for threads in (1, 2, 1):
+        torch.set_num_threads(threads)
+        made.append(f(torch.ones(3, 3)))
+    torch.set_num_threads(before)
+    return made

@@ -12,7 +12,7 @@ from tests.semantics.programs import expressions
 OPTIONS = {
     f"{optimizer} {option}": f"optim.{optimizer}([p, q], {given}), {option!r}, {values}"
     for optimizer, given, option, values in (
-        ("SGD", "lr=0.1", "lr", "[0.2, 0.05, 1, 0.0]"),
+        ("SGD", "lr=0.1", "lr", "[0.2, 0.05, 1, 0.0, np.float32(0.3), np.float64(0.2)]"),
         ("SGD", "lr=0.1", "momentum", "[0.9, 0.5, 0.0]"),
         ("SGD", "lr=0.1, momentum=0.9", "dampening", "[0.5, 0.1]"),
         ("SGD", "lr=0.1", "weight_decay", "[0.5, 0.1, 0.0]"),
