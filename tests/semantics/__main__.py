@@ -53,7 +53,9 @@ def main() -> int:
             wrong += bool(problem)
             if verdict.status == verdict.lazily == "same" and not problem:
                 continue
-            mark = "" if problem else " (documented)"
+            mark = (
+                "" if problem else " (documented)" if case.refused or case.lazily else " (refused uncompiled)"
+            )
             more = f": {problem}" if problem != verdict.status else ""
             print(f"{verdict.status}{mark}  {case.name}{more}\n{verdict.text(case, cut)}", flush=True)
         pool.close()

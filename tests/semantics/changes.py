@@ -9,7 +9,7 @@ NUMBER = Kind("number", "2.0", "x * {k}", {
     "added to": ["= {k} + 1.0"],
     "becomes infinite": ["= math.inf", "= -0.0", "= 7.0"],
 })  # fmt: skip
-TYPED = Kind("number of a type", "1", "x * len(str({k}))", {
+TYPED = Kind("number of a type", "1", "x * (len(str({k})) * 10 + len(type({k}).__name__))", {
     "equal, of another type": ["= 1.0", "= True", "= 1"],
     "to an equal enum member": ["= enum.IntEnum('Mode', 'one').one", "= 1"],
     "to a NumPy scalar": ["= np.float32(0.1)", "= np.float64(0.1)", "= 0.1"],
@@ -66,7 +66,7 @@ ARRAY = Kind("NumPy array", "np.array([1.0, 2.0], np.float32)", "x * torch.tenso
     "replaced": ["= np.array([3.0, 4.0], np.float32)"],
 })  # fmt: skip
 BIG = Kind("large NumPy array", "np.ones(100_000, np.float32)", "x * float({k}.sum())", {
-    "item set": ["{k}[50_000] = 7.0"],
+    "item set": ["{k}[50_000] = 1e5"],
     "view of it changed": ["{k}[10:][::7] = 2.0"],
 })  # fmt: skip
 TENSOR = Kind("tensor", "torch.tensor([1.0, 2.0])", "x * {k}", {

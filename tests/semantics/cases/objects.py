@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tests.semantics.another import linear, parameter, three
-from tests.semantics.case import case
+from tests.semantics.case import case, refused
 
 
 @case
@@ -20,7 +20,7 @@ def numpy_arrays(torch, compile):
     return [f(np.array(a, np.float32)) for a in ([1.0, 2.0], [3.0, 4.0], [5.0])]
 
 
-@case
+@refused("numpy")
 def numpy_array_looked_at(torch, compile):
     f = compile(lambda x, a: x * float(np.sum(a)) + len(a))
     x, a = torch.ones(1), np.array([1.0, 2.0])

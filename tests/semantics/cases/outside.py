@@ -201,3 +201,39 @@ def warnings_given_by_the_function(torch, compile):
         warnings.simplefilter("always", UserWarning)
         made = calls(torch, f, 3)
     return made, [str(w.message) for w in caught if w.category is UserWarning]
+
+
+@case
+def generator_used_inside_and_closed(torch, compile):
+    closed = []
+
+    def parts(x):
+        try:
+            for k in range(5):
+                yield x * k
+        finally:
+            closed.append("closed")
+
+    @compile
+    def f(x):
+        total = x * 0.0
+        for k, part in enumerate(parts(x)):
+            if k == 3:
+                break
+            total = total + part
+        return total
+
+    return [f(torch.ones(1)) for _ in range(3)], closed
+
+
+@case
+def generator_held_across_calls(torch, compile):
+    def states():
+        h = 1.0
+        while True:
+            h = h * 2.0
+            yield h
+
+    held = states()
+    f = compile(lambda x: x * next(held))
+    return [f(torch.ones(1)) for _ in range(4)]

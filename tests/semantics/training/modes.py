@@ -297,10 +297,10 @@ def anomaly_detection_by_the_caller(torch, compile):
         ((p * x).sqrt() * 0.0).sum().backward()
         return p.grad
 
-    made = [f(torch.ones(2))]
+    made = [f(torch.ones(2)).tolist()]
     with torch.autograd.detect_anomaly():
         made.append(fails(lambda: f(torch.ones(2)).tolist()))
-    return made, f(torch.ones(2))
+    return made, f(torch.ones(2)).tolist()
 
 
 @case
