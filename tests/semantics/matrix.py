@@ -1,4 +1,4 @@
-"""All cases: those generated from places, changes and who changes, and those in `cases` and `training`."""
+"""All cases: those generated from places, changes and who changes, and those in `cases`, `training` and `corners`."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _add(chosen: dict[str, Case], place: places.Place, kind: changes.Kind, chang
 
 def written() -> Iterator[Case]:
     """The cases that are written out."""
-    for folder in ("cases", "training"):
+    for folder in ("cases", "training", "corners"):
         for path in sorted(Path(__file__).parent.glob(f"{folder}/[a-z]*.py")):
             yield from declared(importlib.import_module(f"tests.semantics.{folder}.{path.stem}"))
 

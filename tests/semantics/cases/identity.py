@@ -17,7 +17,7 @@ ANEW = {
     "strings": ("'a' * int(n)", "x * len(k)"),
     "lambdas": ("(lambda v: lambda x: x * v)(n)", "k(x)"),
     "partials": ("functools.partial(another.times, n)", "k(x)"),
-    "arrays": ("np.array([n])", "x * float(k[0])"),
+    "arrays": ("np.array([n], np.float32)", "x * torch.as_tensor(k)"),
     "tensors": ("torch.tensor([n])", "x * k"),
     "Parameters": ("nn.Parameter(torch.tensor([n]))", "(x * k).detach()"),
     "modules": ("another.linear(torch, 1, 1, start=n)", "k(x).detach()"),
