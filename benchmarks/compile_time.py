@@ -21,7 +21,7 @@ import lenetc
 import lenetc.nn.functional as F
 from ir.node import Graph
 from lenetc import nn, optim
-from lenetc.compiler.compile import CompiledFunction
+from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.structure import is_array, type_of
 from lenetc.lenet import LeNet
 from lenetc.runtime import Session

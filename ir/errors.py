@@ -20,6 +20,10 @@ class ShapeError(LenetcError, ValueError):
     """Operand shapes do not fit an operation."""
 
 
+class BoundsError(LenetcError, IndexError):
+    """An axis, or an index, that a value does not have."""
+
+
 class DTypeError(LenetcError, TypeError):
     """Operand dtypes do not fit an operation."""
 

@@ -44,6 +44,11 @@ def current_where() -> Where:
     return _current[-1]
 
 
+def build_at(where: Where) -> None:
+    """Nodes built from now on, to the end of the block of `building_at`, get the provenance `where`."""
+    _current[-1] = where
+
+
 class building_at:
     """Nodes built in the block get the provenance `where`."""
 
@@ -62,11 +67,12 @@ class building_at:
 class Literal:
     """An array as an attribute: immutable, compared by dtype, shape and bytes."""
 
-    __slots__ = ("_key", "array")
+    __slots__ = ("_hash", "_key", "array")
 
     def __init__(self, array: Array) -> None:
         data = array.tobytes()
         self._key = (array.dtype.str, array.shape, data)
+        self._hash = hash(self._key)
         self.array: Array = np.frombuffer(data, array.dtype).reshape(
             array.shape
         )  # read-only, and nobody else's
@@ -75,7 +81,7 @@ class Literal:
         return isinstance(other, Literal) and self._key == other._key
 
     def __hash__(self) -> int:
-        return hash(self._key)
+        return self._hash
 
 
 Attr: TypeAlias = "int | float | bool | str | Poly | DType | Type | Literal | Graph | tuple[Any, ...] | None"
@@ -84,21 +90,27 @@ Attr: TypeAlias = "int | float | bool | str | Poly | DType | Type | Literal | Gr
 class Node:
     """One operation applied to inputs. Build it by calling an op; compare with `is`."""
 
-    __slots__ = ("__weakref__", "attrs", "inputs", "op", "type", "where")
+    __slots__ = (
+        *("__weakref__", "attrs", "inputs", "op", "type", "where"),
+        *("dtype", "needs", "rest", "shape"),
+    )
 
     op: Op
     inputs: tuple[Node, ...]
     attrs: Mapping[str, Any]
     type: AnyType
     where: Where
+    shape: tuple[Dim, ...]  # and dtype: of a node with one result
+    dtype: DType
+    # What was found out about the node, and holds as long as it lives, for it never changes.
+    needs: frozenset[str] | None  # the symbols that it needs, once ir.verify has checked it
+    rest: Any  # the rules that do not fire at it (passes.rewrite)
 
-    @property
-    def shape(self) -> tuple[Dim, ...]:
-        return self.ty.shape
-
-    @property
-    def dtype(self) -> DType:
-        return self.ty.dtype
+    def __getattr__(self, name: str) -> Any:
+        """A shape or a dtype where there are several results: there is none."""
+        if name in ("shape", "dtype"):
+            return getattr(self.ty, name)
+        raise AttributeError(f"a node has no {name}")
 
     @property
     def ty(self) -> Type:
@@ -108,7 +120,7 @@ class Node:
 
     @property
     def rank(self) -> int:
-        return len(self.ty.shape)
+        return len(self.shape)
 
     def __repr__(self) -> str:
         return f"<{self.op.name}: {self.type}>"
@@ -177,13 +189,16 @@ def find_node(key: tuple[Any, ...]) -> Node | None:
     return None if entry is None else entry()
 
 
-def new_node(key: tuple[Any, ...], attrs: Mapping[str, Any], type: AnyType) -> Node:
-    """A node that `find_node` finds from now on, with the current provenance."""
+def new_node(key: tuple[Any, ...], attrs: Mapping[str, Any], type: AnyType, where: Where) -> Node:
+    """A node that `find_node` finds from now on."""
     node = Node()
     node.op, node.inputs, _ = key
     node.attrs = attrs
     node.type = type
-    node.where = _current[-1]
+    if isinstance(type, Type):
+        node.dtype, node.shape = type
+    node.where = where
+    node.needs = node.rest = None
     entry = _nodes[key] = _Entry(node, _leave)
     entry.key = key
     return node
@@ -218,7 +233,7 @@ class Graph:
             raise ValueError(f"{name!r} cannot name a graph: it has to be a Python identifier")
         fields = (name, tuple(inputs), tuple(results), tuple(updates))
         outputs = [node for _, node in fields[2] + fields[3]]
-        natural = _place(fields[1], topological(fields[1], outputs), outputs)
+        natural = _natural(fields[1], outputs)
         if order is None:
             order = natural
         else:
@@ -255,6 +270,9 @@ class Graph:
         self, outputs: Iterable[Node], name: str | None = None, order: Iterable[Node] | None = None
     ) -> Graph:
         """The same interface over other output nodes, in the order of `outputs`."""
+        outputs = tuple(outputs)
+        if name is None and order is None and self.order is None and outputs == self.outputs:
+            return self
         nodes = iter(outputs)
         results = tuple((key, next(nodes)) for key, _ in self.results)
         updates = tuple((key, next(nodes)) for key, _ in self.updates)
@@ -294,6 +312,27 @@ def topological(inputs: Iterable[Node], outputs: Iterable[Node]) -> Iterator[Nod
             else:
                 stack.pop()
                 yield node
+
+
+def _natural(inputs: tuple[Node, ...], outputs: Iterable[Node]) -> tuple[Node, ...]:
+    """The order of `topological`, with constants as `_place` has them."""
+    placed = dict.fromkeys(inputs)
+    for output in outputs:
+        stack = [] if output in placed or output.op.name == "const" else [(output, iter(output.inputs))]
+        while stack:
+            node, operands = stack[-1]
+            for operand in operands:
+                if operand not in placed and operand.op.name != "const":
+                    stack.append((operand, iter(operand.inputs)))
+                    break
+            else:
+                stack.pop()
+                for operand in node.inputs:
+                    placed[operand] = None  # a constant, or there already
+                placed[node] = None
+    for output in outputs:
+        placed[output] = None
+    return tuple(placed)
 
 
 def _place(inputs: tuple[Node, ...], order: Iterable[Node], outputs: Iterable[Node]) -> tuple[Node, ...]:

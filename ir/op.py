@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from operator import is_not
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 
 from ir.dims import is_name
 from ir.errors import DTypeError, LenetcError
-from ir.node import Literal, Node, Operand, current_where, find_node, new_node
+from ir.node import Graph, Literal, Node, Operand, Where, current_where, find_node, new_node
 from ir.types import AnyType, DType, Type
 
 Infer = Callable[..., AnyType]
@@ -39,6 +39,7 @@ class Op:
         self.required = sum(p.default is p.empty for p in positional)
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self.attributes = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        self._defaults = tuple(self.attributes.values())
         self.mandatory = frozenset(
             key for key, default in self.attributes.items() if default is inspect.Parameter.empty
         )
@@ -49,11 +50,18 @@ class Op:
         Python numbers among the operands become constants of the first node's dtype. Raises TypeError where
         the operands or attributes are not the record's, and what the type rule raises.
         """
-        inputs = self._nodes(operands)
-        values = {**self.attributes, **attrs} if attrs else self.attributes
-        if len(values) != len(self.attributes) or not self.mandatory <= attrs.keys():
+        for x in operands:
+            if type(x) is not Node:
+                operands = self._nodes(operands)
+                break
+        if attrs:
+            values = {**self.attributes, **attrs}
+            given = tuple(values.values())
+        else:
+            values, given = self.attributes, self._defaults
+        if len(given) != len(self._defaults) or not self.mandatory <= attrs.keys():
             raise TypeError(f"{self.name} takes the attributes {', '.join(self.attributes) or 'none'}")
-        key = (self, inputs, tuple(values.values()))
+        key = (self, operands, given)
         try:
             node = find_node(key)
         except TypeError:
@@ -62,18 +70,27 @@ class Op:
             ) from None
         return self._build(key, values) if node is None else node
 
+    def over(self, inputs: tuple[Node, ...], attrs: Mapping[str, Any], where: Where) -> Node:
+        """The node over `inputs`, with the attributes of a node of this op, or others that are plain already: what a
+        pass builds a node anew by. One that is not there yet gets the provenance `where`."""
+        key = (self, inputs, tuple(attrs.values()))
+        return find_node(key) or self._new(key, attrs, where)
+
+    def typed(self, inputs: tuple[Node, ...], attrs: Mapping[str, Any]) -> AnyType:
+        """What the type rule gives. Raises what it raises."""
+        given = tuple(attrs.values())
+        if inputs and "backward" not in attrs and not any(type(value) is Graph for value in given):
+            return _typed(self, tuple([x.type for x in inputs]), given)
+        # Constants, graphs and keys of functions, which should not be kept for what type they have.
+        return self.infer(*[x.type for x in inputs], **attrs)
+
     def _nodes(self, operands: tuple[Operand, ...]) -> tuple[Node, ...]:
-        for x in operands:
-            if not isinstance(x, Node):
-                break
-        else:
-            return operands  # type: ignore[return-value]
         peer = next((x for x in operands if isinstance(x, Node)), None)
         if peer is None:
             raise TypeError(f"{self.name} needs at least one node among its operands")
-        return tuple(x if isinstance(x, Node) else scalar(x, peer.dtype) for x in operands)
+        return tuple([x if isinstance(x, Node) else scalar(x, peer.dtype) for x in operands])
 
-    def _build(self, key: tuple[Any, ...], values: dict[str, Any]) -> Node:
+    def _build(self, key: tuple[Any, ...], values: Mapping[str, Any]) -> Node:
         _, inputs, given = key
         if not self.required <= len(inputs) or not (self.variadic or len(inputs) <= len(self.operands)):
             raise TypeError(f"{self.name} takes {len(self.operands)} operands, not {len(inputs)}")
@@ -84,14 +101,14 @@ class Op:
             node = find_node(key)
             if node is not None:
                 return node
+        return self._new(key, values, current_where())
+
+    def _new(self, key: tuple[Any, ...], attrs: Mapping[str, Any], where: Where) -> Node:
         try:
-            if inputs and "body" not in values:
-                found = _typed(self, tuple([x.type for x in inputs]), plain)
-            else:  # constants and graphs, which should not be kept for what type they have
-                found = self.infer(*[x.type for x in inputs], **values)
+            found = self.typed(key[1], attrs)
         except LenetcError as error:
-            raise error.at(str(current_where())) from None
-        return new_node(key, values, found)
+            raise error.at(str(where)) from None
+        return new_node(key, attrs, found, where)
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
@@ -99,7 +116,7 @@ class Op:
 
 @lru_cache(maxsize=4096)
 def _typed(record: Op, types: tuple[AnyType, ...], values: tuple[Any, ...]) -> AnyType:
-    """What the type rule gives. A program that is traced again asks the same again."""
+    """A program that is traced again asks the same again, and one of many layers for each of them."""
     return record.infer(*types, **dict(zip(record.attributes, values, strict=True)))
 
 
@@ -133,7 +150,11 @@ def scalar(value: Any, dtype: DType) -> Node:
     """A constant of rank 0. Raises DTypeError where the number does not fit the dtype."""
     if not isinstance(value, (int, float, np.number, np.bool_)):
         raise TypeError(f"an operand must be a node or a number, not {value!r}")
-    node = OPS["const"](value=_number(value, repr(value), dtype))
+    if hasattr(value, "__node__"):  # a number that is known by an input of its own
+        node = value.__node__(dtype)
+        if node is not None:
+            return node if node.dtype is dtype else OPS["cast"](node, dtype=dtype)
+    node = _const(_number(value, repr(value), dtype))
     return node if node.dtype is dtype else OPS["cast"](node, dtype=dtype)  # NumPy has no bf16
 
 
@@ -150,10 +171,13 @@ def _number(value: Any, shown: str, dtype: DType) -> Literal:
         ) from None
 
 
+def _const(value: Literal) -> Node:
+    return OPS["const"].over((), {"value": value}, current_where())
+
+
 def literal(array: Any, dtype: DType | None = None) -> Node:
     """A constant holding a NumPy array, as it is or as values of `dtype`."""
-    given = np.asarray(array) if dtype is None else np.asarray(array, dtype.numpy)
-    node = OPS["const"](value=Literal(given))
+    node = _const(Literal(np.asarray(array) if dtype is None else np.asarray(array, dtype.numpy)))
     return node if dtype in (None, node.dtype) else OPS["cast"](node, dtype=dtype)  # NumPy has no bf16
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from ir.dims import Dim, Shape, product
+from ir.errors import BoundsError
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -64,8 +65,7 @@ def dtype_of(array: Array) -> DType:
         ) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Type:
+class Type(NamedTuple):
     """dtype and shape of one value."""
 
     dtype: DType
@@ -108,9 +108,11 @@ AnyType: TypeAlias = Type | TupleType
 
 
 def normalize_axis(axis: int, rank: int, what: str) -> int:
-    """`axis` counted from the front. Raises IndexError with the allowed range."""
-    if not -rank <= axis < max(rank, 1):
-        raise IndexError(
-            f"{what}: axis {axis} is out of range for rank {rank} (allowed {-rank} to {rank - 1})"
+    """`axis` counted from the front; a scalar has the one axis that PyTorch lends it. Raises BoundsError with the
+    allowed range."""
+    size = max(rank, 1)
+    if not -size <= axis < size:
+        raise BoundsError(
+            f"{what}: axis {axis} is out of range for rank {rank} (allowed {-size} to {size - 1})"
         )
-    return axis % rank if rank else 0
+    return axis % size

@@ -1,18 +1,27 @@
-"""The verifier: every rule that a graph must keep, checked anew from the leaves."""
+"""The verifier: every rule that a graph must keep.
+
+What a node alone must keep is checked once, as a node never changes: what a pass has left as it was costs no more than
+a look. How the nodes of a graph go together is checked every time.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Set
+from typing import NoReturn
 
 from ir.dims import Poly, linear, symbols
 from ir.errors import LenetcError, VerifyError
 from ir.node import Graph, Node
 from ir.types import TupleType, Type
 
+_NONE: frozenset[str] = frozenset()
+
 
 def verify(graph: Graph, after: str = "") -> None:
     """Raise VerifyError where `graph` breaks a rule; `after` names the passes that ran."""
     context = f"graph {graph.name}" + (f" after {after}" if after else "")
 
-    def fail(node: Node, why: str) -> None:
+    def fail(node: Node, why: str) -> NoReturn:
         place = f" (at {node.where})" if str(node.where) else ""
         raise VerifyError(f"{context}: {node.op.name} -> {node.type}{place}: {why}")
 
@@ -30,22 +39,13 @@ def verify(graph: Graph, after: str = "") -> None:
     for node in graph.nodes():
         if node.op.name == "input" and node not in known:
             fail(node, f"reads the input {node.attrs['name']!r}, which is not among the graph's inputs")
-        for operand in node.inputs:
-            if operand not in seen:
-                fail(node, "is scheduled before its operand")
-        try:
-            inferred = node.op.infer(*(x.type for x in node.inputs), **node.attrs)
-        except LenetcError as error:
-            fail(node, f"its type rule fails: {error}")
-        if inferred != node.type:
-            fail(node, f"its type rule gives {inferred}")
-        types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
-        free = _symbols([*(t.shape for t in types), *node.attrs.values()]) - bound
-        if free:
-            fail(node, f"the symbols {sorted(free)} are not bound by any input's shape")
-        for attr in node.attrs.values():
-            if isinstance(attr, Graph):
-                verify(attr, after)
+        if not seen.issuperset(node.inputs):
+            fail(node, "is scheduled before its operand")
+        needs = getattr(node, "needs", None)  # which a node that no op has built lacks
+        if needs is None:
+            needs = node.needs = _checked(node, fail, after)
+        if not needs <= bound:
+            fail(node, f"the symbols {sorted(needs - bound)} are not bound by any input's shape")
         seen.add(node)
     for kind, pairs in (("results", graph.results), ("updates", graph.updates)):
         keys = [key for key, _ in pairs]
@@ -53,8 +53,9 @@ def verify(graph: Graph, after: str = "") -> None:
             raise VerifyError(
                 f"{context}: two {kind} have the same name: {sorted(k for k in keys if keys.count(k) > 1)}"
             )
+    by_name = dict(zip(names, graph.inputs, strict=True))
     for name, node in graph.updates:
-        state = graph.input_named(name) if name in names else None
+        state = by_name.get(name)
         if state is None or state.attrs["kind"] != "state":
             fail(node, f"updates {name!r}, which is not a state input")
         elif state.type != node.type:
@@ -64,8 +65,25 @@ def verify(graph: Graph, after: str = "") -> None:
             fail(node, "is a result, but holds several values; pick one with get()")
 
 
-def _symbols(value: object) -> set[str]:
+def _checked(node: Node, fail: Callable[[Node, str], NoReturn], after: str) -> frozenset[str]:
+    """The symbols that `node` needs, if it is by itself as it should be; it fails otherwise."""
+    try:
+        inferred = node.op.typed(node.inputs, node.attrs)
+    except LenetcError as error:
+        fail(node, f"its type rule fails: {error}")
+    if inferred != node.type:
+        fail(node, f"its type rule gives {inferred}")
+    for attr in node.attrs.values():
+        if isinstance(attr, Graph):
+            verify(attr, after)
+    types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
+    return _NONE.union(*(_symbols(t.shape) for t in types), *map(_symbols, node.attrs.values()))
+
+
+def _symbols(value: object) -> Set[str]:
     """Names of the symbols in a dim, or in the dims of nested tuples and lists."""
     if isinstance(value, Poly):
         return symbols(value)
-    return {name for item in value for name in _symbols(item)} if isinstance(value, (tuple, list)) else set()
+    if not isinstance(value, (tuple, list)) or all(type(item) is int for item in value):
+        return _NONE
+    return _NONE.union(*map(_symbols, value))

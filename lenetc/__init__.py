@@ -13,6 +13,7 @@ from ir.types import i32 as int32, i64 as int64, u8 as uint8
 from lenetc.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from lenetc.artifact.checkpoint import save
 from lenetc.compiler.compile import compile
+from lenetc.compiler.retrace import RetraceWarning
 from lenetc.artifact.load import load
 from lenetc.runtime.device import device
 from lenetc.operations.creation import *

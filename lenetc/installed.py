@@ -33,6 +33,14 @@ def check() -> None:
             )
 
 
+def was_interrupted(error: BaseException) -> bool:
+    """Whether Ctrl-C is behind a failed import: a module written in C makes an ImportError of it while it loads."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
+
+
 def _location(name: str) -> str | None:
     """The file that `import name` gives, or None."""
     if name in sys.modules:

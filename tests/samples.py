@@ -175,7 +175,10 @@ for name in ("exp", "sin", "cos", "tanh", "sigmoid", "softplus", "erf"):
 for name in ("log", "sqrt"):
     sample(name, F(N, 3, draw=positive))
 sample("floor", F(N, 3))
-sample("positive", Operand((N, 3), normal, f32))
+sample("is_nan", F(N, 3))
+sample("relu_grad", F(N, 3), F(N, 3))
+sample("relu_grad", F(N, 3), F(N, 3, draw=ties))
+sample("relu_grad", F(3), F(N, 1, draw=ties))
 for name in ("add", "sub", "mul", "div"):
     sample(name, F(N, 3), F(N, 3))
     sample(name, F(N, 1, 3), F(4, 1))
@@ -199,6 +202,10 @@ for name in ("logical_and", "logical_or"):
     sample(name, B(N, 3), B(3))
 sample("mod", I(N, 5), I(N, 5, draw=nonzero))
 sample("mod", I(N, 5, dtype=i32), I(draw=nonzero, dtype=i32))
+for name in ("bitwise_and", "bitwise_or", "bitwise_xor"):
+    sample(name, I(N, 5), I(5))
+    sample(name, I(N, 5, dtype=i32), I(N, 1, dtype=i32))
+    sample(name, I(N, 5, draw=up_to(256), dtype=u8), I(N, 5, draw=up_to(256), dtype=u8))
 sample("where", B(N, 3), F(N, 3), F(N, 3))
 sample("where", B(N, 1), F(3), F())
 sample("where", B(N, 3), I(N, 3), I(1))
@@ -213,6 +220,7 @@ sample("cast", B(N, 3), dtype=f32)
 sample("cast", I(N, 3, draw=up_to(200), dtype=u8), dtype=f32)
 sample("stop_gradient", F(N, 3))
 sample("alias", F(N, 3), uid=7)
+sample("with_gradient", F(N, 3), F(N, 3), kinks=True)
 sample(
     "const", value=lambda dtype, n: ops.literal(np.arange(6, dtype=dtype.numpy).reshape(2, 3)).attrs["value"]
 )
@@ -406,6 +414,20 @@ def squares(dtype: DType, n: Dim) -> Graph:
     return Graph.make("squares", (c,), [("c", ops.sin(c) + c), ("c_before", c)])
 
 
+def turned(dtype: DType, n: Dim) -> Graph:
+    """x, w -> -x, and x * w."""
+    x, w = leaf("x", Type(dtype, (n, 3))), leaf("w", Type(dtype, (3,)))
+    return Graph.make("turned", (x, w), [("y", -x), ("z", x * w)])
+
+
+def kept(dtype: DType, n: Dim) -> Graph:
+    """x, w -> x as it is, and ones."""
+    x, w = leaf("x", Type(dtype, (n, 3))), leaf("w", Type(dtype, (3,)))
+    return Graph.make("kept", (x, w), [("y", x), ("z", ops.broadcast_to(ops.scalar(1, dtype), shape=(n, 3)))])
+
+
+sample("cond", B(), F(N, 3), F(3), then=turned, otherwise=kept)
+sample("cond", B(), F(N, 3, draw=positive), F(3), then=kept, otherwise=turned)
 for reverse in (False, True):
     sample(
         "scan",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from ir.op import leaf
 from ir.types import Array, DType, Type, dtype_of
 from passes.autodiff import driver as autodiff
 from passes.emit.model import to_onnx
+from passes.kernels.exact import exact
 from passes.rewrite.driver import rewrite
 from passes.rewrite.nn import write_out_standardize
 from passes.strategies.choice import choose_strategies
@@ -24,8 +26,10 @@ from passes.target import Target
 
 
 def lowered(graph: Graph) -> Graph:
-    """`graph` with every op replaced that only a strategy, or being written out, can turn into ONNX."""
-    return choose_strategies(rewrite(graph, [("standardize", write_out_standardize)]), Target())[0]
+    """`graph` with every op replaced that only a strategy, or being written out, can turn into ONNX, or that the
+    runtime computes inexactly."""
+    chosen = choose_strategies(rewrite(graph, [("standardize", write_out_standardize)]), Target())[0]
+    return exact(chosen, "cpu", Counter())
 
 
 def checked_model(graph: Graph) -> onnx.ModelProto:

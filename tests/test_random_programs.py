@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import lenetc
 from ir.interpret import run
 from ir.types import Array
-from lenetc.compiler.compile import CompiledFunction
+from lenetc.compiler.function import CompiledFunction
 from tests.random_nets import INSTRUCTIONS, Instruction, arrays, outcome
 
 SEEDS = st.integers(0, 2**32 - 1)

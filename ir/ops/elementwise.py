@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ir.errors import DTypeError
+from ir.errors import DTypeError, ShapeError
 from ir.node import const_type
 from ir.op import op
 from ir.ops.rules import broadcast_shapes, comparison, elementwise, integral, logical, same_dtype, unary
@@ -40,8 +40,8 @@ def abs(x: Array) -> Array:
 
 @op(infer=unary("sign", kinds=("float", "signed")))
 def sign(x: Array) -> Array:
-    """-1, 0 or 1."""
-    return np.sign(x)
+    """-1, 0 or 1; 0 for NaN, as torch.sign."""
+    return np.greater(x, 0).astype(x.dtype) - np.less(x, 0).astype(x.dtype)
 
 
 @op(infer=unary("exp"))
@@ -91,6 +91,12 @@ def sigmoid(x: Array) -> Array:
 def relu(x: Array) -> Array:
     """max(x, 0); its gradient at 0 is 0, as PyTorch's."""
     return np.maximum(x, 0)
+
+
+@op(infer=elementwise("relu_grad", kinds=("float",)))
+def relu_grad(g: Array, y: Array) -> Array:
+    """Gradient of y = relu(x): g where y is not 0, else 0. A mask would not do: 0 times infinity is NaN."""
+    return np.where(np.equal(y, 0), g.dtype.type(0), g)
 
 
 @op(infer=unary("softplus"))
@@ -156,6 +162,12 @@ def minimum(x: Array, y: Array) -> Array:
     return np.minimum(x, y)
 
 
+@op(infer=unary("is_nan", result=bool_))
+def is_nan(x: Array) -> Array:
+    """Whether x is not a number."""
+    return np.isnan(x)
+
+
 @op(infer=comparison("equal"))
 def equal(x: Array, y: Array) -> Array:
     """Whether x == y."""
@@ -198,6 +210,24 @@ def mod(x: Array, y: Array) -> Array:
     return np.mod(x, y)
 
 
+@op(infer=integral("bitwise_and"))
+def bitwise_and(x: Array, y: Array) -> Array:
+    """The bits that are set in both x and y."""
+    return np.bitwise_and(x, y)
+
+
+@op(infer=integral("bitwise_or"))
+def bitwise_or(x: Array, y: Array) -> Array:
+    """The bits that are set in x or in y."""
+    return np.bitwise_or(x, y)
+
+
+@op(infer=integral("bitwise_xor"))
+def bitwise_xor(x: Array, y: Array) -> Array:
+    """The bits that are set in one of x and y."""
+    return np.bitwise_xor(x, y)
+
+
 def _where(condition: Type, x: Type, y: Type) -> Type:
     if condition.dtype is not bool_:
         raise DTypeError(f"where: the condition must be bool, not {condition}")
@@ -224,6 +254,18 @@ def cast(x: Array, *, dtype: DType) -> Array:
 @op(infer=lambda x: x)
 def stop_gradient(x: Array) -> Array:
     """x, with a gradient of zero."""
+    return x
+
+
+def _with_gradient(x: Type, y: Type) -> Type:
+    if x != y:
+        raise ShapeError(f"with_gradient: {x} and {y} must have the same type")
+    return x
+
+
+@op(infer=_with_gradient)
+def with_gradient(x: Array, y: Array) -> Array:
+    """x, with the gradient of y: of two formulas for one value the second is the better one to differentiate."""
     return x
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ir.errors import DTypeError, ShapeError
+from ir.errors import ShapeError
+from ir.node import Graph
 from ir.op import op
 from ir.ops.rules import broadcast_shapes, need_float, need_rank
-from ir.types import Array, TupleType, Type, f32, i64
+from ir.types import Array, TupleType, Type, bool_, f32, i64
 
 
 def _gemm(
@@ -47,22 +48,6 @@ def gemm(
     return product + (c if beta == 1 else c * product.dtype.type(beta))
 
 
-def _positive(x: Type) -> Type:
-    if x.dtype is not f32:
-        raise DTypeError(f"positive: is made for f32 only, not for {x}")
-    return x
-
-
-@op(infer=_positive)
-def positive(x: Array) -> Array:
-    """1 where x > 0, else 0: the gradient of relu.
-
-    It runs as ONNX HardSigmoid, clip(x * 3.4e38, 0, 1), in about half the time of Greater and Cast; that
-    gives less than 1 for x below 3e-39, a subnormal number that no activation needs to be told from 0.
-    """
-    return np.greater(x, 0).astype(x.dtype)
-
-
 def _max_unpool2d(y: Type, indices: Type, *, size: tuple[int, int]) -> Type:
     need_rank("max_unpool2d", "y", y, 4)
     if y.dtype is not f32 or indices.dtype is not i64 or indices.shape != y.shape:
@@ -93,3 +78,31 @@ def _split(x: Type, *, axis: int, sizes: tuple[int, ...]) -> TupleType:
 def split(x: Array, *, axis: int, sizes: tuple[int, ...]) -> tuple[Array, ...]:
     """x[A,D,B] in parts [A,size,B] along `axis`; the sizes add up to D (torch.split, ONNX Split)."""
     return tuple(part.copy() for part in np.split(x, np.cumsum(sizes)[:-1], axis))
+
+
+def _cond(condition: Type, *operands: Type, then: Graph, otherwise: Graph) -> TupleType:
+    if condition != Type(bool_, ()):
+        raise ShapeError(f"cond: the condition must be one bool, not {condition}")
+    for graph in (then, otherwise):
+        taken = [node.type for node in graph.inputs]
+        if taken != list(operands):
+            raise ShapeError(
+                f"cond: {graph.name} takes ({', '.join(map(str, taken))}), but is given "
+                f"({', '.join(map(str, operands))})"
+            )
+    first, second = ([node.ty for node in graph.outputs] for graph in (then, otherwise))
+    if first != second:
+        raise ShapeError(
+            f"cond: {then.name} returns ({', '.join(map(str, first))}), "
+            f"but {otherwise.name} ({', '.join(map(str, second))})"
+        )
+    return TupleType(tuple(first))
+
+
+@op(infer=_cond)
+def cond(condition: Array, *operands: Array, then: Graph, otherwise: Graph) -> tuple[Array, ...]:
+    """The results of `then` of the operands where the condition holds, else those of `otherwise` (torch.cond,
+    ONNX If). Only the one is computed."""
+    from ir.interpret import run
+
+    return run(then if condition else otherwise, operands)

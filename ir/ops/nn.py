@@ -140,7 +140,19 @@ def _max_pool2d(x: Type, **how: Any) -> Type:
 
 def _flat(windows: Array) -> Array:
     """[N,C,OH,OW,KH,KW] as [N,C,OH,OW,KH*KW]."""
-    return windows.reshape(*windows.shape[:4], -1)
+    return windows.reshape(*windows.shape[:4], windows.shape[4] * windows.shape[5])
+
+
+def _winners(x: Array, window: Window) -> Array:
+    """Where among its elements the maximum of each window is, i64[N,C,OH,OW,1]: the first one, or the last NaN where
+    there is one. Padding, which counts as -inf, is no element."""
+    windows = _flat(window.patches(x, -np.inf))
+    nan = np.isnan(windows)
+    last = windows.shape[-1] - 1 - nan[..., ::-1].argmax(-1)
+    inside = _flat(window.patches(np.ones(x.shape, np.bool_), False))
+    first = (inside & (windows == windows.max(-1, keepdims=True))).argmax(-1)
+    found: Array = np.where(nan.any(-1), last, first)[..., None]
+    return found
 
 
 @op(infer=_max_pool2d)
@@ -153,7 +165,7 @@ def max_pool2d(
     dilation: Pair = (1, 1),
     ceil_mode: bool = False,
 ) -> Array:
-    """Largest element of each window: x[N,C,H,W] -> [N,C,OH,OW] (torch.nn.functional.max_pool2d)."""
+    """Largest element of each window, NaN if one is: x[N,C,H,W] -> [N,C,OH,OW] (torch.nn.functional.max_pool2d)."""
     return _flat(Window(kernel, stride, padding, dilation, ceil_mode).patches(x, -np.inf)).max(-1)
 
 
@@ -172,11 +184,12 @@ def max_pool2d_with_indices(
     dilation: Pair = (1, 1),
     ceil_mode: bool = False,
 ) -> tuple[Array, Array]:
-    """max_pool2d(x), and where in the flat x[N,C,H,W] each first maximum is: i64[N,C,OH,OW] (ONNX MaxPool)."""
+    """max_pool2d(x), and where in the flat x[N,C,H,W] each first maximum, or last NaN, is: i64[N,C,OH,OW]
+    (ONNX MaxPool)."""
     window = Window(kernel, stride, padding, dilation, ceil_mode)
     windows = _flat(window.patches(x, -np.inf))
     numbers = _flat(window.patches(np.arange(x.size).reshape(x.shape), -1))
-    first = windows.argmax(-1)[..., None]
+    first = _winners(x, window)
     return np.take_along_axis(windows, first, -1)[..., 0], np.take_along_axis(numbers, first, -1)[..., 0]
 
 
@@ -199,12 +212,11 @@ def max_pool2d_grad(
     dilation: Pair = (1, 1),
     ceil_mode: bool = False,
 ) -> Array:
-    """Gradient of max_pool2d: g[N,C,OH,OW] goes to the first maximum (row-major) of each window of x[N,C,H,W]."""
+    """Gradient of max_pool2d: g[N,C,OH,OW] goes to the first maximum (row-major) of each window of x[N,C,H,W], or to
+    the last NaN where there is one, as in PyTorch."""
     window = Window(kernel, stride, padding, dilation, ceil_mode)
-    windows = _flat(window.patches(x, -np.inf))
-    first = windows.argmax(-1)[..., None]
-    spread = np.zeros_like(windows)
-    np.put_along_axis(spread, first, g[..., None], -1)
+    spread = np.zeros_like(_flat(window.patches(x)))
+    np.put_along_axis(spread, _winners(x, window), g[..., None], -1)
     return window.unpatches(spread.reshape(*spread.shape[:4], *kernel), (x.shape[2], x.shape[3]))
 
 
@@ -225,11 +237,10 @@ def max_pool2d_pick(
     dilation: Pair = (1, 1),
     ceil_mode: bool = False,
 ) -> Array:
-    """The transpose of max_pool2d_grad: values of v[N,C,H,W] at the first maximum of each window of x[N,C,H,W],
+    """The transpose of max_pool2d_grad: values of v[N,C,H,W] at the maximum of each window of x[N,C,H,W],
     [N,C,OH,OW]."""
     window = Window(kernel, stride, padding, dilation, ceil_mode)
-    windows, values = _flat(window.patches(x, -np.inf)), _flat(window.patches(v))
-    return np.take_along_axis(values, windows.argmax(-1)[..., None], -1)[..., 0]
+    return np.take_along_axis(_flat(window.patches(v)), _winners(x, window), -1)[..., 0]
 
 
 def _avg_pool2d(x: Type, *, count_include_pad: bool, **how: Any) -> Type:
@@ -250,7 +261,8 @@ def avg_pool2d(
     """Mean of each window: x[N,C,H,W] -> [N,C,OH,OW] (torch.nn.functional.avg_pool2d)."""
     window = Window(kernel, stride, padding, ceil_mode=ceil_mode)
     counts = window.counts((x.shape[2], x.shape[3]), count_include_pad)
-    return _flat(window.patches(x)).sum(-1) / counts.astype(x.dtype)
+    wide = np.result_type(x.dtype, np.float32)  # f16 holds neither large sums nor large counts
+    return (_flat(window.patches(x)).sum(-1, dtype=wide) / counts.astype(wide)).astype(x.dtype)
 
 
 def _avg_pool2d_grad(g: Type, *, size: Shape, **how: Any) -> Type:
@@ -274,7 +286,8 @@ def avg_pool2d_grad(
 ) -> Array:
     """Gradient of avg_pool2d: g[N,C,OH,OW] spread over the windows -> [N,C,*size]."""
     window = Window(kernel, stride, padding, ceil_mode=ceil_mode)
-    shared = g / window.counts(size, count_include_pad).astype(g.dtype)
+    counts = window.counts(size, count_include_pad)
+    shared = (g / counts.astype(np.result_type(g.dtype, np.float32))).astype(g.dtype)
     return window.unpatches(np.broadcast_to(shared[..., None, None], (*g.shape, *kernel)), size)
 
 
@@ -314,8 +327,9 @@ def standardize(x: Array, scale: Array, *, eps: float) -> Array:
     formula. `passes.rewrite.simplify` puts the formula in its place once gradients are made.
     """
     axes = tuple(axis for axis in range(x.ndim) if axis != 1)
+    x, dtype = x.astype(np.result_type(x.dtype, np.float32)), x.dtype
     centred = x - x.mean(axes, keepdims=True)
     factor = scale.reshape(-1, *(1,) * (x.ndim - 2)) / np.sqrt(
         (centred * centred).mean(axes, keepdims=True) + eps
     )
-    return np.asarray(centred * factor, x.dtype)
+    return np.asarray(centred * factor, dtype)

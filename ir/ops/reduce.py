@@ -35,16 +35,17 @@ def _sum(x: Type, *, axes: tuple[int, ...], keepdims: bool) -> Type:
 @op(infer=_sum)
 def sum(x: Array, *, axes: tuple[int, ...], keepdims: bool = False) -> Array:
     """The sum over `axes`."""
-    return x.sum(axis=axes, keepdims=keepdims, dtype=x.dtype)
+    wide = np.float32 if x.dtype == np.float16 else x.dtype  # NumPy would stop where f16 has no next number
+    return x.sum(axis=axes, keepdims=keepdims, dtype=wide).astype(x.dtype)
 
 
 @op(infer=lambda x, *, axes, keepdims: _largest("reduce_max", x, axes, keepdims))
 def reduce_max(x: Array, *, axes: tuple[int, ...], keepdims: bool = False) -> Array:
-    """Largest element. Its gradient is shared evenly among ties, as torch.amax."""
+    """Largest element, NaN if one is. Its gradient is shared evenly among ties, as torch.amax."""
     return x.max(axis=axes, keepdims=keepdims)
 
 
 @op(infer=lambda x, *, axis, keepdims: _largest("argmax", x, (axis,), keepdims).with_dtype(i64))
 def argmax(x: Array, *, axis: int, keepdims: bool = False) -> Array:
-    """Index of the first largest element along `axis`."""
+    """Index of the first largest element along `axis`, or of the first NaN."""
     return np.argmax(x, axis=axis, keepdims=keepdims)

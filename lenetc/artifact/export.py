@@ -24,7 +24,7 @@ from ir.op import leaf
 from ir.types import Array, Type
 from lenetc.artifact.checkpoint import save_tensors
 from lenetc.artifact.load import FORMAT
-from lenetc.compiler.compile import CompiledFunction
+from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.program import Program
 from lenetc.compiler.structure import is_array, type_of
 from lenetc.files import atomic_write
@@ -57,7 +57,7 @@ def export(program: Program, directory: str | Path, model: Module | None = None)
     state = {name: cell.numpy() for name, cell in captured.cells.items()}
     models = {"train.onnx": to_onnx(graph).model, "init.onnx": constants_model("init", state)}
     defaults = {h.input: float(h.optimizer.option(h.group, h.key)) for h in captured.hypers}
-    defaults.update({name: float(leaf) for name, leaf in leaves if name in captured.scalars})
+    defaults.update({name: float(leaves[position][1]) for name, position in captured.scalars.items()})
     if model is not None:
         name, sample = next((name, leaf) for name, leaf in leaves if is_array(leaf))
         models["infer.onnx"] = inference_model(model, name, sample, types[name])

@@ -20,6 +20,15 @@ from lenetc.evaluation.tracing import here
 FORMAT = 1  # of the folder; `export` writes it
 
 
+_ENTRIES = {
+    "files": dict,
+    "inputs": list,
+    "hyperparameters": list,
+    "state": list,
+    "results": list,
+}  # what is read
+
+
 class Artifact:
     """An exported folder, run without the Python code that made it. State is kept here and can be saved.
 
@@ -34,9 +43,18 @@ class Artifact:
             raise CheckpointError(
                 f"{self.folder} is not an exported artifact: manifest.json cannot be read ({error})"
             ) from None
+        if not isinstance(self.manifest, dict):
+            raise CheckpointError(
+                f"{self.folder}: manifest.json holds no manifest; export the artifact again"
+            )
         if self.manifest.get("format") != FORMAT:
             raise CheckpointError(
                 f"{self.folder} has format {self.manifest.get('format')}, this version reads format {FORMAT}"
+            )
+        lacking = [key for key, kind in _ENTRIES.items() if not isinstance(self.manifest.get(key), kind)]
+        if lacking:
+            raise CheckpointError(
+                f"{self.folder}: manifest.json lacks {', '.join(lacking)}; export the artifact again"
             )
         for file, expected in self.manifest["files"].items():
             path = self.folder / file

@@ -7,30 +7,57 @@ accumulation, `retain_graph`, `create_graph`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ir import ops
 from ir.errors import LenetcError, ShapeError
 from ir.node import Node, building_at
+from lenetc.evaluation.cell import Context, lock
 from lenetc.evaluation.tracing import here, phase, where_now
-from lenetc.tensors.grad_fn import GradFn, grad_fn_class, set_grad_enabled
-from lenetc.tensors.tensor import Tensor
+from lenetc.tensors.grad_fn import AccumulateGrad, GradFn, grad_fn_class, set_grad_enabled
+from lenetc.tensors.tensor import Tensor, require_tensors
 from passes.autodiff.driver import gradients
 
 
 def _reachable(roots: Sequence[GradFn]) -> list[GradFn]:
     seen: dict[GradFn, None] = {}
     stack = list(reversed(roots))
+    trace = Context.trace
     while stack:
         fn = stack.pop()
-        if fn not in seen:
+        if fn not in seen and (fn.trace is trace or trace is None or isinstance(fn, AccumulateGrad)):
             seen[fn] = None
             stack.extend(child for child, _ in reversed(fn.next_functions) if child is not None)
     return list(seen)
 
 
+def _check_inner(tensor: Tensor) -> None:
+    """Under compile, refuse a tensor from outside with a history: gradients would have to go on along it."""
+    trace = Context.trace
+    fn = tensor._grad_fn
+    if trace is not None and fn is not None and fn.trace is not trace:
+        raise trace.refused(
+            LenetcError(
+                f"backward() in a compiled function reaches a {tensor.type_text()} that was computed outside of it and "
+                "has a history there: call backward() outside, compute the tensor inside, or pass it by detach()"
+            )
+        )
+
+
+def _listed(what: str, tensors: Any) -> list[Tensor]:
+    """One tensor or several as a list. Raises DTypeError for anything else."""
+    listed = list(tensors) if isinstance(tensors, (tuple, list)) else [tensors]
+    require_tensors(f"grad: {what}", *listed)
+    return listed
+
+
 def _cotangents(outputs: Sequence[Tensor], given: Sequence[Tensor | None]) -> list[tuple[Node, Node]]:
     pairs = []
+    require_tensors("backward", *outputs, optional=given)
+    if len(outputs) != len(given):
+        raise LenetcError(f"there are {len(outputs)} outputs, but {len(given)} gradients for them").at(here())
     for output, gradient in zip(outputs, given, strict=True):
+        _check_inner(output)
         if not output.requires_grad:
             raise LenetcError(
                 "element 0 of tensors does not require grad and does not have a grad_fn: nothing that it was computed "
@@ -68,6 +95,13 @@ def backward(
     tensors: Sequence[Tensor], grads: Sequence[Tensor | None], retain_graph: bool | None, create_graph: bool
 ) -> None:
     """Add the gradients of sum(tensor * grad) to `.grad` of every leaf that was reached (torch.autograd.backward)."""
+    with lock:
+        _backward(tensors, grads, retain_graph, create_graph)
+
+
+def _backward(
+    tensors: Sequence[Tensor], grads: Sequence[Tensor | None], retain_graph: bool | None, create_graph: bool
+) -> None:
     pairs = _cotangents(tensors, grads)
     roots = [
         fn
@@ -79,6 +113,7 @@ def backward(
     targets: dict[Node, dict[Tensor, None]] = {}
     for fn in functions:
         for tensor, node in fn._leaves:
+            _check_inner(tensor)
             targets.setdefault(node, {})[tensor] = None
         if fn.retained is not None and (kept := fn.retained()) is not None:
             targets.setdefault(fn.node, {})[kept] = None
@@ -142,8 +177,7 @@ def grad(
 
     Raises LenetcError where an input is not used, unless allow_unused.
     """
-    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    outputs, inputs = _listed("outputs", outputs), _listed("inputs", inputs)
     given = (
         [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs or [None] * len(outputs))
     )

@@ -20,7 +20,7 @@ import numpy as np
 from rich.console import Console
 
 from ir.errors import LenetcError
-from lenetc.compiler.compile import CompiledFunction
+from lenetc.compiler.function import CompiledFunction
 from lenetc.evaluation.cell import Context
 from lenetc.profiling.measure import measure
 from lenetc.profiling.profile import WIDTH, Profile

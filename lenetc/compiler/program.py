@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakValueDictionary
 
 from ir import to_text
 from ir.node import Graph
@@ -15,44 +16,97 @@ from passes.strategies.overrides import check_overrides
 from passes.target import Stage, Target
 
 if TYPE_CHECKING:
-    from lenetc.compiler.capture import Capture
-    from lenetc.compiler.compile import CompiledFunction
+    from lenetc.compiler.function import CompiledFunction
+    from lenetc.compiler.traces.records import Capture
     from lenetc.nn.modules.module import Module
+    from lenetc.runtime import Session
+    from lenetc.runtime.parts import SplitSession
     from passes.emit.model import Emitted, ModelProto
+
+
+class Compilation:
+    """What compiling one graph for one target gives, each part made when it is first asked for. Functions whose graphs
+    are the same share it, whatever state theirs is.
+
+    sessions: it loaded, with and without captured CUDA graphs.
+    """
+
+    def __init__(self, graph: Graph, target: Target) -> None:
+        check_overrides(graph, target)
+        self.graph, self.target = graph, target
+        self.sessions: dict[bool, Session | SplitSession] = {}
+
+    @cached_property
+    def split(self) -> Split | None:
+        return run_split(self.graph, self.target)
+
+    @cached_property
+    def stages(self) -> list[Stage]:
+        return run_pipeline(self.graph, self.target)
+
+    @cached_property
+    def by_name(self) -> dict[str, Stage]:
+        traced = self.stages[0].graph
+        forward = Stage("forward", Graph.make(traced.name, traced.inputs, traced.results))
+        return {stage.name: stage for stage in (forward, *self.stages)}
+
+    @cached_property
+    def emitted(self) -> Emitted:
+        from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
+
+        return to_onnx(self.stages[-1].graph)
+
+
+_compilations: WeakValueDictionary[tuple[Any, ...], Compilation] = WeakValueDictionary()
+
+
+def compilation(graph: Graph, target: Target) -> Compilation:
+    """What there is of `graph` compiled for `target`, while anybody uses it; else a new one.
+
+    Raises StrategyError where the target's overrides name no strategy.
+    """
+    # Measured costs are one object for as long as they are the same.
+    key = (graph, replace(target, costs=None), id(target.costs))
+    found = _compilations.get(key)
+    if found is None or found.target.costs is not target.costs:
+        found = _compilations[key] = Compilation(graph, target)
+    return found
 
 
 class Program:
     """One specialization of a compiled function, stage by stage.
 
     `graph(stage)` is the IR, `text(stage)` its text form, `onnx` the ModelProto: (batch, hyperparameters, state) ->
-    (results, new state).
+    (results, new state). source: the function and the arguments that it was lowered for.
     """
 
     # Files are made by rooms that stand on this one, which put in what makes them.
     exporter: ClassVar[Callable[[Program, str | Path, Module | None], list[Path]]]
     dumper: ClassVar[Callable[[Program, str | Path], list[Path]]]
 
-    def __init__(self, graph: Graph, target: Target, captured: Capture) -> None:
-        check_overrides(graph, target)
-        self._graph = graph
-        self.target = target
+    def __init__(
+        self,
+        compiled: Compilation,
+        source: tuple[CompiledFunction, dict[str, Any]] | None = None,
+        captured: Capture | None = None,
+    ) -> None:
+        self.compiled = compiled
+        self.target = compiled.target
+        self.source = source
         self.capture = captured
-        self.source: tuple[CompiledFunction, dict[str, Any]] | None = None
 
-    @cached_property
+    @property
     def split(self) -> Split | None:
         """The program in parts that run side by side on cores of their own, where that is faster than in one."""
-        return run_split(self._graph, self.target)
+        return self.compiled.split
 
-    @cached_property
+    @property
     def _stages(self) -> list[Stage]:
-        return run_pipeline(self._graph, self.target)
+        return self.compiled.stages
 
-    @cached_property
+    @property
     def _by_name(self) -> dict[str, Stage]:
-        traced = self._stages[0].graph
-        forward = Stage("forward", Graph.make(traced.name, traced.inputs, traced.results))
-        return {stage.name: stage for stage in (forward, *self._stages)}
+        return self.compiled.by_name
 
     def stages(self) -> list[str]:
         """Names of the stages in order: "forward" (what the results alone need), "traced" (with backward and
@@ -82,12 +136,10 @@ class Program:
         """The graph after `stage` in the IR's text form, which `ir.parse` reads back."""
         return to_text(self.graph(stage))
 
-    @cached_property
+    @property
     def emitted(self) -> Emitted:
         """The model that runs here. On a CPU its convolutions may use operators of the runtime's own."""
-        from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
-
-        return to_onnx(self.graph())
+        return self.compiled.emitted
 
     @cached_property
     def obstacles(self) -> list[str]:

@@ -11,8 +11,8 @@ from ir.errors import ShapeError
 from ir.node import Graph, Node
 from ir.op import leaf
 from ir.types import Type
-from lenetc.compiler.capture import Capture
 from lenetc.compiler.structure import flatten, is_array, rebuild, type_of
+from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation.cell import known
 from lenetc.tensors.tensor import Tensor
 

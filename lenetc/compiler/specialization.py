@@ -9,44 +9,64 @@ from typing import Any
 
 import numpy as np
 
-from ir.node import Graph, next_name
+from ir.node import next_name
 from ir.types import Array, Type
 from lenetc import runtime
-from lenetc.compiler.capture import Capture
-from lenetc.compiler.program import Program
+from lenetc.compiler.guard import Guard
+from lenetc.compiler.program import Compilation, Program
 from lenetc.compiler.structure import flatten, rebuild
+from lenetc.compiler.traces.history import Call, attach
+from lenetc.compiler.traces.records import INVALID, Capture, GradOf, Result, unreturned
 from lenetc.evaluation import anomaly
-from lenetc.evaluation.cell import Cell, Context, Exchange, pending
+from lenetc.evaluation.cell import Cell, Counts, Exchange, pending
+from lenetc.evaluation.random import default_generator
 from lenetc.evaluation.ranges import Range, as_array
+from lenetc.evaluation.scalars import Scalar, plain
 from lenetc.runtime import Binding, Session, Slot, Value
 from lenetc.runtime.parts import SplitBinding, SplitSession, session_of
-from lenetc.tensors.tensor import Tensor, Unreturned
-from passes.target import Target
+from lenetc.tensors.tensor import Tensor
 
 _COPIED = 2**16  # bytes of an input array that is copied rather than bound
 _BINDINGS = 16  # prepared runs kept for each program; two are in use while nothing else writes its state
 
 
+class _Nothing:
+    """Stands for the session of a program that computes nothing, which no runtime would load."""
+
+    owner: Any = None
+
+    def settle(self) -> None:
+        """There is nothing to wait for."""
+
+    def is_read_late(self, name: str) -> bool:
+        return False
+
+
 class Specialization:
-    """One compiled program for one signature: its session, its state, and the prepared runs."""
+    """One compiled program bound to the state of one trace: its session, its state, and the prepared runs.
+
+    guard: what must hold for a run to stand for a call; None where each call is traced.
+    """
 
     def __init__(
         self,
         captured: Capture,
-        graph: Graph,
-        target: Target,
+        compiled: Compilation,
         steps: int | None = None,
         cuda_graphs: bool = True,
     ) -> None:
-        device = target.device
+        device = compiled.target.device
+        graph = compiled.graph
         self.capture = captured
+        self.guard: Guard | None = None
+        self.kept: Any = None  # arguments that the key of the guard's call tells by their numbers
         self.steps = steps  # how often one run of a scan does what was captured
-        self.program = Program(graph, target, captured)
+        self.program = Program(compiled)
         self.device = device
         self.captures = cuda_graphs and not captured.grad_inputs
-        self.session = self.load()
+        self.is_empty = not graph.outputs  # and there is nothing to run
+        self.session = self._shared()
         inputs = {node.attrs["name"]: node for node in graph.inputs}
-        self.inputs = [name for name, node in inputs.items() if node.attrs["kind"] == "input"]
         self.slots = {
             name: self._slot(node.ty)
             for name, node in inputs.items()
@@ -54,28 +74,73 @@ class Specialization:
             # A CUDA graph has the addresses of its inputs built in.
             or (node.attrs["kind"] == "input" and (device == "cuda" or _is_small(node.ty)))
         }
-        self.scalars = [self.slots[name] for name in captured.scalars]
-        self.hypers = [(hyper, self.slots[hyper.input]) for hyper in captured.hypers]
-        self.fed: list[float | None] = [None] * len(self.hypers)
+        self.fed: list[float | None] = [None] * len(captured.hypers)
         self.types = [node.ty for _, node in graph.results]
         self.shapes = {
             name: ([int(dim) for dim in node.shape], node.dtype.numpy) for name, node in graph.results
         }
         self._list_cells()
         # Two runs in turn: what one writes, the other reads. They stay as they are while nobody else changes the
-        # state, of which Context.changes tells.
+        # state, of which Counts.changes tells.
         self.turns: list[Binding | SplitBinding | None] = [None, None]
         self.turn = 0
         self.changes = -1
         self.bindings: dict[tuple[int, ...], Binding | SplitBinding] = {}
         self.read_late = [name for name in self.slots if self.session.is_read_late(name)]
         # A batch that the update reads is the caller's again when the call returns, so that the update has to be done.
-        self.holds_batch = any(self.session.is_read_late(name) for name in self.inputs)
+        self.holds_batch = any(self.session.is_read_late(name) for name, _ in captured.feeds)
+        self._take(captured)
+
+    def take(self, captured: Capture) -> bool:
+        """Serve a later trace of the same program, if its state is the same too. Returns whether it is."""
+        mine = self.capture
+        if (
+            self.guard is not None
+            or list(mine.cells) != list(captured.cells)
+            or any(
+                mine.cells[name] is not cell and name not in mine.grad_inputs
+                for name, cell in captured.cells.items()
+            )
+            or captured.grad_inputs.keys() != mine.grad_inputs.keys()
+            or [(h.input, h.optimizer, h.group, h.key) for h in mine.hypers]
+            != [(h.input, h.optimizer, h.group, h.key) for h in captured.hypers]
+            or mine.updated != captured.updated
+        ):
+            return False
+        self.capture = captured
+        self._take(captured)
+        return True
+
+    def _take(self, captured: Capture) -> None:
+        """What depends on one trace rather than on the program."""
+        self.inputs = captured.feeds
+        self.scalars = [(self.slots[name], position) for name, position in captured.scalars.items()]
+        self.hypers = [(hyper, self.slots[hyper.input]) for hyper in captured.hypers]
         self.ranges: dict[str, list[Range]] = {}
         for name, wanted in captured.ranges:
             self.ranges.setdefault(name, []).append(wanted)
         # What is handed out is mostly one tensor, or nothing.
-        self.is_single = not captured.grads and isinstance(captured.result, Tensor)
+        first = captured.leaves[0] if len(captured.leaves) == 1 else None
+        self.is_single = (
+            len(self.types) == 1
+            and isinstance(captured.result, Tensor)
+            and isinstance(first, Result)
+            and (first.history is None or first.history.is_freed or self.steps is not None)
+            and not (captured.grads or captured.changed or captured.argument_grads)
+        )
+        self.single_history = first.history if isinstance(first, Result) and self.steps is None else None
+        self.remembers = self.steps is None and any(
+            r.history is not None and not r.history.is_freed for r in captured.results()
+        )
+
+    def _shared(self) -> Session | SplitSession:
+        """The session of all that have this program."""
+        if self.is_empty:
+            return _Nothing()  # type: ignore[return-value]
+        sessions = self.program.compiled.sessions
+        if self.captures not in sessions:
+            sessions[self.captures] = self.load()
+        return sessions[self.captures]
 
     def load(self, profile: Path | None = None) -> Session | SplitSession:
         """The program in a session, one that profiles its runs into the folder `profile` if that is given."""
@@ -98,11 +163,11 @@ class Specialization:
     def _slot(self, type: Type) -> Slot:
         return Slot([int(dim) for dim in type.shape], type.dtype.numpy, self.device)
 
-    def binding(self) -> Binding | SplitBinding:
-        """The prepared run for the memory that the state is in now."""
+    def binding(self, is_traced: bool = False) -> Binding | SplitBinding:
+        """The prepared run for the memory that the state is in now. is_traced: whether a trace has just found it."""
         self.exchange.catch_up()
         if self.capture.grad_inputs:
-            for name, tensor in self.capture.grad_inputs.items():
+            for name, tensor in () if is_traced else self.capture.grad_inputs.items():
                 assert tensor._grad is not None  # the guard holds
                 self.capture.cells[name] = tensor._grad._cell
             self._list_cells()
@@ -128,15 +193,69 @@ class Specialization:
             self.bindings[tuple([cell.slot for cell in self.cells])] = found
         return found
 
-    def run(self, arrays: Sequence[Tensor | Array], scalars: Sequence[float]) -> Any:
-        """One call: feed, run, exchange the state's buffers, hand out the results."""
+    def run(self, leaves: Sequence[Any]) -> Any:
+        """One call with these leaves of the arguments: feed, run, exchange the state's buffers, hand out results."""
+        values, call = self._run(leaves, None)
+        if self.is_single:
+            tensor = Tensor._from_cell(Cell(self.types[0], value=values[0]))
+            if self.single_history is not None:
+                self.single_history.freed_for(tensor)
+            return tensor
+        return self._hand_out(values, leaves, call)
+
+    def first(self, captured: Capture, leaves: Sequence[Any]) -> Any:
+        """The run that makes the trace `captured`, of this program and this state, a call: what the trace made gets its
+        values, and what the function returned is returned as it is."""
+        try:
+            values, call = self._run(leaves, captured)
+        except BaseException:
+            captured.undo()
+            raise
+        by_name = dict(zip(self.shapes, values, strict=True))
+        given: dict[Cell, None] = {}
+        for tensor, result in captured.made:
+            if tensor._cell not in given:
+                tensor._cell.given(by_name[result.name])
+                given[tensor._cell] = None
+        for tensor, result in captured.made:
+            if result.history is not None:
+                attach(tensor, result.history, call, {})
+        self._change(captured, by_name, leaves, call)
+        captured.made = []
+        for name, label in captured.argument_grads.items():
+            if not label:
+                leaves[captured.positions[name]]._grad = None
+        for parameter in captured.lost_grads:
+            parameter._grad = unreturned
+        if captured.error is not None:
+            raise captured.error
+        result = captured.result
+        flat = [item for _, item in flatten(result, "")]
+        # What is handed out is not kept.
+        static = [
+            plain(item) if what is None else None for what, item in zip(captured.leaves, flat, strict=True)
+        ]
+        captured.result = rebuild(result, iter(static))
+        if any(isinstance(item, Scalar) for item in flat):
+            return rebuild(result, iter([plain(item) for item in flat]))
+        return result
+
+    def _run(self, leaves: Sequence[Any], captured: Capture | None) -> tuple[list[Value], Call | None]:
         if pending:
-            Context.evaluate_pending()
-        is_alone = Context.changes == self.changes
+            Counts.evaluate_pending()
+        if self.is_empty:
+            return [], None
+        is_alone = Counts.changes == self.changes
+        owner = self.session.owner
+        if owner is not self.exchange:
+            if owner is not None:
+                owner.wait()
+            self.session.owner = self.exchange
         binding = self.turns[self.turn] if is_alone else None
         if binding is None:
-            binding = self.binding()
-        for name, array in zip(self.inputs, arrays, strict=True):
+            binding = self.binding(captured is not None)
+        for name, position in self.inputs:
+            array = leaves[position]
             value = array._cell.readable(self.device) if isinstance(array, Tensor) else array
             if name in self.ranges:
                 self._check_ranges(name, value)
@@ -150,34 +269,90 @@ class Specialization:
                     slot.write(value)
                     value = slot.value
             binding.feed(name, value)
-        if scalars:
+        if self.scalars:
             self.exchange.wait()
-        for slot, scalar in zip(self.scalars, scalars, strict=True):
-            slot.write(scalar)
-        for i, (hyper, slot) in enumerate(self.hypers):
-            rate = hyper.optimizer.option(hyper.group, hyper.key)
+            for slot, position in self.scalars:
+                slot.write(float(leaves[position]))
+        hypers = (
+            self.hypers
+            if captured is None
+            else list(zip(captured.hypers, [s for _, s in self.hypers], strict=True))
+        )
+        for i, (hyper, slot) in enumerate(hypers):
+            rate = hyper.optimizer.option(hyper.group, hyper.key) if captured is None else hyper.value
             if rate != self.fed[i]:
                 self.exchange.wait()
                 slot.write(float(rate))
                 self.fed[i] = rate
         self.exchange.wait()
+        call = self._call(captured or self.capture, leaves) if self.remembers else None
         binding.start()
         values = binding.received(self.shapes)
         binding.run()
+        if self.capture.checks:
+            self._check_computed(values)
         if self.holds_batch or anomaly.is_enabled():
             self.session.settle()
         if anomaly.is_enabled():
-            self._check_finite(arrays, values)
+            self._check_finite(leaves, values)
         self.exchange.runs += 1
         if not is_alone:
             self._come_back()
         self.turns[self.turn] = binding
         self.turn ^= 1
-        Context.changes += 1
-        self.changes = -1 if self.capture.grad_inputs else Context.changes
-        for optimizer, steps in self.capture.guard.optimizers.items():
+        Counts.changes += 1
+        self.changes = -1 if self.capture.grad_inputs else Counts.changes
+        for optimizer, steps in (captured or self.capture).optimizers.items():
             optimizer._step_count += steps * (self.steps or 1)
-        return self._hand_out(values)
+        if call is not None:
+            call.remember()
+        return values, call
+
+    def _call(self, captured: Capture, leaves: Sequence[Any]) -> Call:
+        """What backward outside has to know of this call."""
+        arguments: dict[str, Cell | Array] = {}
+        for name, position in self.inputs:
+            leaf = leaves[position]
+            arguments[name] = leaf._cell if isinstance(leaf, Tensor) else np.array(leaf)
+        numbers = {name: float(leaves[position]) for name, position in captured.scalars.items()}
+        numbers.update(
+            (h.input, float(rate))
+            for (h, _), rate in zip(self.hypers, self.fed, strict=True)
+            if rate is not None
+        )
+        random = [cell for name, cell in captured.cells.items() if cell in default_generator.cells().values()]
+        return Call(
+            captured.sources,
+            arguments,
+            numbers,
+            {cell: cell.numpy() for cell in random},
+            frozenset(captured.cells[name] for name in captured.updated)
+            | {leaves[captured.positions[name]]._cell for name in captured.changed},
+        )
+
+    def _check_computed(self, values: list[Value]) -> None:
+        """Raise LabelError where the program itself computed a label or an index that is out of range."""
+        counts = runtime.to_numpy(values[list(self.shapes).index(INVALID)])
+        counts = counts.reshape(-1, len(self.capture.checks)).sum(0)
+        for count, wanted in zip(counts, self.capture.checks, strict=True):
+            if count:
+                self.session.settle()
+                wanted.refuse()
+
+    def _change(
+        self, captured: Capture, by_name: dict[str, Value], leaves: Sequence[Any], call: Call | None
+    ) -> None:
+        """Give the arguments that the function changes in place their new values."""
+        for name, result in captured.changed.items():
+            tensor = leaves[captured.positions[name]]
+            tensor._cell.given(by_name[result.name])
+            if result.history is not None:
+                tensor._grad_fn = None
+                attach(tensor, result.history, call, self._given(leaves))
+
+    def _given(self, leaves: Sequence[Any]) -> dict[int, Tensor]:
+        """Which tensors of this call stand for the traced one's arguments."""
+        return {number: leaves[position] for position, number in self.capture.argument_numbers.items()}
 
     def _come_back(self) -> None:
         """After a run that others have changed something before: leave the state so that the next may be quick."""
@@ -187,42 +362,57 @@ class Specialization:
         for cell in self.exchange.cells:
             cell.catch_up = hook
         for parameter in self.capture.lost_grads:
-            parameter._grad = _unreturned
+            parameter._grad = unreturned
 
     def _check_ranges(self, name: str, value: Value | Array) -> None:
         for wanted in self.ranges.get(name, ()):
             wanted.check(as_array(value), name)
 
-    def _hand_out(self, values: list[Value]) -> Any:
-        tensors = [
-            Tensor._from_cell(Cell(type, value=value)) for type, value in zip(self.types, values, strict=True)
-        ]
-        if self.is_single:
-            return tensors[0]
-        if self.capture.grads:
-            by_name = dict(zip(self.shapes, tensors, strict=True))
-            for parameter, name in self.capture.grads:
-                parameter._grad = by_name[name] if name else None
-        static = (item for _, item in flatten(self.capture.result, ""))
-        leaves = (
-            item if n is None else tensors[n]
-            for n, item in zip(self.capture.result_leaves, static, strict=True)
-        )
-        return rebuild(self.capture.result, leaves)
+    def _hand_out(self, values: list[Value], leaves: Sequence[Any], call: Call | None) -> Any:
+        captured = self.capture
+        by_name = dict(zip(self.shapes, values, strict=True))
+        made: dict[str, Tensor] = {}
 
-    def _check_finite(self, arrays: Sequence[Tensor | Array], values: Sequence[Value]) -> None:
+        def tensor_of(result: Result) -> Tensor:
+            if result.name not in made:
+                position = list(self.shapes).index(result.name)
+                made[result.name] = tensor = Tensor._from_cell(
+                    Cell(self.types[position], value=values[position])
+                )
+                if result.history is not None and not self.steps:
+                    attach(tensor, result.history, call, self._given(leaves))
+            return made[result.name]
+
+        static = (item for _, item in flatten(captured.result, ""))
+        by_label = {result.name: result for result in captured.results()}
+        for parameter, name in captured.grads:
+            parameter._grad = tensor_of(by_label[name]) if name else None
+        for name, label in captured.argument_grads.items():
+            leaves[captured.positions[name]]._grad = tensor_of(by_label[label]) if label else None
+        self._change(captured, by_name, leaves, call)
+
+        def leaf_of(what: Result | GradOf | str | None, item: Any) -> Any:
+            if isinstance(what, Result):
+                return tensor_of(what)
+            if isinstance(what, GradOf):
+                return what.tensor._grad
+            return plain(item) if what is None else leaves[captured.positions[what]]
+
+        out = [leaf_of(what, item) for what, item in zip(captured.leaves, static, strict=True)]
+        return rebuild(captured.result, iter(out))
+
+    def _check_finite(self, leaves: Sequence[Any], values: Sequence[Value]) -> None:
         """With detect_anomaly: find the op that made the first NaN. The state is still as it was before the call."""
         made = [*values, *(self.capture.cells[name].back(self.device) for name in self.capture.updated)]
         if anomaly.all_finite(map(runtime.to_numpy, made)):
             return
         feeds = {name: cell.numpy() for name, cell in self.capture.cells.items()}
-        feeds.update(zip(self.inputs, (np.asarray(a) for a in arrays), strict=True))
+        for name, position in self.inputs:
+            leaf = leaves[position]
+            feeds[name] = leaf._cell.numpy() if isinstance(leaf, Tensor) else np.asarray(leaf)
         feeds.update((name, runtime.to_numpy(self.slots[name].value)) for name in self.capture.scalars)
         feeds.update((h.input, runtime.to_numpy(slot.value)) for h, slot in self.hypers)
         anomaly.explain(self.program.graph("traced"), feeds)
-
-
-_unreturned = Unreturned(0.0)
 
 
 def _is_small(type: Type) -> bool:

@@ -4,7 +4,11 @@ put back."""
 from __future__ import annotations
 
 import ast
+import collections
+import functools
 import inspect
+import operator
+import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -13,7 +17,15 @@ import numpy as np
 
 from ir.errors import DTypeError, LenetcError
 from ir.types import Array, Type, dtype_of
+from lenetc.compiler.reads.entries import is_plain
+from lenetc.evaluation.cell import Cell
+from lenetc.evaluation.lazy import default_device
+from lenetc.evaluation.scalars import is_float
 from lenetc.evaluation.tracing import here
+from lenetc.operations.autocast import autocast_dtype
+from lenetc.runtime.precision import get_float32_matmul_precision
+from lenetc.runtime.threads import threads_set
+from lenetc.tensors.grad_fn import is_grad_enabled
 from lenetc.tensors.tensor import Tensor
 
 
@@ -31,43 +43,120 @@ def type_of(value: Tensor | Array, name: str = "an argument") -> Type:
         raise DTypeError(f"{name} of shape {list(value.shape)}: {error}").at(here()) from None
 
 
+def _is_record(value: Any) -> bool:
+    return isinstance(value, tuple) and hasattr(value, "_fields")
+
+
+def is_container(value: Any) -> bool:
+    """Whether `value` is taken apart: a tuple (a named one too), list or dict, but no other subclass of these."""
+    return type(value) in (tuple, list, dict, collections.OrderedDict) or _is_record(value)
+
+
 def flatten(value: Any, name: str) -> Iterator[tuple[str, Any]]:
     """The leaves of `value`, each with a name built from its path: an identifier."""
-    if isinstance(value, (tuple, list)):
-        for i, item in enumerate(value):
-            yield from flatten(item, f"{name}_{i}" if name else f"result{i}")
+    if not is_container(value):
+        yield name, value
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from flatten(item, f"{name}_{key}" if name else str(key))
+            yield from flatten(item, f"{name}_{_word(key)}" if name else _word(key))
     else:
-        yield name, value
+        for i, item in enumerate(value):
+            yield from flatten(item, f"{name}_{i}" if name else f"result{i}")
+
+
+def _word(key: Any) -> str:
+    """A key of a dict as a part of an identifier."""
+    return re.sub(r"\W", "_", str(key))
 
 
 def rebuild(value: Any, leaves: Iterator[Any]) -> Any:
     """`value` with its leaves replaced, in the order of `flatten`."""
-    if isinstance(value, tuple):
-        items = [rebuild(item, leaves) for item in value]
-        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
-    if isinstance(value, list):
-        return [rebuild(item, leaves) for item in value]
+    if not is_container(value):
+        return next(leaves)
     if isinstance(value, dict):
-        return {key: rebuild(item, leaves) for key, item in value.items()}
-    return next(leaves)
+        return type(value)((key, rebuild(item, leaves)) for key, item in value.items())
+    items = [rebuild(item, leaves) for item in value]
+    return type(value)(*items) if _is_record(value) else type(value)(items)
+
+
+def shape_of(value: Any) -> Any:
+    """What tells the structure of `value` from another: kinds, lengths and keys of its containers, in order."""
+    if not is_container(value):
+        return None
+    if isinstance(value, dict):
+        return type(value), tuple((key, shape_of(item)) for key, item in value.items())
+    return type(value), tuple(map(shape_of, value))
 
 
 def signature_key(leaves: Sequence[Any]) -> tuple[Any, ...]:
-    """What a specialization depends on: types of arrays, values of everything else but floats."""
+    """What a program depends on: of tensors type and whether gradients are wanted, types of arrays and of numbers that
+    are inputs, values of other numbers and strings, identity of everything else; and which of the tensors are one."""
     key: list[Any] = []
+    cells: dict[Cell, int] = {}
     for leaf in leaves:
         if isinstance(leaf, Tensor):
-            key.append(leaf._cell.type)
+            cell = leaf._cell
+            key += (type(leaf), cell.type, leaf._requires_grad, leaf._grad_fn is None, leaf._is_detached)
+            if len(leaves) > 1:
+                key.append(cells.setdefault(cell, len(cells)))
         elif isinstance(leaf, np.ndarray):
-            key.append((leaf.dtype, leaf.shape))
-        elif isinstance(leaf, float):
-            key.append(float)
+            key += (leaf.dtype, leaf.shape)
+        elif is_float(leaf):
+            key.append(type(leaf))
+        elif is_plain(leaf):
+            key += (type(leaf), _hashable(leaf))
         else:
-            key.append((type(leaf), leaf))
+            key += (type(leaf), id(leaf))
     return tuple(key)
+
+
+def _hashable(value: Any) -> Any:
+    """A plain value as a part of a key."""
+    if isinstance(value, slice):
+        return value.start, value.stop, value.step
+    return value.tobytes() if isinstance(value, np.generic) else value
+
+
+def modes() -> tuple[Any, ...]:
+    """What this thread is set to that a trace depends on."""
+    return (
+        is_grad_enabled(),
+        autocast_dtype(),
+        get_float32_matmul_precision(),
+        default_device(),
+        threads_set(),
+    )
+
+
+def quick_key(args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """What tells calls with plain positional arguments apart: modes and, for each argument, as much as `signature_key`
+    has. None where the arguments are not plain: containers, one tensor twice."""
+    key: list[Any] = [*modes()]
+    cell = None
+    for arg in args:
+        kind = type(arg)
+        if kind is np.ndarray:
+            key += (arg.dtype, arg.shape)
+        elif issubclass(kind, Tensor):
+            if cell is arg._cell:
+                return None
+            cell = arg._cell
+            key += (kind, cell.type, arg._requires_grad, arg._grad_fn is None, arg._is_detached)
+        elif is_container(arg):
+            return None
+        elif is_float(arg):
+            key.append(kind)
+        elif is_plain(arg):
+            key += (kind, _hashable(arg))
+        else:
+            key += (kind, id(arg))
+    return tuple(key) if len(args) < 3 or not _is_twice(args) else None
+
+
+def _is_twice(args: tuple[Any, ...]) -> bool:
+    """Whether one tensor stands twice among `args`."""
+    cells = [arg._cell for arg in args if isinstance(arg, Tensor)]
+    return len(set(cells)) < len(cells)
 
 
 class ArgumentError(LenetcError, TypeError):
@@ -79,7 +168,12 @@ class Arguments:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.name = getattr(function, "__name__", type(function).__name__)
-        self.signature = inspect.signature(function)
+        self._function = function
+        self._defaults = self._default_values()
+        try:
+            self.signature = inspect.signature(function)
+        except ValueError as error:  # a builtin
+            raise ArgumentError(f"{self.name} cannot be compiled: {error}").at(here()) from None
         parameters = self.signature.parameters.values()
         self.names = [p.name for p in parameters]
         self.is_plain = all(p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty for p in parameters)
@@ -88,6 +182,8 @@ class Arguments:
         """Argument values by parameter name, defaults filled in."""
         if self.is_plain and not kwargs and len(args) == len(self.names):
             return dict(zip(self.names, args, strict=True))
+        if not self.is_plain:
+            self._renew()
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -98,12 +194,38 @@ class Arguments:
         bound.apply_defaults()
         return dict(bound.arguments)
 
+    def _default_values(self) -> Any:
+        function = getattr(self._function, "__func__", self._function)
+        if isinstance(function, functools.partial):
+            return dict(function.keywords), function.args
+        return getattr(function, "__defaults__", None), dict(getattr(function, "__kwdefaults__", None) or {})
+
+    def _renew(self) -> None:
+        """Take over defaults that have been replaced."""
+        now = self._default_values()
+        if not all(map(operator.is_, _items(now), _items(self._defaults))):
+            self._defaults, self.signature = now, inspect.signature(self._function)
+
     def call(self, function: Callable[..., Any], values: dict[str, Any]) -> Any:
         bound = inspect.BoundArguments(self.signature, values)
         return function(*bound.args, **bound.kwargs)
 
+    def with_leaves(self, values: dict[str, Any], leaves: Sequence[Any]) -> dict[str, Any]:
+        """`values` with other leaves."""
+        rest = iter(leaves)
+        return {name: rebuild(value, rest) for name, value in values.items()}
+
     def leaves(self, values: dict[str, Any]) -> list[tuple[str, Any]]:
-        return [leaf for name, value in values.items() for leaf in flatten(value, name)]
+        """The leaves of all arguments, each with a name of its own."""
+        found = [leaf for name, value in values.items() for leaf in flatten(value, name)]
+        names = _unique([name for name, _ in found])
+        return [(name, leaf) for name, (_, leaf) in zip(names, found, strict=True)]
+
+
+def _items(defaults: Any) -> list[Any]:
+    """The values of both kinds of defaults, and how many there are."""
+    found = [item for part in defaults for item in (part.values() if isinstance(part, dict) else part or ())]
+    return [*found, len(found)]
 
 
 def result_names(function: Callable[..., Any], value: Any) -> list[str]:
@@ -141,15 +263,3 @@ def _unique(names: Sequence[str]) -> list[str]:
             candidate, n = f"{name}_{n}", n + 1
         result.append(candidate)
     return result
-
-
-def check_static(name: str, value: Any) -> None:
-    """Raise LenetcError for an argument that is neither a tensor nor a hashable constant."""
-    try:
-        hash(value)
-    except TypeError:
-        raise ArgumentError(
-            f"the argument {name} of a compiled function is a {type(value).__name__}, which can "
-            "neither be an input "
-            "nor a constant; pass tensors, numbers, strings, or tuples, lists and dicts of these"
-        ).at(here()) from None

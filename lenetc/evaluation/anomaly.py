@@ -11,7 +11,7 @@ from ir.errors import LenetcError
 from ir.interpret import bind, evaluate_node
 from ir.node import Graph, Node
 from ir.types import Array
-from lenetc.evaluation.cell import Context
+from lenetc.evaluation.cell import Context, Counts
 
 _enabled = [False]
 _PHASES = ("forward", "backward", "update")
@@ -35,16 +35,18 @@ class detect_anomaly:
 
     def __enter__(self) -> None:
         if Context.trace is not None:
-            raise LenetcError(
-                "detect_anomaly inside a compiled function checks nothing: put it around the call"
+            raise Context.trace.refused(
+                LenetcError(
+                    "detect_anomaly inside a compiled function checks nothing: put it around the call"
+                )
             )
-        Context.evaluate_pending()
+        Counts.evaluate_pending()
         _enabled.append(self.check)
 
     def __exit__(self, kind: object, *_: object) -> None:
         try:
             if kind is None:
-                Context.evaluate_pending()
+                Counts.evaluate_pending()
         finally:
             _enabled.pop()
 

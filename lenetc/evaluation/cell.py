@@ -7,9 +7,10 @@ the IR as a leaf of its own; every new value gets a new leaf, so an IR node mean
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -31,14 +32,37 @@ evaluated: WeakKeyDictionary[Node, Value | Array] = WeakKeyDictionary()  # nodes
 pending: WeakValueDictionary[int, Cell] = WeakValueDictionary()  # cells that wait to be computed, by number
 
 
-class Context:
-    """The trace that is running, if one is; and what computes pending cells (`lazy`)."""
+# Held while anything traces, builds, computes or changes a tensor: several threads may use tensors and compiled
+# functions, one at a time.
+lock = threading.RLock()
+
+
+@contextlib.contextmanager
+def unlocked() -> Iterator[None]:
+    """Let the lock go while the user's code runs, which may wait for a thread that needs it."""
+    held = lock._release_save()  # type: ignore[attr-defined]  # as threading.Condition does
+    try:
+        yield
+    finally:
+        lock._acquire_restore(held)  # type: ignore[attr-defined]
+
+
+class _Context(threading.local):
+    """The trace that is running in this thread, if one is."""
 
     trace: Trace | None = None
-    # Counts changes that can make a compiled program stale: train/eval, requires_grad, new parameters.
+
+
+Context = _Context()
+
+
+class Counts:
+    """Counters for all threads, and what computes pending cells (lenetc.lazy)."""
+
+    # Changes that can make a compiled program stale: train/eval, requires_grad, new parameters.
     epoch: int = 0
-    # Counts what happens to state and gradients, runs of programs included: one that finds the count as it left
-    # it need not look at them.
+    # What happens to state and gradients, runs of programs included: one that finds the count as it left it need not
+    # look at them.
     changes: int = 0
     evaluate_pending: Callable[[], None]
 
@@ -48,12 +72,13 @@ class Cell:
 
     `slot` numbers the memory that holds the value now, so that a prepared run can tell whether it still fits.
     `has_history` says that autograd may still ask how the value was computed. `catch_up` is set for state of a
-    program that has run: it exchanges the memories for runs that nobody has looked at since.
+    program that has run: it exchanges the memories for runs that nobody has looked at since. `trace` is the one that
+    made the cell, if one did.
     """
 
     __slots__ = (
         *("__weakref__", "_back", "_back_slot", "_node", "_value"),
-        *("catch_up", "failure", "has_history", "number", "slot", "type", "version"),
+        *("catch_up", "failure", "has_history", "number", "slot", "trace", "type", "version"),
     )
 
     def __init__(self, type: Type, node: Node | None = None, value: Value | Array | None = None) -> None:
@@ -68,9 +93,8 @@ class Cell:
         self._back: Value | None = None
         self._back_slot = -1
         self.catch_up: Callable[[], None] | None = None
-        if Context.trace is not None:
-            Context.trace.own(self)
-        elif value is None:
+        self.trace = Context.trace
+        if value is None and self.trace is None:
             pending[self.number] = self
 
     @property
@@ -107,7 +131,7 @@ class Cell:
         if self.catch_up is not None:
             self.catch_up()
         if self.slot >= 0:
-            Context.changes += 1
+            Counts.changes += 1
 
     def replace(self, node: Node) -> None:
         """Let `node` be the value from now on."""
@@ -127,6 +151,7 @@ class Cell:
     def become(self, type: Type, value: Value | Array) -> None:
         """Put a known value of another type in."""
         self.type = type
+        Counts.epoch += 1
         self.set_value(value)
 
     def settle(self, value: Value | Array) -> None:
@@ -165,14 +190,24 @@ class Cell:
         """The value, computed now if nobody looked before."""
         if Context.trace is not None:
             Context.trace.refuse_value(self.type)
-        if self.catch_up is not None:
-            self.catch_up()
-        if self._value is None:
-            Context.evaluate_pending()
-        if self._value is None:
-            assert self._node is not None
-            raise self.failure or unavailable(self._node)
-        return self._value
+        with lock:
+            if self.catch_up is not None:
+                self.catch_up()
+            if self._value is None:
+                Counts.evaluate_pending()
+            if self._value is None:
+                assert self._node is not None
+                raise self.failure or unavailable(self._node)
+            return self._value
+
+    def given(self, value: Value | Array) -> None:
+        """What a program computed for a cell that its trace made, or an argument that it changed: no longer a part of
+        the trace."""
+        self._touch()
+        self.trace = None
+        self.version += 1
+        self._node, self._value, self.failure, self.has_history = None, value, None, False
+        self.slot, self._back, self._back_slot = -1, None, -1
 
     def is_known(self) -> bool:
         """Whether the value has been computed."""

@@ -22,7 +22,7 @@ from ir.types import Array, Type
 from lenetc import runtime
 from lenetc.evaluation import anomaly
 from lenetc.evaluation.anomaly import AnomalyError
-from lenetc.evaluation.cell import Cell, Context, evaluated, pending, unavailable
+from lenetc.evaluation.cell import Cell, Counts, evaluated, lock, pending, unavailable
 from lenetc.evaluation.tracing import here, traced_leaves
 from lenetc.runtime import Session, Value, measured_costs
 from lenetc.runtime.parts import SplitSession
@@ -75,9 +75,19 @@ def through(node: Node) -> Node:
     return node
 
 
+class CompilerError(LenetcError):
+    """Compiling or running failed with an error that the compiler does not expect; it is this error's cause."""
+
+
 def evaluate_pending() -> None:
     """Compute every pending cell. One that cannot be computed raises when its own value is looked at, and
-    does not keep the others from theirs; only detect_anomaly raises at once, with everything as it was."""
+    does not keep the others from theirs, whatever was raised; only detect_anomaly raises at once, with everything as
+    it was."""
+    with lock:
+        _evaluate()
+
+
+def _evaluate() -> None:
     # In the order in which they came to wait: a loop's second iteration then has the structure of its first.
     cells = list(pending.values())
     if not cells:
@@ -86,17 +96,25 @@ def evaluate_pending() -> None:
         _settle(cells)
     except AnomalyError:
         raise
-    except LenetcError as error:
+    except Exception as error:
         if len(cells) == 1:
-            cells[0].fail(error.at(str(cells[0].own_node().where)))
+            _fail(cells[0], error)
             return
         for cell in cells:
             try:
                 _settle([cell])
             except AnomalyError:
                 raise
-            except LenetcError as own:
-                cell.fail(own.at(str(cell.own_node().where)))
+            except Exception as own:
+                _fail(cell, own)
+
+
+def _fail(cell: Cell, error: Exception) -> None:
+    if not isinstance(error, LenetcError):
+        failure = CompilerError(f"{type(error).__name__} while computing {cell.type}: {error}")
+        failure.__cause__ = error
+        error = failure
+    cell.fail(error.at(str(cell.own_node().where)))
 
 
 def _settle(cells: Sequence[Cell]) -> None:
@@ -107,7 +125,7 @@ def _settle(cells: Sequence[Cell]) -> None:
         cell.settle(values[root])
 
 
-Context.evaluate_pending = staticmethod(evaluate_pending)
+Counts.evaluate_pending = staticmethod(evaluate_pending)
 
 
 def check_computed(cells: Iterable[Cell]) -> None:

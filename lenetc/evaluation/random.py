@@ -7,6 +7,7 @@ program and the formula is part of the graph, so every run draws new numbers.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 import secrets
@@ -16,12 +17,13 @@ import numpy as np
 
 from ir import ops
 from ir.dims import Dim, Poly, product
+from ir.errors import LenetcError
 from ir.interpret import run
 from ir.node import Graph, Node, building_at
 from ir.op import leaf, literal
 from ir.types import Array, DType, Type, f32, i64
 from lenetc.evaluation.cell import Cell, Context, known
-from lenetc.evaluation.tracing import where_now
+from lenetc.evaluation.tracing import tracing, where_now
 
 _MASK = 1 << 32
 _STEP = 0x9E3779B1  # 2^32 over the golden ratio: successive multiples lie far apart
@@ -32,17 +34,31 @@ class Generator:
     as a 32-bit key, hashed once here rather than in every run."""
 
     def __init__(self, seed: int | None = None) -> None:
+        self.seed = 0
         self._key = known(np.zeros((), np.int64))
         self._counter = known(np.zeros((), np.int64))
         self.manual_seed(secrets.randbits(31) if seed is None else seed)
 
     def manual_seed(self, seed: int) -> Generator:
         """Start again from `seed`, any integer."""
+        self._before("manual_seed")
         self.seed = int(seed)
         digest = hashlib.blake2s(str(self.seed).encode(), digest_size=4).digest()
-        self._key.set_value(np.asarray(int.from_bytes(digest, "little"), np.int64))
-        self._counter.set_value(np.asarray(0, np.int64))
+        self._set(int.from_bytes(digest, "little"), 0)
         return self
+
+    def _before(self, what: str) -> None:
+        """Under compile the numbers that follow are the program's; each call has to note that the seed is another."""
+        if Context.trace is not None:
+            Context.trace.effect(f"it calls {what}")
+            Context.trace.before_change(functools.partial(setattr, self, "seed", self.seed))
+
+    def _set(self, key: int, counter: int) -> None:
+        for cell, number in ((self._key, key), (self._counter, counter)):
+            if Context.trace is None:
+                cell.set_value(np.asarray(number, np.int64))
+            else:
+                cell.node = literal(np.asarray(number, np.int64))
 
     def initial_seed(self) -> int:
         return self.seed
@@ -53,9 +69,9 @@ class Generator:
 
     def set_state(self, state: Array) -> None:
         """Go back to what get_state gave."""
+        self._before("set_rng_state")
         key, counter = np.asarray(state, np.int64)
-        self._key.set_value(np.asarray(key))
-        self._counter.set_value(np.asarray(counter))
+        self._set(int(key), int(counter))
 
     def cells(self) -> dict[str, Cell]:
         return {"rng.key": self._key, "rng.counter": self._counter}
@@ -72,7 +88,23 @@ class Generator:
         return key_now.node, draw.node
 
     def draw(self, build: Callable[[Node, Node], Node]) -> Array:
-        """The values of build(key, draw number), computed at once."""
+        """The values of build(key, draw number), computed at once: also in a trace, where that is an effect.
+
+        Raises LenetcError in a trace whose program has drawn numbers already, so that which come next is not known.
+        """
+        trace = Context.trace
+        if trace is not None:
+            if self._counter in trace.current or self._key in trace.current:
+                raise trace.refused(
+                    LenetcError(
+                        "numbers are drawn at once (a network or a permutation is made) in a compiled function after "
+                        "the program itself has drawn some: make it before that, or outside of the function"
+                    )
+                )
+            trace.effect("it draws random numbers at once, as a network that is made does")
+            trace.before_change(self._counter.saved())
+            with tracing(None):
+                return self.draw(build)
         key, counter = leaf("key", Type(i64, ())), leaf("counter", Type(i64, ()))
         number = self._counter.numpy()
         self._counter.set_value(np.asarray(number + 1))

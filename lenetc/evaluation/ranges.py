@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
 from ir import ops
 from ir.errors import LenetcError
-from ir.types import Array
+from ir.node import Node
+from ir.types import Array, i64
 from lenetc import runtime
 from lenetc.evaluation import lazy
 from lenetc.evaluation.cell import Context
@@ -39,6 +40,14 @@ class Range:
     reason: str
     where: str
 
+    def refuse(self) -> NoReturn:
+        """Raise LabelError for a value that a program computed."""
+        ignored = "" if self.ignore is None else f", or ignore_index {self.ignore}"
+        raise LabelError(
+            f"{self.what}: a computed {self.noun} is out of bounds: it must be in {self.low}..{self.high - 1} "
+            f"({self.reason}){ignored}. Parameters and other state are as they were before the call"
+        ).at(self.where)
+
     def check(self, values: Array, name: str = "position ") -> None:
         """Raise LabelError, naming the first place, unless every one of `values` is allowed."""
         if values.size == 1:
@@ -66,8 +75,11 @@ def require_range(
 ) -> None:
     """Raise LabelError unless every value is in low..high-1 or is `ignore`.
 
-    Under compile the values are not known yet: those that the program is fed are checked before each run.
+    Under compile the values are not known yet: those that the program is fed are checked before each run, those that
+    it computes by the program itself.
     """
+    if values.numel() == 0:  # which a constant repeated no times does not tell
+        return
     wanted = Range(what, noun, low, high, ignore, reason, here())
     trace = Context.trace
     if trace is None:
@@ -80,6 +92,25 @@ def require_range(
         wanted.check(node.attrs["value"].array)
     elif node.op is ops.input:
         trace.ranges.append((node, wanted))
+    elif not _is_within(node, wanted):
+        trace.checks.append((_misses(node, wanted), wanted))
+
+
+def _is_within(node: Node, wanted: Range) -> bool:
+    """Whether values of `node` are in the range by what computes them: positions of a maximum."""
+    if node.op is not ops.argmax or wanted.low > 0:
+        return False
+    size = node.inputs[0].shape[node.attrs["axis"]]
+    return isinstance(size, int) and size <= wanted.high
+
+
+def _misses(node: Node, wanted: Range) -> Node:
+    """How many values of `node` are not allowed, i64[]."""
+    node = node if node.dtype is i64 else ops.cast(node, dtype=i64)
+    wrong = ops.logical_or(ops.less(node, wanted.low), ops.logical_not(ops.less(node, wanted.high)))
+    if wanted.ignore is not None:
+        wrong = ops.logical_and(wrong, ops.logical_not(ops.equal(node, wanted.ignore)))
+    return ops.sum(ops.cast(wrong, dtype=i64), axes=tuple(range(node.rank)))
 
 
 def as_array(value: Value | Array) -> Array:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 from ir.errors import LenetcError
 from ir.node import Node, Where
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from lenetc.evaluation.ranges import Range
     from lenetc.nn.modules.module import Module
     from lenetc.optim.optimizer import Optimizer
+    from lenetc.tensors.grad_fn import GradFn
     from lenetc.tensors.tensor import Tensor
 
 _HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -38,27 +41,35 @@ class ValueDependentError(LenetcError):
 class Trace:
     """What a traced function did to cells that existed before it.
 
-    captured: the leaf that stands for each cell's value at entry, in order of first use. current: nodes of the
-    cells that it replaced. Cells made during the trace are its own.
+    captured: the leaf that stands for each cell's value at entry, in order of first use; for an argument it is an
+    input of the program. current: nodes of the cells that it replaced. Cells made during the trace are its own
+    (`Cell.trace`).
     """
 
     def __init__(self) -> None:
-        self._own: set[Cell] = set()
         self.captured: dict[Cell, Node] = {}
         self.current: dict[Cell, Node] = {}
-        self.hypers: dict[tuple[int, int, str], tuple[Optimizer, int, str, Node]] = {}
+        self.arguments: set[Cell] = set()
+        self.made: list[ref[Tensor]] = []  # tensors that were made
+        self.altered: dict[Tensor, GradFn | None] = {}  # changed in place, with the history they had
+        # (optimizer, param group, option, value when it was read): the input that stands for it.
+        self.hypers: dict[tuple[int, int, str, float], tuple[Optimizer, int, str, Node]] = {}
         self.baked: list[tuple[Optimizer, int, str, Any]] = []
-        self.modules: dict[Module, dict[str, Any]] = {}  # with their plain attributes at entry
+        self.modules: dict[Module, None] = {}  # that were called
         self.grads: dict[Tensor, Tensor | None] = {}
         self.grads_read: set[Tensor] = set()
+        self.stepped: set[Tensor] = set()  # parameters that an optimizer has changed
         self.ranges: list[tuple[Node, Range]] = []
+        self.checks: list[tuple[Node, Range]] = []  # of values that the program itself computes
         self.optimizers: dict[Optimizer, int] = {}  # how often each stepped
-
-    def own(self, cell: Cell) -> None:
-        self._own.add(cell)
+        # Buffers that were assigned anew: the module's table, the name, the tensor before.
+        self.rebound: list[tuple[dict[str, Any], str, Tensor | None]] = []
+        self.effects: list[tuple[str, Where]] = []  # what was done once and for all, beyond tensors
+        self.refusal: LenetcError | None = None
+        self._undo: list[Callable[[], None]] = []
 
     def read(self, cell: Cell) -> Node:
-        if cell in self._own:
+        if cell.trace is self:
             return cell.own_node()
         if cell in self.current:
             return self.current[cell]
@@ -68,13 +79,13 @@ class Trace:
         return self.captured[cell]
 
     def write(self, cell: Cell, node: Node) -> None:
-        if cell in self._own:
+        if cell.trace is self:
             cell.replace(node)
             return
         if self.read(cell).type != node.type:
-            raise LenetcError(
-                f"an in-place operation under compile cannot change {cell.type} into {node.type}"
-            ).at(here())
+            raise self.refused(
+                LenetcError(f"an in-place operation under compile cannot change {cell.type} into {node.type}")
+            )
         self.current[cell] = node
 
     def saw_grad(self, tensor: Tensor, is_read: bool) -> None:
@@ -84,12 +95,45 @@ class Trace:
             if is_read:
                 self.grads_read.add(tensor)
 
+    def before_change(self, undo: Callable[[], None]) -> None:
+        """What puts back something that is about to change beside cells: a flag, an entry. Runs if the call fails."""
+        self._undo.append(undo)
+
+    def changed(self, tensor: Tensor) -> None:
+        """`tensor`, which is not of this trace, is about to be changed in place."""
+        if tensor not in self.altered:
+            self.altered[tensor] = tensor._grad_fn
+            self.before_change(functools.partial(setattr, tensor, "_grad_fn", tensor._grad_fn))
+
+    def undo(self) -> None:
+        """Put back whatever the function changed beside cells, and forget what it did to these."""
+        for undo in reversed(self._undo):
+            undo()
+        self.undo_gradients()
+
+    def undo_gradients(self) -> None:
+        """Put back each `.grad` that there was."""
+        for tensor, before in self.grads.items():
+            tensor._grad = before
+
+    def effect(self, what: str) -> None:
+        """Something is done now that a run of the program does not do: the function has to be traced at every call."""
+        self.effects.append((what, where_now()))
+
+    def refused(self, error: LenetcError) -> LenetcError:
+        """`error`, remembered: code that catches it would go another way than it does uncompiled."""
+        error = error.at(here())
+        self.refusal = self.refusal or error
+        return error
+
     def refuse_value(self, type: Type) -> None:
-        raise ValueDependentError(
-            f"this line looks at the value of a tensor {type} (an `if` or `while`, item, float, numpy, a formatted "
-            "number) inside a compiled function, where only shapes and dtypes are known. Return the tensor and look "
-            "at it outside, or write the choice with lenetc.where"
-        ).at(here())
+        raise self.refused(
+            ValueDependentError(
+                f"this line looks at the value of a tensor {type} (an `if` or `while`, item, float, numpy, a formatted "
+                "or printed number) inside a compiled function, where only shapes and dtypes are known. Return the "
+                "tensor and look at it outside, or write the choice with lenetc.where"
+            )
+        )
 
 
 @contextlib.contextmanager
@@ -105,8 +149,21 @@ def tracing(trace: Trace | None) -> Iterator[None]:
 
 # Provenance: the module that is being called, the phase, and the user's line.
 
-_scopes: list[str] = [""]
-_phases: list[str] = ["forward"]
+
+class _Place(threading.local):
+    """The module paths and phases that this thread is in, innermost last."""
+
+    def __init__(self) -> None:
+        self.scopes = [""]
+        self.phases = ["forward"]
+
+
+_place = _Place()
+
+
+def is_ours(file: str) -> bool:
+    """Whether code of `file` is of these packages."""
+    return file.startswith(_OURS)
 
 
 def user_frame() -> FrameType | None:
@@ -120,9 +177,10 @@ def user_frame() -> FrameType | None:
 def where_now() -> Where:
     """Provenance of an operation called now."""
     frame = user_frame()
+    module, phase = _place.scopes[-1], _place.phases[-1]
     if frame is None:
-        return Where(_scopes[-1], _phases[-1])
-    return Where(_scopes[-1], _phases[-1], frame.f_code.co_filename, frame.f_lineno)
+        return Where(module, phase)
+    return Where(module, phase, frame.f_code.co_filename, frame.f_lineno)
 
 
 def here() -> str:
@@ -133,22 +191,22 @@ def here() -> str:
 @contextlib.contextmanager
 def phase(name: str) -> Iterator[None]:
     """Operations in the block belong to phase `name` (forward, backward, update)."""
-    _phases.append(name)
+    _place.phases.append(name)
     try:
         yield
     finally:
-        _phases.pop()
+        _place.phases.pop()
 
 
 @contextlib.contextmanager
 def scope(module: str) -> Iterator[None]:
     """Operations in the block belong to the module path `module`."""
-    _scopes.append(module)
+    _place.scopes.append(module)
     try:
         yield
     finally:
-        _scopes.pop()
+        _place.scopes.pop()
 
 
 def current_scope() -> str:
-    return _scopes[-1]
+    return _place.scopes[-1]

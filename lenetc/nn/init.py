@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from lenetc.evaluation import random
 from lenetc.evaluation.cell import Context
 from lenetc.evaluation.tracing import here
 from lenetc.nn.fan import calculate_gain, fan_in_and_fan_out
-from lenetc.tensors.tensor import Tensor
+from lenetc.tensors.arrays import need_number
+from lenetc.tensors.tensor import Tensor, require_tensors
 
 __all__ = [
     "calculate_gain",
@@ -38,20 +40,32 @@ __all__ = [
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:
+    require_tensors("init", tensor)
     return tuple(int(size) for size in tensor.shape)
 
 
 def _filled(tensor: Tensor, values: Array) -> Tensor:
-    if Context.trace is not None:
-        raise LenetcError("parameters cannot be initialized inside a compiled function; do it before").at(
-            here()
-        )
+    require_tensors("init", tensor)
+    cell, trace = tensor._cell, Context.trace
+    if trace is not None:
+        if cell.trace is not trace:
+            raise trace.refused(
+                LenetcError(
+                    "parameters from outside cannot be initialized inside a compiled function; do it before"
+                )
+            )
+        cell.trace = None  # a part of a network that is made inside: from now on as if it were from outside
     if tensor._shares:
         raise LenetcError(
             f"cannot initialize {tensor._shares}; initialize the tensor that it was taken from"
         ).at(here())
     tensor._cell.set_value(np.broadcast_to(values, _shape(tensor)).astype(tensor.dtype.numpy))
     return tensor
+
+
+def _need_numbers(what: str, **given: Any) -> None:
+    for name, value in given.items():
+        need_number(what, name, value)
 
 
 def _drawn(tensor: Tensor, kind: Callable[..., Node]) -> Array:
@@ -61,11 +75,13 @@ def _drawn(tensor: Tensor, kind: Callable[..., Node]) -> Array:
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     """Uniform numbers from [a, b)."""
+    _need_numbers("uniform_", a=a, b=b)
     return _filled(tensor, a + (b - a) * _drawn(tensor, random.uniform))
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     """Normal numbers."""
+    _need_numbers("normal_", mean=mean, std=std)
     return _filled(tensor, mean + std * _drawn(tensor, random.normal))
 
 
@@ -73,6 +89,7 @@ def trunc_normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0
 ) -> Tensor:
     """Normal numbers, those outside [a, b] drawn again."""
+    _need_numbers("trunc_normal_", mean=mean, std=std, a=a, b=b)
     values = mean + std * _drawn(tensor, random.normal)
     while (outside := (values < a) | (values > b)).any():
         fresh = random.values(random.normal, (int(outside.sum()),)).astype(np.float64)
@@ -82,6 +99,7 @@ def trunc_normal_(
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Every element `val`."""
+    _need_numbers("constant_", val=val)
     return _filled(tensor, np.asarray(val))
 
 
@@ -121,12 +139,14 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     """Uniform within gain * sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+    _need_numbers("xavier_uniform_", gain=gain)
     bound = gain * math.sqrt(6.0 / sum(fan_in_and_fan_out(_shape(tensor))))
     return uniform_(tensor, -bound, bound)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     """Normal with deviation gain * sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+    _need_numbers("xavier_normal_", gain=gain)
     return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(fan_in_and_fan_out(_shape(tensor)))))
 
 
@@ -158,6 +178,8 @@ def orthogonal_(tensor: Tensor, gain: float = 1) -> Tensor:
 
     Raises ValueError for a tensor of fewer than 2 dimensions.
     """
+    require_tensors("init", tensor)
+    _need_numbers("orthogonal_", gain=gain)
     if tensor.ndim < 2:
         raise ValueError(
             f"orthogonal_ needs a tensor with 2 or more dimensions, but it is {tensor.type_text()}"

@@ -17,7 +17,8 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
-        super().__init__(empty(0) if data is None else data)
+        source = empty(0) if data is None else data
+        self._init((source if isinstance(source, Tensor) else Tensor(source))._cell)
         self.requires_grad_(requires_grad)
 
     def __repr__(self) -> str:

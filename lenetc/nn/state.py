@@ -48,8 +48,6 @@ def load(module: Module, values: Mapping[str, Any], strict: bool) -> Incompatibl
         raise TypeError(
             f"Expected state_dict to be dict-like, got {type(values)}; lenetc.load(path) makes one of a file"
         )
-    if Context.trace is not None:
-        raise LenetcError("load_state_dict inside a compiled function: load the state before calling it")
     targets = dict(named_state(module))
     missing = [name for name in targets if name not in values]
     unexpected = [name for name in values if name not in targets]
@@ -60,22 +58,22 @@ def load(module: Module, values: Mapping[str, Any], strict: bool) -> Incompatibl
             if names:
                 quoted = ", ".join(f'"{name}"' for name in names)
                 problems.append(f"{what} key(s) in state_dict: {quoted}. ")
-    arrays: dict[str, Array] = {}
+    found_values: dict[str, Tensor | Array] = {}
     for name, target in targets.items():
         if name not in missing:
-            found = _array(values[name])
+            found = _value(values[name])
             if found is None:
                 problems.append(
                     f'While copying the parameter named "{name}", expected a tensor or an array from '
                     f"checkpoint but received {type(values[name])}"
                 )
-            elif found.shape != target.shape:
+            elif tuple(found.shape) != tuple(target.shape):
                 problems.append(
                     f"size mismatch for {name}: copying a param with shape {Size(found.shape)} "
                     f"from checkpoint, the shape in current model is {target.shape}."
                 )
             else:
-                arrays[name] = found.astype(target.dtype.numpy)
+                found_values[name] = found
     if problems:
         inner = next((name for name in foreign if isinstance(values[name], Mapping) and missing), None)
         if inner is not None:
@@ -84,8 +82,8 @@ def load(module: Module, values: Mapping[str, Any], strict: bool) -> Incompatibl
             )
         listed = "\n\t".join(problems)
         raise LenetcError(f"Error(s) in loading state_dict for {type(module).__name__}:\n\t{listed}")
-    for name, array in arrays.items():
-        targets[name]._cell.set_value(array)
+    for name, found in found_values.items():
+        _put(targets[name], found)
     return IncompatibleKeys(missing, unexpected)
 
 
@@ -96,7 +94,17 @@ def _is_beside(name: str, targets: Mapping[str, Tensor]) -> bool:
     return owner in targets or (owner in ("optimizer", "rng") and last in ("step", "key", "counter"))
 
 
-def _array(value: Any) -> Array | None:
+def _value(value: Any) -> Tensor | Array | None:
     if isinstance(value, Tensor):
-        return value.detach().numpy()
+        return value.detach() if Context.trace is not None else value.detach().numpy()
     return np.asarray(value) if isinstance(value, (np.ndarray, np.generic)) else None
+
+
+def _put(target: Tensor, value: Tensor | Array) -> None:
+    """Let `target` have a value of its shape."""
+    if Context.trace is not None:  # a part of the program
+        source = value if isinstance(value, Tensor) else Tensor(value)
+        target._cell.node = source.to(target.dtype).node
+    else:
+        assert isinstance(value, np.ndarray)
+        target._cell.set_value(value.astype(target.dtype.numpy))

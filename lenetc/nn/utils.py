@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from ir.errors import ShapeError
 from lenetc.operations import creation, elementwise, in_place, reductions, shaping
 from lenetc.tensors.grad_fn import no_grad
-from lenetc.tensors.tensor import Tensor
+from lenetc.tensors.tensor import Tensor, require_tensors
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    listed = [parameters] if isinstance(parameters, Tensor) else parameters
+    listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    require_tensors("clip_grad", *listed)
     return [gradient for p in listed if (gradient := p.grad) is not None]
 
 

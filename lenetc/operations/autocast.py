@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,7 +16,16 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 _HALVES = (f16, bf16)
-_active: list[DType | None] = []
+
+
+class _Active(threading.local):
+    """The dtypes that this thread computes products in, innermost block last."""
+
+    def __init__(self) -> None:
+        self.dtypes: list[DType | None] = []
+
+
+_active = _Active()
 
 
 class autocast:
@@ -44,13 +54,13 @@ class autocast:
         self.enabled = enabled
 
     def __enter__(self) -> autocast:
-        _active.append(self.dtype if self.enabled else None)
+        _active.dtypes.append(self.dtype if self.enabled else None)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _active.pop()
+        _active.dtypes.pop()
 
     def __call__(self, function: F) -> F:
         @functools.wraps(function)
@@ -63,7 +73,7 @@ class autocast:
 
 def autocast_dtype() -> DType | None:
     """The dtype that products are computed in now; None outside of `autocast`."""
-    return _active[-1] if _active else None
+    return _active.dtypes[-1] if _active.dtypes else None
 
 
 def narrowed(*tensors: Tensor | None) -> tuple[Any, ...]:

@@ -70,6 +70,8 @@ def made(optimizer: str, given: Any, defaults: Mapping[str, Any], groups: list[G
     items = given["params"]
     if isinstance(items, (set, frozenset)):
         raise TypeError(f"{optimizer}: parameters need an order, and sets have none; give a list")
+    if not isinstance(items, Iterable):
+        raise TypeError(f"{optimizer}: param group {number} has a {type(items).__name__} for its parameters")
     items = [items] if isinstance(items, Tensor) else list(items)
     names = [item[0] for item in items if isinstance(item, tuple)]
     params = [item[1] if isinstance(item, tuple) else item for item in items]

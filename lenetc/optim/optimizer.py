@@ -8,7 +8,6 @@ which are inputs of the program where they may change and constants where they d
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
@@ -21,12 +20,14 @@ from ir.node import Node, building_at
 from ir.op import leaf, scalar
 from ir.types import DType, Type, f32, f64
 from lenetc.evaluation import lazy
-from lenetc.evaluation.cell import Context
+from lenetc.evaluation.cell import Context, Counts
 from lenetc.evaluation.tracing import Trace, here, phase, tracing, where_now
+from lenetc.evaluation.watched import State
 from lenetc.operations import creation
 from lenetc.optim import groups, saved
 from lenetc.optim.groups import Group, Params
 from lenetc.optim.schedule import is_number
+from lenetc.tensors.arrays import need_number
 from lenetc.tensors.grad_fn import set_grad_enabled
 from lenetc.tensors.tensor import Tensor
 
@@ -80,8 +81,9 @@ class Optimizer(ABC):
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         self.param_groups: list[Group] = []
-        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        self.state: State = State()
         self._step_count = 0
+        self._trace = Context.trace  # that it was made in: its state then begins anew at every call
         self._dynamic: set[tuple[int, str]] = set()  # hyperparameters that are inputs of programs
         self._leaves: dict[tuple[int, str], tuple[float, Tensor]] = {}  # their last values
         for group in groups.listed(type(self).__name__, params):
@@ -93,7 +95,7 @@ class Optimizer(ABC):
         self._check(group)
         self._dynamic.add((len(self.param_groups), "lr"))
         self.param_groups.append(group)
-        Context.epoch += 1
+        Counts.epoch += 1
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, or fill them with zeros."""
@@ -115,6 +117,8 @@ class Optimizer(ABC):
                 loss = closure()
         trace = Context.trace
         if trace is not None:
+            trace.before_change(self._saved_state())
+        if trace is not None and self._trace is not trace:
             if self not in trace.optimizers:
                 self._note_constants(trace)
             trace.optimizers[self] = trace.optimizers.get(self, 0) + 1
@@ -147,7 +151,7 @@ class Optimizer(ABC):
         """
         name = type(self).__name__
         self.param_groups, self.state = saved.loaded(name, state_dict, self.param_groups, self.defaults)
-        Context.epoch += 1
+        Counts.epoch += 1
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -167,13 +171,22 @@ class Optimizer(ABC):
     def _saved(self) -> Callable[[], None]:
         """What undoes a step that failed: a computation that cannot run is noticed only at its end."""
         restore = [tensor._cell.saved() for tensor in self._tensors()]
+        undo_state = self._saved_state()
+
+        def undo() -> None:
+            undo_state()
+            for put_back in restore:
+                put_back()
+
+        return undo
+
+    def _saved_state(self) -> Callable[[], None]:
+        """What puts back which state tensors there are."""
         state = {param: dict(entry) for param, entry in self.state.items()}
 
         def undo() -> None:
             self.state.clear()
-            self.state.update(state)
-            for put_back in restore:
-                put_back()
+            self.state.update({param: dict(entry) for param, entry in state.items()})
 
         return undo
 
@@ -228,6 +241,8 @@ class Optimizer(ABC):
                 changed, *values = rules[key](param._cell.node, grad, *(cell.node for cell in cells))
                 # Between two steps of one program, gradients of later losses end here.
                 param._cell.node = changed if Context.trace is None else ops.stop_gradient(changed)
+                if Context.trace is not None:
+                    Context.trace.stepped.add(param)
             for cell, value in zip(cells, values, strict=True):
                 cell.node = value
 
@@ -237,9 +252,13 @@ class Optimizer(ABC):
         state = self.state[param] if buffers else self.state.get(param, {})
         for name, start in buffers.items():
             if name not in state:
-                with tracing(None):
+                with tracing(self._home()):
                     state[name] = creation.full_like(param, start)
         return state
+
+    def _home(self) -> Trace | None:
+        """The trace that new state belongs to: none, but for an optimizer that a traced function has made."""
+        return self._trace if self._trace is Context.trace else None
 
     def _count(self, group: Group, params: list[Tensor]) -> None:
         """Advance the step counters of `params`. Parameters that always step together share one."""
@@ -255,8 +274,8 @@ class Optimizer(ABC):
             if counter is None:
                 stepped = bool(state)  # tensors of steps that were not counted, e.g. loaded ones
                 if stepped not in fresh:
-                    with tracing(None):
-                        fresh[stepped] = Tensor(np.float32(stepped))
+                    with tracing(self._home()):
+                        fresh[stepped] = Tensor._from_array(np.float32(stepped))
                 state["step"] = fresh[stepped]
             elif counter in idle:
                 if counter not in replaced:
@@ -270,27 +289,34 @@ class Optimizer(ABC):
     def option(self, index: int, key: str) -> Any:
         """The present value of an option of param group `index`, or of a number inside of one (`_parts`)."""
         group = self.param_groups[index]
-        if key in self._parts:
-            key, part = self._parts[key]
-            return group[key][part]
-        return group[key]
+        name, part = self._parts.get(key, (key, None))
+        if name not in group:
+            raise LenetcError(
+                f"{type(self).__name__}: param group {index} has no {name!r} any more; its entries are "
+                f"{', '.join(map(repr, group))}"
+            ).at(here())
+        return group[name] if part is None else group[name][part]
 
     def _hyper(self, index: int, key: str) -> Scalar:
         """A hyperparameter as a number; as a node, an f32[] input of the program, if it may change."""
-        value = float(self.option(index, key))
-        if (index, key) not in self._dynamic:
+        given = self.option(index, key)
+        if not isinstance(given, Tensor):
+            need_number(type(self).__name__, f"{key} of param group {index}", given)
+        value = float(given)
+        if (index, key) not in self._dynamic or (self._trace is not None and self._trace is Context.trace):
             return value
         if Context.trace is None:
             held = self._leaves.get((index, key))
             if held is None or held[0] != value:
-                held = self._leaves[index, key] = (value, Tensor(np.float32(value)))
+                held = self._leaves[index, key] = (value, Tensor._from_array(np.float32(value)))
             return held[1]._cell.node
         hypers = Context.trace.hypers
-        if (id(self), index, key) not in hypers:
-            before = sum(other == key for _, _, other in hypers)
+        # One that the function itself changes is another input from then on.
+        if (id(self), index, key, value) not in hypers:
+            before = sum(other == key for _, _, other, _ in hypers)
             node = leaf(f"{key}_{before}" if before else key, Type(f32, ()), "hyper")
-            hypers[id(self), index, key] = (self, index, key, node)
-        return hypers[id(self), index, key][3]
+            hypers[id(self), index, key, value] = (self, index, key, node)
+        return hypers[id(self), index, key, value][3]
 
     def _note_constants(self, trace: Trace) -> None:
         """Tell the trace which options it builds in, so that a change makes it stale."""
@@ -336,6 +362,6 @@ def _parted(optimizer: str, counter: Tensor) -> Tensor:
             "no gradient now. Put them into param groups of their own, so that their steps are counted apart"
         ).at(here())
     with tracing(None):
-        own = Tensor(counter.numpy())
-    Context.epoch += 1  # programs that count for both by one counter are stale
+        own = Tensor._from_array(counter.numpy())
+    Counts.epoch += 1  # programs that count for both by one counter are stale
     return own

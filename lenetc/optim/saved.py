@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ir.types import f32
+from lenetc.evaluation.watched import State
 from lenetc.optim.groups import FLAGS, IMPLEMENTATION, Group
 from lenetc.tensors.tensor import Tensor
 
@@ -26,7 +26,7 @@ def state_dict(state: Mapping[Tensor, dict[str, Any]], groups: list[Group]) -> d
 
 def loaded(
     optimizer: str, saved: Mapping[str, Any], groups: list[Group], defaults: Mapping[str, Any]
-) -> tuple[list[Group], defaultdict[Tensor, dict[str, Any]]]:
+) -> tuple[list[Group], State]:
     """Groups and state from `saved`, a state_dict, for the parameters of `groups`. Raises ValueError."""
     if not isinstance(saved, Mapping) or not {"state", "param_groups"} <= saved.keys():
         raise ValueError(
@@ -42,6 +42,8 @@ def loaded(
     params: dict[int, Tensor] = {}
     new_groups = []
     for index, (group, other) in enumerate(zip(groups, given, strict=True)):
+        if not isinstance(other, Mapping) or "params" not in other:
+            raise ValueError(f"{optimizer}: param group {index} of the loaded state has no entry 'params'")
         if len(group["params"]) != len(other["params"]):
             raise ValueError(
                 f"{optimizer}: param group {index} has {len(other['params'])} parameters in the loaded state "
@@ -57,7 +59,7 @@ def loaded(
         params.update(zip(other["params"], group["params"], strict=True))
         options = {key: value for key, value in other.items() if key not in IMPLEMENTATION}
         new_groups.append({**group, **options, "params": group["params"]})
-    state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+    state: State = State()
     for number, entry in saved["state"].items():
         if number not in params:
             raise ValueError(
@@ -82,7 +84,7 @@ def _tensor(what: str, name: str, value: Any, param: Tensor) -> Tensor:
     shape = () if name == "step" else tuple(param.shape)
     if array.shape != shape:
         raise ValueError(f"{what} has shape {list(array.shape)}, it should be {list(shape)}")
-    return Tensor(array).to(f32 if name == "step" else param.dtype)
+    return Tensor._from_array(array).to(f32 if name == "step" else param.dtype)
 
 
 def _share_counters(states: list[dict[str, Any]]) -> None:

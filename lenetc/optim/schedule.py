@@ -3,13 +3,11 @@
 import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any, ClassVar, Protocol
 
-from ir.errors import LenetcError
 from lenetc.evaluation.cell import Context
-from lenetc.evaluation.tracing import here
 
 
 class HasParamGroups(Protocol):
@@ -52,6 +50,18 @@ class LRScheduler(ABC):
         self._step_count = 1
         self._enter(int(last_epoch) + 1, self._next_lrs(int(last_epoch) + 1, entering=True))
 
+    def _saved(self) -> Callable[[], None]:
+        """What puts back the schedule and the options that it sets."""
+        fields = dict(self.__dict__)
+        options = [dict(group) for group in self.optimizer.param_groups]
+
+        def undo() -> None:
+            self.__dict__.update(fields)
+            for group, before in zip(self.optimizer.param_groups, options, strict=True):
+                group.update(before)
+
+        return undo
+
     def step(self, epoch: int | None = None) -> None:
         """Go to the next epoch; to be called after `optimizer.step()`.
 
@@ -59,16 +69,12 @@ class LRScheduler(ABC):
         Warns if the optimizer counts its steps and has made none since the schedule was made: the first
         learning rate would never be used.
 
-        Raises ValueError, and changes nothing, if the epoch is outside the schedule; LenetcError inside a
-        compiled function, which would run it once, when it is traced.
+        Raises ValueError, and changes nothing, if the epoch is outside the schedule. A compiled function that
+        calls it is traced at every call, which costs more than calling it outside.
         """
         if Context.trace is not None:
-            raise LenetcError(
-                f"{type(self).__name__}.step() inside a compiled function would run once, when the "
-                "function is traced, "
-                "and never again; call it outside, after the compiled step: the learning rate is an "
-                "input of the program"
-            ).at(here())
+            Context.trace.effect(f"it calls {type(self).__name__}.step()")
+            Context.trace.before_change(self._saved())
         groups = self.optimizer.param_groups
         if len(groups) != len(self.base_lrs):
             raise ValueError(
@@ -77,6 +83,10 @@ class LRScheduler(ABC):
             )
         steps_before = self._optimizer_steps_before
         idle = steps_before is not None and getattr(self.optimizer, "_step_count", None) == steps_before
+        if (
+            Context.trace is not None and self.optimizer in Context.trace.optimizers
+        ):  # counted when it has run
+            idle = False
         if self._step_count == 1 and idle:
             warnings.warn(
                 "lr_scheduler.step() was called before optimizer.step(), so the first learning rate of the "

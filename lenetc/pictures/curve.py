@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 
+from lenetc.installed import was_interrupted
+
 LOSS_COLOUR, ACCURACY_COLOUR = "#d0643a", "#3b78c8"
 SMOOTHING_SHARE = 0.02  # the mean runs over this share of all steps
 
@@ -42,10 +44,12 @@ def plot_curve(
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
         from matplotlib.ticker import PercentFormatter
-    except ImportError:
+    except ImportError as error:
+        if was_interrupted(error):
+            raise KeyboardInterrupt from error
         raise ImportError(
-            "plot_curve draws with matplotlib, which is not installed: pip install matplotlib"
-        ) from None
+            f"plot_curve draws with matplotlib, which cannot be imported ({error}): pip install matplotlib"
+        ) from error
 
     figure = Figure(figsize=(8.0, 4.5), dpi=150, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)

@@ -5,7 +5,7 @@ It may import `compiler` and what that may.
 
 from typing import TYPE_CHECKING, Any
 
-from lenetc.compiler.compile import CompiledFunction
+from lenetc.compiler.function import CompiledFunction
 
 if TYPE_CHECKING:
     from lenetc.profiling.profile import Profile

@@ -23,8 +23,8 @@ from ir.errors import LenetcError
 from ir.node import Graph
 from ir.op import leaf
 from ir.types import Type, f32
-from lenetc.compiler.capture import Capture
 from lenetc.compiler.structure import flatten, is_array, rebuild
+from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation.cell import Cell, Context
 from lenetc.evaluation.tracing import here
 from lenetc.profiling.kernels import Overhead, Profiled, read_profile, side_by_side
@@ -35,7 +35,7 @@ from passes.emit.model import to_onnx
 from passes.emit.origins import origins
 
 if TYPE_CHECKING:
-    from lenetc.compiler.compile import CompiledFunction
+    from lenetc.compiler.function import CompiledFunction
     from lenetc.compiler.specialization import Specialization
 
 _WARM_UP = 3  # calls before any that count: the first one compiles, and may make optimizer state
@@ -191,8 +191,9 @@ def _state_kept() -> Iterator[Callable[[Capture], None]]:
                 cell.set_value(value)  # in memory of its own, so that what was saved stays as it is
         for tensor in (*(tensor for tensor, _ in captured.grads), *captured.lost_grads):
             undo.setdefault(tensor, partial(setattr, tensor, "_grad", tensor._grad))
-        for optimizer in captured.guard.optimizers:
+        for optimizer in captured.optimizers:
             undo.setdefault(optimizer, partial(setattr, optimizer, "_step_count", optimizer._step_count))
+            undo.setdefault((optimizer, "state"), optimizer._saved_state())
 
     try:
         yield keep
@@ -217,7 +218,10 @@ def _kernels(graph: Graph) -> int:
     """How many kernels a run starts, about."""
     count = 1
     for node in graph.operations():
-        count += node.attrs["length"] * _kernels(node.attrs["body"]) if node.op is ops.scan else 1
+        if node.op is ops.scan:
+            count += node.attrs["length"] * _kernels(node.attrs["body"])
+        else:
+            count += _kernels(node.attrs["otherwise"]) if node.op is ops.cond else 1
     return count
 
 

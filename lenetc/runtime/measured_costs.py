@@ -81,8 +81,15 @@ def path(device: str) -> Path:
 
 
 def load(device: str) -> Measured | None:
-    """The costs measured on this machine; None where there are none that can be used."""
-    return measured(read(device))
+    """The costs measured on this machine; None where there are none that can be used. One object while they are the
+    same."""
+    found = measured(read(device))
+    if found is None or _loaded.get(device) != found:
+        _loaded[device] = found
+    return _loaded[device]
+
+
+_loaded: dict[str, Measured | None] = {}
 
 
 def measured(costs: Costs) -> Measured | None:

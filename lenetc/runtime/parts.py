@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ir.node import Graph
+from ir.node import Graph, Where
 from ir.types import Array
 from lenetc.runtime.memory import Value, empty
 from lenetc.runtime.session import Session
@@ -45,11 +45,15 @@ class SplitSession:
 
     def __init__(self, split: Split, profile: Path | None = None) -> None:
         self.device = "cpu"
+        self.owner: Any = None  # whose state the last run has written
         self.ranges, self.cut = split.division.ranges, split.division.cut
         if profile is not None:
             profile.mkdir()
         programs = split.programs()
-        loaded = {name: _session(graph, profile and profile / name) for name, graph in programs.items()}
+        models = {graph: _model(graph) for graph in dict.fromkeys(programs.values())}
+        loaded = {
+            name: _session(*models[graph], profile and profile / name) for name, graph in programs.items()
+        }
         reads = {name: {node.attrs["name"] for node in graph.inputs} for name, graph in programs.items()}
         names = [f"part{k}" for k in range(len(split.parts))]
         self.parts, self.reads = [loaded[name] for name in names], [reads[name] for name in names]
@@ -125,11 +129,16 @@ def session_of(
     )
 
 
-def _session(graph: Graph, profile: Path | None) -> Session:
+def _model(graph: Graph) -> tuple[bytes, Mapping[str, Where]]:
+    """The ONNX file of a graph, and where its nodes came from."""
     from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
 
     emitted = to_onnx(graph)
-    return Session(emitted.model.SerializeToString(), "cpu", emitted.places, threads=1, profile=profile)
+    return emitted.model.SerializeToString(), emitted.places
+
+
+def _session(model: bytes, places: Mapping[str, Where], profile: Path | None) -> Session:
+    return Session(model, "cpu", places, threads=1, profile=profile)
 
 
 class SplitBinding:

@@ -63,6 +63,7 @@ class Session:
         self.threads = threads
         self.profile = profile
         self.captures = captures and device == "cuda"
+        self.owner: Any = None  # whose state the last run has written
         self.on_cpu: list[str] = []
         self._graphs = itertools.count(1)
         self._run_options: dict[int, Any] = {}

@@ -8,6 +8,11 @@ import sys
 _threads: list[int] = []  # what set_num_threads said, if it was called
 
 
+def threads_set() -> int | None:
+    """What `set_num_threads` said; None where it was not called."""
+    return _threads[0] if _threads else None
+
+
 def get_num_threads() -> int:
     """Threads that one run may take (torch.get_num_threads): what `set_num_threads` said, or else one for each
     processor that the process may use."""

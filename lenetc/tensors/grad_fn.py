@@ -4,50 +4,85 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ir.node import Node
+from lenetc.evaluation.cell import Context
 
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
 
-_enabled = [True]
+
+class _Modes(threading.local):
+    """Whether operations are recorded in this thread."""
+
+    enabled = True
+
+
+_modes = _Modes()
 
 
 def is_grad_enabled() -> bool:
-    return _enabled[-1]
+    return _modes.enabled
 
 
 class set_grad_enabled(contextlib.ContextDecorator):
-    """Context manager or decorator: whether operations are recorded for backward."""
+    """Set whether operations are recorded for backward: from now on, within a `with` block, or as a decorator."""
 
     def __init__(self, mode: bool) -> None:
         self.mode = mode
+        self._before = is_grad_enabled()
+        _modes.enabled = mode
+
+    def __call__(self, function: Any) -> Any:
+        _modes.enabled = self._before  # a decorator sets nothing by itself
+        return super().__call__(function)
+
+    def _recreate_cm(self) -> set_grad_enabled:  # one for each call of a decorated function
+        return set_grad_enabled(self.mode)
 
     def __enter__(self) -> None:
-        _enabled.append(self.mode)
+        _modes.enabled = self.mode
 
     def __exit__(self, *_: object) -> None:
-        _enabled.pop()
+        _modes.enabled = self._before
 
 
-class no_grad(set_grad_enabled):
+class _GradMode(contextlib.ContextDecorator):
+    """A block in which operations are recorded, or not."""
+
+    mode: bool
+
+    def __init__(self) -> None:
+        self._before: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._before.append(is_grad_enabled())
+        _modes.enabled = self.mode
+
+    def __exit__(self, *_: object) -> None:
+        _modes.enabled = self._before.pop()
+
+
+class no_grad(_GradMode):
     """Operations in the block are not recorded (torch.no_grad). Works as a decorator, with or without ()."""
+
+    mode = False
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         return super().__new__(cls) if function is None else cls()(function)
 
     def __init__(self, function: Callable[..., Any] | None = None) -> None:
-        super().__init__(False)
+        super().__init__()
 
 
-class enable_grad(set_grad_enabled):
+class enable_grad(_GradMode):
     """Operations in the block are recorded again, inside of no_grad (torch.enable_grad)."""
 
-    def __init__(self) -> None:
-        super().__init__(True)
+    mode = True
 
 
 class GradFn:
@@ -56,7 +91,19 @@ class GradFn:
     next_functions: for each operand that could have a gradient, (its GradFn or None, which of its results).
     """
 
-    __slots__ = ("__weakref__", "_leaves", "freed", "next_functions", "node", "retained", "saves", "variable")
+    __slots__ = (
+        *(
+            "__weakref__",
+            "_leaves",
+            "freed",
+            "next_functions",
+            "node",
+            "retained",
+            "saves",
+            "trace",
+            "variable",
+        ),
+    )
 
     def __init__(
         self,
@@ -66,6 +113,7 @@ class GradFn:
         saves: bool,
     ) -> None:
         self.node = node
+        self.trace = Context.trace  # that recorded it, if one did
         self.next_functions = tuple((fn, 0) for fn in operands)
         self._leaves = tuple(leaves)  # leaf tensors among the operands, each with the node it had then
         self.saves = saves
@@ -114,8 +162,11 @@ def record(name: str, node: Node, operands: Sequence[Tensor | GradFn | None], sa
             edges.append(None)
         else:
             fn = operand.grad_fn
-            if fn is None:
-                fn = operand._accumulator()
+            # For a trace, what came with a history from outside is a leaf as well.
+            trace = Context.trace
+            if fn is None or (
+                trace is not None and operand._cell.trace is not trace and fn.trace is not trace
+            ):
                 leaves.append((operand, operand.node))
-            edges.append(fn)
+            edges.append(operand._accumulator() if fn is None else fn)
     return grad_fn_class(name)(node, edges, leaves, saves)

@@ -7,6 +7,7 @@ methods.
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,10 +20,10 @@ from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node, building_at
 from ir.types import Array, DType, bool_, f16, f32, f64, i32, i64
 from lenetc.evaluation import lazy
-from lenetc.evaluation.cell import Cell, Context, known
+from lenetc.evaluation.cell import Cell, Context, Counts, known, lock
 from lenetc.evaluation.tracing import here, where_now
 from lenetc.missing import missing
-from lenetc.tensors.arrays import array_of
+from lenetc.tensors.arrays import array_of, axis_of, index_of
 from lenetc.tensors.grad_fn import AccumulateGrad, GradFn, is_grad_enabled, record, set_grad_enabled
 from lenetc.tensors.printing import format_array
 from lenetc.tensors.size import Size
@@ -41,6 +42,7 @@ class Tensor(Methods):
     are looked at: print, item, numpy, float, bool, tolist.
     """
 
+    __lenetc_tensor__ = True  # for numbers that stand before one in an operation
     __slots__ = (
         "__weakref__",
         "_accumulate",
@@ -53,9 +55,13 @@ class Tensor(Methods):
         "_shares",
     )
 
-    def __init__(self, data: Any, *, requires_grad: bool = False) -> None:
-        self._init(data._cell if isinstance(data, Tensor) else known(array_of(data)))
-        self._requires_grad = requires_grad
+    def __init__(self, *data: Any) -> None:
+        """f32 whatever the values are, as in PyTorch: of nested lists or an array; of sizes, zeros of that shape. A
+        tensor gives its storage, in its dtype. Raises DTypeError for anything else.
+
+        lenetc.tensor keeps dtypes, and takes numbers.
+        """
+        self._init(_constructed(data))
 
     def _init(self, cell: Cell) -> None:
         self._cell = cell
@@ -66,10 +72,17 @@ class Tensor(Methods):
         self._is_detached = False  # by .data or .detach(): gradients end here, whatever it shares
         self._accumulate: weakref.ref[AccumulateGrad] | None = None
         self._base: tuple[Cell, object] | None = None  # of a view: whose, and which of its values
+        if cell.trace is not None:
+            cell.trace.made.append(weakref.ref(self))
 
     @classmethod
     def _from_node(cls, node: Node) -> Tensor:
         return Tensor._from_cell(Cell(node.ty, node))
+
+    @classmethod
+    def _from_array(cls, array: Any) -> Tensor:
+        """A tensor with a copy of `array`, of its dtype."""
+        return Tensor._from_cell(known(np.asarray(array)))
 
     @classmethod
     def _from_cell(cls, cell: Cell) -> Tensor:
@@ -116,7 +129,7 @@ class Tensor(Methods):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one dimension."""
-        return self.shape if dim is None else self._cell.type.shape[dim]
+        return self.shape if dim is None else self._cell.type.shape[axis_of(dim, self.ndim, "size")]
 
     def dim(self) -> int:
         return self.ndim
@@ -154,8 +167,12 @@ class Tensor(Methods):
             # An identity of its own: two equal expressions must not share a gradient.
             self._cell.node = ops.alias(self._cell.node, uid=self._cell.number)
         if self._requires_grad != requires_grad:
+            if Context.trace is not None:
+                Context.trace.before_change(
+                    functools.partial(setattr, self, "_requires_grad", self._requires_grad)
+                )
             self._requires_grad = requires_grad
-            Context.epoch += 1
+            Counts.epoch += 1
         return self
 
     @property
@@ -184,13 +201,14 @@ class Tensor(Methods):
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
+        require_tensors("grad", optional=[value])
         if value is not None and (value._cell.type != self._cell.type):
             raise ShapeError(
                 f"assigned grad has type {value.type_text()}, but the tensor is {self.type_text()}"
             )
         if Context.trace is not None:
             Context.trace.saw_grad(self, is_read=False)
-        Context.changes += 1
+        Counts.changes += 1
         self._grad = value
 
     def _accumulator(self) -> AccumulateGrad:
@@ -219,6 +237,7 @@ class Tensor(Methods):
 
     @data.setter
     def data(self, value: Tensor) -> None:
+        require_tensors("data", value)
         if Context.trace is not None or value._cell.type == self._cell.type:
             with set_grad_enabled(False):
                 self.detach().copy_(value)
@@ -230,16 +249,38 @@ class Tensor(Methods):
     def numpy(self) -> Array:
         """The values as an array of the caller's own. Raises LenetcError for a tensor that requires grad."""
         if self.requires_grad:
-            raise LenetcError("can't call numpy() on a tensor that requires grad; use detach().numpy()")
+            raise LenetcError("can't call numpy() on a tensor that requires grad; use detach().numpy()").at(
+                here()
+            )
         return self._array()
 
     def _array(self) -> Array:
         self._check_base()
         return self._cell.numpy()
 
+    # Operators with a NumPy scalar or array on the left are the tensor's, as PyTorch's are: the graph is kept.
+    __array_priority__ = 1000
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        array = self._array()
+        """The values for NumPy's functions. Raises LenetcError for a tensor that requires grad, as numpy() does."""
+        array = self.numpy()
         return array if dtype is None else array.astype(dtype)
+
+    def __array_wrap__(self, array: Array, context: Any = None, return_scalar: bool = False) -> Tensor:
+        """What a NumPy function made of this tensor, as a tensor again."""
+        return Tensor._from_array(array)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """A function of NumPy's, of the values: in a compiled function that is refused."""
+
+        def hosted(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                return value.numpy()
+            if type(value) in (list, tuple):
+                return type(value)(map(hosted, value))
+            return value
+
+        return function(*map(hosted, args), **{key: hosted(value) for key, value in kwargs.items()})
 
     def item(self) -> Number:
         """The value of a single element as a Python number."""
@@ -276,7 +317,7 @@ class Tensor(Methods):
 
     def __repr__(self) -> str:
         if Context.trace is not None:
-            return f"<traced {self.type_text()}>"
+            Context.trace.refuse_value(self._cell.type)
         suffixes = []
         if self.device != "cpu":
             suffixes.append(f"device='{self.device}:0'")
@@ -311,6 +352,9 @@ class Tensor(Methods):
             raise DTypeError(
                 f"{name}: the result is {value.type_text()}, which cannot be stored in {self.type_text()}"
             ).at(here())
+        trace = Context.trace
+        if trace is not None and self._cell.trace is not trace:
+            trace.changed(self)
         self._cell.node = value.node
         if value._grad_fn is not None:
             self._set_grad_fn(value._grad_fn)
@@ -353,6 +397,7 @@ class Tensor(Methods):
         return self.to(bool_)
 
     def type_as(self, other: Tensor) -> Tensor:
+        require_tensors("type_as", other)
         return self.to(other.dtype)
 
     def cpu(self) -> Tensor:
@@ -361,6 +406,20 @@ class Tensor(Methods):
     def cuda(self, device: Any = None) -> Tensor:
         """The same tensor, computed on CUDA from now on. Raises DeviceError where CUDA cannot be used."""
         return self.to("cuda")
+
+
+def _constructed(data: tuple[Any, ...]) -> Cell:
+    """The storage of Tensor(*data)."""
+    only = data[0] if len(data) == 1 else None
+    if isinstance(only, Tensor):
+        return only._cell
+    if isinstance(only, (list, tuple, range, np.ndarray)) and not isinstance(only, Size) and np.ndim(only):
+        return known(array_of(only).astype(np.float32))
+    sizes = only if isinstance(only, Size) else data
+    shape = [index_of("Tensor(...): a size", size) for size in sizes] or [0]
+    if min(shape, default=0) < 0:
+        raise ShapeError(f"Tensor(...): a size among {shape} is negative").at(here())
+    return known(np.zeros(shape, np.float32))
 
 
 class Unreturned(Tensor):
@@ -382,11 +441,26 @@ def apply(
     saves: whether PyTorch's node of that name keeps values, so that a second backward through it is an error.
     edges: operands of the GradFn where PyTorch's differ from ours.
     """
+    with lock:
+        return _applied(name, build, operands, saves, view, edges)
+
+
+def _applied(
+    name: str,
+    build: Callable[..., Node],
+    operands: tuple[Tensor, ...],
+    saves: bool,
+    view: bool,
+    edges: Sequence[Any] | None,
+) -> Tensor:
     require_tensors(name.partition("Backward")[0].lower() or "this operation", *operands)
     nodes = [operand.node for operand in operands]
     needs = any(operand.requires_grad for operand in operands)
     with building_at(where_now()):
-        node = build(*nodes)
+        try:
+            node = build(*nodes)
+        except LenetcError as error:
+            raise error.at(here()) from None
         if needs and not is_grad_enabled():
             node = ops.stop_gradient(node)
     result = Tensor._from_node(node)
@@ -399,12 +473,14 @@ def apply(
     return result
 
 
-def require_tensors(what: str, *operands: object) -> None:
-    """Raise DTypeError for an operand of the function `what` that is neither a tensor nor None."""
-    for operand in operands:
-        if operand is not None and not isinstance(operand, Tensor):
+def require_tensors(what: str, *operands: object, optional: Sequence[object] = ()) -> None:
+    """Raise DTypeError for an operand of the function `what` that is no tensor; `optional` ones may be None."""
+    for operand in (*operands, *(given for given in optional if given is not None)):
+        if not isinstance(operand, Tensor):
             shape = f" of shape {list(operand.shape)}" if isinstance(operand, np.ndarray) else ""
+            kind = (
+                "None" if operand is None else f"a {type(operand).__module__}.{type(operand).__name__}{shape}"
+            )
             raise DTypeError(
-                f"{what} takes tensors, not a {type(operand).__module__}.{type(operand).__name__}{shape}; "
-                "make one with lenetc.tensor(...) or lenetc.from_numpy(...)"
+                f"{what} takes tensors, not {kind}; make one with lenetc.tensor(...) or lenetc.from_numpy(...)"
             ).at(here())

@@ -16,7 +16,7 @@ from rich.console import Console
 import lenetc.nn.functional as F
 from lenetc import optim
 from lenetc.artifact.checkpoint import CheckpointError, load, save
-from lenetc.compiler.compile import CompiledFunction
+from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.program import Program
 from lenetc.data import Mnist, batches, load_mnist, prefetch, prepare
 from lenetc.evaluation import random

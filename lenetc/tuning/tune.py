@@ -18,8 +18,7 @@ from ir.errors import LenetcError
 from ir.node import Graph, Node, next_name
 from ir.types import Array
 from lenetc import runtime
-from lenetc.compiler.program import Program
-from lenetc.compiler.structure import is_array
+from lenetc.compiler.program import Program, compilation
 from lenetc.runtime import Session, Value, measured_costs
 from lenetc.runtime.parts import session_of
 from passes.pipeline import finish
@@ -152,7 +151,7 @@ def _steps(program: Program, costs: Sequence[Measured | None], until: float) -> 
     kernels: dict[tuple[Graph, ...], Kernel] = {}
     found = []
     for known in costs:
-        made = Program(program.graph("traced"), replace(program.target, costs=known), program.capture)
+        made = Program(compilation(program.graph("traced"), replace(program.target, costs=known)))
         graphs = tuple(made.split.programs().values()) if made.split else (made.graph(),)
         if graphs not in kernels:
             kernels[graphs] = _step(made, values)
@@ -183,12 +182,15 @@ def _feeds(program: Program) -> Mapping[str, Array]:
     assert program.source is not None
     function, arguments = program.source
     captured = program.capture
+    assert captured is not None
     feeds = {name: cell.numpy() for name, cell in captured.cells.items()}
-    for name, item in function.arguments.leaves(arguments):
-        if is_array(item):
-            feeds[name] = item if isinstance(item, np.ndarray) else item.detach().numpy()
-        elif name in captured.scalars:
-            feeds[name] = np.asarray(item, np.float32)
+    leaves = [leaf for _, leaf in function.arguments.leaves(arguments)]
+    for name, position in captured.feeds:
+        item = leaves[position]
+        feeds[name] = item if isinstance(item, np.ndarray) else item.detach().numpy()
+    for name, position in captured.scalars.items():
+        dtype = program.graph("traced").input_named(name).dtype.numpy
+        feeds[name] = np.asarray(leaves[position], dtype)
     for hyper in captured.hypers:
         feeds[hyper.input] = np.asarray(hyper.optimizer.option(hyper.group, hyper.key), np.float32)
     return feeds

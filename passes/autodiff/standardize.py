@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ir import ops
-from ir.dims import product
 from ir.node import Node
+from passes.autodiff.means import count, narrowed, widened
 
 
 class Standardized(NamedTuple):
-    """Parts of the formula for x[N,C,...]; all but `centred` are [1,C,1,...].
+    """Parts of the formula for x[N,C,...], of halves in f32; all but `centred` are [1,C,1,...].
 
     squares: the sum of centred * centred. inverse: 1 / sqrt(variance + eps).
     """
@@ -26,12 +26,6 @@ def axes_of(x: Node) -> tuple[int, ...]:
     return tuple(axis for axis in range(x.rank) if axis != 1)
 
 
-def count(x: Node) -> Node:
-    """How many elements each channel has, as a scalar."""
-    size = product(tuple(x.shape[axis] for axis in axes_of(x)))
-    return ops.scalar(size, x.dtype) if isinstance(size, int) else ops.cast(ops.dim(size=size), dtype=x.dtype)
-
-
 def per_channel(values: Node, rank: int) -> Node:
     """values[C] as [1,C,1,...] of `rank` axes."""
     return ops.reshape(values, shape=tuple(values.shape[0] if axis == 1 else 1 for axis in range(rank)))
@@ -39,7 +33,8 @@ def per_channel(values: Node, rank: int) -> Node:
 
 def standardized(x: Node, eps: float) -> Standardized:
     """The formula, part by part. The sum of squares is that of centred values, which loses no digits."""
-    axes, n = axes_of(x), count(x)
+    axes = axes_of(x)
+    n, x = count(x, axes), widened(x)
     mean = ops.sum(x, axes=axes, keepdims=True) / n
     centred = x - mean
     squares = ops.sum(centred * centred, axes=axes, keepdims=True)
@@ -54,10 +49,11 @@ def gradient(g: Node, x: Node, scale: Node, eps: float) -> tuple[Node, Node]:
     Two sums, and one pass over g and centred, whose last factor is one for each channel: what reads it next, the
     gradients of a convolution, can take that over.
     """
-    axes, n = axes_of(x), count(x)
-    parts = standardized(x, eps)
+    axes = axes_of(x)
+    n, parts, g = count(x, axes), standardized(x, eps), widened(g)
     total = ops.reshape(ops.sum(g, axes=axes), shape=parts.mean.shape)
     joint = ops.sum(g * parts.centred, axes=axes, keepdims=True) * parts.inverse
     slope = joint * parts.inverse / n
     inner = g - (parts.centred * slope + total / n)
-    return inner * (parts.inverse * per_channel(scale, x.rank)), ops.reshape(joint, shape=scale.shape)
+    dx = inner * (parts.inverse * per_channel(widened(scale), x.rank))
+    return narrowed(dx, x.dtype), narrowed(ops.reshape(joint, shape=scale.shape), scale.dtype)

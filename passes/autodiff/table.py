@@ -17,8 +17,19 @@ from passes.autodiff import standardize
 from passes.autodiff.registry import CONSTANT, Gradient, vjp
 
 CONSTANT.update(
-    (ops.const, ops.input, ops.sign, ops.floor, ops.equal, ops.less, ops.greater, ops.logical_not),
+    (
+        ops.const,
+        ops.input,
+        ops.sign,
+        ops.floor,
+        ops.is_nan,
+        ops.equal,
+        ops.less,
+        ops.greater,
+        ops.logical_not,
+    ),
     (ops.logical_and, ops.logical_or, ops.mod, ops.argmax, ops.iota, ops.dim, ops.stop_gradient),
+    (ops.bitwise_and, ops.bitwise_or, ops.bitwise_xor),
 )
 
 
@@ -69,12 +80,15 @@ def _(g: Node, out: Node, x: Node) -> Gradient:
 
 @vjp(ops.tanh)
 def _(g: Node, out: Node, x: Node) -> Gradient:
-    return g * (1.0 - out * out)
+    # 1 - out * out loses its digits where out is near to 1; but it is the one to differentiate again.
+    e = ops.exp(x * 2.0)
+    return g * ops.with_gradient(4.0 / (e + 1.0 / e + 2.0), 1.0 - out * out)
 
 
 @vjp(ops.sigmoid)
 def _(g: Node, out: Node, x: Node) -> Gradient:
-    return g * (out * (1.0 - out))
+    # 1 - out would lose its digits where out is near to 1.
+    return g * (out * ops.sigmoid(-x))
 
 
 @vjp(ops.softplus)
@@ -84,7 +98,12 @@ def _(g: Node, out: Node, x: Node) -> Gradient:
 
 @vjp(ops.relu)
 def _(g: Node, out: Node, x: Node) -> Gradient:
-    return g * mask(ops.greater(out, 0), g)
+    return ops.relu_grad(g, out)
+
+
+@vjp(ops.relu_grad)
+def _(g: Node, out: Node, h: Node, y: Node) -> tuple[Gradient, ...]:
+    return ops.relu_grad(g, y), None
 
 
 @vjp(ops.erf)
@@ -114,25 +133,26 @@ def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
 
 @vjp(ops.pow)
 def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
-    # x^y log x is 0 at x = 0 for y >= 0, where the formula would give 0 * -inf.
-    safe = ops.where(ops.equal(x, 0.0), ops.broadcast_to(ops.scalar(1, x.dtype), shape=x.shape), x)
-    return g * y * ops.pow(x, y - 1.0), g * out * ops.log(safe)
+    # 0 for y = 0 and for 0^y, where the formulas would give 0 * inf and 0 * -inf.
+    zero = ops.scalar(0, g.dtype)
+    dx = ops.where(ops.equal(y, 0.0), zero, g * (y * ops.pow(x, y - 1.0)))
+    at_zero = ops.logical_and(ops.equal(x, 0.0), ops.logical_or(ops.greater(y, 0.0), ops.equal(y, 0.0)))
+    return dx, g * ops.where(at_zero, zero, out * ops.log(x))
 
 
 @vjp(ops.maximum)
 def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
-    return _shared(g, ops.greater(x, y), ops.equal(x, y))
+    return _won(g, ops.less(x, y), ops.equal(x, y)), _won(g, ops.less(y, x), ops.equal(x, y))
 
 
 @vjp(ops.minimum)
 def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
-    return _shared(g, ops.less(x, y), ops.equal(x, y))
+    return _won(g, ops.greater(x, y), ops.equal(x, y)), _won(g, ops.greater(y, x), ops.equal(x, y))
 
 
-def _shared(g: Node, first: Node, tie: Node) -> tuple[Gradient, ...]:
-    """Gradient to the operand that won, half to each where they tie (as PyTorch)."""
-    share = mask(first, g) + mask(tie, g) * 0.5
-    return g * share, g * (1.0 - share)
+def _won(g: Node, loses: Node, ties: Node) -> Node:
+    """Gradient of an operand: nothing where it loses, half where it ties (as PyTorch); NaN and its peer get all."""
+    return ops.where(loses, ops.scalar(0, g.dtype), ops.where(ties, g * 0.5, g))
 
 
 @vjp(ops.where)
@@ -149,6 +169,11 @@ def _(g: Node, out: Node, x: Node, *, dtype: Any) -> Gradient:
 @vjp(ops.alias)
 def _(g: Node, out: Node, x: Node, *, uid: int) -> Gradient:
     return g
+
+
+@vjp(ops.with_gradient)
+def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
+    return None, g
 
 
 @vjp(ops.sum)

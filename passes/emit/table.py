@@ -8,7 +8,7 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
-from ir.types import Type, bool_, f64, i64
+from ir.types import Type, bool_, i64
 from passes.emit import lanes as lanes
 from passes.emit import nn as nn
 from passes.emit.builder import ELEMENT_TYPES, Builder, emit, value_info
@@ -27,7 +27,9 @@ PLAIN = {
     "sigmoid": "Sigmoid",
     "relu": "Relu",
     "softplus": "Softplus",
+    "erf": "Erf",
     "floor": "Floor",
+    "is_nan": "IsNaN",
     "add": "Add",
     "sub": "Sub",
     "mul": "Mul",
@@ -42,6 +44,9 @@ PLAIN = {
     "logical_and": "And",
     "logical_or": "Or",
     "mod": "Mod",
+    "bitwise_and": "BitwiseAnd",
+    "bitwise_or": "BitwiseOr",
+    "bitwise_xor": "BitwiseXor",
     "matmul": "MatMul",
 }
 
@@ -66,12 +71,15 @@ def _(b: Builder, node: Node, x: str, *inputs: str) -> Any:
     return x
 
 
-@emit(ops.erf)
-def _(b: Builder, node: Node, x: str) -> Any:
-    if node.dtype is not f64:
-        return b.op("Erf", x)
-    # The runtime has no Erf for f64: seven digits of it.
-    return b.op("Cast", b.op("Erf", b.op("Cast", x, to=ELEMENT_TYPES["f32"])), to=ELEMENT_TYPES["f64"])
+@emit(ops.with_gradient)
+def _(b: Builder, node: Node, x: str, y: str) -> Any:
+    return x
+
+
+@emit(ops.relu_grad)
+def _(b: Builder, node: Node, g: str, y: str) -> Any:
+    zero = b.const(0, node.dtype.numpy)
+    return b.op("Where", b.op("Equal", y, zero), zero, g)
 
 
 @emit(ops.where)
@@ -236,11 +244,6 @@ def _(b: Builder, node: Node, x: str) -> Any:
     return b.op("Split", x, b.ints(*sizes), axis=axis, outputs=len(sizes))
 
 
-@emit(ops.positive)
-def _(b: Builder, node: Node, x: str) -> Any:
-    return b.op("HardSigmoid", x, alpha=3.4e38, beta=0.0)
-
-
 @emit(ops.scan)
 def _(b: Builder, node: Node, *operands: str) -> Any:
     attrs = node.attrs
@@ -269,6 +272,18 @@ def _(b: Builder, node: Node, *operands: str) -> Any:
         num_scan_inputs=len(stacked),
         **ways,
     )
+    return [result] if isinstance(result, str) else result
+
+
+@emit(ops.cond)
+def _(b: Builder, node: Node, condition: str, *operands: str) -> Any:
+    branches = {}
+    for branch, graph in (("then", node.attrs["then"]), ("else", node.attrs["otherwise"])):
+        inner = b.nested(graph)
+        names = dict(zip(graph.inputs, operands, strict=True))
+        outputs = [inner.fresh(f"{graph.name}/out") for _ in graph.outputs]
+        branches[f"{branch}_branch"] = inner.finish(graph.name, (), names, graph.outputs, outputs)
+    result = b.op("If", condition, outputs=len(node.attrs["then"].outputs), **branches)
     return [result] if isinstance(result, str) else result
 
 

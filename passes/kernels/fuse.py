@@ -15,6 +15,8 @@ from ir.dims import product as product_of
 from ir.node import Graph, Node
 from ir.types import f32
 from passes.kernels import cuda, lanes
+from passes.kernels.exact import exact
+from passes.kernels.integer_sums import exact_sum
 from passes.kernels.pack import pack
 from passes.rewrite import simplify
 from passes.rewrite.driver import rewrite, used_once
@@ -22,7 +24,6 @@ from passes.rewrite.match import (
     ELEMENTWISE,
     Rules,
     is_const,
-    is_positive_mask,
     joint_shape,
     number,
     reshaped,
@@ -35,12 +36,13 @@ _FEW_ROWS = 4
 
 
 def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
-    """`graph` over the runtime's kernels, simplified again after the strategies; for CUDA over the kernels that there
-    are. Notes count the rules."""
+    """`graph` over the runtime's kernels, simplified again after the strategies; formulas for what they compute
+    inexactly; for CUDA over the kernels that there are. Notes count the rules."""
     fired: Counter[str] = Counter()
     fused = simplify.to_rest(graph, Rules((*simplify.RULES, *RULES)), fired)
     if target.lanes:
         fused = simplify.to_rest(fused, Rules((*simplify.RULES, *RULES, *lanes.RULES)), fired)
+    fused = exact(fused, target.device, fired)
     if target.device == "cuda":  # where packing does not pay: parts of different sizes are a slice each
         legal = rewrite(fused, cuda.RULES, fired)
         return legal, simplify.counts(fired)
@@ -191,6 +193,12 @@ def sum_of_rows(node: Node) -> Node | None:
     return ops.reshape(ones @ rows, shape=node.shape)
 
 
+@RULES.on("sum")
+def sum_of_integers(node: Node) -> Node | None:
+    """sum(x: i64) => cast(sum(cast(low bits, f64))) + cast(sum(cast(high bits, f64))) * 2^k: runtimes add doubles"""
+    return exact_sum(node)
+
+
 @RULES.on(*ELEMENTWISE)
 def drop_outer_ones(node: Node) -> Node | None:
     """add(reshape(x, [1,K]), y[N,K]) => add(x[K], y): broadcasting adds the leading axes"""
@@ -203,13 +211,6 @@ def drop_outer_ones(node: Node) -> Node | None:
     if operands == list(node.inputs) or joint_shape(*operands) != node.shape:
         return None
     return node.op(*operands, **node.attrs)
-
-
-@RULES.on("cast")
-def mask_of_positive(node: Node) -> Node | None:
-    """cast(greater(x, 0)) => positive(x): one kernel for two, and none of bool"""
-    x = is_positive_mask(node)
-    return ops.positive(x) if x is not None and x.dtype is f32 and node.dtype is f32 else None
 
 
 @RULES.on("scan")

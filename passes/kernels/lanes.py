@@ -14,8 +14,8 @@ from passes.rewrite.driver import used_once
 from passes.rewrite.match import Rules, is_scalar, number, reshaped, value_of
 
 RULES = Rules()
-_UNARY = ("neg", "abs", "sign", "exp", "sqrt", "tanh", "sigmoid", "relu", "positive")
-_BINARY = ("add", "sub", "mul", "div", "maximum", "minimum")
+_UNARY = ("neg", "abs", "sign", "exp", "sqrt", "tanh", "sigmoid", "relu")
+_BINARY = ("add", "sub", "mul", "div", "maximum", "minimum", "relu_grad")
 
 
 def _inside(node: Node) -> Node | None:

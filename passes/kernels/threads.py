@@ -19,14 +19,16 @@ def threads(graph: Graph, available: int) -> int:
 
 
 def compute_time(graph: Graph) -> float:
-    """What the arithmetic of a lowered graph takes on one thread, in µs; of a scan one step counts, and symbolic
-    dims count as 1."""
+    """What the arithmetic of a lowered graph takes on one thread, in µs; of a scan one step counts, of a cond what is
+    for finite numbers, and symbolic dims count as 1."""
     return sum(map(_compute_time, graph.operations()))
 
 
 def _compute_time(node: Node) -> float:
     if node.op is ops.scan:
         return compute_time(node.attrs["body"])
+    if node.op is ops.cond:
+        return compute_time(node.attrs["otherwise"])
     if node.op in (ops.reshape, ops.get):
         return 0.0
     types = [node.type] if isinstance(node.type, Type) else node.type.items

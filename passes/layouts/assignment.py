@@ -1,18 +1,20 @@
 """Where each value is stored: batch-first ("NCHW", as in the IR) or batch-last ("CHWN").
 
-`assign` finds the cheapest assignment for a whole graph as a minimum cut (networkx): each operation over the
-batch is on one side of the cut, what its strategies cost on a side is the capacity of an edge to the other,
-and a value made on one side and read on the other costs one transpose, however many read it there.
-`Lowering` then rebuilds the graph.
+`Layouts` finds the cheapest assignment for a whole graph as a minimum cut: each operation over the batch is on
+one side of the cut, what its strategies cost on a side is the capacity of an edge to the other, and a value made
+on one side and read on the other costs one transpose, however many read it there. `Lowering` then rebuilds the graph.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ir import ops
 from ir.node import Graph, Node, users
+from passes.layouts.mincut import minimum_cut
 from passes.rewrite import match
 
 ELEMENTWISE = frozenset(ops.OPS[name] for name in (*match.ELEMENTWISE, "stop_gradient", "alias"))
@@ -78,15 +80,31 @@ def batched_values(graph: Graph) -> set[Node]:
             found.update(node.inputs[i] for i in HEAVY[node.op.name])
             if node.op is not ops.conv2d_weight_grad:
                 found.add(node)
-    size = 0
-    while size != len(found):
-        size = len(found)
-        for node in nodes:
+    # Down and up the graph until nothing is added; a way looks only at what is next to a node found since the last.
+    position = {node: i for i, node in enumerate(nodes)}
+    readers = users(graph)
+    down, up = set(found), set(found)
+    while down or up:
+        queue = [position[user] for node in down for user in readers[node]]
+        heapq.heapify(queue)
+        down = set()
+        while queue:
+            node = nodes[heapq.heappop(queue)]
             if node not in found and _follows(node, found):
                 found.add(node)
-        for node in reversed(nodes):
-            if node in found:
-                found.update(node.inputs[i] for i in batched_operands(node))
+                up.add(node)
+                for user in readers[node]:
+                    heapq.heappush(queue, position[user])
+        queue = [-position[node] for node in up]
+        heapq.heapify(queue)
+        up = set()
+        while queue:
+            node = nodes[-heapq.heappop(queue)]
+            for operand in (node.inputs[i] for i in batched_operands(node)):
+                if operand not in found:
+                    found.add(operand)
+                    down.add(operand)
+                    heapq.heappush(queue, -position[operand])
     return found
 
 
@@ -127,63 +145,73 @@ class Shared:
     nodes: tuple[Node, ...]
 
 
-def assign(
-    graph: Graph,
-    costs: Mapping[Node, Mapping[str, float]],
-    shared: Iterable[Shared],
-    transpose_cost: Callable[[Node], float],
-) -> tuple[dict[Node, str], float]:
-    """The layout that each movable operation works in, so that all costs (µs) are least in sum; and the sum.
+class Layouts:
+    """What layouts cost in a graph whatever its heavy ops cost: the part of the network that is the same for all of
+    the cuts that are asked for. transpose_cost: of changing the layout of a value, in µs."""
 
-    costs: for each heavy op the cost in each layout that it has a strategy for. On a tie: NCHW.
-    """
-    import networkx as nx  # slow to import, and only graphs with convolutions or pools come here
+    def __init__(self, graph: Graph, transpose_cost: Callable[[Node], float]) -> None:
+        self._transpose_cost = transpose_cost
+        batched = batched_values(graph)
+        self._movable = [node for node in graph.nodes() if movable(node, batched)]
+        self._number = {node: index + 2 for index, node in enumerate(self._movable)}
+        self._edges: list[_Edge] = []
+        self._count = len(self._movable) + 2
+        table = users(graph)
+        outputs = set(graph.outputs)
+        for value in graph.nodes():
+            if value in batched and (table[value] or value in outputs):
+                self._read(value, table[value], value in outputs, batched)
 
-    batched = batched_values(graph)
-    order = [node for node in graph.nodes() if movable(node, batched)]
-    number = {node: index + 2 for index, node in enumerate(order)}
-    first, last = 0, 1  # the two sides: batch-first is the source
-    cut = nx.DiGraph()
-    cut.add_nodes_from((first, last))
-    fresh = len(order) + 2
-
-    def edge(tail: int, head: int, cost: float | None = None) -> None:
-        """Pay `cost` (None: never allow it) if tail is batch-first and head batch-last."""
-        if cost is None:
-            cut.add_edge(tail, head)
-        elif cost > 0:
-            known = cut.get_edge_data(tail, head, {"capacity": 0})
-            if "capacity" in known:  # whole nanoseconds, so that sums are exact
-                cut.add_edge(tail, head, capacity=known["capacity"] + round(cost * 1000))
-
-    for node, sides in costs.items():
-        edge(first, number[node], sides.get(CHWN))
-        edge(number[node], last, sides.get(NCHW))
-    for group in shared:
-        edge(first, fresh, group.cost)
-        for node in group.nodes:
-            edge(fresh, number[node])
-        fresh += 1
-    table = users(graph)
-    outputs = set(graph.outputs)
-    for value in graph.nodes():
-        if value not in batched or not (table[value] or value in outputs):
-            continue
-        readers = {first} if value in outputs else set()
-        for user in table[value]:
+    def _read(self, value: Node, read_by: list[Node], is_output: bool, batched: set[Node]) -> None:
+        """Pay for one transpose of `value` if it is made on one side and read, however often, on the other."""
+        readers = {_FIRST} if is_output else set()
+        for user in read_by:
             for position, operand in enumerate(user.inputs):
                 if operand is value and not takes_either(user, position, batched):
-                    follows = user in number and position in batched_operands(user)
-                    readers.add(number[user] if follows else first)
-        maker = number.get(value, first)
+                    follows = user in self._number and position in batched_operands(user)
+                    readers.add(self._number[user] if follows else _FIRST)
+        maker = self._number.get(value, _FIRST)
         readers.discard(maker)
-        if readers:
-            cost = transpose_cost(value)
-            edge(maker, fresh, cost)
-            edge(fresh + 1, maker, cost)
-            for reader in sorted(readers):
-                edge(fresh, reader)
-                edge(reader, fresh + 1)
-            fresh += 2
-    total, (_, lasts) = nx.minimum_cut(cut, first, last)
-    return {node: CHWN if number[node] in lasts else NCHW for node in order}, total / 1000
+        if not readers:
+            return
+        cost = self._transpose_cost(value)
+        if len(readers) == 1:
+            (reader,) = readers
+            self._edges += [*_edge(maker, reader, cost), *_edge(reader, maker, cost)]
+            return
+        there, back = self._count, self._count + 1
+        self._count += 2
+        self._edges += [*_edge(maker, there, cost), *_edge(back, maker, cost)]
+        for reader in sorted(readers):
+            self._edges += [(there, reader, None), (reader, back, None)]
+
+    def assign(
+        self, costs: Mapping[Node, Mapping[str, float]], shared: Iterable[Shared]
+    ) -> tuple[dict[Node, str], float]:
+        """The layout that each movable operation works in, so that all costs (µs) are least in sum; and the sum.
+
+        costs: for each heavy op the cost in each layout that it has a strategy for. On a tie: NCHW.
+        """
+        edges = list(self._edges)
+        count = self._count
+        for node, sides in costs.items():
+            edges += _edge(_FIRST, self._number[node], sides.get(CHWN))
+            edges += _edge(self._number[node], _LAST, sides.get(NCHW))
+        for group in shared:
+            edges += _edge(_FIRST, count, group.cost)
+            edges += [(count, self._number[node], None) for node in group.nodes]
+            count += 1
+        total, in_last = minimum_cut(count, edges, _FIRST, _LAST)
+        return {node: CHWN if in_last[i] else NCHW for node, i in self._number.items()}, total / 1000
+
+
+_Edge: TypeAlias = tuple[int, int, int | None]
+_FIRST, _LAST = 0, 1  # the two sides: batch-first is the source
+
+
+def _edge(tail: int, head: int, cost: float | None) -> list[_Edge]:
+    """What makes the cut pay `cost` (None: what forbids it) if tail is batch-first and head batch-last; in whole
+    nanoseconds, so that sums are exact."""
+    if cost is None:
+        return [(tail, head, None)]
+    return [(tail, head, round(cost * 1000))] if cost > 0 else []

@@ -59,6 +59,7 @@ def choose_blocks(
 
     def find(node: Node) -> Node:
         while group.setdefault(node, node) is not node:
+            group[node] = group[group[node]]  # half the way next time
             node = group[node]
         return node
 
@@ -176,8 +177,13 @@ class Lowering:
                 return stored.natural()
             if node.op in REDUCTIONS and 0 in node.attrs["axes"]:
                 return self.reduced(node, stored)
-        attrs = {k: self.body(v) if isinstance(v, Graph) else v for k, v in node.attrs.items()}
-        return node.op(*(self.first(x) for x in node.inputs), **attrs)
+        inputs = tuple([self.first(x) for x in node.inputs])
+        attrs: Mapping[str, Any] = node.attrs
+        if node.op is ops.scan:
+            attrs = {**attrs, "body": self.body(attrs["body"])}
+        elif inputs == node.inputs:
+            return node
+        return node.op.over(inputs, attrs, node.where)
 
     def reduced(self, node: Node, x: Stored) -> Node:
         """A reduction over the batch and other axes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +37,7 @@ def windows_of(node: Node) -> Windows:
     return Windows(tuple(out), tuple(kernel), how["stride"], how["padding"], how.get("dilation", (1, 1)))  # type: ignore[arg-type]
 
 
+@lru_cache(maxsize=1024)
 def offsets(windows: Windows, block: Block) -> list[Array]:
     """For both axes the offsets, from a block's first window, of the pixels that its windows see."""
     reach = zip(block, windows.stride, windows.kernel, windows.dilation, strict=True)

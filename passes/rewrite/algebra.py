@@ -35,7 +35,9 @@ _FOLDED = (
 @RULES.on("*")
 def fold_constants(node: Node) -> Node | None:
     """op(consts) => const, where the result is small and no larger than what it is made of"""
-    if not node.inputs or not all(map(is_const, node.inputs)) or node.op is ops.custom:
+    if not node.inputs or node.inputs[0].op is not ops.const:  # quick to tell, of nearly all nodes
+        return None
+    if not all(map(is_const, node.inputs)) or node.op is ops.custom:
         return None
     if not isinstance(node.type, Type) or not node.ty.is_static or node.dtype.name == "bf16":
         return None
@@ -256,9 +258,9 @@ def double_not(node: Node) -> Node | None:
     return node.inputs[0].inputs[0] if node.inputs[0].op is ops.logical_not else None
 
 
-@RULES.on("stop_gradient", "alias", "custom")
+@RULES.on("stop_gradient", "alias", "custom", "with_gradient")
 def drop_marker(node: Node) -> Node | None:
-    """stop_gradient(x) => x; so for alias and custom, which mean nothing once gradients are made"""
+    """stop_gradient(x) => x; so for alias, custom and with_gradient, which mean nothing once gradients are made"""
     return node.inputs[0]
 
 
@@ -277,6 +279,10 @@ def _holds(wide: Any, narrow: Any) -> bool:
     """Whether every value of dtype `narrow` is a value of dtype `wide`."""
     if "bf16" in (wide.name, narrow.name):
         return narrow.kind == "bool" or wide is narrow or wide.name in ("f32", "f64")
+    if (
+        narrow.name == "i64" and wide is not narrow
+    ):  # beyond 2^53 a float loses digits, which NumPy calls safe
+        return False
     return narrow.kind == "bool" or np.can_cast(narrow.numpy, wide.numpy, "safe")
 
 
@@ -307,6 +313,21 @@ def positive_mask(node: Node) -> Node | None:
     if x.op is ops.cast and x.inputs[0].dtype.kind == "bool" and value_of(y) == 0 and x.shape == node.shape:
         return x.inputs[0]
     return None
+
+
+@RULES.on("relu_grad")
+def relu_grad_twice(node: Node) -> Node | None:
+    """relu_grad(relu_grad(g, y), y) => relu_grad(g, y)"""
+    g, y = node.inputs
+    return g if g.op is ops.relu_grad and g.inputs[1] is y and g.type == node.type else None
+
+
+@RULES.on("where")
+def where_equal(node: Node) -> Node | None:
+    """where(equal(x, y), x, y) => y: a clamp, once its gradient is made"""
+    condition, x, y = node.inputs
+    same = condition.op is ops.equal and set(condition.inputs) == {x, y}
+    return y if same and y.type == node.type else None
 
 
 @RULES.on("mul")

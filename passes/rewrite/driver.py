@@ -10,15 +10,22 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
 
+from ir import ops
 from ir.errors import LenetcError
-from ir.node import Graph, Node, building_at
-from ir.op import OPS
+from ir.node import Graph, Node, Where, build_at, building_at
 
 Rule = Callable[[Node], "Node | None"]
 log = logging.getLogger("lenetc.rewrite")
 _LIMIT = 100  # rewrites of one node in a row; rules that undo each other would go on for ever
-_readers: list[Counter[Node]] = []  # for each rewrite in progress, how many operands and outputs read a node
+_readers: list[
+    dict[Node, int]
+] = []  # for each rewrite in progress, how many operands and outputs read a node
+_asked: list[
+    tuple[Node, bool]
+] = []  # what the rules at the node that is looked at asked of `used_once`, and were told
 
 
 class RewriteError(LenetcError):
@@ -31,7 +38,23 @@ def used_once(node: Node) -> bool:
     What is read elsewhere as well stays alive, so merging it into one of its readers does its work twice.
     The count errs towards more readers while rules fire, and is right when `simplify` comes to rest.
     """
-    return _readers[-1][node] <= 1
+    answer = _readers[-1].get(node, 0) <= 1
+    _asked.append((node, answer))
+    return answer
+
+
+class AtRest(NamedTuple):
+    """Rules that were tried on a node and did not fire. They will not, for the node never changes, while `used_once`
+    answers what it answered them."""
+
+    rules: tuple[Rule, ...]
+    asked: tuple[tuple[Node, bool], ...]
+
+    def holds(self, readers: Mapping[Node, int]) -> bool:
+        return not self.asked or all((readers.get(x, 0) <= 1) is answer for x, answer in self.asked)
+
+
+_UNTRIED = AtRest((), ())
 
 
 def rewrite(graph: Graph, rules: Iterable[tuple[str, Rule]], fired: Counter[str] | None = None) -> Graph:
@@ -40,41 +63,91 @@ def rewrite(graph: Graph, rules: Iterable[tuple[str, Rule]], fired: Counter[str]
     fired: counts the rules that fired, by name. Raises RewriteError where a rule changes a node's type.
     """
     rules = list(rules)
-    anywhere = [rule for name, rule in rules if name == "*"]
-    table = {name: list(anywhere) for name, _ in rules}
+    anywhere = tuple(rule for name, rule in rules if name == "*")
+    table = dict.fromkeys((name for name, _ in rules), anywhere)
     for name, rule in rules:
         if name != "*":
-            table[name].append(rule)
-    bodies: dict[Graph, Graph] = {}
-    new: dict[Node, Node] = {}
-    original = set(graph.nodes())
-    readers = Counter(x for node in original for x in node.inputs)
-    readers.update(graph.outputs)
-    depth = 0
+            table[name] += (rule,)
+    return _Rewriting(graph, table, anywhere, Counter() if fired is None else fired).run()
 
-    def settle(node: Node) -> Node:
+
+class _Rewriting:
+    """One walk over a graph. new: what has become of the nodes that are settled; readers: how many read a node."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        table: dict[str, tuple[Rule, ...]],
+        anywhere: tuple[Rule, ...],
+        fired: Counter[str],
+    ) -> None:
+        self.graph = graph
+        self.table = table
+        self.anywhere = anywhere
+        self.fired = fired
+        self.new = {node: node for node in graph.inputs}
+        self.original = set(graph.nodes())
+        self.readers: dict[Node, int] = Counter(chain.from_iterable(node.inputs for node in self.original))
+        for node in graph.outputs:
+            self.readers[node] = self.readers.get(node, 0) + 1
+        self.bodies: dict[Graph, Graph] = {}
+        self.depth = 0
+
+    def run(self) -> Graph:
+        new = self.new
+        _readers.append(self.readers)
+        try:
+            with building_at(Where()):
+                for node in self.graph.nodes():
+                    for x in node.inputs:
+                        if new[x] is not x:
+                            break
+                    else:  # as it was: on to the rules at once
+                        if node not in new and "body" not in node.attrs:
+                            self.place(node, self.settle(node))
+                            continue
+                    self.visit(node)
+        finally:
+            _readers.pop()
+            _asked.clear()
+        return self.graph.with_outputs(new[node] for node in self.graph.outputs)
+
+    def settle(self, node: Node) -> Node:
         """Apply rules at `node`, whose operands are settled, and settle what they build."""
-        nonlocal depth
-        for rule in table.get(node.op.name, anywhere):
-            with building_at(node.where):
-                found = rule(node)
-            if found is None or found is node:
-                continue
-            if found.type != node.type:
-                raise RewriteError(f"{rule.__name__} turned {node} into {found}").at(str(node.where))
-            log.debug("%s at %s", rule.__name__, node)
-            if fired is not None:
-                fired[rule.__name__] += 1
-            depth += 1
-            if depth > _LIMIT:
-                raise RewriteError(f"rules do not come to rest, {rule.__name__} last").at(str(node.where))
-            settled = visit(found)
-            depth -= 1
-            return settled
-        return node
+        tried = self.table.get(node.op.name, self.anywhere)
+        rest: AtRest | None = node.rest
+        if (
+            rest is None
+            or rest.rules[: len(tried)] != tried[: len(rest.rules)]
+            or not rest.holds(self.readers)
+        ):
+            rest = _UNTRIED
+        left = tried[len(rest.rules) :]
+        if not left:
+            return node
+        _asked.clear()
+        build_at(node.where)
+        for rule in left:
+            found = rule(node)
+            if found is not None and found is not node:
+                break
+        else:
+            node.rest = AtRest(tried, (*rest.asked, *_asked))
+            return node
+        if found.type != node.type:
+            raise RewriteError(f"{rule.__name__} turned {node} into {found}").at(str(node.where))
+        log.debug("%s at %s", rule.__name__, node)
+        self.fired[rule.__name__] += 1
+        self.depth += 1
+        if self.depth > _LIMIT:
+            raise RewriteError(f"rules do not come to rest, {rule.__name__} last").at(str(node.where))
+        settled = self.visit(found)
+        self.depth -= 1
+        return settled
 
-    def visit(root: Node) -> Node:
+    def visit(self, root: Node) -> Node:
         """The settled form of `root` and of all below it, without recursion over long chains."""
+        new, readers = self.new, self.readers
         stack = [root]
         while stack:
             node = stack[-1]
@@ -86,38 +159,37 @@ def rewrite(graph: Graph, rules: Iterable[tuple[str, Rule]], fired: Counter[str]
                 stack.extend(reversed(waiting))
                 continue
             stack.pop()
-            inputs = tuple(new[x] for x in node.inputs)
-            if node not in original:
-                readers.update(inputs)
-            rebuilt = _rebuilt(node, inputs, attrs_of(node))
-            settled = new[rebuilt] if rebuilt in new else settle(rebuilt)
-            new[node] = new[settled] = settled
-            if settled is not node:
-                readers[settled] += readers[node]
+            inputs = tuple([new[x] for x in node.inputs])
+            if node not in self.original:
+                for x in inputs:
+                    readers[x] = readers.get(x, 0) + 1
+            rebuilt = _rebuilt(node, inputs, self.attrs_of(node))
+            self.place(node, new[rebuilt] if rebuilt in new else self.settle(rebuilt))
         return new[root]
 
-    def attrs_of(node: Node) -> dict[str, object]:
-        for value in node.attrs.values():
-            if isinstance(value, Graph) and value not in bodies:
-                bodies[value] = rewrite(value, rules, fired)
-        return {k: bodies[v] if isinstance(v, Graph) else v for k, v in node.attrs.items()}
+    def place(self, node: Node, settled: Node) -> None:
+        """Note what has become of `node`."""
+        self.new[node] = self.new[settled] = settled
+        if settled is not node:
+            self.readers[settled] = self.readers.get(settled, 0) + self.readers.get(node, 0)
 
-    for node in graph.inputs:
-        new[node] = node
-    _readers.append(readers)
-    try:
-        for node in graph.nodes():
-            visit(node)
-    finally:
-        _readers.pop()
-    return graph.with_outputs(new[node] for node in graph.outputs)
+    def attrs_of(self, node: Node) -> Mapping[str, Any]:
+        """The attributes of `node`, with its bodies rewritten if it has any."""
+        if node.op is not ops.scan and node.op is not ops.cond:
+            return node.attrs
+        inner = {key: value for key, value in node.attrs.items() if isinstance(value, Graph)}
+        for body in inner.values():
+            if body not in self.bodies:
+                self.bodies[body] = _Rewriting(body, self.table, self.anywhere, self.fired).run()
+        if all(self.bodies[body] is body for body in inner.values()):
+            return node.attrs
+        return {**node.attrs, **{key: self.bodies[body] for key, body in inner.items()}}
 
 
-def _rebuilt(node: Node, inputs: tuple[Node, ...], attrs: dict[str, object]) -> Node:
-    if inputs == node.inputs and attrs == dict(node.attrs):
+def _rebuilt(node: Node, inputs: tuple[Node, ...], attrs: Mapping[str, Any]) -> Node:
+    if inputs == node.inputs and attrs is node.attrs:
         return node
-    with building_at(node.where):
-        return OPS[node.op.name](*inputs, **attrs)
+    return node.op.over(inputs, attrs, node.where)
 
 
 def substitute(
@@ -132,13 +204,16 @@ def substitute(
     stack = [node for _, node in (*updates[::-1], *results[::-1])]
     while stack:
         node = stack[-1]
-        waiting = [x for x in node.inputs if x not in new] if node not in new else []
+        if node.op is ops.custom and node not in new and node.inputs[0] in new:
+            new[node] = new[node.inputs[0]]  # its value: how to differentiate it was for tracing
+        needed = node.inputs[:1] if node.op is ops.custom else node.inputs
+        waiting = [x for x in needed if x not in new] if node not in new else []
         if waiting:
             stack.extend(reversed(waiting))
             continue
         stack.pop()
         if node not in new:
-            rebuilt = _rebuilt(node, tuple(new[x] for x in node.inputs), dict(node.attrs))
+            rebuilt = _rebuilt(node, tuple([new[x] for x in node.inputs]), node.attrs)
             rebuilt.where = node.where  # an equal node of an earlier trace may remember another line
             new[node] = rebuilt
     renewed = [tuple((key, new[node]) for key, node in part) for part in (results, updates)]

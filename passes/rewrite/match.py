@@ -30,11 +30,12 @@ UNARY = (
     "softplus",
     "erf",
     "floor",
+    "is_nan",
 )
 ARITHMETIC = ("add", "sub", "mul", "div", "pow", "maximum", "minimum")
 COMPARISONS = ("equal", "less", "greater")
-LOGIC = ("logical_not", "logical_and", "logical_or", "mod")
-ELEMENTWISE = (*UNARY, *ARITHMETIC, *COMPARISONS, *LOGIC, "where", "cast")
+LOGIC = ("logical_not", "logical_and", "logical_or", "mod", "bitwise_and", "bitwise_or", "bitwise_xor")
+ELEMENTWISE = (*UNARY, *ARITHMETIC, *COMPARISONS, *LOGIC, "where", "cast", "relu_grad")
 
 
 class Rules(list[tuple[str, Rule]]):
@@ -103,21 +104,6 @@ def reshaped(x: Node, shape: Shape) -> Node:
 def joint_shape(*nodes: Node) -> Shape:
     """The shape that the nodes broadcast to."""
     return broadcast_shapes("rewrite", *(node.shape for node in nodes))
-
-
-def mask_source(node: Node) -> Node | None:
-    """The condition of a mask `cast(condition)`, or None."""
-    if node.op is ops.cast and node.inputs[0].dtype.kind == "bool":
-        return node.inputs[0]
-    return None
-
-
-def is_positive_mask(node: Node) -> Node | None:
-    """x, where node is `cast(greater(x, 0))`; else None."""
-    condition = mask_source(node)
-    if condition is not None and condition.op is ops.greater and value_of(condition.inputs[1]) == 0:
-        return condition.inputs[0] if condition.inputs[0].shape == node.shape else None
-    return None
 
 
 def either(node: Node, test: Callable[[Node], Any]) -> tuple[Node, Node] | None:

@@ -8,10 +8,11 @@ from ir import ops
 from ir.dims import product
 from ir.node import Graph, Node, building_at, users
 from ir.op import OPS
+from passes.autodiff.means import narrowed, widened
 from passes.autodiff.standardize import per_channel, standardized
 from passes.rewrite.algebra import rescaled, scaled
 from passes.rewrite.driver import used_once
-from passes.rewrite.match import Rules, at_most, either, is_positive_mask, number, reshaped, with_shape
+from passes.rewrite.match import Rules, at_most, either, number, reshaped, with_shape
 
 RULES = Rules()
 
@@ -68,8 +69,10 @@ def sum_of_broadcast(node: Node) -> Node | None:
     if not spread:
         return None
     count = product(tuple(inner.shape[axis] for axis in spread))
-    size = ops.cast(ops.dim(size=count), dtype=node.dtype)
-    factor = number(count, node) if isinstance(count, int) else size
+    if isinstance(count, int):
+        factor = number(count, node)
+    else:  # which f16 may not hold
+        factor = None if node.dtype.name == "f16" else ops.cast(ops.dim(size=count), dtype=node.dtype)
     if factor is None:
         return None
     rest = tuple(axis for axis in axes if axis not in spread)
@@ -116,7 +119,7 @@ def write_out_standardize(node: Node) -> Node | None:
     """standardize(x, scale) => sub(x, mean) * (scale / sqrt(variance + eps))"""
     x, scale = node.inputs
     parts = standardized(x, node.attrs["eps"])
-    return parts.centred * (parts.inverse * per_channel(scale, x.rank))
+    return narrowed(parts.centred * (parts.inverse * per_channel(widened(scale), x.rank)), x.dtype)
 
 
 def _channel_factor(g: Node) -> tuple[Node, Node] | None:
@@ -169,25 +172,22 @@ def pool_before_relu(node: Node) -> Node | None:
     return ops.relu(ops.max_pool2d(x.inputs[0], **node.attrs))
 
 
-@RULES.on("mul")
+@RULES.on("relu_grad")
 def relu_grad_before_pool_grad(node: Node) -> Node | None:
-    """mul(max_pool2d_grad(g, r), cast(greater(r, 0))) => max_pool2d_grad(mul(g, cast(greater(p, 0))), x)
+    """relu_grad(max_pool2d_grad(g, r), r) => max_pool2d_grad(relu_grad(g, p), x)
 
     where r = relu(x) and p = relu(max_pool2d(x)). A window with a positive element has the same first maximum
-    in r and in x, and is paid there on both sides. One without pays an element of r that is 0, where the
-    mask takes it away again; on the right the mask is 0 for the whole window. Exact for finite g.
+    in r and in x, and is paid there on both sides; so has one with NaN. One without pays an element of r that is
+    0, where relu_grad takes it away again; on the right it does so for the whole window.
     """
-    found = either(node, lambda x: x.op is ops.max_pool2d_grad)
-    if found is None:
+    pool_grad, y = node.inputs
+    if pool_grad.op is not ops.max_pool2d_grad or pool_grad.inputs[1] is not y or y.op is not ops.relu:
         return None
-    (pool_grad, mask) = found
-    g, r = pool_grad.inputs
-    if r.op is not ops.relu or is_positive_mask(mask) is not r or not at_most(g.ty.size, r.ty.size):
+    g, x = pool_grad.inputs[0], y.inputs[0]
+    if not at_most(g.ty.size, x.ty.size):
         return None
-    x = r.inputs[0]
     pooled = ops.relu(ops.max_pool2d(x, **pool_grad.attrs))
-    kept = ops.cast(ops.greater(pooled, ops.scalar(0, pooled.dtype)), dtype=g.dtype)
-    return ops.max_pool2d_grad(g * kept, x, **pool_grad.attrs)
+    return ops.max_pool2d_grad(ops.relu_grad(g, pooled), x, **pool_grad.attrs)
 
 
 _POOLS = {ops.max_pool2d: 0, ops.max_pool2d_grad: 1, ops.max_pool2d_pick: 1}  # each with its image's position

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
+from weakref import WeakKeyDictionary
 
 from ir.node import Graph
-from passes.rewrite import algebra, nn, shape
+from passes.rewrite import algebra, empty, nn, shape
 from passes.rewrite.control import simplify_scans
 from passes.rewrite.driver import RewriteError, rewrite
 from passes.rewrite.match import Rules
 from passes.target import Target
 
-RULES = Rules((*algebra.RULES, *shape.RULES, *nn.RULES))
+RULES = Rules((*empty.RULES, *algebra.RULES, *shape.RULES, *nn.RULES))
 _ROUNDS = 20
+# What the graphs that are still there came to (None: to themselves), for a whole and its parts start from the same.
+_known: WeakKeyDictionary[Graph, tuple[Graph | None, list[str]]] = WeakKeyDictionary()
 
 
 def simplify(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     """`graph` with no rule left to fire: `simplify(simplify(g))` is `simplify(g)`. Notes count the rules."""
-    fired: Counter[str] = Counter()
-    return to_rest(graph, RULES, fired), counts(fired)
+    known = _known.get(graph)
+    if known is None:
+        fired: Counter[str] = Counter()
+        found = to_rest(graph, RULES, fired)
+        known = _known[graph] = None if found is graph else found, counts(fired)
+    return known[0] or graph, [*known[1]]
 
 
 def to_rest(graph: Graph, rules: Rules, fired: Counter[str]) -> Graph:

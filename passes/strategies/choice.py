@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from ir import ops
 from ir.dims import symbols
 from ir.node import Graph, Node
-from passes.layouts.assignment import CHWN, HEAVY, NCHW, Shared, assign
+from passes.layouts.assignment import CHWN, HEAVY, NCHW, Layouts, Shared
 from passes.layouts.batch_last import PIXEL, Block
 from passes.layouts.lowering import Expand, Lowering, block_candidates, choose_blocks, steering
 from passes.layouts.windows import windows_of
@@ -49,12 +49,14 @@ def choose_strategies(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
 
     Raises StrategyError where no strategy fits an op, or an override names none.
     """
-    if heavy_nodes(graph):
+    if target.overrides and heavy_nodes(graph):
         check_overrides(graph, target)
     return _choose(graph, target)
 
 
 def _choose(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
+    if not any(node.op.name in HEAVY or node.op is ops.scan for node in graph.nodes()):
+        return graph, []
     notes: list[str] = []
 
     def body(inner: Graph) -> Graph:
@@ -83,6 +85,7 @@ class Choice:
         self.target = target
         self.prices = Prices(target.costs, target.threads, asking)
         self._numeric: dict[Node, tuple[Node, str]] = {}
+        self._best: dict[tuple[Node, str, Block], tuple[float, Strategy] | None] = {}
         self.heavy = [node for node in graph.nodes() if node.op.name in HEAVY]
         self.sizes = {
             name: target.batch for node in graph.inputs for dim in node.shape for name in symbols(dim)
@@ -90,6 +93,10 @@ class Choice:
         self.fitting = {node: candidates(node, target) for node in self.heavy}
         self.works = {node: work(node, self.sizes, target.threads) for node in self.heavy}
         self.pair_up()
+
+    @cached_property
+    def network(self) -> Layouts:
+        return Layouts(self.graph, self.transposed)
 
     def expansion(self, strategy: Strategy) -> Expand:
         """How `strategy` builds a node for the target."""
@@ -187,12 +194,15 @@ class Choice:
                 key = (node.inputs[image], sharing, windows_of(node), blocks[node])
                 groups.setdefault(key, []).append(node)
         shared = [Shared(self.shared(n[0], key[3]), tuple(n)) for key, n in groups.items()]
-        return assign(self.graph, prices, shared, self.transposed)
+        return self.network.assign(prices, shared)
 
     def best(self, node: Node, layout: str, block: Block) -> tuple[float, Strategy] | None:
         """The cheapest strategy in a layout, with its cost."""
-        priced = [(self.price(node, s, block), s) for s in self.fitting[node] if s.layout == layout]
-        return min(priced, key=lambda pair: pair[0], default=None)
+        key = node, layout, PIXEL if layout == NCHW else block
+        if key not in self._best:
+            priced = [(self.price(node, s, block), s) for s in self.fitting[node] if s.layout == layout]
+            self._best[key] = min(priced, key=lambda pair: pair[0], default=None)
+        return self._best[key]
 
     def in_blocks(self, node: Node, block: Block) -> float:
         """The cost of `node` batch-last, with what a forward op makes for its gradients to share."""

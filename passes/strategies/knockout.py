@@ -1,15 +1,18 @@
-"""The first maximum of several arrays as a knockout: halves meet, the later wins only if strictly larger.
+"""The first maximum of several arrays as a knockout: halves meet, the later wins only if strictly larger, or NaN.
 
-Ties thus go to the first, as in PyTorch's max-pooling, with operations on halves of halves instead of a mask
-over all. Forward and gradient share their comparisons, because equal nodes are one.
+Ties thus go to the first and windows with NaN to the last NaN, as in PyTorch's max-pooling, with operations on halves
+of halves instead of a mask over all. Forward and gradient share their comparisons, because equal nodes are one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ir import ops
 from ir.node import Node
+from ir.types import Array
 
 
 def best(players: Sequence[Node]) -> Node:
@@ -18,25 +21,48 @@ def best(players: Sequence[Node]) -> Node:
     return players[0] if half == 0 else ops.maximum(best(players[:half]), best(players[half:]))
 
 
-def _later_wins(players: Sequence[Node]) -> Node:
+def _later_wins(players: Sequence[Node], outside: Sequence[Array]) -> Node:
     half = len(players) // 2
-    return ops.greater(best(players[half:]), best(players[:half]))
+    later = best(players[half:])
+    wins = ops.logical_or(ops.greater(later, best(players[:half])), ops.is_nan(later))
+    if outside:
+        given = np.all(outside[:half], axis=0) & ~np.all(outside[half:], axis=0)
+        wins = ops.logical_or(wins, ops.literal(given)) if given.any() else wins
+    return wins
 
 
-def hand_back(g: Node, players: Sequence[Node]) -> list[Node]:
-    """For each player g where it is the first maximum, and 0 elsewhere."""
+def _winners(players: Sequence[Node], outside: Sequence[Array], alive: Node | None = None) -> list[Node]:
+    """For each of several players where it is the maximum, among the places that are `alive`."""
     half = len(players) // 2
     if half == 0:
+        assert alive is not None
+        return [alive]
+    later = _later_wins(players, outside)
+    earlier = ops.logical_not(later)
+    if alive is not None:
+        earlier, later = ops.logical_and(alive, earlier), ops.logical_and(alive, later)
+    return [
+        *_winners(players[:half], outside[:half], earlier),
+        *_winners(players[half:], outside[half:], later),
+    ]
+
+
+def hand_back(g: Node, players: Sequence[Node], outside: Sequence[Array] = ()) -> list[Node]:
+    """For each player g where it is the maximum, and 0 elsewhere, be g infinite. `outside` says, if anything, where
+    each is padding: that loses to -inf as well."""
+    if len(players) == 1:
         return [g]
-    later = g * ops.cast(_later_wins(players), dtype=g.dtype)
-    return [*hand_back(g - later, players[:half]), *hand_back(later, players[half:])]
+    zero = ops.scalar(0, g.dtype)
+    return [ops.where(wins, g, zero) for wins in _winners(players, outside)]
 
 
-def pick(values: Sequence[Node], players: Sequence[Node]) -> Node:
-    """The value that goes with the first maximum."""
+def pick(values: Sequence[Node], players: Sequence[Node], outside: Sequence[Array] = ()) -> Node:
+    """The value that goes with the maximum."""
     half = len(players) // 2
     if half == 0:
         return values[0]
     return ops.where(
-        _later_wins(players), pick(values[half:], players[half:]), pick(values[:half], players[:half])
+        _later_wins(players, outside),
+        pick(values[half:], players[half:], outside[half:]),
+        pick(values[:half], players[:half], outside[:half]),
     )

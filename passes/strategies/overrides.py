@@ -33,7 +33,7 @@ def _keys(node: Node) -> tuple[str, str, str]:
 
 def check_overrides(graph: Graph, target: Target) -> None:
     """Raise StrategyError for an override that names no op or module, or a strategy that cannot be there."""
-    heavy = heavy_nodes(graph)
+    heavy = heavy_nodes(graph) if target.overrides else []
     for key, name in target.overrides:
         if key in HEAVY:
             _check_name(key, name, {key})

@@ -177,7 +177,7 @@ TABLE: tuple[Strategy, ...] = (
         chwn.costs.dilated_input_grad,
         chwn.conv.conv2d_input_grad_dilated,
     ),
-    _first("max_pool2d", "max_pool", nchw.limits.max_pool, nchw.costs.pool, keep),
+    _first("max_pool2d", "max_pool", nchw.limits.max_pool, nchw.costs.max_pool, keep),
     _first("max_pool2d", "slices", limits.static_image, nchw.costs.pool_taps, nchw.max_pool.max_pool2d),
     _last("max_pool2d", "knockout", limits.on_cpu, chwn.costs.knockout, chwn.max_pool.max_pool2d),
     _first(
@@ -213,13 +213,6 @@ TABLE: tuple[Strategy, ...] = (
         "max_pool2d_pick", "knockout", limits.on_cpu, chwn.costs.knockout_grad, chwn.max_pool.max_pool2d_pick
     ),
     _first("avg_pool2d", "average_pool", nchw.limits.average_pool, nchw.costs.pool, keep),
-    _first(
-        "avg_pool2d",
-        "matrix",
-        nchw.limits.pool_matrix,
-        nchw.costs.pool_matrix,
-        nchw.avg_pool.avg_pool2d_matrix,
-    ),
     _first("avg_pool2d", "slices", limits.static_image, nchw.costs.pool_taps, nchw.avg_pool.avg_pool2d),
     _last("avg_pool2d", "gather", limits.on_cpu, chwn.costs.average, chwn.avg_pool.avg_pool2d),
     _first(

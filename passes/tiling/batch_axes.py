@@ -219,7 +219,7 @@ def _conv_weight_grad(node: Node, at: tuple[Place, ...]) -> tuple[Place, Cuts]:
 
 
 RULES: dict[str, Rule] = {
-    **dict.fromkeys((*ELEMENTWISE, "stop_gradient", "positive", "broadcast_to"), _aligned),
+    **dict.fromkeys((*ELEMENTWISE, "stop_gradient", "broadcast_to"), _aligned),
     "sum": _sum,
     **dict.fromkeys(("reduce_max", "argmax"), _reduced),
     **dict.fromkeys(("softmax", "log_softmax", "take_along_axis", "concat"), _along),

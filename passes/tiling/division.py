@@ -109,7 +109,7 @@ def _separable(graph: Graph) -> Cut | None:
         whole = cut(graph)
     except Inseparable:
         return None
-    if whole is None or isinstance(whole.batch, Poly) or not whole.sums:
+    if whole is None or isinstance(whole.batch, Poly) or not whole.batch or not whole.sums:
         return None
     return whole
 

@@ -69,6 +69,41 @@ def test_every_op(sample: Sample, dtype: DType) -> None:
     close(graph, on_cuda(graph, values), run(graph, values), tolerance, tolerance)
 
 
+KEPT = (
+    "maximum",
+    "minimum",
+    "relu",
+    "relu_grad",
+    "sign",
+    "sigmoid",
+    "softplus",
+    "tanh",
+    "reduce_max",
+    "argmax",
+)
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [s for s in CASES if s.op.name in (*KEPT, "max_pool2d", "max_pool2d_grad", "avg_pool2d_grad")],
+    ids=lambda s: s.id,
+)
+def test_nan_and_infinities(sample: Sample) -> None:
+    """Kept where they are, by every strategy."""
+    graph, values = sample.graph(f32, 2), sample.values(f32, 2)
+    rng = np.random.default_rng(0)
+    special = np.float32([np.nan, np.inf, -np.inf, -30, 30, 0])
+    values = [
+        np.where(rng.random(x.shape) < 0.3, rng.choice(special, x.shape), x) if x.dtype == np.float32 else x
+        for x in values
+    ]
+    node = graph.outputs[0]
+    ways = [s.name for s in TABLE if s.op == node.op.name and not s.lacks(node, Target(device="cuda"))]
+    for way in ways or [""]:
+        target = Target(device="cuda", overrides=((node.op.name, way),) if way else ())
+        close(graph, on_cuda(graph, values, target), run(graph, values), 1e-5, 1e-30)
+
+
 @pytest.mark.parametrize("sample", HEAVY, ids=lambda s: s.id)
 def test_every_strategy(sample: Sample) -> None:
     graph, values = sample.graph(f32, 2), sample.values(f32, 2)

@@ -12,7 +12,7 @@ import lenetc
 
 
 def ours(array: Any) -> lenetc.Tensor:
-    return lenetc.Tensor(np.array(array))
+    return lenetc.from_numpy(np.array(array))
 
 
 def theirs(array: Any) -> torch.Tensor:

@@ -228,7 +228,7 @@ def test_cross_entropy(scores: tuple[int, ...], places: tuple[int, ...], reducti
 def test_cross_entropy_options(how: dict[str, Any], weighted: bool, reduction: str) -> None:
     weight = np.array([0.5, 1, 2, 3, 0], np.float32)
     kwargs = {**how, "reduction": reduction}
-    module = nn.CrossEntropyLoss(lenetc.Tensor(weight) if weighted else None, **kwargs)
+    module = nn.CrossEntropyLoss(lenetc.from_numpy(weight) if weighted else None, **kwargs)
     reference = tnn.CrossEntropyLoss(torch.tensor(weight) if weighted else None, **kwargs)
     target = np.array([0, 2, 4, 2, 1, how.get("ignore_index", -100)])
     check_modules(module, reference, normal(6, 5), target, chains=False)
@@ -241,7 +241,7 @@ def test_cross_entropy_where_a_score_is_minus_infinity() -> None:
 
 
 def test_cross_entropy_of_ignored_labels_only_is_nan() -> None:
-    assert np.isnan(F.cross_entropy(lenetc.Tensor(normal(2, 3)), lenetc.tensor([-100, -100])).item())
+    assert np.isnan(F.cross_entropy(lenetc.from_numpy(normal(2, 3)), lenetc.tensor([-100, -100])).item())
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
@@ -252,7 +252,7 @@ def test_cross_entropy_of_probabilities(shape: tuple[int, ...], how: dict[str, A
     target = np.abs(normal(*shape, seed=3))
     for given in (None, weight):
         module = nn.CrossEntropyLoss(
-            None if given is None else lenetc.Tensor(given), reduction=reduction, **how
+            None if given is None else lenetc.from_numpy(given), reduction=reduction, **how
         )
         reference = tnn.CrossEntropyLoss(
             None if given is None else torch.tensor(given), reduction=reduction, **how
@@ -263,7 +263,7 @@ def test_cross_entropy_of_probabilities(shape: tuple[int, ...], how: dict[str, A
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_nll_loss(reduction: str) -> None:
     weight = np.array([0.5, 1, 2, 3, 4], np.float32)
-    module = nn.NLLLoss(lenetc.Tensor(weight), ignore_index=1, reduction=reduction)
+    module = nn.NLLLoss(lenetc.from_numpy(weight), ignore_index=1, reduction=reduction)
     reference = tnn.NLLLoss(torch.tensor(weight), ignore_index=1, reduction=reduction)
     check_modules(module, reference, normal(6, 5), np.array([0, 1, 2, 3, 4, 1]))
     check_modules(
@@ -280,7 +280,7 @@ def test_grad_fn_of_the_usual_losses() -> None:
 @pytest.mark.parametrize("weighted", [False, True])
 def test_bce_loss(weighted: bool, reduction: str) -> None:
     weight = np.array([1, 2, 0.5, 3], np.float32)
-    module = nn.BCELoss(lenetc.Tensor(weight) if weighted else None, reduction=reduction)
+    module = nn.BCELoss(lenetc.from_numpy(weight) if weighted else None, reduction=reduction)
     reference = tnn.BCELoss(torch.tensor(weight) if weighted else None, reduction=reduction)
     rng = np.random.default_rng(0)
     x, y = (rng.uniform(0.01, 0.99, (3, 4)).astype(np.float32) for _ in range(2))
@@ -298,7 +298,7 @@ def test_bce_with_logits_loss(names: tuple[str, ...], reduction: str) -> None:
         "weight": np.array([1, 2, 0.5, 3], np.float32),
         "pos_weight": np.array([3, 1, 2, 0.5], np.float32),
     }
-    module = nn.BCEWithLogitsLoss(**{n: lenetc.Tensor(factors[n]) for n in names}, reduction=reduction)
+    module = nn.BCEWithLogitsLoss(**{n: lenetc.from_numpy(factors[n]) for n in names}, reduction=reduction)
     reference = tnn.BCEWithLogitsLoss(**{n: torch.tensor(factors[n]) for n in names}, reduction=reduction)
     x = np.concatenate([normal(4, 4), [[0, 20, -20, 90]]]).astype(np.float32)
     y = np.concatenate([np.random.default_rng(1).uniform(0, 1, (4, 4)), [[0, 1, 0, 1]]]).astype(np.float32)
@@ -372,7 +372,7 @@ def test_parameter_list_prints_as_in_pytorch(shapes: tuple[tuple[int, ...], ...]
 
 def test_a_parameter_prints_as_in_pytorch() -> None:
     values = normal(3, 2)
-    assert repr(nn.Parameter(lenetc.Tensor(values))) == repr(tnn.Parameter(torch.tensor(values)))
+    assert repr(nn.Parameter(lenetc.from_numpy(values))) == repr(tnn.Parameter(torch.tensor(values)))
 
 
 @pytest.mark.parametrize(
@@ -539,7 +539,7 @@ def test_refused_as_in_pytorch(call: Any, arrays: tuple[Any, ...]) -> None:
     with pytest.raises(Exception) as expected:
         call(torch, *map(torch.from_numpy, map(np.asarray, arrays)))
     with pytest.raises(Exception) as found:
-        call(lenetc, *map(lenetc.Tensor, arrays))
+        call(lenetc, *map(lenetc.from_numpy, arrays))
     kind = type(expected.value)
     if kind is NotImplementedError and "not implemented for" in str(expected.value):
         kind = TypeError  # a dtype that a kernel lacks

@@ -19,7 +19,7 @@ from tests.support import gradient_graph
 
 pytestmark = pytest.mark.parity
 LOWERED = {op for op in ops.OPS.values() if op.reference.__module__ == "ir.ops.fused"}  # have no gradient
-WITHOUT = {"const", "dim", "scan", "custom"}  # PyTorch has no such function
+WITHOUT = {"const", "dim", "scan", "cond", "custom"}  # PyTorch has no such function
 COMPARED = [s for s in SAMPLES if s.op.name not in WITHOUT]
 GRADED = [s for s in COMPARED if any(x.dtype is None for x in s.operands) and s.op not in LOWERED]
 

@@ -40,9 +40,9 @@ def test_it_prints_and_names_alike(both: SimpleNamespace) -> None:
 @pytest.mark.parametrize("loss", ["MSELoss", "CrossEntropyLoss"])
 def test_forward_loss_chain_and_gradients(both: SimpleNamespace, loss: str) -> None:
     target = both.targets if loss == "MSELoss" else np.array([3, 7])
-    out, expected_out = both.mine(lenetc.Tensor(both.images)), both.reference(torch.tensor(both.images))
+    out, expected_out = both.mine(lenetc.from_numpy(both.images)), both.reference(torch.tensor(both.images))
     assert_equal(out, expected_out, "output", 1e-5, 1e-6)
-    found = getattr(lenetc.nn, loss)()(out, lenetc.Tensor(target))
+    found = getattr(lenetc.nn, loss)()(out, lenetc.from_numpy(target))
     expected = getattr(torch.nn, loss)()(expected_out, torch.tensor(target))
     assert chain(found.grad_fn) == chain(expected.grad_fn)
     found.backward()
@@ -78,7 +78,7 @@ def losses_by_optimizer(lib: Any, net: Any, images: Any, targets: Any) -> list[f
 
 @pytest.mark.parametrize("train", [losses_by_hand, losses_by_optimizer])
 def test_ten_steps(both: SimpleNamespace, train: Any) -> None:
-    found = train(lenetc, both.mine, lenetc.Tensor(both.images), lenetc.Tensor(both.targets))
+    found = train(lenetc, both.mine, lenetc.from_numpy(both.images), lenetc.from_numpy(both.targets))
     expected = train(torch, both.reference, torch.tensor(both.images), torch.tensor(both.targets))
     assert found == pytest.approx(expected, rel=1e-5)
     for (name, p), q in zip(both.mine.named_parameters(), both.reference.parameters(), strict=True):

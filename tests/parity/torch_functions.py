@@ -162,9 +162,12 @@ TORCH: dict[str, Callable[..., Any]] = {
         name: getattr(torch, name)
         for name in ("maximum", "minimum", "logical_not", "logical_and", "logical_or")
     },
+    **{name: getattr(torch, name) for name in ("bitwise_and", "bitwise_or", "bitwise_xor")},
     **{name: getattr(torch, name) for name in ("where", "reshape", "matmul")},
     "softplus": F.softplus,
-    "positive": lambda x: (x > 0).to(x.dtype),
+    "is_nan": torch.isnan,
+    "relu_grad": lambda g, y: torch.where(y == 0, torch.zeros((), dtype=g.dtype), g),
+    "with_gradient": lambda x, y: x.detach() + (y - y.detach()),
     "div": _divided,
     "equal": torch.eq,
     "less": torch.lt,

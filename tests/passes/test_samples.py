@@ -21,10 +21,10 @@ IN_LANES = {ops.to_lanes, ops.from_lanes, ops.conv2d_lanes, ops.affine_lanes, op
 LOWERED = {
     ops.gemm,
     ops.max_unpool2d,
-    ops.positive,
+    ops.cond,
     ops.split,
     *IN_LANES,
-}  # made by passes.fuse, when gradients are made already
+}  # made when gradients are made already
 SMOOTH = [s for s in SAMPLES if s.differentiable and s.op not in CONSTANT | LOWERED]
 LEAVES = {"input"}  # bound by the caller
 

@@ -6,13 +6,15 @@ import math
 import warnings
 
 from ir import ops
+from ir.errors import DTypeError
 from ir.node import Node, building_at
 from ir.op import Op
-from ir.types import DType, f32, normalize_axis
+from ir.types import DType, f32
 from lenetc.evaluation import random
-from lenetc.evaluation.tracing import user_frame, where_now
+from lenetc.evaluation.tracing import here, user_frame, where_now
 from lenetc.operations import elementwise, in_place
 from lenetc.operations.autocast import widened
+from lenetc.tensors.arrays import axis_of, need_number
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 tanh = elementwise.tanh
@@ -31,10 +33,11 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
         return x * 0.5 * (ops.erf(x * math.sqrt(0.5)) + 1.0)
 
     def by_tanh(x: Node) -> Node:
-        return x * 0.5 * (ops.tanh((x + x * x * x * 0.044715) * math.sqrt(2 / math.pi)) + 1.0)
+        # (1 + tanh(u)) / 2 is sigmoid(2 u), which keeps its digits where tanh is near to -1.
+        return x * ops.sigmoid((x + x * x * x * 0.044715) * (2 * math.sqrt(2 / math.pi)))
 
     forms = {"none": exact, "tanh": by_tanh}
-    if approximate not in forms:
+    if approximate not in tuple(forms):
         raise ValueError(f"gelu: approximate must be 'none' or 'tanh', not {approximate!r}")
     return apply("GeluBackward0", forms[approximate], input)
 
@@ -64,7 +67,7 @@ def _along(what: str, x: Tensor, dim: int | None, dtype: DType | None) -> tuple[
             "Change the call to include dim=X as an argument."
         )
         dim = 0 if x.ndim in (0, 1, 3) else 1
-    return normalize_axis(dim, x.ndim, what), x if dtype is None else x.to(dtype)
+    return axis_of(dim, x.ndim, what), x if dtype is None else x.to(dtype)
 
 
 def warn(message: str) -> None:
@@ -100,10 +103,14 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 
     The mask is part of the graph: a compiled program draws a new one in every run.
     """
+    require_tensors("dropout", input)
+    need_number("dropout", "p", p)
     if not 0 <= p <= 1:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if not training or p == 0:
         return input
+    if not input.dtype.is_float:
+        raise DTypeError(f"dropout: needs floating point, but the input is {input.type_text()}").at(here())
     with building_at(where_now()):
         if p == 1:
             mask = Tensor._from_node(ops.broadcast_to(ops.scalar(0, input.dtype), shape=tuple(input.shape)))

@@ -13,7 +13,9 @@ from lenetc.nn.functional.linear import same_dtype
 from lenetc.nn.functional.padding import pad
 from lenetc.operations import reductions
 from lenetc.operations.autocast import narrowed
+from lenetc.tensors.arrays import index_of
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
+from passes.autodiff import means
 
 Size2 = int | Sequence[int]
 
@@ -59,15 +61,18 @@ def conv2d(
     needs stride 1. Source: torch.nn.functional.conv2d.
     Raises ShapeError and DTypeError naming both types.
     """
-    require_tensors("conv2d", input, weight, bias)
+    require_tensors("conv2d", input, weight, optional=[bias])
     input, weight, bias = narrowed(input, weight, bias)
     if weight.ndim != 4:
         raise ShapeError(f"conv2d: the weight must be [O,C/groups,KH,KW], but it is {weight.type_text()}").at(
             here()
         )
+    if 0 in weight.shape:
+        raise ShapeError(f"conv2d: the weight {weight.type_text()} has a size of 0").at(here())
     if not _images("conv2d", input):
         return conv2d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
     same_dtype("conv2d", input, weight, bias)
+    groups = index_of("conv2d: groups", groups)
     steps, spread = pair(stride, "stride"), pair(dilation, "dilation")
     if min(*steps, *spread, groups) < 1:
         raise ValueError(f"conv2d: stride {stride}, dilation {dilation} and groups {groups} must be positive")
@@ -101,6 +106,9 @@ def conv2d(
 
 
 def _pooled(name: str, what: str, x: Tensor, build: Callable[[Node], Node]) -> Tensor:
+    require_tensors(what, x)
+    if 0 in x.shape[-3:]:
+        raise ShapeError(f"{what}: of the sizes of {x.type_text()} only the batch's may be 0").at(here())
     if _images(what, x):
         return apply(name, build, x)
 
@@ -156,7 +164,11 @@ def avg_pool2d(
         "count_include_pad": bool(count_include_pad),
     }
     _check_window("avg_pool2d", how)
-    return _pooled("AvgPool2DBackward0", "avg_pool2d", input, lambda a: ops.avg_pool2d(a, **how))
+    return _pooled("AvgPool2DBackward0", "avg_pool2d", input, lambda a: _averaged(a, how))
+
+
+def _averaged(x: Node, how: dict[str, Any]) -> Node:
+    return means.narrowed(ops.avg_pool2d(means.widened(x), **how), x.dtype)
 
 
 def _check_window(what: str, how: dict[str, Any]) -> None:
@@ -175,8 +187,15 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """
     _images("adaptive_avg_pool2d", input)
     sizes = input.shape[-2:]
+    if isinstance(output_size, (tuple, list)) and len(output_size) != 2:
+        raise ShapeError(f"adaptive_avg_pool2d: the output has a height and a width, not {output_size}").at(
+            here()
+        )
     wanted = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
-    out = tuple(int(size if want is None else want) for size, want in zip(sizes, wanted, strict=True))
+    out = tuple(
+        int(size) if want is None else index_of("adaptive_avg_pool2d: a size", want)
+        for size, want in zip(sizes, wanted, strict=True)
+    )
     if out == (1, 1):
         return reductions.mean(input, (-2, -1), keepdim=True)
     if any(want < 1 or size % want for size, want in zip(sizes, out, strict=True)):
@@ -189,5 +208,5 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
         "AdaptiveAvgPool2DBackward0",
         "adaptive_avg_pool2d",
         input,
-        lambda a: ops.avg_pool2d(a, kernel=kernel, stride=kernel),
+        lambda a: _averaged(a, {"kernel": kernel, "stride": kernel}),
     )

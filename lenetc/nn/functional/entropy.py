@@ -6,9 +6,10 @@ The class of each label is picked by a one-hot mask, so neither the loss nor its
 from __future__ import annotations
 
 from ir import ops
+from ir.dims import product
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
-from ir.types import f32, f64, i64, u8
+from ir.types import bf16, f16, f32, i64, u8
 from lenetc.evaluation.ranges import require_range
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.activation import log_softmax
@@ -17,8 +18,10 @@ from lenetc.nn.functional.linear import same_dtype
 from lenetc.nn.functional.loss import check_reduction
 from lenetc.operations import reductions
 from lenetc.operations.autocast import widened
+from lenetc.tensors.arrays import index_of, need_number
 from lenetc.tensors.size import Size
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
+from passes.autodiff import means
 
 
 def nll_loss(
@@ -35,7 +38,7 @@ def nll_loss(
     also of the mean. Raises LabelError for labels out of range, ShapeError and DTypeError naming both types.
     Source: torch.nn.functional.nll_loss.
     """
-    require_tensors("nll_loss", input)
+    require_tensors("nll_loss", input, target, optional=[weight])
     input = widened(input)
     target = _checked("nll_loss", input, target, weight, ignore_index, reduction)
     return _picked(input, target, weight, ignore_index, reduction)
@@ -57,8 +60,9 @@ def cross_entropy(
     Source: torch.nn.functional.cross_entropy.
     """
     check_reduction(reduction)
-    require_tensors("cross_entropy", input, target, weight)
+    require_tensors("cross_entropy", input, target, optional=[weight])
     input = widened(input)
+    need_number("cross_entropy", "label_smoothing", label_smoothing)
     if not 0.0 <= label_smoothing <= 1.0:
         raise LenetcError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}").at(here())
     if not input.ndim:
@@ -82,7 +86,7 @@ def _checked(
 ) -> Tensor:
     """The labels as i64, fit for `input`."""
     check_reduction(reduction)
-    require_tensors(what, input, target, weight)
+    index_of(f"{what}: ignore_index", ignore_index)
     if not input.ndim:
         raise ShapeError(f"{what}: the input needs a dimension of classes, but it is {input.type_text()}").at(
             here()
@@ -131,15 +135,13 @@ def _mask(logs: Node, target: Node, ignore_index: int, axis: int) -> Node:
 
 
 def _total_weight(mask: Node, logs: Node, weight: Node | None, axis: int) -> Node:
-    """The sum of the weights of all labels that count: their number without weights."""
+    """The sum of the weights of all labels that count: their number without weights. Not for halves."""
     axes = tuple(range(mask.rank))
     if weight is not None:
         return ops.sum(
             ops.where(mask, _over_classes(weight, logs, axis), ops.scalar(0, logs.dtype)), axes=axes
         )
-    wide = logs.dtype if logs.dtype in (f32, f64) else f32
-    total = ops.sum(ops.cast(mask, dtype=wide), axes=axes)
-    return total if wide is logs.dtype else ops.cast(total, dtype=logs.dtype)
+    return ops.sum(ops.cast(mask, dtype=logs.dtype), axes=axes)
 
 
 def _picked(logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str) -> Tensor:
@@ -147,21 +149,21 @@ def _picked(logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: i
     axis = 0 if logs.ndim == 1 else 1
     shape = target.shape
     if logs.ndim == 3 or logs.ndim > 4:  # as PyTorch, whose graph shows it
-        logs = logs.reshape(*logs.shape[:2], 1, -1)
-        target = target.reshape(shape[0], 1, -1)
+        rest = product(tuple(shape[1:]))
+        logs = logs.reshape(*logs.shape[:2], 1, rest)
+        target = target.reshape(shape[0], 1, rest)
 
-    def build(x: Node, labels: Node, *factors: Node) -> Node:
+    def build(given: Node, labels: Node, *weights: Node) -> Node:
+        x, factors = means.widened(given), [means.widened(node) for node in weights]
         mask = _mask(x, labels, ignore_index, axis)
         scaled = x * _over_classes(factors[0], x, axis) if factors else x
         chosen = ops.where(mask, scaled, ops.scalar(0, x.dtype))
         if reduction == "none":
-            return -ops.sum(chosen, axes=(axis,))
+            return means.narrowed(-ops.sum(chosen, axes=(axis,)), given.dtype)
         total = -ops.sum(chosen, axes=tuple(range(x.rank)))
-        return (
-            total / _total_weight(mask, x, factors[0] if factors else None, axis)
-            if reduction == "mean"
-            else total
-        )
+        if reduction == "mean":
+            total = total / _total_weight(mask, x, factors[0] if factors else None, axis)
+        return means.narrowed(total, given.dtype)
 
     operands = (logs, target) if weight is None else (logs, target, weight)
     name = "NllLossBackward0" if logs.ndim < 3 else "NllLoss2DBackward0"
@@ -173,17 +175,17 @@ def _spread(logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: i
     """What smoothing adds: minus the sum of the classes' log-probabilities."""
     axis = 0 if logs.ndim == 1 else 1
 
-    def build(x: Node, labels: Node, *factors: Node) -> Node:
+    def build(given: Node, labels: Node, *weights: Node) -> Node:
+        x, factors = means.widened(given), [means.widened(node) for node in weights]
         scaled = x * _over_classes(factors[0], x, axis) if factors else x
         sums = -ops.sum(scaled, axes=(axis,))
         sums = ops.where(ops.equal(labels, ignore_index), ops.scalar(0, x.dtype), sums)
-        if reduction == "none":
-            return sums
-        total = ops.sum(sums, axes=tuple(range(sums.rank)))
-        if reduction == "sum":
-            return total
-        mask = _mask(x, labels, ignore_index, axis)
-        return total / _total_weight(mask, x, factors[0] if factors else None, axis)
+        if reduction != "none":
+            sums = ops.sum(sums, axes=tuple(range(sums.rank)))
+        if reduction == "mean":
+            mask = _mask(x, labels, ignore_index, axis)
+            sums = sums / _total_weight(mask, x, factors[0] if factors else None, axis)
+        return means.narrowed(sums, given.dtype)
 
     operands = (logs, target) if weight is None else (logs, target, weight)
     return apply("DivBackward0" if reduction == "mean" else "SumBackward0", build, *operands, edges=(logs,))
@@ -217,15 +219,16 @@ def _of_probabilities(
         terms = terms * weight.reshape(*(classes if i == axis else 1 for i in range(input.ndim)))
     if reduction == "none":
         return -reductions.sum(terms, axis)
-    total = -reductions.sum(terms)
     if reduction == "sum":
-        return total
+        return -reductions.sum(terms)
     places = tuple(i for i in range(input.ndim) if i != axis)
-    return apply(
+    total = -reductions.sum(terms.to(f32) if terms.dtype in (f16, bf16) else terms)
+    loss = apply(
         "DivBackward1",
-        lambda a, x: a / reductions.count(x, places),
+        lambda a, x: a / means.count(x, places),
         total,
         input.detach(),
         edges=(total,),
         saves=False,
     )
+    return loss.to(terms.dtype)

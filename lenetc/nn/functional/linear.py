@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from ir import ops
+from ir.dims import product
 from ir.errors import DTypeError, ShapeError
 from ir.node import Node
-from ir.types import f16, f32, f64
+from ir.types import f16, f32, f64, i32, i64
 from lenetc.evaluation.ranges import require_range
 from lenetc.evaluation.tracing import here
 from lenetc.operations import shaping
 from lenetc.operations.autocast import narrowed
+from lenetc.tensors.arrays import index_of
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 
@@ -18,7 +20,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Raises ShapeError and DTypeError naming both types.
     """
-    require_tensors("linear", input, weight, bias)
+    require_tensors("linear", input, weight, optional=[bias])
     input, weight, bias = narrowed(input, weight, bias)
     if not input.ndim or weight.ndim not in (1, 2):
         raise ShapeError(
@@ -27,8 +29,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         ).at(here())
     same_dtype("linear", input, weight, bias)
     if weight.ndim == 1:
-        product = input @ weight
-        return product if bias is None else product + bias
+        found = input @ weight
+        return found if bias is None else found + bias
     outputs, inputs = weight.shape
     if input.shape[-1] != inputs:
         raise ShapeError(
@@ -44,15 +46,19 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         ).at(here())
     matrix = input
     if input.ndim != 2:
-        matrix = input.unsqueeze(0) if input.ndim == 1 and bias is None else input.reshape(-1, inputs)
+        matrix = (
+            input.unsqueeze(0)
+            if input.ndim == 1 and bias is None
+            else input.reshape(product(tuple(input.shape[:-1])), inputs)
+        )
     turned = shaping.transposed(weight)
     if bias is None:
-        product = apply("MmBackward0", ops.matmul, matrix, turned)
+        found = apply("MmBackward0", ops.matmul, matrix, turned)
     else:
-        product = apply("AddmmBackward0", _addmm, bias, matrix, turned)
+        found = apply("AddmmBackward0", _addmm, bias, matrix, turned)
     if input.ndim == 2:
-        return product
-    return product.reshape(*input.shape[:-1], outputs)
+        return found
+    return found.reshape(*input.shape[:-1], outputs)
 
 
 def _addmm(bias: Node, x: Node, y: Node) -> Node:
@@ -61,7 +67,7 @@ def _addmm(bias: Node, x: Node, y: Node) -> Node:
 
 def same_dtype(what: str, input: Tensor, *others: Tensor | None) -> None:
     """Raise DTypeError where an operand's dtype differs from the input's."""
-    require_tensors(what, input, *others)
+    require_tensors(what, input, optional=others)
     for other in others:
         if other is not None and other.dtype is not input.dtype:
             to_input = {f32: "float", f64: "double", f16: "half"}.get(input.dtype)
@@ -80,15 +86,16 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
     LabelError for one that is out of range.
     """
     require_tensors("embedding", input, weight)
-    if input.dtype.kind != "int":
-        raise DTypeError(f"embedding: the indices must be integers, but they are {input.type_text()}").at(
-            here()
-        )
+    if input.dtype not in (i64, i32):
+        raise DTypeError(
+            f"embedding: the indices must be integers, i64 or i32, but they are {input.type_text()}; use .long()"
+        ).at(here())
     if weight.ndim != 2:
         raise ShapeError(f"embedding: the weight must have 2 dimensions, but it is {weight.type_text()}").at(
             here()
         )
     rows = weight.shape[0]
+    padding_idx = None if padding_idx is None else index_of("embedding: padding_idx", padding_idx)
     require_range("embedding", "index", input, int(rows), None, f"{rows} rows in {weight.type_text()}")
     if padding_idx is not None and not -rows <= padding_idx < rows:
         raise ValueError(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from ir import ops
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
@@ -12,8 +14,10 @@ from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.activation import warn
 from lenetc.operations import elementwise, reductions
 from lenetc.operations.autocast import widened
+from lenetc.tensors.arrays import need_number
 from lenetc.tensors.convert import result_dtype
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
+from passes.autodiff import means
 
 REDUCTIONS = ("none", "mean", "sum")
 
@@ -28,8 +32,7 @@ def reduced(losses: Node, reduction: str) -> Node:
     if reduction == "none":
         return losses
     axes = tuple(range(losses.rank))
-    total = ops.sum(losses, axes=axes)
-    return total / reductions.count(losses, axes) if reduction == "mean" else total
+    return means.mean(losses, axes) if reduction == "mean" else ops.sum(losses, axes=axes)
 
 
 def _pair(what: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,17 +86,25 @@ def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor
     return reductions.mean(distance) if reduction == "mean" else reductions.sum(distance)
 
 
+def _parts(d: Node, limit: float) -> tuple[Node, Node, Node]:
+    """d where |d| is up to `limit` and 0 beyond, where infinities would spoil the gradient of the square; |d|; and
+    where it is beyond."""
+    z = ops.abs(d)
+    far = ops.greater(z, limit)
+    return ops.where(far, ops.scalar(0, d.dtype), d), z, far
+
+
 def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta: float = 1.0) -> Tensor:
     """Half the squared distance up to `delta`, linear beyond (Huber 1964; torch.nn.functional.huber_loss)."""
+    need_number("huber_loss", "delta", delta)
     if delta <= 0:
         raise LenetcError(f"huber_loss does not support non-positive values for delta, but it is {delta}").at(
             here()
         )
 
     def each(x: Node, y: Node) -> Node:
-        d = x - y
-        z = ops.abs(d)
-        return ops.where(ops.less(z, delta), d * d * 0.5, (z - 0.5 * delta) * delta)
+        small, z, far = _parts(x - y, delta)
+        return ops.where(far, (z - 0.5 * delta) * delta, small * small * 0.5)
 
     return _compared("HuberLossBackward0", "huber_loss", input, target, reduction, each)
 
@@ -103,6 +114,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", be
 
     Source: torch.nn.functional.smooth_l1_loss.
     """
+    need_number("smooth_l1_loss", "beta", beta)
     if beta < 0:
         raise LenetcError(f"smooth_l1_loss does not support negative values for beta, but it is {beta}").at(
             here()
@@ -111,14 +123,14 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", be
         return l1_loss(input, target, reduction=reduction)
 
     def each(x: Node, y: Node) -> Node:
-        d = x - y
-        z = ops.abs(d)
-        return ops.where(ops.less(z, beta), d * d * (0.5 / beta), z - 0.5 * beta)
+        small, z, far = _parts(x - y, beta)
+        return ops.where(far, z - 0.5 * beta, small * small * (0.5 / beta))
 
     return _compared("SmoothL1LossBackward0", "smooth_l1_loss", input, target, reduction, each)
 
 
-def _same_size(input: Tensor, target: Tensor) -> None:
+def _same_size(what: str, input: Tensor, target: Tensor, *factors: Tensor | None) -> None:
+    require_tensors(what, input, target, optional=factors)
     if input.shape != target.shape:
         raise ShapeError(f"Target size ({target.shape}) must be the same as input size ({input.shape})").at(
             here()
@@ -134,7 +146,7 @@ def binary_cross_entropy(
     Source: torch.nn.functional.binary_cross_entropy.
     """
     check_reduction(reduction)
-    _same_size(input, target)
+    _same_size("binary_cross_entropy", input, target, weight)
 
     def entropy(x: Node, y: Node, floor: float | None) -> Node:
         logs = (ops.log(x), ops.log(1.0 - x))
@@ -143,10 +155,11 @@ def binary_cross_entropy(
         return -(y * logs[0] + (1.0 - y) * logs[1])
 
     def build(x: Node, y: Node, *factors: Node) -> Node:
-        # At 0 and 1, PyTorch's gradient is (x - y) / 1e-12.
-        end = ops.less(x * (1.0 - x), 1e-12)
+        # At 0 and 1, PyTorch's gradient is (x - y) / 1e-12, a number in f32.
+        least = float(np.float32(1e-12))
+        end = ops.less(x * (1.0 - x), least)
         fixed = ops.stop_gradient(x)
-        at_end = entropy(fixed, y, -100.0) + (x - fixed) * ops.stop_gradient((x - y) * 1e12)
+        at_end = entropy(fixed, y, -100.0) + (x - fixed) * ops.stop_gradient((x - y) / least)
         inside = entropy(ops.where(end, ops.scalar(0.5, x.dtype), x), y, None)
         losses = ops.where(end, at_end, inside)
         return reduced(losses * factors[0] if factors else losses, reduction)
@@ -169,16 +182,22 @@ def binary_cross_entropy_with_logits(
     Source: torch.nn.functional.binary_cross_entropy_with_logits.
     """
     check_reduction(reduction)
-    _same_size(input, target)
+    _same_size("binary_cross_entropy_with_logits", input, target, weight, pos_weight)
     given = [x for x in (weight, pos_weight) if x is not None]
 
     def build(x: Node, y: Node, *extra: Node) -> Node:
         nodes = list(extra)
         factor = nodes.pop(0) if weight is not None else None
-        positive = ops.softplus(-x)
+        positive, whole = y, None
         if nodes:
-            positive = positive * (y * (nodes[0] - 1.0) + 1.0)
-        losses = (1.0 - y) * x + positive
+            positive = y * nodes[0]
+            whole = positive - y + 1.0
+        # Two formulas for one loss: this has its digits for y = 1, and the gradient of the other, which is
+        # sigmoid(x) - y, has them for y = 0.
+        ahead, behind = ops.softplus(-x), ops.softplus(x)
+        if whole is not None:
+            ahead, behind = ahead * whole, behind * whole
+        losses = ops.with_gradient((1.0 - y) * x + ahead, behind - positive * x)
         return reduced(losses if factor is None else losses * factor, reduction)
 
     return apply("BinaryCrossEntropyWithLogitsBackward0", build, input, target, *given, edges=(input, target))

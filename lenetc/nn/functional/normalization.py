@@ -6,20 +6,22 @@ from collections.abc import Sequence
 
 from ir import ops
 from ir.dims import product
-from ir.errors import LenetcError, ShapeError
+from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.operations import elementwise, reductions
 from lenetc.operations.autocast import widened
+from lenetc.tensors.arrays import need_number
 from lenetc.tensors.grad_fn import no_grad
-from lenetc.tensors.tensor import Tensor, apply
-from passes.autodiff.standardize import count, per_channel, standardized
+from lenetc.tensors.tensor import Tensor, apply, require_tensors
+from passes.autodiff import means
+from passes.autodiff.standardize import axes_of, per_channel, standardized
 
 
 def _standardized(x: Node, axes: tuple[int, ...], eps: float) -> tuple[Node, Node]:
-    """x without its mean over `axes`, and the reciprocal of its deviation, kept dims of size 1."""
-    n = reductions.count(x, axes)
+    """x without its mean over `axes`, and the reciprocal of its deviation, kept dims of size 1; of halves in f32."""
+    n, x = means.count(x, axes), means.widened(x)
     centred = x - ops.sum(x, axes=axes, keepdims=True) / n
     variance = ops.sum(centred * centred, axes=axes, keepdims=True) / n
     return centred, 1.0 / ops.sqrt(variance + eps)
@@ -41,6 +43,9 @@ def batch_norm(
     `momentum`, the variance divided by n - 1; otherwise use the running ones. Raises ShapeError where sizes
     differ, and for a single value per channel in training. Source: torch.nn.functional.batch_norm.
     """
+    require_tensors("batch_norm", input, optional=[running_mean, running_var, weight, bias])
+    if not isinstance(momentum, Tensor):
+        need_number("batch_norm", "momentum", momentum)
     input = widened(input)
     if input.ndim < 2:
         raise ShapeError(f"batch_norm: the input must be [N,C,...], but it is {input.type_text()}").at(here())
@@ -94,7 +99,8 @@ def _move(x: Tensor, running_mean: Tensor, running_var: Tensor, momentum: float 
         return ops.reshape(standardized(a, 0.0).mean, shape=(a.shape[1],))
 
     def variance(a: Node) -> Node:
-        return ops.reshape(standardized(a, 0.0).squares, shape=(a.shape[1],)) / (count(a) - 1.0)
+        squares = ops.reshape(standardized(a, 0.0).squares, shape=(a.shape[1],))
+        return squares / (means.count(a, axes_of(a)) - 1.0)
 
     with no_grad():
         for running, statistic in ((running_mean, mean), (running_var, variance)):
@@ -113,7 +119,12 @@ def layer_norm(
     Ba et al. 2016. Raises ShapeError where the last dimensions differ.
     Source: torch.nn.functional.layer_norm.
     """
+    require_tensors("layer_norm", input, optional=[weight, bias])
     input = widened(input)
+    if not isinstance(normalized_shape, (tuple, list)):
+        raise DTypeError(f"layer_norm: normalized_shape is a sequence of sizes, not {normalized_shape!r}").at(
+            here()
+        )
     shape = tuple(normalized_shape)
     if not shape or tuple(input.shape[-len(shape) :]) != shape:
         raise ShapeError(
@@ -132,8 +143,8 @@ def layer_norm(
         rest = list(nodes)
         centred, scale = _standardized(x, axes, eps)
         y = centred * scale
-        y = y * rest.pop(0) if weight is not None else y
-        return y + rest[0] if rest else y
+        y = y * means.widened(rest.pop(0)) if weight is not None else y
+        return means.narrowed(y + means.widened(rest[0]) if rest else y, x.dtype)
 
     operands = [x for x in (weight, bias) if x is not None]
     return apply("NativeLayerNormBackward0", build, input, *operands, edges=(input, weight, bias))

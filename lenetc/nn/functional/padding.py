@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ir import ops
-from ir.errors import LenetcError, ShapeError
+from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from lenetc.evaluation.tracing import here
-from lenetc.tensors.tensor import Tensor, apply
+from lenetc.tensors.arrays import index_of, need_number
+from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
@@ -17,9 +18,13 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     Negative amounts take elements away. Raises LenetcError for other modes, ShapeError for amounts that do
     not fit. Source: torch.nn.functional.pad.
     """
+    require_tensors("pad", input)
     if mode != "constant":
         raise LenetcError(f"pad: mode {mode!r} is not supported, only 'constant' is").at(here())
-    amounts = [int(amount) for amount in pad]
+    if not isinstance(pad, (tuple, list)):
+        raise DTypeError(f"pad: the amounts are a sequence of whole numbers, not {pad!r}").at(here())
+    amounts = [index_of("pad: an amount", amount) for amount in pad]
+    need_number("pad", "value", value or 0)
     if len(amounts) % 2 or len(amounts) > 2 * input.ndim:
         raise ShapeError(
             f"pad: needs two amounts for each of the last dimensions, but got {len(amounts)} "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lenetc.nn import functional as F
 from lenetc.nn.modules.module import Module
+from lenetc.tensors.arrays import need_number
 from lenetc.tensors.tensor import Tensor
 
 
@@ -78,6 +79,7 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
+        need_number("Dropout", "p", p)
         if not 0 <= p <= 1:
             raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
         self.p, self.inplace = p, inplace

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import Any, Generic, Self, TypeVar
 
-from lenetc.evaluation.cell import Context
+from lenetc.evaluation.cell import Counts
 from lenetc.nn.modules.module import Module, indented
 from lenetc.nn.parameter import Parameter
+from lenetc.tensors.arrays import index_of
 from lenetc.tensors.tensor import Tensor
 
 T = TypeVar("T", Module, Parameter)
@@ -26,13 +27,13 @@ class _List(Module, Generic[T]):
         """Hold exactly `parts`, numbered anew."""
         listed = list(parts)
         self._parts().clear()
-        Context.epoch += 1
+        Counts.epoch += 1
         for part in listed:
             self.append(part)
 
     def _key(self, index: int) -> str:
         """The name of the part at `index`. Raises IndexError with the length."""
-        position = int(index)
+        position = index_of(f"{type(self).__name__}: an index", index)
         if not -len(self) <= position < len(self):
             raise IndexError(
                 f"index {position} is out of range for {type(self).__name__} of length {len(self)}"
@@ -120,9 +121,9 @@ class Sequential(_List[Module]):
 class ModuleList(_List[Module]):
     """A list of modules that are registered; it is not called itself (torch.nn.ModuleList)."""
 
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
+    def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
-        self.extend(modules)
+        self.extend(() if modules is None else modules)
 
     def _child_lines(self) -> list[str]:
         runs: list[tuple[int, str, int]] = []  # equal neighbours share a line: first, text, count
@@ -144,9 +145,9 @@ class ModuleList(_List[Module]):
 class ModuleDict(Module):
     """Modules by key, registered; it is not called itself (torch.nn.ModuleDict)."""
 
-    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()) -> None:
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None) -> None:
         super().__init__()
-        self.update(modules)
+        self.update(modules or ())
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
         """Add modules, in place of those with the same keys."""
@@ -158,12 +159,16 @@ class ModuleDict(Module):
         self.add_module(key, module)
 
     def __getitem__(self, key: str) -> Module:
+        if key not in self._modules:
+            raise KeyError(
+                f"there is no module {key!r}; there are {', '.join(map(repr, self._modules)) or 'none'}"
+            )
         module: Module = self._modules[key]
         return module
 
     def __delitem__(self, key: str) -> None:
         del self._modules[key]
-        Context.epoch += 1
+        Counts.epoch += 1
 
     def pop(self, key: str) -> Module:
         """Take a module out."""
@@ -198,9 +203,9 @@ class ParameterList(_List[Parameter]):
 
     kind = "_parameters"
 
-    def __init__(self, parameters: Iterable[Tensor] = ()) -> None:
+    def __init__(self, parameters: Iterable[Tensor] | None = None) -> None:
         super().__init__()
-        for parameter in parameters:
+        for parameter in () if parameters is None else parameters:
             self.append(parameter)
 
     def append(self, part: Tensor) -> Self:

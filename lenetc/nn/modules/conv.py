@@ -8,6 +8,7 @@ from lenetc.nn.functional.convolution import Size2, pair
 from lenetc.nn.modules.module import Module
 from lenetc.nn.parameter import Parameter
 from lenetc.operations.creation import empty
+from lenetc.tensors.arrays import index_of
 from lenetc.tensors.tensor import Tensor
 
 
@@ -34,6 +35,11 @@ class Conv2d(Module):
         padding_mode: str = "zeros",
     ) -> None:
         super().__init__()
+        in_channels, out_channels = (
+            index_of("in_channels", in_channels),
+            index_of("out_channels", out_channels),
+        )
+        groups = index_of("groups", groups)
         if groups < 1:
             raise ValueError(f"groups must be a positive integer, not {groups}")
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ir.types import normalize_axis
 from lenetc.nn.modules.module import Module
 from lenetc.operations import shaping
+from lenetc.tensors.arrays import axis_of, index_of
 from lenetc.tensors.tensor import Tensor
 
 
@@ -29,10 +29,12 @@ class Unflatten(Module):
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
         super().__init__()
-        self.dim, self.unflattened_size = dim, tuple(unflattened_size)
+        sizes = unflattened_size if isinstance(unflattened_size, (tuple, list)) else (unflattened_size,)
+        self.dim = index_of("dim", dim)
+        self.unflattened_size = tuple(index_of("unflattened_size", size) for size in sizes)
 
     def forward(self, input: Tensor) -> Tensor:
-        axis = normalize_axis(self.dim, input.ndim, "Unflatten")
+        axis = axis_of(self.dim, input.ndim, "Unflatten")
         return input.view(*input.shape[:axis], *self.unflattened_size, *input.shape[axis + 1 :])
 
     def extra_repr(self) -> str:

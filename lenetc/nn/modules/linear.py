@@ -9,6 +9,7 @@ from lenetc.nn import init
 from lenetc.nn.modules.module import Module
 from lenetc.nn.parameter import Parameter
 from lenetc.operations.creation import empty
+from lenetc.tensors.arrays import index_of
 from lenetc.tensors.tensor import Tensor
 
 
@@ -52,7 +53,9 @@ class Embedding(Module):
 
     def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None) -> None:
         super().__init__()
+        num_embeddings = index_of("num_embeddings", num_embeddings)
         if padding_idx is not None:
+            padding_idx = index_of("padding_idx", padding_idx)
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise ValueError(f"padding_idx {padding_idx} must be within the {num_embeddings} embeddings")
             padding_idx %= num_embeddings

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import functools
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 from ir.types import DType, f16, f32, f64
 from lenetc.evaluation import lazy
-from lenetc.evaluation.cell import Cell, Context
+from lenetc.evaluation.cell import Context, Counts
 from lenetc.evaluation.tracing import current_scope, scope
+from lenetc.evaluation.watched import Watched
 from lenetc.nn import state
 from lenetc.nn.parameter import Parameter
 from lenetc.operations.creation import zeros_like
-from lenetc.tensors.tensor import Tensor
-
-_calling: list[Module] = []  # modules whose forward is running, outermost first
-_PLAIN = (bool, int, float, complex, str, bytes, type(None))
+from lenetc.tensors.tensor import Tensor, Unreturned
 
 
-def attributes_of(owner: Any) -> dict[str, Any]:
-    """The plain attributes of a module, such as a rate or a flag, by name."""
-    return {
-        name: (type(value), value)
-        for name, value in vars(owner).items()
-        if name[0] != "_" and (isinstance(value, _PLAIN) or type(value) is tuple)
-    }
+class _Calling(threading.local):
+    """Modules whose forward is running in this thread, outermost first."""
+
+    def __init__(self) -> None:
+        self.modules: list[Module] = []
+
+
+_calling = _Calling()
 
 
 class Module:
@@ -40,7 +41,7 @@ class Module:
         fields = self.__dict__
         fields["training"] = True
         for kind in ("_parameters", "_buffers", "_modules"):
-            fields[kind] = {}
+            fields[kind] = Watched()
         fields["_non_persistent"] = set()
         fields["_names"] = (-1, {})
 
@@ -50,22 +51,23 @@ class Module:
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if Context.trace is not None and self not in Context.trace.modules:
-            Context.trace.modules[self] = attributes_of(self)
-        path = _calling[-1]._path_of(self) if _calling else ""
-        _calling.append(self)
+        if Context.trace is not None:
+            Context.trace.modules[self] = None
+        calling = _calling.modules
+        path = calling[-1]._path_of(self) if calling else ""
+        calling.append(self)
         try:
             with scope(path):
                 return self.forward(*args, **kwargs)
         finally:
-            _calling.pop()
+            calling.pop()
 
     def _path_of(self, part: Module) -> str:
         """The module path of `part`, called from this module's forward."""
         epoch, names = self.__dict__["_names"]
-        if epoch != Context.epoch:
+        if epoch != Counts.epoch:
             names = {module: name for name, module in self.named_modules()}
-            self.__dict__["_names"] = (Context.epoch, names)
+            self.__dict__["_names"] = (Counts.epoch, names)
         name, path = names.get(part, ""), current_scope()
         return f"{path}.{name}" if path and name else path or name
 
@@ -91,7 +93,7 @@ class Module:
         if name not in table and hasattr(self, name):
             raise KeyError(f"attribute {name!r} already exists in {type(self).__name__}")
         table[name] = value
-        Context.epoch += 1
+        Counts.epoch += 1
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Add a parameter; None keeps the name for none. Raises KeyError for a name that is taken."""
@@ -145,13 +147,18 @@ class Module:
                     )
                 if value is table[name]:  # what `self.count += 1` assigns
                     return
-                if value is not None and table[name] is not None and Context.trace is not None:
-                    value = _updated(table[name], value)
+                if Context.trace is not None:
+                    Context.trace.before_change(functools.partial(table.__setitem__, name, table[name]))
+                    if kind == "_buffers":
+                        Context.trace.effect(
+                            f"it assigns the buffer {name!r} anew, which copy_() would keep in place"
+                        )
+                        Context.trace.rebound.append((table, name, table[name]))
                 table[name] = value
-                Context.epoch += Context.trace is None
+                Counts.epoch += 1
                 return
-        if Context.trace is None and name in self.__dict__ and self.__dict__[name] is not value:
-            Context.epoch += 1  # an option such as a rate, which programs take for a constant
+        if self.__dict__.get(name, self) is not value:
+            Counts.epoch += 1  # an option such as a rate, which programs take for a constant
         object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
@@ -169,9 +176,10 @@ class Module:
             if name in self.__dict__.get(kind, ()):
                 del self.__dict__[kind][name]
                 self._non_persistent.discard(name)
-                Context.epoch += 1
+                Counts.epoch += 1
                 return
         object.__delattr__(self, name)
+        Counts.epoch += 1
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self._parameters, *self._buffers, *self._modules})
@@ -265,7 +273,7 @@ class Module:
         for module in self.modules():
             if module.training != mode:
                 module.training = mode
-                Context.epoch += 1
+                Counts.epoch += 1
         return self
 
     def eval(self) -> Self:
@@ -367,18 +375,5 @@ def _convert(tensor: Tensor, dtype: DType) -> None:
     if tensor.dtype is dtype or not tensor.dtype.is_float:
         return
     tensor.data = tensor.detach().to(dtype)
-    if tensor.is_leaf and tensor.grad is not None:
-        _convert(tensor.grad, dtype)
-
-
-def _updated(old: Tensor, value: Tensor) -> Tensor:
-    """A buffer's new tensor during a trace, where assigning it must change the state that `old` stands for.
-
-    `old` keeps its value for whoever still holds it: it moves to a cell of its own.
-    """
-    cell, before = old._cell, old.node
-    cell.node = value.node
-    old._cell = Cell(before.ty, before)
-    new = Tensor._from_cell(cell)
-    new._grad_fn = value._grad_fn
-    return new
+    if tensor.is_leaf and tensor._grad is not None and not isinstance(tensor._grad, Unreturned):
+        _convert(tensor._grad, dtype)

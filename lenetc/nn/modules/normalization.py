@@ -12,7 +12,8 @@ from lenetc.nn import init
 from lenetc.nn.modules.module import Module
 from lenetc.nn.parameter import Parameter
 from lenetc.operations.creation import empty, full, ones, zeros
-from lenetc.tensors.tensor import Tensor
+from lenetc.tensors.arrays import index_of
+from lenetc.tensors.tensor import Tensor, require_tensors
 
 
 class _BatchNorm(Module):
@@ -67,23 +68,26 @@ class _BatchNorm(Module):
             init.zeros_(self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
+        require_tensors(type(self).__name__, input)
         if input.ndim not in self.dimensions:
             expected = " or ".join(f"{n}D" for n in self.dimensions)
             raise ShapeError(f"expected {expected} input (got {input.ndim}D input: {input.type_text()})").at(
                 here()
             )
         momentum: float | Tensor = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.num_batches_tracked is not None:
+        if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
             if self.momentum is None:
                 momentum = 1.0 / self.num_batches_tracked.to(input.dtype)
+        # Read at each call, as in PyTorch: statistics that there are stay as they are while they are not tracked.
+        moves = not self.training or self.track_running_stats
         return F.batch_norm(
             input,
-            self.running_mean,
-            self.running_var,
+            self.running_mean if moves else None,
+            self.running_var if moves else None,
             self.weight,
             self.bias,
-            training=self.training or self.running_mean is None,
+            training=self.training or (self.running_mean is None and self.running_var is None),
             momentum=momentum,
             eps=self.eps,
         )
@@ -123,7 +127,8 @@ class LayerNorm(Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        given = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
+        shape = tuple(index_of("normalized_shape", size) for size in given)
         self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
         self.register_parameter("weight", Parameter(empty(*shape)) if elementwise_affine else None)
         self.register_parameter("bias", Parameter(empty(*shape)) if elementwise_affine and bias else None)

@@ -82,7 +82,7 @@ def knockout(w: Work, block: Block) -> float:
 
 def knockout_grad(w: Work, block: Block) -> float:
     """Handing a gradient back along the knockout, and putting the pieces together."""
-    games = (w.taps - 1) * 3.5 * elementwise(w.n * w.channels * w.out)
+    games = (w.taps - 1) * 5 * elementwise(w.n * w.channels * w.out)
     joined = elementwise(w.n * w.channels * w.out * w.taps)
     return games + joined + (0.0 if block != PIXEL else gather(w.channels * w.image, w.n))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ir.node import Node
+from ir.types import Array
 from passes.layouts.batch_last import Block, Stored
-from passes.layouts.windows import windows_of
+from passes.layouts.windows import Windows, windows_of
 from passes.strategies import knockout
 from passes.strategies.chwn.taps import like, pooled, unviews, views
+from passes.strategies.nchw.taps import outside
 
 
 def max_pool2d(node: Node, block: Block, x: Stored) -> Stored:
@@ -20,10 +22,16 @@ def max_pool2d_grad(node: Node, block: Block, g: Stored, x: Stored) -> Stored:
     """max_pool2d_grad(g, x) => g handed back along the knockout, to the first maximum"""
     windows = windows_of(node)
     seen = views(x, windows, -np.inf)
-    return unviews(node, knockout.hand_back(like(g, seen[0]), seen), windows, block)
+    return unviews(node, knockout.hand_back(like(g, seen[0]), seen, _outside(x, windows)), windows, block)
 
 
 def max_pool2d_pick(node: Node, block: Block, v: Stored, x: Stored) -> Stored:
     """max_pool2d_pick(v, x) => the knockout of x, carrying v along"""
     windows = windows_of(node)
-    return pooled(node, knockout.pick(views(v, windows, 0.0), views(x, windows, -np.inf)), block)
+    seen = views(x, windows, -np.inf)
+    return pooled(node, knockout.pick(views(v, windows, 0.0), seen, _outside(x, windows)), block)
+
+
+def _outside(x: Stored, windows: Windows) -> list[Array]:
+    """Where views of x are padding, in a shape that broadcasts to [C, OH*OW, N]."""
+    return [mask.reshape(1, -1, 1) for mask in outside(x.pixels, *windows)]

@@ -64,11 +64,6 @@ def pool_apart(w: Work) -> float:
     return 7 * KERNEL + 10 * _image(w)
 
 
-def pool_matrix(w: Work) -> float:
-    """A product of all images with one matrix of pixels by windows, or that transposed."""
-    return KERNEL + _image(w) + _outputs(w, w.channels) + w.n * w.channels * w.image * w.out * MAC
-
-
 def grouped(w: Work) -> float:
     """ConvTranspose with a group for each channel."""
     return (
@@ -102,9 +97,7 @@ COSTS: dict[tuple[str, str], Callable[[Work], float]] = {
     ("max_pool2d_pick", "slices"): pool_slices,
     ("avg_pool2d", "average_pool"): pool,
     ("avg_pool2d", "slices"): pool_slices,
-    ("avg_pool2d", "matrix"): pool_matrix,
     ("avg_pool2d_grad", "slices"): pool_slices,
-    ("avg_pool2d_grad", "matrix"): pool_matrix,
     ("avg_pool2d_grad", "conv_transpose"): grouped,
     ("avg_pool2d_grad", "spread"): spread,
 }

@@ -35,15 +35,20 @@ def _together(parts: Node, like: Node, kernel: Pair, out: Sequence[Any]) -> Node
 
 
 def max_pool2d_grad(node: Node, g: Node, x: Node) -> Node:
-    """max_pool2d_grad(g, x) => g where x equals its window's maximum, for the first such position
+    """max_pool2d_grad(g, x) => g where x equals its window's maximum, for the first such position, or the last NaN
 
-    For windows side by side. With e the positions that equal the maximum, relu(e[i] - e[0] - ... - e[i-1]) is 1 at
-    the first of them and 0 elsewhere: a product with a triangular matrix of ones, exact in any precision.
+    For windows side by side. With e the positions that equal the maximum, e[i] - e[0] - ... - e[i-1] is 1 at the first
+    of them and less elsewhere: a product with a triangular matrix of ones, exact in any precision. In windows with NaN
+    nothing equals it, and the same is done with the positions of NaN from the other end.
     """
     kernel, out = node.attrs["kernel"], g.shape[2:]
     size = math.prod(kernel)
     pooled = ops.reshape(ops.max_pool2d(x, **node.attrs), shape=(1, g.ty.size))
-    equal = ops.cast(ops.equal(_apart(x, kernel, out), pooled), dtype=node.dtype)
-    first = ops.literal(np.eye(size) - np.tri(size, k=-1), node.dtype)
-    mask = ops.relu(first @ equal)
-    return _together(mask * ops.reshape(g, shape=(1, g.ty.size)), x, kernel, out)
+    pixels = _apart(x, kernel, out)
+    found = ops.concat(ops.equal(pixels, pooled), ops.is_nan(pixels), axis=0)
+    first = np.eye(size) - np.tri(size, k=-1)
+    ends = ops.literal(np.concatenate([first, first.T], axis=1), node.dtype)
+    wins = ops.greater(ends @ ops.cast(found, dtype=node.dtype), 0.0)
+    return _together(
+        ops.where(wins, ops.reshape(g, shape=(1, g.ty.size)), ops.scalar(0, g.dtype)), x, kernel, out
+    )

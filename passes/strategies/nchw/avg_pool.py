@@ -13,6 +13,7 @@ from ir import ops
 from ir.node import Node
 from ir.ops.windows import Pair, Window
 from ir.types import Array, DType
+from passes.strategies.finite import if_finite
 from passes.strategies.nchw.taps import taps, untaps
 
 
@@ -41,39 +42,36 @@ def _pool_matrix(size: Pair, **how: Any) -> Array:
     return matrix
 
 
-def pool_matrix(size: Sequence[Any], how: Mapping[str, Any], dtype: DType) -> Node:
+def _matrix_of_pool(size: Sequence[Any], how: Mapping[str, Any], dtype: DType) -> Node:
     """`_pool_matrix` for the attributes of avg_pool2d or of its gradient."""
     moves = {key: value for key, value in how.items() if key != "size"}
     return ops.literal(_pool_matrix((int(size[0]), int(size[1])), **moves), dtype)
 
 
-def avg_pool2d_matrix(node: Node, x: Node) -> Node:
-    """avg_pool2d(x) => x @ matrix"""
-    n, c, h, w = x.shape
-    rows = ops.reshape(x, shape=(n * c, h * w))
-    return ops.reshape(rows @ pool_matrix((h, w), node.attrs, x.dtype), shape=node.shape)
-
-
 def avg_pool2d_grad_matrix(node: Node, g: Node) -> Node:
-    """avg_pool2d_grad(g) => g @ matrixᵀ"""
+    """avg_pool2d_grad(g) => g @ matrixᵀ, whose zeros would spread what is not finite"""
     n, c, h, w = node.shape
-    rows = ops.reshape(g, shape=(n * c, g.shape[2] * g.shape[3]))
-    matrix = pool_matrix((h, w), node.attrs, g.dtype)
-    return ops.reshape(rows @ ops.transpose(matrix, perm=(1, 0)), shape=node.shape)
+
+    def product(g: Node) -> tuple[Node, ...]:
+        rows = ops.reshape(g, shape=(n * c, g.shape[2] * g.shape[3]))
+        matrix = _matrix_of_pool((h, w), node.attrs, g.dtype)
+        return (ops.reshape(rows @ ops.transpose(matrix, perm=(1, 0)), shape=node.shape),)
+
+    return ops.get(if_finite(g, product, lambda g: (avg_pool2d_grad(node, g),)), index=0)
 
 
 def avg_pool2d_grad_transposed(node: Node, g: Node) -> Node:
     """avg_pool2d_grad(g) => conv2d_input_grad(g, weights that are all 1 / number of elements), by channel"""
     how = node.attrs
     share = shares(how, how["size"], g)
-    weights = np.ones((int(g.shape[1]), 1, *how["kernel"]), g.dtype.numpy)
+    weights = np.ones((int(g.shape[1]), 1, *how["kernel"]))
     if share.op is ops.const and share.rank == 0:
         weights *= share.attrs["value"].array
     else:
         g = g * share
     return ops.conv2d_input_grad(
         g,
-        ops.literal(weights),
+        ops.literal(weights, g.dtype),
         size=how["size"],
         stride=how["stride"],
         padding=how["padding"],
@@ -84,9 +82,9 @@ def avg_pool2d_grad_transposed(node: Node, g: Node) -> Node:
 def shares(how: Any, size: Sequence[Any], pooled: Node) -> Node:
     """1 / number of elements that each window counts: a scalar where all count the same, else [OH,OW]."""
     counts = Window.of(how).counts((int(size[0]), int(size[1])), how["count_include_pad"])
-    value = 1 / counts.astype(pooled.dtype.numpy)
+    value = 1 / counts
     return (
-        ops.scalar(value.flat[0], pooled.dtype)
+        ops.scalar(float(value.flat[0]), pooled.dtype)
         if np.all(counts == counts.flat[0])
         else ops.literal(value, pooled.dtype)
     )

@@ -69,8 +69,13 @@ def conv_transpose(w: Work) -> float:
 
 
 def pool(w: Work) -> float:
-    """MaxPool, AveragePool."""
+    """AveragePool."""
     return NODE + w.n * w.channels * w.image * 2.2e-4 * max(1.0, w.taps * w.out / w.image)
+
+
+def max_pool(w: Work) -> float:
+    """MaxPool, where a sum tells that all numbers are finite."""
+    return 3 * NODE + pool(w) + w.n * w.channels * w.image * 1e-4
 
 
 def pool_indices(w: Work) -> float:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from ir import ops
 from ir.node import Node
+from ir.ops.windows import Pair
 from ir.types import f32
 from passes.strategies import knockout
-from passes.strategies.nchw.taps import taps, untaps
+from passes.strategies.nchw.taps import outside, taps, untaps
 
 
 def max_pool2d(node: Node, x: Node) -> Node:
@@ -16,22 +19,28 @@ def max_pool2d(node: Node, x: Node) -> Node:
     return knockout.best(_pool_taps(node, x, -math.inf))
 
 
-def _pool_taps(node: Node, x: Node, fill: float) -> list[Node]:
+def _pool_windows(node: Node) -> tuple[Sequence[Any], Pair, Pair, Pair, Pair]:
     how = node.attrs
     out = node.shape[2:] if node.op is not ops.max_pool2d_grad else node.inputs[0].shape[2:]
-    return taps(x, out, how["kernel"], how["stride"], how["padding"], how["dilation"], fill)
+    return out, how["kernel"], how["stride"], how["padding"], how["dilation"]
+
+
+def _pool_taps(node: Node, x: Node, fill: float) -> list[Node]:
+    return taps(x, *_pool_windows(node), fill)
 
 
 def max_pool2d_grad(node: Node, g: Node, x: Node) -> Node:
     """max_pool2d_grad(g, x) => g handed back along the knockout, to the first maximum"""
     how = node.attrs
-    pieces = knockout.hand_back(g, _pool_taps(node, x, -math.inf))
+    beyond = outside(x.shape[2:], *_pool_windows(node))
+    pieces = knockout.hand_back(g, _pool_taps(node, x, -math.inf), beyond)
     return untaps(pieces, x.shape[2:], how["kernel"], how["stride"], how["padding"], how["dilation"])
 
 
 def max_pool2d_pick(node: Node, v: Node, x: Node) -> Node:
     """max_pool2d_pick(v, x) => the knockout of x, carrying v along"""
-    return knockout.pick(_pool_taps(node, v, 0.0), _pool_taps(node, x, -math.inf))
+    beyond = outside(x.shape[2:], *_pool_windows(node))
+    return knockout.pick(_pool_taps(node, v, 0.0), _pool_taps(node, x, -math.inf), beyond)
 
 
 def _with_indices(node: Node, x: Node) -> tuple[Node, Node]:

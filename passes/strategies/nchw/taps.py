@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
+import numpy as np
+
 from ir import ops
 from ir.node import Node
 from ir.ops.windows import Pair, Window
+from ir.types import Array
 
 
 def taps(
@@ -34,6 +37,20 @@ def taps(
         for i in range(kernel[0])
         for j in range(kernel[1])
     ]
+
+
+def outside(
+    size: Sequence[Any], out: Sequence[Any], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> list[Array]:
+    """For each kernel position where it is outside of an image of `size`: bool[OH,OW]; [] where none ever is."""
+    rows, columns = (
+        (np.arange(k)[:, None] * d - p + np.arange(int(o)) * s)
+        for o, k, s, p, d in zip(out, kernel, stride, padding, dilation, strict=True)
+    )
+    beyond = [(at < 0) | (at >= int(n)) for at, n in zip((rows, columns), size, strict=True)]
+    if not any(mask.any() for mask in beyond):
+        return []
+    return [row[:, None] | column[None, :] for row in beyond[0] for column in beyond[1]]
 
 
 def untaps(

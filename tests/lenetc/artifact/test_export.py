@@ -20,7 +20,7 @@ import lenetc
 from ir.errors import LenetcError
 from ir.types import Array
 from lenetc.artifact.load import Artifact
-from lenetc.compiler.compile import CompiledFunction
+from lenetc.compiler.function import CompiledFunction
 from tests.training import TRAININGS, Run, digits, normalized, prepared
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lenetc import cli
-from lenetc.compiler.compile import CompiledFunction
+from lenetc.compiler.function import CompiledFunction
 
 ROOT = Path(__file__).parents[3]
 

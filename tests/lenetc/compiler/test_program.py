@@ -19,7 +19,7 @@ from ir import parse
 from ir.interpret import run
 from ir.types import Array
 from lenetc import nn, optim, runtime
-from lenetc.compiler.compile import CompiledFunction
+from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.program import Program
 from passes.pipeline import PASSES
 from tests.support import run_model

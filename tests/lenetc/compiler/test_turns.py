@@ -11,7 +11,7 @@ import pytest
 import lenetc
 from ir.errors import LenetcError
 from lenetc import nn, optim
-from lenetc.compiler.compile import CompiledFunction
+from lenetc.compiler.function import CompiledFunction
 
 X = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 
@@ -70,7 +70,7 @@ def test_programs_that_change_the_same_state_by_turns(order: str) -> None:
 
 def test_a_program_that_only_reads_sees_every_change() -> None:
     pair = Pair(True)
-    read = lenetc.compile(lambda: pair.w * 1.0, device="cpu")
+    read = lenetc.compile(lambda: pair.w.detach() * 1.0, device="cpu")
     for i in range(6):
         for _ in range(i):
             pair.first(X)

@@ -11,7 +11,7 @@ import pytest
 import lenetc
 import lenetc.nn.functional as F
 from ir.types import Array
-from lenetc.compiler.compile import CompiledFunction
+from lenetc.compiler.function import CompiledFunction
 from lenetc.evaluation.random import default_generator, permutation
 
 SIZE = 200_000

@@ -68,7 +68,9 @@ def test_the_mean_over_a_symbolic_batch_divides_by_its_size() -> None:
     for batch in (1, 3, 8):
         x, y = rng.standard_normal((batch, 4)).astype(np.float32), rng.integers(0, 4, batch)
         (loss,) = run(graph, (x, y))
-        assert loss == pytest.approx(F.cross_entropy(lenetc.Tensor(x), lenetc.Tensor(y)).item(), rel=1e-6)
+        assert loss == pytest.approx(
+            F.cross_entropy(lenetc.from_numpy(x), lenetc.from_numpy(y)).item(), rel=1e-6
+        )
         assert run(squares, (x, -x))[0] == pytest.approx(np.mean((2 * x) ** 2), rel=1e-6)
 
 
@@ -231,7 +233,7 @@ def test_compiled_batch_norm_moves_its_statistics() -> None:
     plain, compiled = nn.BatchNorm2d(3, momentum=None), nn.BatchNorm2d(3, momentum=None)
     step = lenetc.compile(lambda x: compiled(x))
     for _ in range(3):
-        x = lenetc.Tensor(rng.standard_normal((4, 3, 2, 2)).astype(np.float32))
+        x = lenetc.from_numpy(rng.standard_normal((4, 3, 2, 2)).astype(np.float32))
         np.testing.assert_allclose(step(x).detach().numpy(), plain(x).detach().numpy(), rtol=1e-5, atol=1e-6)
     for (name, found), expected in zip(compiled.named_buffers(), plain.buffers(), strict=True):
         np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-5, atol=1e-6, err_msg=name)
@@ -241,7 +243,7 @@ def test_compiled_batch_norm_moves_its_statistics() -> None:
 def test_batch_norm_statistics_by_definition() -> None:
     x = np.random.default_rng(0).standard_normal((6, 2, 3)).astype(np.float32)
     layer = nn.BatchNorm1d(2, momentum=0.25)
-    y = layer(lenetc.Tensor(x)).detach().numpy()
+    y = layer(lenetc.from_numpy(x)).detach().numpy()
     np.testing.assert_allclose(y.mean((0, 2)), 0, atol=1e-6)
     np.testing.assert_allclose(y.var((0, 2)), 1, atol=1e-4)
     assert layer.running_mean is not None and layer.running_var is not None

@@ -39,18 +39,18 @@ def test_regression_losses_by_definition() -> None:
 
 def test_cross_entropy_by_definition() -> None:
     each = -log_softmax(SCORES)[range(3), LABELS]
-    x, y = lenetc.Tensor(SCORES), lenetc.Tensor(LABELS)
+    x, y = lenetc.from_numpy(SCORES), lenetc.from_numpy(LABELS)
     np.testing.assert_allclose(value(F.cross_entropy(x, y, reduction="none")), each, rtol=1e-6)
     assert value(F.cross_entropy(x, y)) == pytest.approx(each.mean(), rel=1e-6)
     weight = np.array([1.0, 2.0, 4.0], np.float32)
-    weighted = value(nn.CrossEntropyLoss(lenetc.Tensor(weight))(x, y))
+    weighted = value(nn.CrossEntropyLoss(lenetc.from_numpy(weight))(x, y))
     assert weighted == pytest.approx((each * weight[LABELS]).sum() / weight[LABELS].sum(), rel=1e-6)
     assert value(F.nll_loss(F.log_softmax(x, 1), y)) == pytest.approx(each.mean(), rel=1e-6)
 
 
 def test_the_gradient_of_cross_entropy_is_softmax_minus_one_hot() -> None:
-    x = lenetc.Tensor(SCORES).requires_grad_()
-    F.cross_entropy(x, lenetc.Tensor(LABELS)).backward()
+    x = lenetc.from_numpy(SCORES).requires_grad_()
+    F.cross_entropy(x, lenetc.from_numpy(LABELS)).backward()
     assert x.grad is not None
     expected = (np.exp(log_softmax(SCORES)) - np.eye(3)[LABELS]) / 3
     np.testing.assert_allclose(x.grad.numpy(), expected, rtol=1e-5, atol=1e-7)
@@ -59,8 +59,8 @@ def test_the_gradient_of_cross_entropy_is_softmax_minus_one_hot() -> None:
 @pytest.mark.parametrize("ignore", [-100, 1, -7, 5])
 def test_ignored_labels_count_nowhere(ignore: int) -> None:
     labels = np.array([ignore, 2, ignore])
-    x = lenetc.Tensor(SCORES).requires_grad_()
-    loss = F.cross_entropy(x, lenetc.Tensor(labels), ignore_index=ignore)
+    x = lenetc.from_numpy(SCORES).requires_grad_()
+    loss = F.cross_entropy(x, lenetc.from_numpy(labels), ignore_index=ignore)
     assert value(loss) == pytest.approx(-log_softmax(SCORES)[1, 2], rel=1e-6)
     loss.backward()
     assert x.grad is not None
@@ -71,11 +71,11 @@ def test_ignored_labels_count_nowhere(ignore: int) -> None:
 def test_smoothing_spreads_probability_over_the_classes() -> None:
     target = 0.7 * np.eye(3)[LABELS] + 0.1
     expected = -(log_softmax(SCORES) * target).sum(1).mean()
-    x = lenetc.Tensor(SCORES)
-    assert value(F.cross_entropy(x, lenetc.Tensor(LABELS), label_smoothing=0.3)) == pytest.approx(
+    x = lenetc.from_numpy(SCORES)
+    assert value(F.cross_entropy(x, lenetc.from_numpy(LABELS), label_smoothing=0.3)) == pytest.approx(
         expected, rel=1e-6
     )
-    probabilities = lenetc.Tensor(target.astype(np.float32))
+    probabilities = lenetc.from_numpy(target.astype(np.float32))
     assert value(F.cross_entropy(x, probabilities)) == pytest.approx(expected, rel=1e-6)
 
 
@@ -83,15 +83,15 @@ def test_binary_cross_entropy_by_definition() -> None:
     x, y = np.array([0.2, 0.9, 0.5], np.float32), np.array([0.0, 1.0, 0.5], np.float32)
     expected = -(y * np.log(x) + (1 - y) * np.log(1 - x))
     np.testing.assert_allclose(
-        value(F.binary_cross_entropy(lenetc.Tensor(x), lenetc.Tensor(y), reduction="none")),
+        value(F.binary_cross_entropy(lenetc.from_numpy(x), lenetc.from_numpy(y), reduction="none")),
         expected,
         rtol=1e-6,
     )
     logits = np.log(x / (1 - x))
-    found = F.binary_cross_entropy_with_logits(lenetc.Tensor(logits), lenetc.Tensor(y))
+    found = F.binary_cross_entropy_with_logits(lenetc.from_numpy(logits), lenetc.from_numpy(y))
     assert value(found) == pytest.approx(expected.mean(), rel=1e-5)
     pos = F.binary_cross_entropy_with_logits(
-        lenetc.Tensor(logits), lenetc.Tensor(y), pos_weight=lenetc.tensor([3.0])
+        lenetc.from_numpy(logits), lenetc.from_numpy(y), pos_weight=lenetc.tensor([3.0])
     )
     assert value(pos) == pytest.approx(-(3 * y * np.log(x) + (1 - y) * np.log(1 - x)).mean(), rel=1e-5)
 
@@ -120,21 +120,21 @@ def test_labels_out_of_range_are_named_with_what_is_allowed(label: int, place: i
     with pytest.raises(
         IndexError, match=rf"label {label} .*0\.\.2 .*ignore_index -7; first met at position \[{place}\]"
     ):
-        F.cross_entropy(lenetc.Tensor(SCORES), lenetc.Tensor(labels), ignore_index=-7)
+        F.cross_entropy(lenetc.from_numpy(SCORES), lenetc.from_numpy(labels), ignore_index=-7)
 
 
 def test_labels_that_are_computed_are_checked_too() -> None:
-    labels = lenetc.Tensor(LABELS) + 1
+    labels = lenetc.from_numpy(LABELS) + 1
     with pytest.raises(F.LabelError, match="label 3"):
-        F.cross_entropy(lenetc.Tensor(SCORES), labels)
-    assert value(F.cross_entropy(lenetc.Tensor(SCORES), labels - 1)) > 0
+        F.cross_entropy(lenetc.from_numpy(SCORES), labels)
+    assert value(F.cross_entropy(lenetc.from_numpy(SCORES), labels - 1)) > 0
 
 
 def test_checking_labels_computes_nothing_else() -> None:
     from lenetc.evaluation.cell import pending
 
-    x = lenetc.Tensor(SCORES) * 2
-    F.cross_entropy(x, lenetc.Tensor(LABELS).reshape(3))
+    x = lenetc.from_numpy(SCORES) * 2
+    F.cross_entropy(x, lenetc.from_numpy(LABELS).reshape(3))
     assert x._cell.number in pending
 
 
@@ -164,8 +164,8 @@ def test_the_mean_of_a_compiled_loss_leaves_ignored_labels_out() -> None:
     step = lenetc.compile(lambda x, y: F.cross_entropy(x, y))
     for labels in ([0, 1, 2], [0, -100, 2], [-100, -100, 1]):
         y = lenetc.tensor(labels)
-        assert value(step(lenetc.Tensor(SCORES), y)) == pytest.approx(
-            value(F.cross_entropy(lenetc.Tensor(SCORES), y)), rel=1e-6
+        assert value(step(lenetc.from_numpy(SCORES), y)) == pytest.approx(
+            value(F.cross_entropy(lenetc.from_numpy(SCORES), y)), rel=1e-6
         )
 
 

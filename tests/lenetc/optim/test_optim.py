@@ -11,7 +11,7 @@ import lenetc
 from ir.errors import LenetcError
 from lenetc import optim
 from lenetc.evaluation import lazy
-from lenetc.evaluation.cell import Context
+from lenetc.evaluation.cell import Counts
 
 GOLDENS = json.loads((Path(__file__).parents[1] / "goldens" / "optim.json").read_text())
 
@@ -142,9 +142,9 @@ def test_groups_have_options_of_their_own():
 
 def test_adding_a_group_makes_programs_stale():
     optimizer = optim.SGD([leaf(1)])
-    before = Context.epoch
+    before = Counts.epoch
     optimizer.add_param_group({"params": leaf(2)})
-    assert Context.epoch > before
+    assert Counts.epoch > before
 
 
 def test_parameters_that_step_together_share_a_counter():

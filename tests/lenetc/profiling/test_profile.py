@@ -19,7 +19,7 @@ from benchmarks.models import LENET
 from ir.errors import LenetcError, ShapeError
 from ir.node import Where
 from lenetc import nn, optim, runtime
-from lenetc.compiler.compile import CompiledFunction
+from lenetc.compiler.function import CompiledFunction
 from lenetc.profiling.kernels import Kernel, Overhead, _flops, read_profile
 from lenetc.profiling.measure import _kernels
 from lenetc.profiling.profile import BETWEEN, Breakdown, Memory, Profile, Profiled

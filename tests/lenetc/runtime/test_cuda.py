@@ -17,7 +17,7 @@ import lenetc
 import lenetc.nn.functional as F
 from ir import Graph
 from lenetc import runtime
-from lenetc.compiler.compile import CompiledFunction
+from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.structure import type_of
 from lenetc.runtime import DeviceError, Session, device, precision, session
 from lenetc.runtime.replay import Replay

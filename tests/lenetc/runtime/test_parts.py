@@ -14,7 +14,7 @@ import pytest
 
 import lenetc
 from lenetc import runtime
-from lenetc.compiler.compile import CompiledFunction
+from lenetc.compiler.function import CompiledFunction
 from lenetc.runtime.parts import Late, SplitSession, Workers
 from passes.tiling.division import Load
 from tests.training import TRAININGS, digits, prepared

@@ -19,7 +19,7 @@ from ir.op import leaf
 from ir.types import Type, f32
 from lenetc import cli, nn
 from lenetc.cli.tune import lenet_program
-from lenetc.compiler.compile import CompiledFunction
+from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.program import Program
 from lenetc.runtime import measured_costs
 from lenetc.tuning import tune as tuning

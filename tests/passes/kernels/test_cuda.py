@@ -57,9 +57,6 @@ CASES: dict[str, Rewrites] = {
     "matmul_of_equal_batches": [
         (WEIGHT @ ROWS, ops.broadcast_to(WEIGHT, shape=(5, 4, 2)) @ ROWS),
     ],
-    "sum_of_nothing": [
-        (ops.sum(arg("z", 2, 0), axes=(1,)), ops.broadcast_to(ops.scalar(0, f32), shape=(2,))),
-    ],
 }
 REFUSED: dict[str, tuple[str, Case]] = {
     "f32": ("in_a_wider_dtype", lambda: ops.log(X)),

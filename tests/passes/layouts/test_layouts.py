@@ -12,7 +12,7 @@ from ir.dims import symbol
 from ir.interpret import run
 from ir.op import leaf
 from ir.types import Type, f32
-from passes.layouts.assignment import CHWN, NCHW, Shared, assign, batched_values
+from passes.layouts.assignment import CHWN, NCHW, Layouts, Shared, batched_values
 from passes.layouts.batch_last import Stored, store, to_batch_first, to_batch_last
 from passes.layouts.lowering import choose_blocks
 from passes.strategies.choice import choose_strategies
@@ -67,7 +67,9 @@ def _chain(length: int) -> tuple[Graph, list[Node]]:
 def _assigned(costs: list[dict[str, float]], transpose: float, shared: Any = ()) -> tuple[list[str], float]:
     graph, nodes = _chain(len(costs))
     groups = [Shared(cost, tuple(nodes[i] for i in members)) for cost, members in shared]
-    layouts, total = assign(graph, dict(zip(nodes, costs, strict=True)), groups, lambda value: transpose)
+    layouts, total = Layouts(graph, lambda value: transpose).assign(
+        dict(zip(nodes, costs, strict=True)), groups
+    )
     return [layouts[node] for node in nodes], total
 
 
@@ -97,7 +99,7 @@ def test_a_value_read_by_many_is_transposed_once() -> None:
     readers = [ops.conv2d(x, w, groups=1), ops.conv2d(x, w * 2.0), ops.conv2d(x, w * 3.0)]
     graph = graph_to(*(ops.sum(y, axes=(0, 2, 3)) for y in readers))
     costs = {y: {NCHW: 4.0, CHWN: 2.0} for y in readers}
-    layouts, total = assign(graph, costs, [], lambda value: 5.0)
+    layouts, total = Layouts(graph, lambda value: 5.0).assign(costs, [])
     assert ([layouts[y] for y in readers], total) == ([CHWN] * 3, 11.0)
 
 

@@ -212,6 +212,7 @@ def drop_marker() -> Rewrites:
     return [
         (ops.stop_gradient(x()) * ops.alias(y(), uid=1), x() * y()),
         (ops.custom(x() * 2.0, x(), backward="f"), x() * 2.0),
+        (ops.with_gradient(x() * 3.0, y()), x() * 3.0),
     ]
 
 
@@ -262,3 +263,19 @@ def positive_mask() -> Rewrites:
 def mask_twice() -> Rewrites:
     m = mask(y())
     return [(x() * m * m, x() * m), (m * m, m)]
+
+
+@case
+def relu_grad_twice() -> Rewrites:
+    return [(ops.relu_grad(ops.relu_grad(x(), y()), y()), ops.relu_grad(x(), y()))]
+
+
+@case
+def where_equal() -> Rewrites:
+    limited = ops.minimum(x(), 1.0)
+    return [(ops.where(ops.equal(x(), limited), x(), limited), limited)]
+
+
+@refused("where_equal")
+def _() -> object:  # the result has another shape than the operand
+    return ops.where(ops.equal(x(), y(1)), x(), y(1))

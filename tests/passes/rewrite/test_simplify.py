@@ -16,7 +16,7 @@ from passes.rewrite.match import Rules
 from passes.rewrite.simplify import RULES, simplify
 from passes.target import Target
 from tests.passes import lenet
-from tests.passes.rewrite import algebra_cases, nn_cases, shape_cases  # noqa: F401  (they register)
+from tests.passes.rewrite import algebra_cases, empty_cases, nn_cases, shape_cases  # noqa: F401  (they register)
 from tests.passes.rewrite.cases import CASES, REFUSED
 from tests.passes.rewriting import (
     N,
@@ -75,20 +75,21 @@ def test_lenet_step_keeps_its_values(batch: object) -> None:
 def test_pooling_before_relu_has_the_same_gradient_at_ties(
     stride: tuple[int, int], padding: tuple[int, int]
 ) -> None:
-    """Windows of equal elements, positive, zero and negative, overlapping and padded: not one bit differs."""
+    """Windows of equal elements, positive, zero, negative, infinite and NaN, overlapping and padded: not one bit
+    differs."""
     x = arg("x", 2, 3, 6, 7)
     r = ops.relu(x)
     how = {"kernel": (3, 2), "stride": stride, "padding": padding}
     pooled = ops.max_pool2d(r, **how)
     g = arg("g", *pooled.shape)
-    before = graph_of((pooled, ops.max_pool2d_grad(g, r, **how) * ops.cast(ops.greater(r, 0.0), dtype=f32)))
+    before = graph_of((pooled, ops.relu_grad(ops.max_pool2d_grad(g, r, **how), r)))
     after = simplified(before)
     reordered = ops.max_pool2d_grad(g, r, **how) not in after.nodes()
     assert reordered == (pooled.ty.size <= x.ty.size)  # else there would be more to do, not less
     rng = np.random.default_rng(0)
-    for _ in range(20):
-        values_of_x = rng.integers(-2, 2, (2, 3, 6, 7)).astype(np.float32)
-        values_of_g = rng.integers(-4, 5, pooled.shape).astype(np.float32)
+    for trial in range(20):
+        values_of_x = rng.choice(np.float32([-2, -1, 0, 1, np.inf, np.nan][: 4 + trial % 3]), (2, 3, 6, 7))
+        values_of_g = rng.choice(np.float32([-4, 0, 1, 5, np.inf, np.nan][: 4 + trial % 3]), pooled.shape)
         feeds = {"x": values_of_x, "g": values_of_g}
         for want, got in zip(run(before, feeds), run(after, feeds), strict=True):
             np.testing.assert_array_equal(got, want)

@@ -178,7 +178,7 @@ def test_large_batches_are_tiled_and_divided(threads: int) -> None:
     target = Target(threads=threads)
     stages = {stage.name: stage for stage in run_pipeline(train_step(batch=512), target)}
     size = 32 * threads
-    assert stages["tile"].notes == [f"tiles of {size} samples, 438 kB each"]
+    assert stages["tile"].notes == [f"tiles of {size} samples, 429 kB each"]
     scan = next(node for node in stages["tile"].graph.nodes() if node.op is ops.scan)
     assert scan.attrs["length"] == 512 // size
     split = run_split(train_step(batch=512), target)

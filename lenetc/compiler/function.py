@@ -1,0 +1,441 @@
+"""A compiled function: which of its calls have to be traced, and which are a run of a program that there is."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ir.types import Type
+from lenetc import runtime
+from lenetc.compiler.guard import Guard
+from lenetc.compiler.program import Compilation, Program, compilation
+from lenetc.compiler.reads.follow import Followed
+from lenetc.compiler.retrace import Reason, reasons_of, warn
+from lenetc.compiler.scans import scanned, stacked, steps_of
+from lenetc.compiler.specialization import Specialization
+from lenetc.compiler.story import Story
+from lenetc.compiler.structure import (
+    ArgumentError,
+    Arguments,
+    is_array,
+    modes,
+    quick_key,
+    shape_of,
+    signature_key,
+    type_of,
+)
+from lenetc.compiler.traces.capture import capture
+from lenetc.compiler.traces.records import Capture
+from lenetc.evaluation.cell import Context, lock
+from lenetc.evaluation.random import default_generator
+from lenetc.evaluation.tracing import here
+from lenetc.runtime import measured_costs
+from lenetc.tensors.tensor import Tensor
+from passes.target import Target
+
+if TYPE_CHECKING:
+    from lenetc.profiling.profile import Profile
+
+_SPECIALIZATIONS = 8  # programs kept for one signature: train and eval mode, a few phases of a run
+_KEYS = 64  # signatures
+_TRACED = 8  # programs kept of calls that are traced
+# Attributes that are the compiled function's own, beside those that its user may give it as to any function.
+_FIELDS = frozenset(
+    (
+        "function follows strategies tuned cuda_graphs device arguments _known _traced _last _codes "
+        "_misses _story __wrapped__"
+    ).split()
+)
+
+
+@dataclass
+class Attempt:
+    """A trace of a call. reasons: why a run can never stand for it; is_followed: whether all was followed that ran."""
+
+    captured: Capture
+    reasons: list[Reason] = field(default_factory=list)
+    is_followed: bool = False
+    specialization: Specialization | None = None  # the program of an earlier trace that stands for it
+
+
+class CompiledFunction:
+    """A function compiled by `lenetc.compile`. Calling it behaves as calling the function, by a compiled program.
+
+    A call is traced, which runs its Python, whenever something that it reads is not what it was; a program is compiled
+    only for a graph that there was not before. Otherwise a call is one run of a program. State (parameters, buffers,
+    optimizer state, random counters) is found by itself, stays on the device, and is seen by Python whenever somebody
+    looks. docs/compile_contract.md says what holds.
+    """
+
+    # Put in by the room that measures, which stands on this one.
+    profiler: ClassVar[
+        Callable[[CompiledFunction, tuple[Any, ...], dict[str, Any], bool, int | None], Profile]
+    ]
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        device: str,
+        strategies: Mapping[str, str] | None = None,
+        tuned: bool = True,
+        cuda_graphs: bool = True,
+        follows: Any = None,
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        if strategies is not None and not isinstance(strategies, Mapping):
+            raise ArgumentError(f"compile: strategies is a dict of names, not {strategies!r}").at(here())
+        self.follows = (
+            function if follows is None else follows
+        )  # what is looked into for what the function reads
+        self.strategies = dict(strategies or {})
+        self.tuned = tuned
+        self.cuda_graphs = cuda_graphs
+        try:
+            self.device = runtime.resolve_device(device)
+        except runtime.DeviceError as error:
+            raise error.at(here()) from None
+        self.arguments = Arguments(function)
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop what is compiled: the next call compiles anew. State is not touched."""
+        # Programs whose runs stand for calls, and those of calls that had to be traced, the latest last.
+        self._known: dict[tuple[Any, ...], list[Specialization]] = {}
+        self._traced: dict[int, Specialization] = {}
+        # That of the last call with plain arguments, which the next call is likely to want.
+        self._last: tuple[Any, Specialization | None] = (None, None)
+        self._codes: dict[int, CodeType] = {}  # that ran in any trace
+        self._misses = 0  # traces since a run last stood for a call
+        self._story = Story()
+
+    @property
+    def __lenetc_follow__(self) -> Any:
+        return self.follows
+
+    @property
+    def __lenetc_fields__(self) -> frozenset[str]:
+        return _FIELDS
+
+    def __get__(self, owner: Any, kind: type | None = None) -> Any:
+        """As a method, with its object as the first argument."""
+        return self if owner is None else BoundFunction(self, owner)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CompiledFunction:
+        """Compiles the copy of the function, which of a plain function is itself."""
+        function = copy.deepcopy(self.function, memo)
+        return CompiledFunction(function, self.device, self.strategies, self.tuned, self.cuda_graphs)
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        if Context.trace is not None:  # compiled functions compose: the outer program takes this one in
+            return self.function(*args, **kwargs)
+        with lock:
+            key, last = self._last
+            if last is not None and not kwargs and quick_key(args) == key:
+                guard = last.guard
+                if guard is not None and guard.fits(args) and guard.holds():
+                    self._misses = 0
+                    return last.run(args)
+            return self._call(args, kwargs)
+
+    def lower(self, /, *args: Any, **kwargs: Any) -> Program:
+        """The compiled program for arguments of these types, without running it. Only shapes and dtypes count.
+
+        Where nothing is known of such a call, the function is traced: what its Python does beyond tensors is done.
+        """
+        with lock:
+            values = self.arguments.bind(args, kwargs)
+            specialization = self._without_call(values, ())
+            return Program(specialization.program.compiled, (self, values), specialization.capture)
+
+    def scan(self, /, *args: Any, **kwargs: Any) -> Any:
+        """K calls in one: every array argument has a leading axis of K, and so has every result.
+
+        The same as stacking the results of K calls, in order. It is one run of the runtime, but for steps that are
+        divided among threads or have to be traced at every call, which are run one by one. Results have no history.
+        Raises ShapeError where the leading axes differ.
+        """
+        with lock:
+            values = self.arguments.bind(args, kwargs)
+            leaves = [leaf for _, leaf in self.arguments.leaves(values)]
+            steps = steps_of(self.arguments.leaves(values))
+            found = self._fitting(self._key(values, leaves, (steps,)), leaves)
+            if found is not None:
+                return found.run(leaves)
+            first = self._step(values, 0)
+            whole = self._scan_of(first, values, leaves, steps)
+            if isinstance(whole, Specialization):
+                return whole.run(leaves)
+            inner = [leaf for _, leaf in self.arguments.leaves(first)]
+            if whole.specialization is not None:
+                results = [whole.specialization.run(inner)]
+            else:
+                alone = self._bound(whole.captured)
+                results = [alone.first(whole.captured, inner)]
+                guard = self._guard(whole, first)
+                if guard is not None:
+                    self._keep(alone, guard, first, self._key(first, inner))
+            return stacked([*results, *(self._call_bound(self._step(values, k)) for k in range(1, steps))])
+
+    def profile(self, /, *args: Any, steps: int | None = None, scan: bool = False, **kwargs: Any) -> Profile:
+        """How long a call with these arguments takes, and where that time goes: by module, phase, operator, line and
+        kernel. Print it, or see `Profile`. State, gradients and random numbers are as before afterwards; what the
+        function's Python does beyond tensors is done as often as it is called.
+
+        steps: calls to time, a second of them by default. scan: profile `scan` with these arguments instead.
+        """
+        return CompiledFunction.profiler(self, args, kwargs, scan, steps)
+
+    def specialization(self, args: tuple[Any, ...], kwargs: dict[str, Any], scan: bool) -> Specialization:
+        """The compiled program for a call, or a scan, with these arguments; traces as `lower` does."""
+        with lock:
+            values = self.arguments.bind(args, kwargs)
+            return self._without_call(values, (steps_of(self.arguments.leaves(values)),) if scan else ())
+
+    def capture(self, values: dict[str, Any], types: dict[str, Type]) -> Capture:
+        """Trace the function once more, with its arrays as inputs of `types`."""
+        with lock:
+            captured = capture(self.function, self.arguments, values, types, observes=False, keeps=True)
+            captured.undo()
+            if captured.error is not None:
+                raise captured.error
+            return captured
+
+    def explain(self) -> str:
+        """How many calls were traced and how many programs there are, and why the last traces were needed."""
+        return self._story.text(self.arguments.name)
+
+    def target(self) -> Target:
+        """What programs are compiled for now."""
+        costs = measured_costs.load(self.device) if self.tuned else None
+        return Target(
+            device=self.device,
+            threads=runtime.get_num_threads(),
+            overrides=tuple(self.strategies.items()),
+            costs=costs,
+            lanes=runtime.lanes(self.device),
+        )
+
+    def programs(self) -> list[Program]:
+        """The programs of the calls so far, those that are kept."""
+        found = [s for known in self._known.values() for s in known] + list(self._traced.values())
+        return [s.program for s in found]
+
+    # A call.
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        values = self.arguments.bind(args, kwargs)
+        return self._call_bound(values, args)
+
+    def _call_bound(self, values: dict[str, Any], args: tuple[Any, ...] = ()) -> Any:
+        leaves = [leaf for _, leaf in self.arguments.leaves(values)]
+        key = self._key(values, leaves)
+        found = self._fitting(key, leaves)
+        if found is None:
+            return self._by_trace(values, leaves, key)
+        self._misses = 0
+        if len(leaves) == len(args) and all(a is b for a, b in zip(leaves, args, strict=True)):
+            self._last = quick_key(args), found
+        return found.run(leaves)
+
+    def _key(self, values: dict[str, Any], leaves: list[Any], steps: tuple[Any, ...] = ()) -> tuple[Any, ...]:
+        return (steps, modes(), tuple(map(shape_of, values.values())), signature_key(leaves))
+
+    def _fitting(self, key: tuple[Any, ...], leaves: list[Any]) -> Specialization | None:
+        """The program whose run stands for this call; None where there is none."""
+        known = self._known.get(key, [])
+        for specialization in known:
+            guard = specialization.guard
+            if guard is not None and guard.fits(leaves) and guard.holds():
+                return specialization
+        self._story.missed(known, leaves)
+        for specialization in known:
+            if specialization.guard is not None:
+                specialization.guard.promote()
+        return None
+
+    def _by_trace(self, values: dict[str, Any], leaves: list[Any], key: tuple[Any, ...]) -> Any:
+        """The call by a trace; from then on by runs, if they stand for calls."""
+        traced = self._trace(values)
+        specialization = self._bound(traced.captured)
+        result = specialization.first(traced.captured, leaves)
+        guard = self._guard(traced, values)
+        if guard is not None:
+            self._keep(specialization, guard, values, key)
+        return result
+
+    def _trace(self, values: dict[str, Any]) -> Attempt:
+        """Trace a call. Every trace costs milliseconds and every look at what it reads some more, so that a function
+        that is traced again and again is looked at only now and then."""
+        observes = self._misses < 3 or self._misses & (self._misses - 1) == 0
+        self._misses += 1
+        self._story.traces += 1
+        before = self._followed(values, assumes=not self._codes) if observes else None
+        named = self.arguments.leaves(values)
+        types = {name: type_of(item, f"the argument {name}") for name, item in named if is_array(item)}
+        asks_kind = before is not None and before.asks_kind
+        captured = capture(
+            self.function,
+            self.arguments,
+            values,
+            types,
+            observes,
+            floats=not asks_kind,
+            again=self._misses > 2,
+        )
+        traced = Attempt(captured)
+        observed = captured.observed
+        if before is None or observed is None:
+            return traced
+        changed = [entry for entry in before.every() if not entry.holds()]
+        home = getattr(inspect.unwrap(self.function), "__code__", None)
+        before.reach(observed.ran)
+        traced.reasons = reasons_of(changed, before.opaque, observed, before, captured.effects, home)
+        traced.is_followed = all(id(code) in before.codes for code, _ in observed.ran)
+        self._codes.update((id(code), code) for code, _ in observed.ran)
+        if (observed.looked or before.looks or before.formats) and captured.floats:
+            captured.fixed.update(captured.floats)
+        return traced
+
+    def _followed(self, values: dict[str, Any], assumes: bool) -> Followed:
+        followed = Followed(self._codes.values(), assumes)
+        followed.add(self.follows, self.arguments.name)
+        for name, leaf in self.arguments.leaves(values):
+            if not is_array(leaf):
+                followed.add(leaf, name)
+        return followed
+
+    def _bound(self, captured: Capture, compiled: Compilation | None = None) -> Specialization:
+        """The program of a trace, bound to its state: that of an earlier trace if that is the same."""
+        if compiled is None:
+            compiled = compilation(captured.graph, self.target())
+        self._story.compiled(compiled)
+        found = self._traced.pop(id(compiled), None)
+        if found is None or not found.take(captured):
+            found = Specialization(captured, compiled, cuda_graphs=self.cuda_graphs)
+        self._traced[id(compiled)] = found
+        while len(self._traced) > _TRACED:
+            self._traced.pop(next(iter(self._traced)))
+        self._story.warn_of_programs(self.arguments.name, self.function)
+        return found
+
+    def _guard(self, attempt: Attempt, values: dict[str, Any]) -> Guard | None:
+        """What must hold for runs of the traced program to stand for calls; None where they never do."""
+        captured, observed = attempt.captured, attempt.captured.observed
+        self._story.reasons = attempt.reasons
+        if attempt.reasons and not self._story.has_warned:
+            self._story.has_warned = True
+            warn(self.arguments.name, attempt.reasons)
+        is_proven = attempt.is_followed and captured.is_repeatable and captured.error is None
+        if attempt.reasons or not is_proven or observed is None:
+            return None
+        after = self._followed(values, assumes=False)
+        after.reach(observed.ran)
+        return Guard(after, captured) if not after.opaque and self._has_found(after, captured) else None
+
+    def _keep(
+        self, specialization: Specialization, guard: Guard, values: dict[str, Any], key: tuple[Any, ...]
+    ) -> None:
+        """Let runs of the program stand for calls of this key while `guard` holds."""
+        specialization.guard = guard
+        specialization.kept = values  # what the key tells by its number lives as long as the key
+        self._traced.pop(id(specialization.program.compiled), None)
+        known = self._known.setdefault(key, [])
+        known.append(specialization)
+        del known[:-_SPECIALIZATIONS]
+        while len(self._known) > _KEYS:
+            self._known.pop(next(iter(self._known)))
+
+    @staticmethod
+    def _has_found(after: Followed, captured: Capture) -> bool:
+        """Whether all state that was used stands where it was looked for: neither made and dropped by the call, nor
+        reached in a way that cannot be followed."""
+        random = default_generator.cells().values()
+        return all(
+            cell in after.tensors or name in captured.grad_inputs or cell in random
+            for name, cell in captured.cells.items()
+        )
+
+    # Without a call, and many calls in one.
+
+    def _without_call(self, values: dict[str, Any], steps: tuple[Any, ...]) -> Specialization:
+        named = self.arguments.leaves(values)
+        leaves = [leaf for _, leaf in named]
+        found = self._fitting(self._key(values, leaves, steps), leaves)
+        if found is not None:
+            return found
+        if steps:
+            whole = self._scan_of(self._step(values, 0), values, leaves, steps[0])
+            if isinstance(whole, Specialization):
+                return whole
+            captured = whole.captured
+        else:
+            types = {name: type_of(item, f"the argument {name}") for name, item in named if is_array(item)}
+            captured = self.capture(values, types)
+        captured.made = []
+        return self._bound(captured)
+
+    def _step(self, values: dict[str, Any], k: int) -> dict[str, Any]:
+        """The arguments of step k of a scan."""
+        leaves = [leaf for _, leaf in self.arguments.leaves(values)]
+        hosted = [x._cell.numpy() if isinstance(x, Tensor) else x for x in leaves]
+        return self.arguments.with_leaves(values, [x[k] if is_array(x) else x for x in hosted])
+
+    def _scan_of(
+        self, first: dict[str, Any], values: dict[str, Any], leaves: list[Any], steps: int
+    ) -> Specialization | Attempt:
+        """The program of a scan; or, where its steps have to run one by one, what there is of the first: a trace that
+        is not run yet."""
+        inner = [leaf for _, leaf in self.arguments.leaves(first)]
+        known = self._fitting(self._key(first, inner), inner)
+        guard: Guard | None
+        if known is not None:
+            attempt, guard = Attempt(known.capture), known.guard
+        else:
+            attempt = self._trace(first)
+            guard = self._guard(attempt, first)
+        captured = attempt.captured
+        if guard is None or not self._is_one_run(captured):
+            attempt.specialization = known
+            return attempt
+        if known is None:
+            captured.undo_gradients()  # state that it made stays
+            captured.made = []
+        compiled = compilation(scanned(captured, steps), self.target())
+        self._story.compiled(compiled)
+        found = Specialization(captured, compiled, steps, self.cuda_graphs)
+        self._keep(found, guard, values, self._key(values, leaves, (steps,)))
+        return found
+
+    def _is_one_run(self, captured: Capture) -> bool:
+        """Whether many steps can be one run: they leave nothing but results and state, and are not divided."""
+        if captured.changed or captured.argument_grads or captured.grads or not captured.is_repeatable:
+            return False
+        return compilation(captured.graph, self.target()).split is None
+
+
+class BoundFunction:
+    """A compiled method of one object."""
+
+    def __init__(self, function: CompiledFunction, owner: Any) -> None:
+        self.function, self.owner = function, owner
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self.function(self.owner, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        member = getattr(self.function, name)
+        return functools.partial(member, self.owner) if name in ("lower", "scan", "profile") else member
+
+    @property
+    def __lenetc_follow__(self) -> Any:
+        return self.function, self.owner
+
+    @property
+    def __lenetc_fields__(self) -> frozenset[str]:
+        return frozenset(self.__dict__)

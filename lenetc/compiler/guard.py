@@ -1,0 +1,132 @@
+"""What a trace took for granted, so that a run of its program stands for a call as long as it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import is_, itemgetter
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from lenetc.compiler.reads.entries import ABSENT, Entry, Items, Named, Which, same
+from lenetc.compiler.reads.follow import Followed
+from lenetc.compiler.traces.records import Capture, kind_of
+from lenetc.evaluation.cell import Counts
+
+if TYPE_CHECKING:
+    from lenetc.optim.optimizer import Optimizer
+
+# An option that a trace took for a constant: the optimizer, the number of its param group, the name, the value.
+Baked: TypeAlias = "tuple[Optimizer, int, str, Any]"
+
+
+class Guard:
+    """`holds` is cheap while nothing has changed; `changed` tells what has, for people."""
+
+    def __init__(self, followed: Followed, captured: Capture) -> None:
+        # By kind, the frequent ones as what a look at them takes.
+        entries = list({(type(e), e.key()): e for e in followed.entries}.values())
+        self.named = [(e.space.get, e.name, e.value, e) for e in entries if type(e) is Named]
+        self.spaces = [(e.space, e.size, e) for e in entries if type(e) is Which]
+        self.lists = [
+            (e.container, len(e.values), e.values, e)
+            for e in entries
+            if type(e) is Items and type(e.container) is list
+        ]
+        listed = {id(e) for *_, e in (*self.named, *self.spaces, *self.lists)}
+        self.entries = [e for e in entries if id(e) not in listed]
+        self.settled = [*followed.settled, *followed.managed]
+        self.baked = captured.baked
+        self.options = _options(self.baked)
+        self.parts = [entry for entry in self.baked if entry[2] in entry[0]._parts]
+        self.grads = captured.grads_read
+        self.fixed = tuple(captured.fixed.items())
+        # An argument that is also read in another way fits only while it is the very same.
+        self.elsewhere = frozenset((*followed.tensors, *captured.cells.values()))
+        self.bound = {
+            position: cell if cell in self.elsewhere else None
+            for position, cell in captured.argument_cells.items()
+        }
+        self.epoch = Counts.epoch
+
+    def fits(self, leaves: Sequence[Any]) -> bool:
+        """Whether arguments of the same signature are ones that the trace stands for."""
+        for position, value in self.fixed:
+            if not same(leaves[position], value):
+                return False
+        for position, cell in self.bound.items():
+            now = leaves[position]._cell
+            if now is not cell if cell is not None else now in self.elsewhere:
+                return False
+        return True
+
+    def holds(self) -> bool:
+        """Whether everything that was read is what it was."""
+        if self.epoch != Counts.epoch:
+            if not all(entry.holds() for entry in self.settled):
+                return False
+            self.epoch = Counts.epoch
+        for get, name, value, named in self.named:
+            if get(name, ABSENT) is not value and not named.holds():
+                return False
+        for space, size, which in self.spaces:
+            if len(space) != size and not which.holds():
+                return False
+        for container, length, values, items in self.lists:
+            if (len(container) != length or not all(map(is_, container, values))) and not items.holds():
+                return False
+        for entry in self.entries:
+            if not entry.holds():
+                return False
+        for tensor, kind in self.grads:
+            if kind_of(tensor._grad) is not kind:
+                return False
+        for optimizer, index, get_, values in self.options:
+            if get_(optimizer.param_groups[index]) != values:
+                return False
+        return not self.parts or not _changed(self.parts)
+
+    def changed(self) -> list[str]:
+        """The paths of what is no longer what it was."""
+        found = [entry.path for entry in self._every() if not entry.holds()]
+        found += [f"an option {key!r} of {type(o).__name__}" for o, _, key, _ in _changed(self.baked)]
+        found += [
+            f"whether a {t.type_text()} has a .grad" for t, kind in self.grads if kind_of(t._grad) is not kind
+        ]
+        return list(dict.fromkeys(found))
+
+    def _every(self) -> list[Entry]:
+        kinds = (self.named, self.spaces, self.lists)
+        return [*self.settled, *(entry for kind in kinds for *_, entry in kind), *self.entries]
+
+    def promote(self) -> None:
+        """Make hyperparameters that have changed since the trace inputs of the next one."""
+        for optimizer, group, key, value in _changed(self.baked):
+            if isinstance(value, float):
+                optimizer._dynamic.add((group, key))
+
+
+def _changed(baked: Sequence[Baked]) -> list[Baked]:
+    """Those of the options whose values are others now."""
+    return [entry for entry in baked if not _is_still(entry)]
+
+
+def _is_still(entry: Baked) -> bool:
+    optimizer, index, key, value = entry
+    return index < len(optimizer.param_groups) and optimizer.option(index, key) == value
+
+
+def _options(baked: Sequence[Baked]) -> list[tuple[Optimizer, int, Callable[[Any], Any], Any]]:
+    """For each optimizer and param group: what reads the options that are built in, all in one go, and what it
+    gave. Without numbers inside of options (betas)."""
+    wanted: dict[tuple[Optimizer, int], dict[str, Any]] = {}
+    for optimizer, index, key, value in baked:
+        if key not in optimizer._parts:
+            wanted.setdefault((optimizer, index), {})[key] = value
+    return [
+        (
+            optimizer,
+            index,
+            itemgetter(*values),
+            (*values.values(),) if len(values) > 1 else next(iter(values.values())),
+        )
+        for (optimizer, index), values in wanted.items()
+    ]

@@ -1,0 +1,211 @@
+"""What a trace has read: each entry knows where a value stands, and whether it is still what it was.
+
+Values are told apart by identity, which is quick to see; numbers, strings and tuples of them by type and value where
+that differs; small containers and arrays by what they hold.
+"""
+
+from __future__ import annotations
+
+import collections
+import math
+from collections.abc import Callable, Mapping
+from operator import is_
+from types import CellType, MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from ir.types import Array
+
+PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...), range, slice)
+ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "nothing"})()
+
+
+def is_plain(value: Any) -> bool:
+    """Whether `value` is told from others by type and value: a number, a string, None, a tuple of such."""
+    if type(value) is tuple or type(value) is frozenset:
+        return all(map(is_plain, value))
+    return type(value) in PLAIN or isinstance(value, np.generic)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two values are one object, or plain ones that nothing tells apart."""
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if type(a) is tuple:
+        return len(a) == len(b) and all(map(same, a, b))
+    if type(a) is float:
+        return (a == b and math.copysign(1.0, a) == math.copysign(1.0, b)) or (a != a and b != b)
+    if isinstance(a, np.generic):
+        return bool(a.tobytes() == b.tobytes())
+    return is_plain(a) and bool(a == b)
+
+
+class Entry:
+    """One thing that was read. path: how a reader would write it, e.g. "self.scale"; name: its last name."""
+
+    __slots__ = ("name", "path")
+
+    def __init__(self, path: str, name: str) -> None:
+        self.path, self.name = path, name
+
+    def holds(self) -> bool:
+        """Whether what was read is what it was."""
+        raise NotImplementedError
+
+    def key(self) -> Any:
+        """What tells it from other entries of its kind."""
+        return id(self)
+
+
+class Named(Entry):
+    """A name in a namespace: of globals, of an object, of a class. Its absence counts as well."""
+
+    __slots__ = ("space", "value")
+
+    def __init__(self, path: str, name: str, space: Mapping[str, Any]) -> None:
+        super().__init__(path, name)
+        self.space = space
+        self.value = space.get(name, ABSENT)
+
+    def holds(self) -> bool:
+        now = self.space.get(self.name, ABSENT)
+        return now is self.value or same(now, self.value)
+
+    def key(self) -> Any:
+        return id(self.space), self.name
+
+
+class Variable(Entry):
+    """A variable of an enclosing function."""
+
+    __slots__ = ("cell", "value")
+
+    def __init__(self, path: str, cell: CellType) -> None:
+        super().__init__(path, path)
+        self.cell = cell
+        self.value = self._now()
+
+    def _now(self) -> Any:
+        try:
+            return self.cell.cell_contents
+        except ValueError:  # not assigned yet, or deleted
+            return ABSENT
+
+    def holds(self) -> bool:
+        now = self._now()
+        return now is self.value or same(now, self.value)
+
+    def key(self) -> Any:
+        return id(self.cell)
+
+
+class Got(Entry):
+    """What a function of an object gives: a slot, its class, the options of an optimizer's group."""
+
+    __slots__ = ("get", "owner", "value")
+
+    def __init__(self, path: str, name: str, owner: Any, get: Callable[[Any], Any]) -> None:
+        super().__init__(path, name)
+        self.owner, self.get = owner, get
+        self.value = self._now()
+
+    def _now(self) -> Any:
+        try:
+            return self.get(self.owner)
+        except (AttributeError, LookupError):
+            return ABSENT
+
+    def holds(self) -> bool:
+        now = self._now()
+        return now is self.value or same(now, self.value)
+
+
+class Which(Entry):
+    """Which of the names that matter a namespace has. Only a change of its size is looked into."""
+
+    __slots__ = ("found", "size", "space", "wanted")
+
+    def __init__(self, path: str, space: Mapping[str, Any], wanted: frozenset[str] | None) -> None:
+        super().__init__(path, path.rpartition(".")[2])
+        self.space, self.wanted = space, wanted
+        self.found, self.size = self._now(), len(space)
+
+    def _now(self) -> Any:
+        return frozenset(self.space) if self.wanted is None else self.wanted & self.space.keys()
+
+    def holds(self) -> bool:
+        if len(self.space) == self.size:
+            return True
+        if self._now() != self.found:
+            return False
+        self.size = len(self.space)
+        return True
+
+    def key(self) -> Any:
+        return id(self.space), self.wanted
+
+
+class Items(Entry):
+    """What a list, a deque or a dict holds, in order; of a set, what is in it."""
+
+    __slots__ = ("container", "is_set", "keys", "values")
+
+    def __init__(self, path: str, container: Any) -> None:
+        super().__init__(path, path.rpartition(".")[2])
+        self.container = container
+        self.is_set = issubclass(type(container), (set, frozenset))
+        self.keys, self.values = held(container)
+
+    def holds(self) -> bool:
+        keys, values = held(self.container)
+        if len(values) != len(self.values):
+            return False
+        if self.is_set:
+            return {*map(_key, values)} == {*map(_key, self.values)}
+        return _alike(keys, self.keys) and _alike(values, self.values)
+
+    def key(self) -> Any:
+        return id(self.container)
+
+
+def _alike(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
+    return all(map(is_, a, b)) or all(map(same, a, b))
+
+
+def held(container: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Keys, of a dict, and values, whatever a subclass makes of them."""
+    kind = type(container)
+    if issubclass(kind, dict):
+        return (*dict.keys(container),), (*dict.values(container),)
+    if kind is MappingProxyType:
+        return (*container,), (*container.values(),)
+    base = next(base for base in _SEQUENCES if issubclass(kind, base))
+    return (), (*base.__iter__(container),)
+
+
+_SEQUENCES: tuple[Any, ...] = (list, tuple, collections.deque, set, frozenset)
+
+
+def _key(value: Any) -> Any:
+    return (type(value), value) if is_plain(value) else id(value)
+
+
+class Elements(Entry):
+    """The values of a small NumPy array."""
+
+    __slots__ = ("array", "kind", "values")
+
+    def __init__(self, path: str, array: Array) -> None:
+        super().__init__(path, path.rpartition(".")[2])
+        self.array = array
+        self.kind, self.values = _kind(array), array.tobytes()
+
+    def holds(self) -> bool:
+        return _kind(self.array) == self.kind and self.array.tobytes() == self.values
+
+
+def _kind(array: Array) -> tuple[Any, ...]:
+    return array.dtype, array.shape

@@ -1,0 +1,230 @@
+"""What ran during a trace: the user's code objects, and calls of C functions that may do more than compute a value.
+
+Python tells both by `sys.setprofile`. What a C function does cannot be followed: but for those known to be pure, a
+call counts as an effect, which has to happen at every call.
+"""
+
+from __future__ import annotations
+
+import builtins
+import collections
+import gc
+import os
+import re
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import BuiltinFunctionType, CodeType, FrameType, GeneratorType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from lenetc.evaluation.tracing import is_ours
+
+# Modules of Python's library that add nothing to what their callers do.
+_TRUSTED = (
+    "contextlib.py",
+    "functools.py",
+    "enum.py",
+    "abc.py",
+    "typing.py",
+    "dataclasses.py",
+    "operator.py",
+)
+_LIBRARY = sysconfig.get_paths()["stdlib"] + os.sep
+_TRUSTED_FILES = (
+    *(_LIBRARY + name for name in _TRUSTED),
+    _LIBRARY + "collections" + os.sep,
+    *(
+        "<frozen abc>",
+        "<frozen _collections_abc>",
+        "<frozen importlib",
+        "<frozen codecs>",
+        "<__array_function__",
+    ),
+)
+# Code of NumPy's that reads what is set for the process.
+_SETTINGS = ("arrayprint.py", "_ufunc_config.py", "printoptions.py")
+_PACKAGES = ("lenetc", "passes", "ir")
+# What this package itself calls.
+_OF_OURS = re.compile(r"site-packages[\\/](onnxruntime|onnx|networkx|ml_dtypes|safetensors|google)[\\/]")
+_NUMPY = os.path.dirname(np.__file__) + os.sep
+
+_EFFECTS = frozenset(
+    (
+        "print input open exec eval compile __import__ next anext setattr delattr globals vars locals "
+        "breakpoint __build_class__"
+    ).split()
+)
+_PURE_BUILTINS = frozenset(
+    value
+    for name, value in vars(builtins).items()
+    if isinstance(value, BuiltinFunctionType) and name not in _EFFECTS
+) | {builtins.__build_class__, builtins.vars, builtins.locals}
+_PURE_MODULES = frozenset(
+    ("math", "cmath", "_functools", "_operator", "_collections", "_bisect", "itertools", "_json")
+)
+_IMPURE_OPERATORS = frozenset(("setitem", "delitem"))
+_PURE_TYPES = (
+    str,
+    bytes,
+    int,
+    float,
+    complex,
+    tuple,
+    range,
+    frozenset,
+    slice,
+    np.generic,
+    np.dtype,
+    np.ufunc,
+    type(None),
+)
+# Methods of containers and arrays that change nothing.
+_READING = frozenset(
+    (
+        "copy count index get items keys values union intersection difference issubset issuperset "
+        "isdisjoint symmetric_difference fromkeys mro"
+    ).split()
+)
+_WRITING_ARRAYS = frozenset(("fill sort put itemset resize partition setfield setflags tofile dump").split())
+# Of the pure functions, those that never look at the value of a number that they are given.
+_BLIND = frozenset(
+    (
+        "len isinstance issubclass hasattr getattr callable id iter append extend insert items keys values "
+        "get copy update add appendleft setdefault pop sum max min abs round sorted any all hash format "
+        "pow divmod __build_class__ join startswith endswith split lower upper strip replace dir"
+    ).split()
+)
+
+
+class Effect:
+    """A call of a C function that may do more than compute: its name, and where it stands."""
+
+    __slots__ = ("code", "line", "name", "owner")
+
+    def __init__(self, name: str, owner: Any, frame: FrameType) -> None:
+        self.name, self.owner = name, owner
+        self.code, self.line = frame.f_code, frame.f_lineno
+
+
+class Observed:
+    """codes: the user's code objects that ran. effects: calls of C functions that are not known to be pure; changed:
+    calls of methods that change a container or an array, which count where it was there before. looked: whether a C
+    function was called that may have looked at the value of a number."""
+
+    def __init__(self) -> None:
+        # With its globals, by identity: comparing code objects compares all of their parts.
+        self._ran: dict[int, tuple[CodeType, dict[str, Any]]] = {}
+        self.effects: list[Effect] = []
+        self.changed: list[Effect] = []
+        self.looked = False
+        self._files: dict[str, bool] = {}
+
+    @property
+    def ran(self) -> list[tuple[CodeType, dict[str, Any]]]:
+        """Code objects, each with its globals."""
+        return list(self._ran.values())
+
+    def is_followed(self, file: str) -> bool:
+        """Whether code of `file` is the user's: neither of this package, nor of what is trusted."""
+        known = self._files.get(file)
+        if known is None:
+            known = self._files[file] = not (is_ours(file) or file.startswith((*_TRUSTED_FILES, _NUMPY)))
+        return known
+
+    def _is_users(self, frame: FrameType | None) -> bool:
+        """Whether `frame` is of the user's code, or of Python's library on its behalf rather than on ours."""
+        while frame is not None:
+            file = frame.f_code.co_filename
+            if not self.is_followed(file):
+                return False
+            if file.startswith("<"):  # made by exec, as what dataclasses define is
+                name = str(frame.f_globals.get("__name__", ""))
+                return not name.startswith("namedtuple_") and name.partition(".")[0] not in _PACKAGES
+            if not (file.startswith(_LIBRARY) and "site-packages" not in file) and not _OF_OURS.search(file):
+                return True
+            frame = frame.f_back
+        return True
+
+    def __call__(self, frame: FrameType, event: str, arg: Any) -> None:
+        if event == "call":
+            code = frame.f_code
+            if code.co_filename.endswith(_SETTINGS) and frame.f_back and self._is_users(frame.f_back):
+                self.effects.append(
+                    Effect(f"{code.co_name}, which depends on settings of NumPy's", None, frame.f_back)
+                )
+            if id(code) not in self._ran and self.is_followed(code.co_filename) and self._is_users(frame):
+                self._ran[id(code)] = code, frame.f_globals
+        elif event == "c_call" and self.is_followed(frame.f_code.co_filename) and self._is_users(frame):
+            self._called(frame, arg)
+
+    def _called(self, frame: FrameType, function: Any) -> None:
+        name, owner = function.__name__, getattr(function, "__self__", None)
+        if name not in _BLIND:
+            self.looked = True
+        if function in _PURE_BUILTINS if isinstance(owner, ModuleType) and owner is builtins else False:
+            return
+        if owner is None or isinstance(owner, ModuleType):
+            module = getattr(function, "__module__", None) or ""
+            if module in _PURE_MODULES and name not in _IMPURE_OPERATORS:
+                return
+            if module.startswith("numpy") and not module.startswith("numpy.random"):
+                return
+        elif isinstance(owner, type):
+            if name in (
+                "fromkeys",
+                "mro",
+                "__new__",
+                "__prepare__",
+                "__subclasses__",
+                "maketrans",
+                "fromhex",
+                "from_bytes",
+            ):
+                return
+        elif isinstance(owner, (*_PURE_TYPES, GeneratorType)):
+            return
+        elif isinstance(owner, np.ndarray):
+            if name in _WRITING_ARRAYS:
+                self.changed.append(Effect(name, owner, frame))
+            return
+        elif isinstance(owner, (list, dict, set, collections.deque, bytearray)):
+            if name not in _READING:
+                self.changed.append(Effect(name, owner, frame))
+            return
+        elif name in _READING:
+            return
+        self.effects.append(Effect(name, owner, frame))
+
+
+def _both(first: Callable[..., Any], second: Callable[..., Any]) -> Callable[..., None]:
+    def profile(frame: FrameType, event: str, arg: Any) -> None:
+        first(frame, event, arg)
+        second(frame, event, arg)
+
+    return profile
+
+
+@contextmanager
+def observing(observed: Observed) -> Iterator[None]:
+    """Let `observed` note what runs in the block, beside a profiler of the user's; one of C rests meanwhile.
+
+    So does the garbage collector, whose callbacks and finalizers would run as if the user's code had called them.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    before: Any = sys.getprofile()
+    is_of_c = hasattr(before, "enable")
+    sys.setprofile(observed if before is None or is_of_c else _both(observed, before))
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+        if collects:
+            gc.enable()
+        if is_of_c:  # cProfile's cannot be put back as a function
+            before.enable()
+        elif before is not None:
+            sys.setprofile(before)

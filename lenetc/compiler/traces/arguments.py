@@ -1,0 +1,156 @@
+"""The arguments of a function while it is traced: stand-ins for arrays and numbers; what the function did to them."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from types import CellType
+from typing import TYPE_CHECKING, Any
+
+from ir.node import Node
+from ir.op import leaf
+from ir.types import Type
+from lenetc.compiler.structure import Arguments, is_array, is_container
+from lenetc.compiler.traces.records import Capture
+from lenetc.evaluation.cell import Cell
+from lenetc.evaluation.scalars import Scalar, is_float, plain, scalar_of
+from lenetc.evaluation.tracing import Trace
+from lenetc.tensors.tensor import Tensor
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass
+class Traced:
+    """The arguments as the traced function gets them: arrays and numbers stand-ins, tensors themselves."""
+
+    values: dict[str, Any]
+    names: list[str]  # of all leaves
+    inputs: dict[str, Node] = field(default_factory=dict)  # leaves of arrays and tensors
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    scalars: dict[str, Scalar] = field(default_factory=dict)
+    constants: dict[str, Any] = field(default_factory=dict)  # numbers that are no inputs
+    # Containers that were copied: the caller's, the copy, what it held.
+    copies: list[tuple[Any, Any, list[Any]]] = field(default_factory=list)
+
+    def leaves(self) -> dict[str, list[Node]]:
+        """The inputs of the program by the argument's name, in the order of the arguments."""
+        found = {}
+        for name in self.names:
+            if name in self.inputs:
+                found[name] = [self.inputs[name]]
+            elif name in self.scalars:
+                found[name] = list(self.scalars[name].nodes.values())
+        return found
+
+    def let_go(self, trace: Trace) -> None:
+        """Forget the stand-ins: whoever still holds one has kept it."""
+        self.values, self.copies = {}, []
+        self.tensors = {
+            name: tensor for name, tensor in self.tensors.items() if tensor._cell.trace is not trace
+        }
+
+
+def prepared(
+    values: dict[str, Any], arguments: Arguments, types: Mapping[str, Type], trace: Trace, floats: bool
+) -> Traced:
+    traced = Traced({}, [name for name, _ in arguments.leaves(values)])
+    names = iter(traced.names)
+
+    def stand_in(value: Any) -> Any:
+        name = next(names)
+        if is_array(value):
+            is_one = isinstance(value, Tensor)
+            known = trace.captured.get(value._cell) if is_one else None
+            traced.inputs[name] = node = known or leaf(name, types[name])
+            if not is_one:
+                tensor = Tensor._from_node(node)
+            elif types[name] == value._cell.type:
+                trace.captured[value._cell] = node
+                trace.arguments.add(value._cell)
+                tensor = value
+            else:  # with symbolic dims
+                tensor = type(value)._from_node(node)
+                tensor._requires_grad = value._requires_grad
+            traced.tensors[name] = tensor
+            return tensor
+        if is_float(value) and not floats:
+            traced.constants[name] = value
+        elif is_float(value):
+            traced.scalars[name] = scalar_of(plain(value), name, trace)
+            return traced.scalars[name]
+        return value
+
+    def taken(value: Any) -> Any:
+        if not is_container(value):
+            return stand_in(value)
+        held = list(value.values()) if isinstance(value, dict) else list(value)
+        items = [taken(item) for item in held]
+        if all(a is b for a, b in zip(items, held, strict=True)):
+            return value
+        copy = rebuild_one(value, items)
+        traced.copies.append((value, copy, items))
+        return copy
+
+    traced.values = {name: taken(value) for name, value in values.items()}
+    return traced
+
+
+def rebuild_one(value: Any, items: Sequence[Any]) -> Any:
+    """A container like `value` with other items."""
+    if isinstance(value, dict):
+        return type(value)(zip(value, items, strict=True))
+    return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+
+
+def free_scalars(captured: Capture, traced: Traced) -> None:
+    """Where the function has kept a number that it was given, put the number itself for its stand-in."""
+    for name in list(traced.scalars):
+        scalar = traced.scalars.pop(name)
+        if sys.getrefcount(scalar) <= 2:
+            continue
+        for holder in gc.get_referrers(scalar):
+            _put(holder, scalar, scalar.value)
+
+
+def _put(holder: Any, old: Any, new: Any) -> None:
+    """Replace `old` in a dict, a list or a variable."""
+    if isinstance(holder, dict):
+        for key, value in holder.items():
+            if value is old:
+                holder[key] = new
+    elif isinstance(holder, list):
+        for i, value in enumerate(holder):
+            if value is old:
+                holder[i] = new
+    elif isinstance(holder, CellType):
+        holder.cell_contents = new
+
+
+def give_back(traced: Traced, trace: Trace) -> None:
+    """What the function did to a copied list or dict, done to the caller's."""
+    for original, copy, held in traced.copies:
+        now = list(copy.values()) if isinstance(copy, dict) else list(copy)
+        keys_kept = not isinstance(copy, dict) or list(copy) == list(original)
+        if keys_kept and len(now) == len(held) and all(a is b for a, b in zip(now, held, strict=True)):
+            continue
+        trace.effect("an argument that is a list or dict was changed")
+        if isinstance(original, dict):
+            trace.before_change(partial(_refill, original, dict(original)))
+            _refill(original, {key: plain(value) for key, value in copy.items()})
+        elif isinstance(original, list):
+            trace.before_change(partial(original.__setitem__, slice(None), list(original)))
+            original[:] = map(plain, now)
+
+
+def _refill(held: dict[Any, Any], items: dict[Any, Any]) -> None:
+    held.clear()
+    held.update(items)
+
+
+def first_name(traced: Traced, cell: Cell) -> str:
+    return next(name for name, tensor in traced.tensors.items() if tensor._cell is cell)

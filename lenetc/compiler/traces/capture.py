@@ -1,0 +1,78 @@
+"""Trace a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+from ir.errors import LenetcError
+from ir.types import Type
+from lenetc.compiler.reads.observed import Observed, observing
+from lenetc.compiler.structure import Arguments
+from lenetc.compiler.traces.arguments import free_scalars, give_back, prepared
+from lenetc.compiler.traces.outcome import outcome
+from lenetc.compiler.traces.records import Capture
+from lenetc.evaluation.cell import Counts, unlocked
+from lenetc.evaluation.tracing import Trace, traced_leaves, tracing
+from lenetc.tensors.grad_fn import is_grad_enabled
+
+if TYPE_CHECKING:
+    pass
+
+
+def capture(
+    function: Callable[..., Any],
+    arguments: Arguments,
+    values: dict[str, Any],
+    types: Mapping[str, Type],
+    observes: bool = True,
+    floats: bool = True,
+    keeps: bool = False,
+    again: bool = False,
+) -> Capture:
+    """Trace `function` called with `values`, whose arrays are replaced by inputs of `types`.
+
+    observes: whether to note what ran. floats: whether numbers become inputs, by stand-ins.
+    keeps: whether buffers that are assigned anew are state that the program replaces; for a call they are new tensors.
+    again: whether the same trace is expected soon, so that its nodes are kept for it.
+    What the function raises
+    is raised, and tensors are as they were; but an exception of the user's own comes as `Capture.error`, with the graph
+    of what had been done before it.
+    """
+    Counts.evaluate_pending()
+    trace, observed = Trace(), Observed()
+    error: BaseException | None = None
+    result: Any = None
+    grad_mode = is_grad_enabled()
+    with tracing(trace):
+        traced = prepared(values, arguments, types, trace, floats)
+        traced_leaves.update(traced.inputs.values())
+        try:
+            try:
+                with unlocked(), observing(observed) if observes else nullcontext():
+                    result = arguments.call(function, traced.values)
+            except LenetcError:
+                raise
+            except Exception as raised:
+                if trace.refusal is not None:
+                    raise trace.refusal from raised
+                error = raised
+            if trace.refusal is not None:
+                raise trace.refusal
+            give_back(traced, trace)
+            if grad_mode is not is_grad_enabled():
+                trace.effect("it leaves the grad mode changed")
+            captured = outcome(function, arguments.name, trace, traced, result, error, keeps, again)
+        except BaseException as raised:
+            trace.undo()
+            if isinstance(raised, LenetcError) and not getattr(raised, "__notes__", None):
+                raised.add_note(
+                    "Tensors, gradients, optimizer state and random counters are as they were before the call; what "
+                    "Python did before this line has happened."
+                )
+            raise
+    free_scalars(captured, traced)
+    captured.observed = observed if observes else None
+    captured.undo, captured.undo_gradients = trace.undo, trace.undo_gradients
+    return captured

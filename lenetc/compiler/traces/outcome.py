@@ -1,0 +1,332 @@
+"""What a traced function comes to: results, gradients, changed arguments and state, as one graph."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ir import ops
+from ir.errors import LenetcError
+from ir.node import Graph, Node, next_name, topological
+from ir.op import leaf
+from ir.types import DType
+from lenetc.compiler.reads.entries import is_plain
+from lenetc.compiler.structure import flatten, result_names
+from lenetc.compiler.traces.arguments import Traced, first_name
+from lenetc.compiler.traces.history import History, Sources, history_of
+from lenetc.compiler.traces.naming import free_name, state_names
+from lenetc.compiler.traces.records import INVALID, Capture, GradOf, Hyper, Result, kind_of, unreturned
+from lenetc.evaluation.cell import Cell
+from lenetc.evaluation.scalars import Scalar
+from lenetc.evaluation.tracing import Trace
+from lenetc.tensors.size import Size
+from lenetc.tensors.tensor import Tensor
+from passes.rewrite.driver import substitute
+
+if TYPE_CHECKING:
+    pass
+
+
+def outcome(
+    function: Callable[..., Any],
+    name: str,
+    trace: Trace,
+    traced: Traced,
+    result: Any,
+    error: BaseException | None,
+    keeps: bool,
+    again: bool,
+) -> Capture:
+    taken = set(traced.inputs) | set(traced.scalars)
+    names = result_names(function, result)
+    results: list[tuple[str, Node]] = []
+    leaves: list[Result | GradOf | str | None] = []
+    by_tensor = {
+        id(tensor): name for name, tensor in traced.tensors.items() if tensor._cell.trace is not trace
+    }
+    made: dict[Tensor, Result] = {}
+    is_constant = True
+
+    def come_out(tensor: Tensor, label: str, history: History | None = None) -> Result:
+        if tensor in made:
+            return made[tensor]
+        label = free_name(label, taken)
+        taken.add(label)
+        results.append((label, tensor.node))
+        made[tensor] = Result(label, history or history_of(tensor, trace))
+        return made[tensor]
+
+    by_grad = {id(tensor._grad): tensor for tensor in trace.grads if tensor._grad is not None}
+    for label, (_, item) in zip(names, flatten(result, ""), strict=True):
+        if isinstance(item, Tensor) and item._cell.trace is trace:
+            leaves.append(come_out(item, label))
+        elif isinstance(item, Tensor) and id(item) in by_grad:
+            leaves.append(GradOf(by_grad[id(item)]))
+        elif isinstance(item, Tensor):
+            leaves.append(by_tensor.get(id(item)))
+        else:
+            if isinstance(item, Scalar):
+                item.look()
+            leaves.append(None)
+            is_constant &= isinstance(item, Scalar) or _is_constant(item)
+    shown = {node for _, node in results}
+    item = None  # whoever still holds a tensor now has kept it
+    grads, lost, argument_grads = _gradients_left(trace, traced, shown, error is not None, come_out)
+    changed = _changed_arguments(trace, traced, results, taken)
+    _check_changes(trace, traced)
+    if keeps:
+        _keep_buffers(trace)
+    sources = Sources(
+        cells={node: cell for cell, node in trace.captured.items() if cell not in trace.arguments},
+        arguments={node: key for key, node in traced.inputs.items()},
+        numbers={
+            **{
+                node: node.attrs["name"]
+                for scalar in traced.scalars.values()
+                for node in scalar.nodes.values()
+            },
+            **{entry[3]: entry[3].attrs["name"] for entry in trace.hypers.values()},
+        },
+    )
+    traced.let_go(trace)
+    trace.grads = {
+        tensor: before for tensor, before in trace.grads.items() if tensor._cell.trace is not trace
+    }
+    escaped, histories = _escaped(trace, made)
+    for tensor in escaped:
+        come_out(tensor, "kept", histories.get(id(tensor)))
+    is_repeatable = (
+        is_constant and not escaped and not any(r.history and r.history.is_inner for r in made.values())
+    )
+    if trace.checks:
+        counts = [ops.reshape(count, shape=(1,)) for count, _ in trace.checks]
+        taken.add(INVALID)
+        results.append((INVALID, counts[0] if len(counts) == 1 else ops.concat(*counts, axis=0)))
+    graph, cells, changed_cells, hypers, at = _graph(function, name, trace, traced, results, taken, again)
+    ranges = [(at[node], wanted) for node, wanted in trace.ranges if node in at]
+    by_cell = {cell: label for label, cell in cells.items()}
+    return Capture(
+        graph=graph,
+        feeds=[
+            (key, i)
+            for i, key in enumerate(traced.names)
+            if key in traced.inputs and traced.inputs[key].attrs["name"] == key
+        ],
+        cells=cells,
+        updated=changed_cells,
+        hypers=hypers,
+        scalars={
+            node.attrs["name"]: traced.names.index(scalar.path)
+            for scalar in traced.scalars.values()
+            for node in scalar.nodes.values()
+        },
+        positions={key: i for i, key in enumerate(traced.names)},
+        ranges=ranges,
+        checks=[wanted for _, wanted in trace.checks],
+        result=result,
+        leaves=leaves,
+        grads=grads,
+        lost_grads=lost,
+        argument_grads=argument_grads,
+        gradients=[made[g] for t in trace.grads if (g := t._grad) is not None and g in made],
+        changed=changed,
+        grad_inputs={
+            by_cell[b._cell]: t for t, b in trace.grads.items() if b is not None and b._cell in by_cell
+        },
+        grads_read=[
+            (tensor, kind_of(trace.grads[tensor])) for tensor in trace.grads_read if tensor in trace.grads
+        ],
+        optimizers=dict(trace.optimizers),
+        baked=list(trace.baked),
+        floats={traced.names.index(scalar.path): scalar.value for scalar in traced.scalars.values()},
+        fixed={
+            traced.names.index(scalar.path): scalar.value
+            for scalar in traced.scalars.values()
+            if scalar.is_looked_at
+        }
+        | {traced.names.index(key): value for key, value in traced.constants.items()},
+        made=list(made.items()),
+        argument_cells={traced.names.index(key): tensor._cell for key, tensor in traced.tensors.items()},
+        argument_numbers={traced.names.index(key): id(tensor) for key, tensor in traced.tensors.items()},
+        sources=sources,
+        effects=trace.effects,
+        is_repeatable=is_repeatable,
+        error=error,
+    )
+
+
+def _is_constant(item: Any) -> bool:
+    """Whether what a function returned beside tensors may be the same object at every call."""
+    return is_plain(item) or isinstance(item, (Size, DType, enum.Enum, type))
+
+
+def _changed_arguments(
+    trace: Trace, traced: Traced, results: list[tuple[str, Node]], taken: set[str]
+) -> dict[str, Result]:
+    """The new values of tensors among the arguments that the function changed in place, as further `results`."""
+    changed = {}
+    for key, tensor in traced.tensors.items():
+        cell = tensor._cell
+        if cell.trace is not trace and cell in trace.current and key == first_name(traced, cell):
+            label = free_name(next_name(key).replace(".", "_"), taken)
+            taken.add(label)
+            results.append((label, trace.current[cell]))
+            changed[key] = Result(label, history_of(tensor, trace) if tensor in trace.altered else None)
+    return changed
+
+
+def _keep_buffers(trace: Trace) -> None:
+    """Let the values that buffers were assigned be new values of the state that they were."""
+    for table, name, before in trace.rebound:
+        after = table[name]
+        if before is None or after is None or before._cell.trace is trace or after is before:
+            continue
+        if after._cell.type != before._cell.type:
+            raise LenetcError(
+                f"the buffer {name!r} is {before.type_text()} and is assigned a {after.type_text()}: state of a "
+                "program keeps its type"
+            )
+        trace.write(before._cell, after.node)
+
+
+def _check_changes(trace: Trace, traced: Traced) -> None:
+    """Raise LenetcError for what was changed in place and cannot be outside."""
+    for key, tensor in traced.tensors.items():
+        if tensor._cell.trace is trace and tensor._cell.node is not traced.inputs[key]:
+            raise LenetcError(
+                f"a compiled function changed its argument {key}, a NumPy array, in place, which would not reach the "
+                "array: it is a tensor inside. Pass a tensor, or return the new value"
+            )
+    for tensor in trace.altered:
+        fn = tensor._grad_fn
+        if tensor._cell not in trace.arguments and fn is not None and fn.trace is trace:
+            raise LenetcError(
+                f"a compiled function changed a {tensor.type_text()} from outside in place by a value that requires "
+                "gradients, so that its history would begin inside: use no_grad() or detach(), or return the value"
+            )
+
+
+def _graph(
+    function: Callable[..., Any],
+    name: str,
+    trace: Trace,
+    traced: Traced,
+    results: list[tuple[str, Node]],
+    taken: set[str],
+    again: bool,
+) -> tuple[Graph, dict[str, Cell], list[str], list[Hyper], dict[Node, str]]:
+    """The graph, its state by name, names of what it replaces, its hyperparameters, and names of leaves."""
+    labels = state_names(function, trace)
+    updates = {
+        cell: node
+        for cell, node in trace.current.items()
+        if node is not trace.captured[cell] and cell not in trace.arguments
+    }
+    used = _leaves([node for _, node in results] + list(updates.values()))
+    leaves: dict[Node, Node] = {}
+    for nodes in traced.leaves().values():
+        leaves.update((node, node) for node in nodes)
+    hypers = []
+    for (_, group, key, value), (optimizer, _, _, node) in trace.hypers.items():
+        if node in used:
+            leaves[node] = node
+            hypers.append(Hyper(node.attrs["name"], optimizer, group, key, value))
+    cells = {}
+    for cell, node in trace.captured.items():
+        if cell not in trace.arguments and (node in used or cell in updates):
+            label = free_name(labels.get(cell, "tensor"), taken)
+            taken.add(label)
+            cells[label] = cell
+            leaves[node] = leaf(label, node.ty, "state")
+    if any(node not in leaves for node in used):
+        raise LenetcError(
+            f"the compiled function {name} uses a tensor from an earlier compiled function, whose intermediate values "
+            "are never stored; return it there and pass it in here"
+        )
+    by_cell = {cell: label for label, cell in cells.items()}
+    changed = [(by_cell[cell], node) for cell, node in updates.items()]
+    title = name if name.isidentifier() else "step"
+    graph = (_renamed if again else substitute)(title, results, leaves, changed)
+    return (
+        graph,
+        cells,
+        [label for label, _ in changed],
+        hypers,
+        {node: new.attrs["name"] for node, new in leaves.items()},
+    )
+
+
+def _renamed(
+    title: str,
+    results: list[tuple[str, Node]],
+    leaves: dict[Node, Node],
+    updates: list[tuple[str, Node]],
+) -> Graph:
+    """The graph with its leaves under their names. That of a trace that was the same is kept, and with it its nodes,
+    which the next such trace then finds rather than makes."""
+    key = (title, tuple(results), tuple(leaves.items()), tuple(updates))
+    graph = _graphs.pop(key, None)
+    if graph is None:
+        graph = substitute(title, results, leaves, updates)
+    _graphs[key] = graph
+    while len(_graphs) > _KEPT:
+        del _graphs[next(iter(_graphs))]
+    return graph
+
+
+_graphs: dict[Any, Graph] = {}
+_KEPT = 16  # graphs
+
+
+def _leaves(nodes: Sequence[Node]) -> set[Node]:
+    return {node for node in topological((), nodes) if node.op is ops.input}
+
+
+def _gradients_left(
+    trace: Trace,
+    traced: Traced,
+    shown: Collection[Node],
+    keeps: bool,
+    come_out: Callable[[Tensor, str], Result],
+) -> tuple[list[tuple[Tensor, str]], list[Tensor], dict[str, str]]:
+    """What becomes of each `.grad` that the function touched.
+
+    One that an optimizer has used up, and nobody has read or returned, stays inside. Any other comes out.
+    """
+    named = {id(tensor): name for name, tensor in traced.tensors.items()}
+    grads, lost, of_arguments = [], [], {}
+    for tensor, before in trace.grads.items():
+        after = tensor._grad
+        if after is before or tensor._cell.trace is trace:
+            continue
+        label = ""
+        if after is not None:
+            is_inside = after._cell.trace is trace
+            is_used_up = tensor in trace.stepped and tensor not in trace.grads_read
+            if is_used_up and not keeps and after.node not in shown:
+                lost.append(tensor)
+                tensor._grad = unreturned
+                continue
+            if is_inside:
+                label = come_out(after, "grad").name
+        if id(tensor) in named:
+            of_arguments[named[id(tensor)]] = label
+        else:
+            grads.append((tensor, label))
+    return grads, lost, of_arguments
+
+
+def _escaped(trace: Trace, known: Mapping[Tensor, Any]) -> tuple[list[Tensor], dict[int, History]]:
+    """Tensors of the trace that somebody still holds, in a list or in an attribute of an object; and their histories by
+    their numbers, which alone do not count as holding what is in them."""
+    histories: dict[int, History] = {}
+    for made in trace.made:
+        tensor = made()
+        if tensor is not None and tensor not in known and tensor._cell.trace is trace:
+            history = history_of(tensor, trace)
+            if history is not None:
+                histories[id(tensor)] = history
+    tensor = None
+    held = [tensor for made in trace.made if (tensor := made()) is not None and tensor not in known]
+    return [tensor for tensor in held if tensor._cell.trace is trace], histories

@@ -1,0 +1,106 @@
+"""What a trace gives: the graph of a function, its state, and what it leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ir.node import Graph, Where
+from lenetc.compiler.reads.observed import Observed
+from lenetc.compiler.traces.history import History, Sources
+from lenetc.evaluation.cell import Cell
+from lenetc.evaluation.ranges import Range
+from lenetc.tensors.tensor import Tensor, Unreturned
+
+if TYPE_CHECKING:
+    from lenetc.optim.optimizer import Optimizer
+
+INVALID = "invalid"  # the result that tells how many computed labels and indices are out of range
+unreturned = Unreturned([0.0])  # the .grad of a parameter whose gradient stayed inside
+
+
+@dataclass
+class Hyper:
+    """A scalar input read from an optimizer's param group at every call. value: what the trace read."""
+
+    input: str
+    optimizer: Optimizer
+    group: int
+    key: str
+    value: float
+
+
+@dataclass
+class Result:
+    """A tensor that comes out: which of the graph's results it is, and what backward needs to know of it."""
+
+    name: str
+    history: History | None = None
+
+
+@dataclass
+class GradOf:
+    """A result that is the `.grad` which a tensor has when the call returns."""
+
+    tensor: Tensor
+
+
+@dataclass
+class Capture:
+    """A traced function.
+
+    graph: (inputs, hyperparameters, state) -> (results, new state). cells: the state inputs, by name, in order;
+    updated: names of those that the graph replaces. result: what the function returned; `leaves` tells of each of its
+    leaves the Result that it is, the name of the argument, or None where it is the same at every call. changed: tensors
+    that the call changes beside state, by the argument's name.
+    """
+
+    graph: Graph
+    feeds: list[
+        tuple[str, int]
+    ]  # inputs that are arrays or tensors, each with the position of the argument's leaf
+    cells: dict[str, Cell]
+    updated: list[str]
+    hypers: list[Hyper]
+    scalars: dict[str, int]  # the inputs that are numbers, each with the position of the argument's leaf
+    positions: dict[str, int]  # of the leaves of the arguments, by name
+    ranges: list[tuple[str, Range]]  # inputs and unchanged state, each with what its values must be
+    checks: list[Range]  # what the values that the result `invalid` counts must be
+    result: Any
+    leaves: list[Result | GradOf | str | None]
+    grads: list[
+        tuple[Tensor, str]
+    ]  # tensors whose .grad is left behind, with the result that holds it, "" for none
+    lost_grads: list[Tensor]  # ... and those whose .grad stays inside
+    argument_grads: dict[str, str]  # the same by the argument's name
+    gradients: list[Result]  # the results that are a .grad
+    changed: dict[str, Result]
+    # State that is the .grad of a tensor: a new object whenever gradients are computed anew, so looked up at each run.
+    grad_inputs: dict[str, Tensor]
+    grads_read: list[tuple[Tensor, type | None]]
+    optimizers: dict[Optimizer, int]  # how often each stepped
+    baked: list[tuple[Optimizer, int, str, Any]]  # options that were taken for constants
+    argument_cells: dict[int, Cell]  # of tensors among the arguments, by the position of the leaf
+    argument_numbers: dict[int, int]  # of the tensors themselves
+    sources: Sources
+    floats: dict[int, Any]  # numbers among the arguments that could be inputs, by the position of the leaf
+    fixed: dict[int, Any]  # numbers whose value was looked at, by the position of the argument's leaf
+    # What the trace itself made, which is given its values by the run that follows.
+    made: list[tuple[Tensor, Result]] = field(default_factory=list)
+    observed: Observed | None = None
+    effects: list[tuple[str, Where]] = field(default_factory=list)  # that this package did, once and for all
+    undo: Callable[[], None] = lambda: None  # puts back what the trace changed beside cells
+    undo_gradients: Callable[[], None] = lambda: None  # the same for each .grad alone
+    is_repeatable: bool = True  # whether a run can stand for a call, as far as results tell
+    error: BaseException | None = None  # that the function raised; the graph is what it had done by then
+
+    def results(self) -> list[Result]:
+        """All that comes out and has a place in Python."""
+        found = [what for what in self.leaves if isinstance(what, Result)]
+        return [*found, *self.gradients, *self.changed.values(), *(result for _, result in self.made)]
+
+
+def kind_of(grad: Tensor | None) -> type | None:
+    """What a program that reads a `.grad` depends on: whether there is one, and whether it has a value."""
+    return None if grad is None else type(grad)

@@ -1,0 +1,84 @@
+"""Kernels that are right for finite numbers, with something slower for the others: one sum tells, at about the price of
+reading the operand once. For the CPU: on CUDA a choice that depends on values cannot be captured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ir import ops
+from ir.node import Graph, Node
+from ir.op import leaf
+from ir.types import f32
+
+Formula = Callable[[Node], tuple[Node, ...]]
+
+
+def if_finite(x: Node, quick: Formula, otherwise: Formula) -> Node:
+    """The results of `quick`(x) if all of x is finite, else those of `otherwise`(x); a sum that overflows counts as
+    the latter, which is right for all numbers."""
+    total = ops.sum(x, axes=tuple(range(x.rank)))
+    operand = leaf("x", x.ty)
+
+    def body(name: str, formula: Formula) -> Graph:
+        return Graph.make(name, [operand], [(f"y{i}", y) for i, y in enumerate(formula(operand))])
+
+    return ops.cond(
+        ops.is_nan(total - total),
+        x,
+        then=body("not_finite", otherwise),
+        otherwise=body("finite", quick),
+    )
+
+
+def max_pool2d(x: Node, **how: Any) -> Node:
+    """MaxPool, whose kernel loses NaN and takes the least finite number for -inf."""
+
+    def exact(x: Node) -> tuple[Node, ...]:
+        with_nan, above = _seen(x, how)
+        return (_largest(x, ops.max_pool2d(_numbers(x), **how), with_nan, above),)
+
+    return ops.get(if_finite(x, lambda x: (ops.max_pool2d(x, **how),), exact), index=0)
+
+
+def max_pool2d_with_indices(x: Node, **how: Any) -> Node:
+    """MaxPool with indices, -1 where the kernel finds nothing larger than the least finite number."""
+    images, (height, width) = x.shape[:2], map(int, x.shape[2:])
+
+    def largest(x: Node) -> tuple[Node, Node]:
+        both = ops.max_pool2d_with_indices(x, **how)
+        return ops.get(both, index=0), ops.get(both, index=1)
+
+    def exact(x: Node) -> tuple[Node, ...]:
+        with_nan, above = _seen(x, how)
+        order = ops.literal(np.arange(1, height * width + 1, dtype=np.float32).reshape(1, 1, height, width))
+        whole = (*images, height, width)
+        _, first = largest(ops.broadcast_to(-order, shape=whole))
+        _, last_nan = largest(ops.where(ops.is_nan(x), order, ops.scalar(0, f32)))
+        values, places = largest(_numbers(x))
+        places = ops.where(with_nan, last_nan, ops.where(above, places, first))
+        return _largest(x, values, with_nan, above), places
+
+    return if_finite(x, largest, exact)
+
+
+def _numbers(x: Node) -> Node:
+    """x with the least finite number for NaN."""
+    return ops.where(ops.is_nan(x), ops.scalar(float(np.finfo(x.dtype.numpy).min), x.dtype), x)
+
+
+def _seen(x: Node, how: dict[str, Any]) -> tuple[Node, Node]:
+    """Which windows see NaN, and which a number above -inf."""
+
+    def any_of(condition: Node) -> Node:
+        return ops.greater(ops.max_pool2d(ops.cast(condition, dtype=f32), **how), 0.0)
+
+    return any_of(ops.is_nan(x)), any_of(ops.greater(x, -math.inf))
+
+
+def _largest(x: Node, found: Node, with_nan: Node, above: Node) -> Node:
+    nan, least = (ops.scalar(value, x.dtype) for value in (math.nan, -math.inf))
+    return ops.where(with_nan, nan, ops.where(above, found, least))

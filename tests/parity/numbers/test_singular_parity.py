@@ -1,0 +1,137 @@
+"""Points at which formulas divide by 0 or tie, and infinities: values and gradients are PyTorch's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lenetc
+import lenetc.nn.functional as F
+from tests.parity.numbers.test_nan_parity import INF, NAN, assert_same, theirs
+from tests.parity.torch_functions import torch
+
+pytestmark = pytest.mark.parity
+TF = torch.nn.functional
+
+# Functions of both libraries, and the numbers that they are tried with.
+LINE = (0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.5, INF, -INF, NAN, 1e30, -1e-30)
+POINTS: dict[str, tuple[Callable[[Any, Any], Any], tuple[float, ...]]] = {
+    "sqrt": (lambda lib, x: lib.sqrt(x), LINE),
+    "rsqrt": (lambda lib, x: lib.rsqrt(x), LINE),
+    "log": (lambda lib, x: lib.log(x), LINE),
+    "reciprocal": (lambda lib, x: lib.reciprocal(x), LINE),
+    "exp": (lambda lib, x: lib.exp(x), LINE),
+    "tanh": (lambda lib, x: lib.tanh(x), LINE),
+    "sigmoid": (lambda lib, x: lib.sigmoid(x), LINE),
+    "erf": (lambda lib, x: lib.erf(x), (*LINE[:6], INF, -INF, NAN)),
+    "abs": (lambda lib, x: lib.abs(x), LINE),
+    "sign": (lambda lib, x: lib.sign(x) + x, LINE),
+    "relu": (lambda lib, x: lib.relu(x), LINE),
+    "square": (lambda lib, x: lib.square(x), LINE),
+    "clamp": (lambda lib, x: lib.clamp(x, -1, 1), LINE),
+    "clamp to one number": (lambda lib, x: lib.clamp(x, 1, 1), LINE),
+    "clamp to infinity": (lambda lib, x: lib.clamp(x, min=-INF, max=INF), LINE),
+    "half": (lambda lib, x: x / 2 + 3 / x, LINE),
+    "ratio": (lambda lib, x: x / x, LINE),
+    "where": (lambda lib, x: lib.where(x > 0, lib.log(x), x), LINE),
+    **{
+        f"x**{power}": (lambda lib, x, power=power: x**power, LINE)
+        for power in (0, 0.0, 1, 2, 3, 4, 0.5, -0.5, -1, -2, 2.5, -1.5, 2.0, 3.0)
+    },
+    **{f"{base}**x": (lambda lib, x, base=base: base**x, LINE) for base in (0.0, 1.0, 2.0, 0.5)},
+    "maximum of ties": (lambda lib, x: lib.maximum(x, lib.zeros_like(x)), LINE),
+    "minimum of itself": (lambda lib, x: lib.minimum(x, x), LINE),
+}
+FUNCTIONAL: dict[str, tuple[Callable[[Any, Any], Any], tuple[float, ...]]] = {
+    "softplus": (lambda f, x: f.softplus(x), (*LINE, 20.0, 20.5, -100.0)),
+    "logsigmoid": (lambda f, x: f.logsigmoid(x), LINE),
+    "huber": (lambda f, x: f.huber_loss(x, x.detach() * 0 + 1, reduction="none"), (*LINE[:7], 3.0)),
+    "smooth l1": (lambda f, x: f.smooth_l1_loss(x, x.detach() * 0, beta=0.5, reduction="none"), LINE[:7]),
+    "l1": (lambda f, x: f.l1_loss(x, x.detach() * 0, reduction="none"), (*LINE[:7], 1e30)),
+    "mse": (lambda f, x: f.mse_loss(x, x.detach() * 0, reduction="none"), LINE[:7]),
+    "bce": (
+        lambda f, x: f.binary_cross_entropy(x, x.detach() * 0 + 0.25, reduction="none"),
+        (0, 1, 0.5, 1e-20),
+    ),
+    "bce of 1": (lambda f, x: f.binary_cross_entropy(x, x.detach() * 0 + 1, reduction="none"), (0, 1, 0.5)),
+    "bce with logits": (
+        lambda f, x: f.binary_cross_entropy_with_logits(x, x.detach() * 0 + 1, reduction="none"),
+        (*LINE[:7], 1e30, -1e30, 50, -50),
+    ),
+}
+ROWS = (
+    (0.0, 0.0, 0.0, 0.0),
+    (2.0, 2.0, 2.0, 2.0),
+    (1.0, 2.0, 2.0, -1.0),
+    (-INF, 0.0, 1.0, -INF),
+    (-INF, -INF, -INF, -INF),
+    (INF, 1.0, 0.0, -1.0),
+    (1e30, -1e30, 0.0, 1.0),
+    (-3.0, -3.0, 3.0, 3.0),
+)
+REDUCED: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "std": lambda lib, f, x: x.std(1),
+    "std of all": lambda lib, f, x: x[:2].std(),
+    "std, biased": lambda lib, f, x: x.std(1, unbiased=False),
+    "std of one": lambda lib, f, x: x[:, :1].std(1, unbiased=False),
+    "var of constants": lambda lib, f, x: x[:2].var(1),
+    "norm 1": lambda lib, f, x: x.norm(1, 1),
+    "norm 2": lambda lib, f, x: x.norm(2, 1),
+    "norm inf": lambda lib, f, x: x.norm(INF, 1),
+    "normalize": lambda lib, f, x: f.normalize(x[:3]),
+    "amax": lambda lib, f, x: x.amax(1),
+    "amin": lambda lib, f, x: x.amin(1),
+    "max": lambda lib, f, x: x[1:3].max(),
+    "min": lambda lib, f, x: x.min(),
+    "max of rows": lambda lib, f, x: x.max(1).values,
+    "tril": lambda lib, f, x: lib.tril(x[:4]),
+    "tril above": lambda lib, f, x: lib.tril(x[3:], 1),
+    "softmax": lambda lib, f, x: f.softmax(x, 1),
+    "log_softmax": lambda lib, f, x: f.log_softmax(x, 1),
+    "cross entropy": lambda lib, f, x: f.cross_entropy(
+        x, lib.tensor([0, 1, 2, 1, 0, 1, 1, 2]), reduction="none"
+    ),
+    "cross entropy of nothing": lambda lib, f, x: f.cross_entropy(x[:2], lib.tensor([-100, -100])),
+    "layer norm": lambda lib, f, x: f.layer_norm(x[:3], (4,)),
+    "batch norm": lambda lib, f, x: f.batch_norm(x[:3], None, None, training=True),
+}
+
+
+def check(function: Callable[[Any, Any], Any], x: Any, upstream: tuple[float, ...]) -> None:
+    """`function` takes a library and x. Lazily and compiled."""
+    y, gradient, g = theirs(lambda x: function(torch, x), x, upstream)
+
+    def graded(x: Any, g: Any) -> tuple[Any, Any]:
+        x = x.detach().requires_grad_()
+        found = function(lenetc, x)
+        found.backward(g)
+        return found.detach(), x.grad
+
+    for way in (graded, lenetc.compile(graded, device="cpu")):
+        found, slope = way(lenetc.tensor(x), lenetc.tensor(g))
+        assert_same(found.numpy(), y, f"the value at {x.tolist()}")
+        assert_same(slope.numpy(), gradient, f"the gradient at {x.tolist()}")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
+@pytest.mark.parametrize("name", POINTS)
+def test_functions(name: str, dtype: Any) -> None:
+    function, values = POINTS[name]
+    check(function, np.array(values, dtype), (1.0, -0.5))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
+@pytest.mark.parametrize("name", FUNCTIONAL)
+def test_activations_and_losses(name: str, dtype: Any) -> None:
+    function, values = FUNCTIONAL[name]
+    check(lambda lib, x: function(TF if lib is torch else F, x), np.array(values, dtype), (1.0, -0.5))
+
+
+@pytest.mark.parametrize("name", REDUCED)
+def test_reductions(name: str) -> None:
+    function = REDUCED[name]
+    x = np.array(ROWS, np.float64)
+    check(lambda lib, x: function(lib, TF if lib is torch else F, x), x, (1.0, -0.5, 2.0))

@@ -1,0 +1,1 @@
+"""Cases that are rarely written and must hold all the same."""

@@ -1,0 +1,1 @@
+"""Cases of training: networks and their weights, optimizers, modes, gradients of what was compiled."""

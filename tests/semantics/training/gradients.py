@@ -1,0 +1,139 @@
+"""Gradients by autograd.grad and of gradients, functions with a backward of their own, graphs partly outside."""
+
+from __future__ import annotations
+
+from tests.semantics.another import gradients, network, parameter
+from tests.semantics.case import case, refused
+
+
+@case
+def gradients_by_autograd_grad(torch, compile):
+    p = parameter(torch, 1, 2)
+    f = compile(lambda x: (p * p * x).sum())
+    x = torch.ones(2, requires_grad=True)
+    made = torch.autograd.grad(f(x), [p, x])
+    x = torch.tensor([3.0, 4.0], requires_grad=True)
+    return made, torch.autograd.grad(f(x), [x, p]), p.grad
+
+
+@case
+def gradient_penalty_on_a_compiled_forward(torch, compile):
+    p = parameter(torch, 1, 2)
+    f = compile(lambda x: (p * x * x).sum())
+    made = []
+    for k in range(2):
+        x = torch.tensor([2.0, 3.0 + k], requires_grad=True)
+        (g,) = torch.autograd.grad(f(x), [x], create_graph=True)
+        (g * g).sum().backward()
+        made += [g.detach(), p.grad.clone()]
+    return made
+
+
+@case
+def gradient_penalty_inside(torch, compile):
+    p = parameter(torch, 1, 2)
+
+    @compile
+    def f(x):
+        x = x.detach().requires_grad_(True)
+        (g,) = torch.autograd.grad((p * x * x).sum(), [x], create_graph=True)
+        (g * g).sum().backward()
+        return g.detach()
+
+    return f(torch.tensor([2.0, 3.0])), f(torch.ones(2)), p.grad
+
+
+@case
+def function_with_a_backward_of_its_own(torch, compile):
+    k, seen = 2.0, []
+
+    class Scale(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * k
+
+        @staticmethod
+        def backward(ctx, gradient):
+            seen.append(k)
+            (x,) = ctx.saved_tensors
+            return gradient * x * k * 10.0
+
+    p, made = parameter(torch, 1, 2), []
+
+    @compile
+    def f(x):
+        y = Scale.apply(p * x)
+        y.sum().backward()
+        return y.detach()
+
+    for k in (2.0, 3.0, 3.0):  # noqa: B007  the function reads it
+        p.grad = None
+        made += [f(torch.ones(2)), p.grad.tolist()]
+    return made, seen
+
+
+@case
+def function_with_a_backward_of_its_own_that_runs_outside(torch, compile):
+    class Double(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, k):
+            ctx.k = k
+            return x * k
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * ctx.k * 10.0, None
+
+    p = parameter(torch, 1, 2)
+    f, made = compile(lambda x, k: Double.apply(p * x, k)), []
+    for k in (2.0, 3.0):
+        p.grad = None
+        f(torch.ones(2), k).sum().backward()
+        made.append(p.grad)
+    return made
+
+
+@refused("backward", "outside")
+def backward_inside_reaches_what_was_computed_outside(torch, compile):
+    net = network(torch)
+
+    @compile
+    def loss(y, target):
+        value = ((y - target) ** 2).mean()
+        value.backward()
+        return value.detach()
+
+    made = []
+    for k in range(3):
+        net.zero_grad()
+        made += [loss(net(torch.ones(4, 2) * k), torch.ones(4, 1)), gradients(net)]
+    return made
+
+
+@refused("backward", "outside")
+def closed_over_tensor_with_history(torch, compile):
+    p, w = parameter(torch, 1, 2), None
+
+    @compile
+    def f(x):
+        (w * x).sum().backward()
+
+    made = []
+    for k in range(1, 4):
+        w = p * k
+        f(torch.ones(2))
+        made.append(p.grad.clone())
+    return made
+
+
+@case
+def inside_the_graph_of_something_uncompiled(torch, compile):
+    p, q = parameter(torch, 1, 2), parameter(torch, 3, 4)
+    f, made = compile(lambda h: h * q), []
+    for k in range(1, 4):
+        h = p * k
+        y = f(h) + h
+        (y * f(y)).sum().backward()
+        made += [p.grad.clone(), q.grad.clone()]
+    return made
