@@ -114,6 +114,8 @@ class Methods:
     amax = reductions.amax
     amin = reductions.amin
     argmax = reductions.argmax
+    argmin = reductions.argmin
+    prod = reductions.prod
     max = reductions.max
     min = reductions.min
     all = reductions.all

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import lenetc.tensors.tensor as t
 from ir import ops
+from ir.dims import product
 from ir.errors import DTypeError, LenetcError
 from ir.node import Node
 from ir.op import scalar
@@ -43,11 +44,13 @@ __all__ = [
     "amin",
     "any",
     "argmax",
+    "argmin",
     "equal",
     "max",
     "mean",
     "min",
     "norm",
+    "prod",
     "std",
     "sum",
     "var",
@@ -94,6 +97,47 @@ def sum(x: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: DType | No
         return ops.sum(ops.cast(a, dtype=target) if a.dtype is not target else a, axes=axes, keepdims=keepdim)
 
     return t.apply(name, build, x, saves=False)
+
+
+def prod(x: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
+    """Product over `dim` (all if None), as `dtype`. Integers and bools are multiplied as i64.
+
+    Raises SymbolicDimError for a dimension whose size is not known, DTypeError for a bool `dtype`.
+    """
+    t.require_tensors("prod", x)
+    target = dtype or (x.dtype if x.dtype.is_float else i64)
+    if target is bool_:
+        raise DTypeError("prod: the result cannot be bool; use all()").at(here())
+    axes = tuple(range(x.ndim)) if dim is None else (axis_of(dim, x.ndim, f"prod of {x.type_text()}"),)
+    axes = axes if x.ndim else ()
+
+    def build(a: Node) -> Node:
+        kept = [axis for axis in range(a.rank) if axis not in axes]
+        count = int(product(tuple(a.shape[axis] for axis in axes)))
+        shape = tuple(1 if axis in axes else size for axis, size in enumerate(a.shape))
+        a = a if a.dtype is target else ops.cast(a, dtype=target)
+        rows = ops.reshape(ops.transpose(a, perm=(*axes, *kept)), shape=(count, *(a.shape[i] for i in kept)))
+        made = _product_of_rows(rows, count)
+        return ops.reshape(made, shape=shape if keepdim and dim is not None else made.shape[1:])
+
+    return t.apply("ProdBackward0" if dim is None else "ProdBackward1", build, x)
+
+
+def _product_of_rows(rows: Node, count: int) -> Node:
+    """One row, the product of all: half of them times the other half, so that no gradient divides by an element."""
+    if not count:
+        return ops.broadcast_to(scalar(1, rows.dtype), shape=(1, *rows.shape[1:]))
+    while count > 1:
+        half, rest = divmod(count, 2)
+        cuts = ((0, half), (half, 2 * half), (2 * half, count))
+        low, high, last = (
+            ops.slice(
+                rows, starts=(a, *(0,) * (rows.rank - 1)), stops=(z, *rows.shape[1:]), steps=(1,) * rows.rank
+            )
+            for a, z in cuts
+        )
+        rows, count = (ops.concat(low * high, last, axis=0) if rest else low * high), half + rest
+    return rows
 
 
 def mean(x: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
@@ -262,6 +306,16 @@ def _place_of_largest(a: Node, x: Tensor, dim: int | None, keepdim: bool) -> Nod
         return ops.argmax(a, axis=axis, keepdims=keepdim)
     place = ops.argmax(ops.reshape(a, shape=(a.ty.size,)), axis=0, keepdims=False)
     return ops.reshape(place, shape=(1,) * a.rank) if keepdim and a.rank else place
+
+
+def argmin(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Index of the first smallest element, as argmax."""
+    t.require_tensors("argmin", x)
+    if x.dtype is bool_:
+        raise DTypeError(
+            f"argmin does not support bool input: {x.type_text()}; convert it with .to(lenetc.uint8)"
+        ).at(here())
+    return t.apply("", lambda a: _place_of_largest(_turned(a), x, dim, keepdim), x)
 
 
 class Extreme(NamedTuple):

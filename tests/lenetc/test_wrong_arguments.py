@@ -148,7 +148,12 @@ CASES: list[tuple[Callable[..., Any], list[Any]]] = [
         (nn.BatchNorm1d, [3]),
     ),
     *((nn.LayerNorm, [3]), (nn.Dropout, [0.5]), (nn.Embedding, [3, 4, 0]), (nn.Unflatten, [1, (1, 3)])),
-    *((nn.Parameter, [x]), (nn.BatchNorm1d(3), [x]), (nn.LayerNorm(3), [x]), (nn.Linear(3, 2), [x])),
+    *(
+        (nn.Parameter, [x]),
+        (lambda y: nn.BatchNorm1d(3)(y), [x]),
+        (lambda y: nn.LayerNorm(3)(y), [x]),
+        (lambda y: nn.Linear(3, 2)(y), [x]),
+    ),
     *(
         (getattr(nn.init, name), [x, 1.0])
         for name in ("uniform_", "normal_", "constant_", "xavier_uniform_", "orthogonal_")

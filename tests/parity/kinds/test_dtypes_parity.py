@@ -81,6 +81,15 @@ UNARY = [
 
 REDUCTIONS = [
     *(
+        "x.prod()",
+        "x.prod(1)",
+        "x.prod(0, keepdim=True)",
+        "x.prod(-3)",
+        "x.prod(dtype=t.int32)",
+        "x.argmin()",
+    ),
+    *("x.prod(dtype=t.float64)", "t.prod(x, 1, True)", "x[0, 0].prod(0)", "x.argmin(1)", "x.argmin(0, True)"),
+    *(
         "x.sum()",
         "x.sum(1)",
         "x.sum((0, 1))",
@@ -286,6 +295,14 @@ def test_integer_powers_wrap_around(dtype: str) -> None:
     check_all(POWERS, {"x": (bases, dtype), "y": (exponents, dtype)})
     check_all([f"x ** {n}" for n in (0, 1, 2, 3, 5, 31, 64, 127, -1)], {"x": (bases, dtype)})
     check_all([f"{n} ** x" for n in (0, 1, 2, 3, 255)], {"x": (exponents[:8], dtype)})
+
+
+def test_products_have_their_gradients() -> None:
+    """At zeros too, one or several, where dividing the product by an element would give NaN."""
+    tail = "y.sum().backward(); (y.detach(), x.grad)"
+    for row in ([1.5, -2.0, 0.5], [1.5, 0.0, 0.5], [0.0, 0.0, 3.0]):
+        codes = [f"y = {code}; {tail}" for code in ("x.prod()", "x.prod(1)", "x.prod(0)", "x.prod(1, True)")]
+        check_all(codes, {"x": ([row, [1.0, 2.0, 3.0], [0.5, 2.5, 0.25]], "f64")}, grad=True)
 
 
 def test_powers_of_tensors_have_their_gradients() -> None:

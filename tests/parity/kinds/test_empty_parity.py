@@ -16,6 +16,7 @@ pytestmark = pytest.mark.parity
 SHAPES = [(0,), (0, 3), (3, 0), (2, 0, 3)]
 
 ANY = [
+    *("x.prod()", "x.prod(0)", "x.prod(-1)", "x.argmin()", "x.argmin(-1)", "t.prod(x, -1, True)"),
     *(
         "x + x",
         "x * x",
