@@ -486,6 +486,7 @@ def clamp(x: Tensor, min: Number | None = None, max: Number | None = None) -> Te
 
 
 def isnan(x: Tensor) -> Tensor:
+    t.require_tensors("isnan", x)
     return t.apply("", ops.is_nan, x) if x.dtype.is_float else ne(x, x)
 
 
