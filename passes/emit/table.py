@@ -8,7 +8,7 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
-from ir.types import Type, bool_, f32, f64, i64
+from ir.types import Type, bool_, f16, f32, f64, i64
 from passes.emit import lanes as lanes
 from passes.emit import nn as nn
 from passes.emit.builder import ELEMENT_TYPES, Builder, emit, value_info
@@ -78,7 +78,12 @@ def _(b: Builder, node: Node, x: str, y: str) -> Any:
 @emit(ops.div)
 def _(b: Builder, node: Node, x: str, y: str) -> Any:
     one = node.inputs[0]
-    if node.dtype in (f32, f64) and one.op is ops.const and not one.shape and one.attrs["value"].array == 1:
+    if (
+        node.dtype in (f16, f32, f64)
+        and one.op is ops.const
+        and not one.shape
+        and one.attrs["value"].array == 1
+    ):
         # Not Div, of which the runtime takes a product with another such for one quotient (DivMulFusion) and then
         # misses the first.
         return b.op("Reciprocal", y)
