@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.parity.kinds.alike import check_all
 
 pytestmark = pytest.mark.parity
