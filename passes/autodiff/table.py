@@ -14,6 +14,7 @@ import numpy as np
 from ir import ops
 from ir.node import Node
 from passes.autodiff import standardize
+from passes.autodiff.means import narrowed, widened
 from passes.autodiff.registry import CONSTANT, Gradient, vjp
 
 CONSTANT.update(
@@ -183,8 +184,10 @@ def _(g: Node, out: Node, x: Node, *, axes: tuple[int, ...], keepdims: bool) -> 
 
 @vjp(ops.reduce_max)
 def _(g: Node, out: Node, x: Node, *, axes: tuple[int, ...], keepdims: bool) -> Gradient:
-    winners = mask(ops.equal(x, _keep(out, x, axes)), g)
-    return winners * (_keep(g, x, axes) / ops.sum(winners, axes=axes, keepdims=True))
+    winners = ops.equal(x, _keep(out, x, axes))
+    wide = widened(_keep(g, x, axes))
+    share = wide / ops.sum(mask(winners, wide), axes=axes, keepdims=True)
+    return mask(winners, g) * narrowed(share, g.dtype)
 
 
 def _keep(reduced: Node, x: Node, axes: tuple[int, ...]) -> Node:

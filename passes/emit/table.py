@@ -8,7 +8,7 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
-from ir.types import Type, bool_, i64
+from ir.types import Type, bool_, f16, f32, f64, i64
 from passes.emit import lanes as lanes
 from passes.emit import nn as nn
 from passes.emit.builder import ELEMENT_TYPES, Builder, emit, value_info
@@ -33,7 +33,6 @@ PLAIN = {
     "add": "Add",
     "sub": "Sub",
     "mul": "Mul",
-    "div": "Div",
     "pow": "Pow",
     "maximum": "Max",
     "minimum": "Min",
@@ -74,6 +73,21 @@ def _(b: Builder, node: Node, x: str, *inputs: str) -> Any:
 @emit(ops.with_gradient)
 def _(b: Builder, node: Node, x: str, y: str) -> Any:
     return x
+
+
+@emit(ops.div)
+def _(b: Builder, node: Node, x: str, y: str) -> Any:
+    one = node.inputs[0]
+    if (
+        node.dtype in (f16, f32, f64)
+        and one.op is ops.const
+        and not one.shape
+        and one.attrs["value"].array == 1
+    ):
+        # Not Div, of which the runtime takes a product with another such for one quotient (DivMulFusion) and then
+        # misses the first.
+        return b.op("Reciprocal", y)
+    return b.op("Div", x, y)
 
 
 @emit(ops.relu_grad)

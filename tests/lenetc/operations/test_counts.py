@@ -163,3 +163,11 @@ def test_bf16_counts_to_more_than_three_digits(dtype: Any) -> None:
     made, _ = gradient_graph(graph_to(means.mean(x, (0,))))
     (gradient,) = run(made, [ones, np.float32(1)])
     np.testing.assert_allclose(gradient, 1 / 1003, rtol=4e-3)
+
+
+def test_more_ties_than_f16_counts() -> None:
+    x = lenetc.Tensor(np.ones(SIZE, np.float16)).requires_grad_()
+    for function in (lambda x: x.amax(0), lambda x: x.max(), lambda x: x.norm(float("inf"))):
+        x.grad = None
+        (function(x) * 1000.0).backward()
+        np.testing.assert_allclose(x.grad.numpy(), 1000 / SIZE, rtol=2e-3)
