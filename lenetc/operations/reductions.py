@@ -125,8 +125,8 @@ def prod(x: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: DTy
 
 def _product_of_rows(rows: Node, count: int) -> Node:
     """One row, the product of all: half of them times the other half, so that no gradient divides by an element."""
-    if not count:
-        return ops.broadcast_to(scalar(1, rows.dtype), shape=(1, *rows.shape[1:]))
+    if not count:  # their sum, 0, keeps the gradient
+        return ops.sum(rows, axes=(0,), keepdims=True) + scalar(1, rows.dtype)
     while count > 1:
         half, rest = divmod(count, 2)
         cuts = ((0, half), (half, 2 * half), (2 * half, count))
