@@ -78,6 +78,18 @@ class ConvBlock(nn.Module):
         return x + self.second(F.relu(self.first(x)))
 
 
+class NormalizedBlock(ConvBlock):
+    """x + norm(conv(relu(norm(conv(x)))))"""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(8)
+        self.norm2 = nn.BatchNorm2d(8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.norm2(self.second(F.relu(self.norm1(self.first(x)))))
+
+
 class Residual(nn.Module):
     """`depth` blocks, one after another."""
 
@@ -123,6 +135,36 @@ def chain(depth: int) -> Problem:
     return Problem("chain", step, (np.zeros((16, 32), np.float32),))
 
 
+def unrolled(depth: int) -> Problem:
+    """The steps of a recurrent network, one after another, trained by SGD: each reads its own part of the batch."""
+    w = lenetc.ones(32, 32, requires_grad=True)
+    u = lenetc.ones(8, 32, requires_grad=True)
+    optimizer = optim.SGD([w, u], lr=0.01)
+
+    def step(x: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        h = lenetc.zeros(16, 32)
+        for t in range(depth):
+            h = (h @ w + x[:, t] @ u).tanh()
+        loss = (h**2).mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return Problem("unrolled loop", step, (np.zeros((16, depth, 8), np.float32),))
+
+
+def counted(depth: int) -> Problem:
+    """A chain in which every link is weighed by what it counts in the batch."""
+
+    def step(x: Tensor, weights: Tensor) -> Tensor:
+        for i in range(depth):
+            x = (x / (weights > i).float().sum()).tanh()
+        return x.mean()
+
+    return Problem("counted", step, (np.zeros((16, 32), np.float32), np.zeros(16, np.float32)))
+
+
 def mlp(depth: int) -> Problem:
     """Residual fully-connected blocks, trained by SGD."""
     return _training("residual MLP", Residual(MlpBlock, depth), np.zeros((16, 32), np.float32))
@@ -131,6 +173,12 @@ def mlp(depth: int) -> Problem:
 def conv(depth: int) -> Problem:
     """Residual convolutional blocks, trained by SGD."""
     return _training("residual conv", Residual(ConvBlock, depth), np.zeros((4, 8, 12, 12), np.float32))
+
+
+def normalized(depth: int) -> Problem:
+    """Residual convolutional blocks with batch normalization, trained by SGD."""
+    net = Residual(NormalizedBlock, depth)
+    return _training("residual conv with normalization", net, np.zeros((4, 8, 12, 12), np.float32))
 
 
 def _training(name: str, net: nn.Module, x: np.ndarray[Any, Any]) -> Problem:
@@ -146,7 +194,14 @@ def _training(name: str, net: nn.Module, x: np.ndarray[Any, Any]) -> Problem:
     return Problem(name, step, (x,))
 
 
-FAMILIES: dict[str, Callable[[int], Problem]] = {"chain": chain, "mlp": mlp, "conv": conv}
+FAMILIES: dict[str, Callable[[int], Problem]] = {
+    "chain": chain,
+    "counted": counted,
+    "unrolled": unrolled,
+    "mlp": mlp,
+    "conv": conv,
+    "normalized": normalized,
+}
 
 
 def of_size(family: Callable[[int], Problem], nodes: int) -> Problem:

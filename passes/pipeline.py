@@ -45,20 +45,27 @@ PASSES: tuple[tuple[str, Pass], ...] = (
 
 
 @_undisturbed()
-def run_pipeline(graph: Graph, target: Target) -> list[Stage]:
+def run_pipeline(
+    graph: Graph, target: Target, done: dict[tuple[str, Graph], Stage] | None = None
+) -> list[Stage]:
     """The stages of compiling `graph`: "traced" as given, then one for each pass.
 
+    done: stages for the same target, by pass and by the graph before it, which are taken from there and put in there.
     Raises VerifyError, naming the passes that ran, where a pass breaks the IR.
     """
     verify(graph, "tracing")
     stages = [Stage("traced", graph)]
+    done = {} if done is None else done
     for name, run in PASSES:
-        start = time.perf_counter()
-        result, notes = run(stages[-1].graph, target)
-        seconds = time.perf_counter() - start
-        if result is not stages[-1].graph:
-            verify(result, " -> ".join([*(stage.name for stage in stages), name]))
-        stages.append(Stage(name, result, seconds, notes))
+        before = stages[-1].graph
+        if (name, before) not in done:
+            start = time.perf_counter()
+            result, notes = run(before, target)
+            seconds = time.perf_counter() - start
+            if result is not before:
+                verify(result, " -> ".join([*(stage.name for stage in stages), name]))
+            done[name, before] = Stage(name, result, seconds, notes)
+        stages.append(done[name, before])
     return stages
 
 
@@ -105,11 +112,10 @@ def run_split(graph: Graph, target: Target) -> Split | None:
     if division is None:
         return None
     alone = replace(target, threads=1)
-    # Ranges of one length are computed by one graph.
-    stages = {part: run_pipeline(part, alone) for part in dict.fromkeys(division.parts)}
+    done: dict[tuple[str, Graph], Stage] = {}  # ranges of one length become one graph, sooner or later
     return Split(
         division,
-        [stages[part] for part in division.parts],
-        run_pipeline(division.results, alone),
-        run_pipeline(division.update, alone),
+        [run_pipeline(part, alone, done) for part in division.parts],
+        run_pipeline(division.results, alone, done),
+        run_pipeline(division.update, alone, done),
     )

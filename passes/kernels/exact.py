@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
 from ir import ops
 from ir.node import Graph, Node, building_at
-from ir.op import OPS
 from ir.types import f32, f64, i32
+from passes.rewrite.driver import rebuilt
 from passes.strategies import finite
 
 Formula = Callable[..., "Node | None"]  # (*operands, **attributes); None where the op is right as it is
@@ -29,19 +29,19 @@ def exact(graph: Graph, device: str, fired: Counter[str]) -> Graph:
     given = set(graph.nodes())
     new: dict[Node, Node] = {}
     for node in graph.nodes():
-        inputs = tuple(new[x] for x in node.inputs)
-        attrs = dict(node.attrs)
+        inputs = tuple([new[x] for x in node.inputs])
+        attrs: Mapping[str, Any] = node.attrs
         if node.op is ops.scan:
-            attrs["body"] = exact(attrs["body"], device, fired)
+            attrs = {**attrs, "body": exact(attrs["body"], device, fired)}
         formula = table.get(node.op.name)
-        with building_at(node.where):
-            found = formula(*inputs, **attrs) if formula else None
+        if formula is not None:
+            with building_at(node.where):
+                found = formula(*inputs, **attrs)
             if found is not None and found not in given:
                 fired[f"exact_{node.op.name}"] += 1
-            else:
-                same = inputs == node.inputs and attrs == node.attrs
-                found = node if same else OPS[node.op.name](*inputs, **attrs)
-        new[node] = found
+                new[node] = found
+                continue
+        new[node] = rebuilt(node, inputs, attrs)
     return graph.with_outputs(new[node] for node in graph.outputs)
 
 

@@ -163,8 +163,8 @@ class _Rewriting:
             if node not in self.original:
                 for x in inputs:
                     readers[x] = readers.get(x, 0) + 1
-            rebuilt = _rebuilt(node, inputs, self.attrs_of(node))
-            self.place(node, new[rebuilt] if rebuilt in new else self.settle(rebuilt))
+            found = rebuilt(node, inputs, self.attrs_of(node))
+            self.place(node, new[found] if found in new else self.settle(found))
         return new[root]
 
     def place(self, node: Node, settled: Node) -> None:
@@ -186,8 +186,9 @@ class _Rewriting:
         return {**node.attrs, **{key: self.bodies[body] for key, body in inner.items()}}
 
 
-def _rebuilt(node: Node, inputs: tuple[Node, ...], attrs: Mapping[str, Any]) -> Node:
-    if inputs == node.inputs and attrs is node.attrs:
+def rebuilt(node: Node, inputs: tuple[Node, ...], attrs: Mapping[str, Any]) -> Node:
+    """`node` over other operands and with other attributes, if they are others."""
+    if inputs == node.inputs and (attrs is node.attrs or attrs == node.attrs):
         return node
     return node.op.over(inputs, attrs, node.where)
 
@@ -213,8 +214,7 @@ def substitute(
             continue
         stack.pop()
         if node not in new:
-            rebuilt = _rebuilt(node, tuple([new[x] for x in node.inputs]), node.attrs)
-            rebuilt.where = node.where  # an equal node of an earlier trace may remember another line
-            new[node] = rebuilt
+            found = new[node] = rebuilt(node, tuple([new[x] for x in node.inputs]), node.attrs)
+            found.where = node.where  # an equal node of an earlier trace may remember another line
     renewed = [tuple((key, new[node]) for key, node in part) for part in (results, updates)]
     return Graph.make(name, leaves.values(), renewed[0], renewed[1])

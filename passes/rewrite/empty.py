@@ -17,7 +17,7 @@ _SUMS = ("sum", "matmul", "conv2d_input_grad", "conv2d_weight_grad", "scatter_ad
 
 def is_empty(node: Node) -> bool:
     """Whether `node` is known to have no elements."""
-    return isinstance(node.type, Type) and any(dim == 0 for dim in node.shape) and node.ty.is_static
+    return isinstance(node.type, Type) and 0 in node.type.shape and node.type.is_static
 
 
 @RULES.on("*")

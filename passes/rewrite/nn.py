@@ -212,6 +212,8 @@ def bias_after_pool(graph: Graph, fired: Counter[str]) -> Graph:
         and any(user.op is ops.max_pool2d for user in readers[node])
         and all(user.op in _POOLS and user.inputs.index(node) == _POOLS[user.op] for user in readers[node])
     }
+    if not moved and not any(node.op is ops.scan for node in graph.nodes()):
+        return graph
     fired["bias_after_pool"] += len(moved)
     new: dict[Node, Node] = {}
     for node in graph.nodes():

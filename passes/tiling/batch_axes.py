@@ -50,13 +50,23 @@ def find(graph: Graph, batch: Mapping[Node, int]) -> Places:
     that takes a heavy op.
     """
     fixed: set[Node] = set()
-    while True:
-        places = Places({})
-        blocked = next((x for node in graph.nodes() if (x := _place(node, batch, fixed, places))), None)
+    places = Places({})
+    nodes = graph.nodes()
+    position = {node: i for i, node in enumerate(nodes)}
+    done = 0
+    while done < len(nodes):
+        blocked = _place(nodes[done], batch, fixed, places)
         if blocked is None:
-            return places
+            done += 1
+            continue
         _check_cheap(blocked, places)
         fixed.add(blocked)
+        start = position[blocked]
+        for node in nodes[start:done]:
+            del places.of[node]
+            places.cuts.pop(node, None)
+        done = start
+    return places
 
 
 def _place(node: Node, batch: Mapping[Node, int], fixed: Collection[Node], places: Places) -> Node | None:
@@ -90,13 +100,16 @@ def _check_cheap(node: Node, places: Places) -> None:
         seen.update(x.inputs)
 
 
-def resized(node: Node, axis: int, size: Dim) -> dict[str, Any]:
+_SIZED = {"reshape": "shape", "broadcast_to": "shape", "slice": "stops"}
+
+
+def resized(node: Node, axis: int, size: Dim) -> Mapping[str, Any]:
     """The attributes of `node` with its batch at `axis` of another size."""
-    attrs = dict(node.attrs)
-    key = {"reshape": "shape", "broadcast_to": "shape", "slice": "stops"}.get(node.op.name)
-    if key is not None:
-        attrs[key] = (*attrs[key][:axis], size, *attrs[key][axis + 1 :])
-    return attrs
+    key = _SIZED.get(node.op.name)
+    if key is None:
+        return node.attrs
+    sizes = node.attrs[key]
+    return {**node.attrs, key: (*sizes[:axis], size, *sizes[axis + 1 :])}
 
 
 # The rules. Each is given the node and its operands' places, of which at least one is an axis and none a sum.

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from ir import ops
 from ir.dims import Dim
 from ir.node import Graph, Node, building_at
-from ir.op import OPS, leaf, scalar
+from ir.op import leaf, scalar
 from ir.types import Type
+from passes.rewrite.driver import rebuilt
 from passes.tiling.batch_axes import AFTER, SUM, Places, find, resized
 
 Slice = tuple[Node, int]  # a value that the parts read slice by slice, and the axis that is cut
@@ -135,9 +136,9 @@ def instance(
         cuts = whole.places.cuts.get(node, {})
         place = whole.places.of[node]
         with building_at(node.where):
-            operands = [operand(x, cuts.get(i)) for i, x in enumerate(node.inputs)]
-            attrs = resized(node, place, size) if isinstance(place, int) else dict(node.attrs)
-            new[node] = OPS[node.op.name](*operands, **attrs)
+            operands = tuple([operand(x, cuts.get(i)) for i, x in enumerate(node.inputs)])
+        attrs = resized(node, place, size) if isinstance(place, int) else node.attrs
+        new[node] = node.op.over(operands, attrs, node.where)
     return new
 
 
@@ -146,12 +147,7 @@ def replaced(graph: Graph, new: dict[Node, Node]) -> list[Node]:
     new = dict(new)
     for node in graph.nodes():
         if node not in new:
-            inputs = tuple(new.get(x, x) for x in node.inputs)
-            if inputs == node.inputs:
-                new[node] = node
-            else:
-                with building_at(node.where):
-                    new[node] = OPS[node.op.name](*inputs, **node.attrs)
+            new[node] = rebuilt(node, tuple([new.get(x, x) for x in node.inputs]), node.attrs)
     return [new[node] for node in graph.outputs]
 
 

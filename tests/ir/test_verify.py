@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ir import Graph, Node, ops, verify
 from ir.dims import symbol
 from ir.errors import VerifyError
 from ir.node import Where, building_at
-from ir.op import leaf, scalar
+from ir.op import Op, leaf, scalar
 from ir.types import Type, f32, f64
 
 N, M = symbol("N"), symbol("M")
@@ -117,3 +119,25 @@ def test_a_long_chain_needs_no_recursion() -> None:
     for _ in range(5_000):
         node = ops.sin(node)
     verify(Graph.make("f", [X], [("y", node)]))
+
+
+def test_a_node_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How the nodes of a graph go together is checked for each graph."""
+    asked: list[str] = []
+    typed = Op.typed
+
+    def counted(self: Op, *how: Any) -> Any:
+        asked.append(self.name)
+        return typed(self, *how)
+
+    monkeypatch.setattr(Op, "typed", counted)
+    y = ops.sin(ops.cos(X * 12.5))
+    verify(Graph.make("f", [X], [("y", y)]))
+    asked.clear()
+    verify(Graph.make("g", [X], [("y", y)]))
+    assert not asked
+    broken(Graph.make("h", [], [("y", y)]), "reads the input 'x'")
+    fixed = leaf("fixed", Type(f32, (3,)))
+    size = ops.broadcast_to(fixed, shape=(N, 3))
+    verify(Graph.make("f", [X, fixed], [("y", size)]))
+    broken(Graph.make("f", [fixed], [("y", size)]), r"the symbols \['N'\] are not bound")

@@ -11,7 +11,7 @@ from ir import Graph, Node, ops
 from ir.interpret import run
 from ir.types import f32
 from ir.verify import verify
-from passes.rewrite.driver import RewriteError, rewrite
+from passes.rewrite.driver import RewriteError, rewrite, used_once
 from passes.rewrite.match import Rules
 from passes.rewrite.simplify import RULES, simplify
 from passes.target import Target
@@ -121,6 +121,36 @@ def test_the_driver_is_linear() -> None:
         return count
 
     assert tried(2000) < 4.4 * tried(500)
+
+
+def test_a_rule_is_tried_again_where_it_may_fire_now() -> None:
+    """And only there: it depends on the node, which never changes, and on whether others read its operands."""
+    tried: list[Node] = []
+
+    def merge(node: Node) -> Node | None:
+        """exp(log(x)) => x, where the log is read once"""
+        tried.append(node)
+        inner = node.inputs[0]
+        return inner.inputs[0] if inner.op is ops.log and used_once(inner) else None
+
+    def never(node: Node) -> Node | None:
+        """exp(x) => exp(x)"""
+        tried.append(node)
+        return None
+
+    x = arg("x", 3)
+    log = ops.log(x)
+    y, z = ops.exp(log), ops.exp(x)
+    twice, once = graph_of((y, log, z)), graph_of((y, z))
+    assert rewrite(twice, [("exp", merge)]) is twice
+    tried.clear()
+    assert rewrite(twice, [("exp", merge)]) is twice
+    assert not tried
+    assert rewrite(twice, [("exp", merge), ("exp", never)]) is twice
+    assert tried == [y, z]  # by the other rule
+    tried.clear()
+    assert rewrite(once, [("exp", merge)]) is graph_of((x, z))
+    assert tried == [y]
 
 
 def test_rules_that_undo_each_other_are_an_error() -> None:

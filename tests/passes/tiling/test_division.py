@@ -237,3 +237,11 @@ def test_two_steps_in_one_program_are_not_taken_apart() -> None:
     graph = lenetc.compile(step, device="cpu").lower(images(rng), labels(rng)).graph("simplify")
     with pytest.raises(Inseparable):
         cut(graph)
+
+
+def test_ranges_of_one_length_are_compiled_once() -> None:
+    split = run_split(train_step(64), Target(threads=2))
+    assert split is not None
+    first, second = split.parts
+    assert first[0].graph is second[0].graph
+    assert all(a is b for a, b in zip(first[1:], second[1:], strict=True))
