@@ -224,7 +224,7 @@ def measure(problem: Problem) -> tuple[int, dict[str, float]]:
     seconds["verify"] = passes - sum(stage.seconds for stage in stages)
     start = time.perf_counter()
     emitted = to_onnx(stages[-1].graph)
-    model = emitted.model.SerializeToString()
+    model = emitted.to_file()
     seconds["emit"] = time.perf_counter() - start
     start = time.perf_counter()
     Session(model, "cpu", emitted.places)

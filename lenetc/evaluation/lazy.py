@@ -254,7 +254,7 @@ def _compile(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Sess
         return SplitSession(split)
     lowered = run_pipeline(graph, target)[-1].graph
     emitted = to_onnx(lowered)
-    return Session(emitted.model.SerializeToString(), device, emitted.places, threads(lowered, available))
+    return Session(emitted.to_file(), device, emitted.places, threads(lowered, available))
 
 
 def _graph(roots: Sequence[Node], inputs: Sequence[Node]) -> Graph:

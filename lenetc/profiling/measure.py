@@ -151,7 +151,7 @@ def _overhead(device: str, threads: int, folder: Path) -> Overhead:
     x = leaf("x", Type(f32, (1,)))
     chain = reduce(lambda y, _: ops.neg(y), range(_CHAIN), x)
     emitted = to_onnx(Graph.make("chain", [x], [("y", chain)]))
-    model = emitted.model.SerializeToString()
+    model = emitted.to_file()
     feeds = {"x": to_device(np.zeros(1, np.float32), device)}
     outputs = {"y": empty([1], np.dtype(np.float32), device)}
     plain = Session(model, device, emitted.places, threads)

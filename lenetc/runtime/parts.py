@@ -119,7 +119,7 @@ def session_of(
     if obstacles:
         log.info("runs are not captured as CUDA graphs: %s", "; ".join(obstacles))
     return Session(
-        emitted.model.SerializeToString(),
+        emitted.to_file(),
         target.device,
         emitted.places,
         threads(graph, target.threads),
@@ -134,7 +134,7 @@ def _model(graph: Graph) -> tuple[bytes, Mapping[str, Where]]:
     from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
 
     emitted = to_onnx(graph)
-    return emitted.model.SerializeToString(), emitted.places
+    return emitted.to_file(), emitted.places
 
 
 def _session(model: bytes, places: Mapping[str, Where], profile: Path | None) -> Session:

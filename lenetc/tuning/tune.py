@@ -201,7 +201,7 @@ def load(graph: Graph, values: Values, target: Target) -> Kernel:
     from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
 
     emitted = to_onnx(graph)
-    session = Session(emitted.model.SerializeToString(), target.device, emitted.places, target.threads)
+    session = Session(emitted.to_file(), target.device, emitted.places, target.threads)
     names = [output.name for output in emitted.model.graph.output]
     outputs = {name: _memory(node, target.device) for name, node in zip(names, graph.outputs, strict=True)}
     return Kernel(session.bind({node.attrs["name"]: values[node] for node in graph.inputs}, outputs).run)

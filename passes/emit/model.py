@@ -15,6 +15,7 @@ from ir.node import Graph, Where, next_name
 from ir.types import Array
 from passes.emit import table as table  # fills EMISSIONS
 from passes.emit.builder import Builder, EmitError
+from passes.emit.order import to_file
 
 OPSET = 18
 IR_VERSION = 8
@@ -26,6 +27,10 @@ class Emitted:
 
     model: onnx.ModelProto
     places: dict[str, Where]
+
+    def to_file(self) -> bytes:
+        """The model as a session here loads it: with the same nodes, in another order perhaps."""
+        return to_file(self.model)
 
 
 def to_onnx(graph: Graph, defaults: Mapping[str, Array] | None = None) -> Emitted:
