@@ -154,20 +154,20 @@ def scalar(value: Any, dtype: DType) -> Node:
         node = value.__node__(dtype)
         if node is not None:
             return node if node.dtype is dtype else OPS["cast"](node, dtype=dtype)
-    node = _const(_number(value, repr(value), dtype))
+    node = _const(_number(value, "" if value else repr(value), dtype))
     return node if node.dtype is dtype else OPS["cast"](node, dtype=dtype)  # NumPy has no bf16
 
 
 @lru_cache(maxsize=1024)
-def _number(value: Any, shown: str, dtype: DType) -> Literal:
-    """`shown` tells -0.0 from 0.0, which are equal."""
+def _number(value: Any, sign: str, dtype: DType) -> Literal:
+    """`sign` tells -0.0 from 0.0, which are equal."""
     try:
         if not dtype.is_float and int(value) != value:
             raise ValueError
         return Literal(np.asarray(value, dtype.numpy))
     except (ValueError, OverflowError):
         raise DTypeError(
-            f"the number {shown} does not fit {dtype}; use an integer in its range, or cast the other operand"
+            f"the number {value!r} does not fit {dtype}; use an integer in its range, or cast the other operand"
         ) from None
 
 

@@ -11,6 +11,7 @@ import operator
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -243,8 +244,14 @@ def result_names(function: Callable[..., Any], value: Any) -> list[str]:
 
 def _returned_names(function: Callable[..., Any]) -> list[str]:
     """Variable names in the last `return` of `function`'s source; "" for what is not a plain name."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return _returned_by(code) if isinstance(code, CodeType) else []
+
+
+@functools.lru_cache(maxsize=256)
+def _returned_by(code: CodeType) -> list[str]:
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        tree = ast.parse(textwrap.dedent(inspect.getsource(code)))
     except (OSError, TypeError, SyntaxError):
         return []
     returns = [node for node in ast.walk(tree) if isinstance(node, ast.Return) and node.value is not None]
@@ -256,10 +263,10 @@ def _returned_names(function: Callable[..., Any]) -> list[str]:
 
 
 def _unique(names: Sequence[str]) -> list[str]:
-    result: list[str] = []
+    result: dict[str, None] = {}
     for name in names:
         candidate, n = name, 1
         while candidate in result:
             candidate, n = f"{name}_{n}", n + 1
-        result.append(candidate)
-    return result
+        result[candidate] = None
+    return list(result)

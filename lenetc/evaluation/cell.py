@@ -100,12 +100,14 @@ class Cell:
     @property
     def node(self) -> Node:
         """The IR node of the present value."""
-        return self.own_node() if Context.trace is None else Context.trace.read(self)
+        trace = Context.trace
+        return self.own_node() if trace is None else trace.read(self)
 
     @node.setter
     def node(self, node: Node) -> None:
-        if Context.trace is not None:
-            Context.trace.write(self, node)
+        trace = Context.trace
+        if trace is not None:
+            trace.write(self, node)
         else:
             self.replace(node)
             pending[self.number] = self

@@ -71,12 +71,11 @@ class Trace:
     def read(self, cell: Cell) -> Node:
         if cell.trace is self:
             return cell.own_node()
-        if cell in self.current:
-            return self.current[cell]
-        if cell not in self.captured:
-            self.captured[cell] = leaf(f"state{cell.number}", cell.type, "state")
-            traced_leaves.add(self.captured[cell])
-        return self.captured[cell]
+        node = self.current.get(cell) or self.captured.get(cell)
+        if node is None:
+            node = self.captured[cell] = leaf(f"state{cell.number}", cell.type, "state")
+            traced_leaves.add(node)
+        return node
 
     def write(self, cell: Cell, node: Node) -> None:
         if cell.trace is self:
@@ -161,6 +160,7 @@ class _Place(threading.local):
 _place = _Place()
 
 
+@functools.lru_cache(maxsize=4096)
 def is_ours(file: str) -> bool:
     """Whether code of `file` is of these packages."""
     return file.startswith(_OURS)
@@ -169,7 +169,7 @@ def is_ours(file: str) -> bool:
 def user_frame() -> FrameType | None:
     """The innermost frame outside of these packages."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_OURS):
+    while frame is not None and is_ours(frame.f_code.co_filename):
         frame = frame.f_back
     return frame
 

@@ -103,7 +103,8 @@ class Tensor(Methods):
     @property
     def node(self) -> Node:
         """The IR node of the present value. For .data and .detach(), one that gradients do not pass."""
-        self._check_base()
+        if self._base is not None:
+            self._check_base()
         node = self._cell.node
         return ops.stop_gradient(node) if self._is_detached and node.op is not ops.stop_gradient else node
 
@@ -448,14 +449,17 @@ def apply(
 def _applied(
     name: str,
     build: Callable[..., Node],
-    operands: tuple[Tensor, ...],
+    operands: tuple[Any, ...],
     saves: bool,
     view: bool,
     edges: Sequence[Any] | None,
 ) -> Tensor:
-    require_tensors(name.partition("Backward")[0].lower() or "this operation", *operands)
+    needs = False
+    for operand in operands:
+        if not isinstance(operand, Tensor):
+            require_tensors(name.partition("Backward")[0].lower() or "this operation", operand)
+        needs = needs or operand._requires_grad or operand._grad_fn is not None
     nodes = [operand.node for operand in operands]
-    needs = any(operand.requires_grad for operand in operands)
     with building_at(where_now()):
         try:
             node = build(*nodes)

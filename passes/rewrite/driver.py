@@ -202,19 +202,17 @@ def substitute(
     """The graph of `results` and `updates` with the nodes that are keys of `leaves` replaced by their values,
     which become the graph's inputs in that order. Provenance is that of the nodes given."""
     new = dict(leaves)
-    stack = [node for _, node in (*updates[::-1], *results[::-1])]
-    while stack:
-        node = stack[-1]
-        if node.op is ops.custom and node not in new and node.inputs[0] in new:
-            new[node] = new[node.inputs[0]]  # its value: how to differentiate it was for tracing
-        needed = node.inputs[:1] if node.op is ops.custom else node.inputs
-        waiting = [x for x in needed if x not in new] if node not in new else []
-        if waiting:
-            stack.extend(reversed(waiting))
-            continue
-        stack.pop()
-        if node not in new:
-            found = new[node] = rebuilt(node, tuple([new[x] for x in node.inputs]), node.attrs)
-            found.where = node.where  # an equal node of an earlier trace may remember another line
+    for _, root in (*results, *updates):
+        stack = [] if root in new else [(root, iter(root.inputs))]
+        while stack:
+            node, operands = stack[-1]
+            for x in operands:
+                if x not in new:
+                    stack.append((x, iter(x.inputs)))
+                    break
+            else:
+                stack.pop()
+                found = new[node] = rebuilt(node, tuple([new[x] for x in node.inputs]), node.attrs)
+                found.where = node.where  # an equal node of an earlier trace may remember another line
     renewed = [tuple((key, new[node]) for key, node in part) for part in (results, updates)]
     return Graph.make(name, leaves.values(), renewed[0], renewed[1])

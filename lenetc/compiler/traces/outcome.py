@@ -5,10 +5,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from ir import ops
 from ir.errors import LenetcError
-from ir.node import Graph, Node, next_name, topological
+from ir.node import Graph, Node, next_name
 from ir.op import leaf
 from ir.types import DType
 from lenetc.compiler.reads.entries import is_plain
@@ -247,7 +248,9 @@ def _graph(
     by_cell = {cell: label for label, cell in cells.items()}
     changed = [(by_cell[cell], node) for cell, node in updates.items()]
     title = name if name.isidentifier() else "step"
-    graph = (_renamed if again else substitute)(title, results, leaves, changed)
+    graph = _renamed(title, results, leaves, changed)
+    if again:
+        _keep(graph)
     return (
         graph,
         cells,
@@ -263,24 +266,38 @@ def _renamed(
     leaves: dict[Node, Node],
     updates: list[tuple[str, Node]],
 ) -> Graph:
-    """The graph with its leaves under their names. That of a trace that was the same is kept, and with it its nodes,
-    which the next such trace then finds rather than makes."""
+    """The graph with its leaves under their names: while it is there, that of an earlier trace that was the same."""
     key = (title, tuple(results), tuple(leaves.items()), tuple(updates))
-    graph = _graphs.pop(key, None)
+    graph = _graphs.get(key)
     if graph is None:
-        graph = substitute(title, results, leaves, updates)
-    _graphs[key] = graph
-    while len(_graphs) > _KEPT:
-        del _graphs[next(iter(_graphs))]
+        graph = _graphs[key] = substitute(title, results, leaves, updates)
     return graph
 
 
-_graphs: dict[Any, Graph] = {}
-_KEPT = 16  # graphs
+_graphs: WeakValueDictionary[Any, Graph] = WeakValueDictionary()
+
+
+def _keep(graph: Graph) -> None:
+    """Keep `graph` for the next trace that is the same, which then finds it, and its nodes, rather than makes them."""
+    _kept.pop(graph, None)
+    _kept[graph] = None
+    while len(_kept) > _KEPT:
+        del _kept[next(iter(_kept))]
+
+
+_kept: dict[Graph, None] = {}
+_KEPT = 16
 
 
 def _leaves(nodes: Sequence[Node]) -> set[Node]:
-    return {node for node in topological((), nodes) if node.op is ops.input}
+    seen = set(nodes)
+    stack = [*seen]
+    while stack:
+        for x in stack.pop().inputs:
+            if x not in seen:
+                seen.add(x)
+                stack.append(x)
+    return {node for node in seen if node.op is ops.input}
 
 
 def _gradients_left(

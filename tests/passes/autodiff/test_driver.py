@@ -14,7 +14,7 @@ from ir.op import leaf, literal, scalar
 from ir.types import DType, Type, bf16, f16, f32, f64, i64
 from passes.autodiff import driver as autodiff
 from passes.autodiff.driver import gradients
-from passes.autodiff.registry import CUSTOM, NoGradientError
+from passes.autodiff.registry import CUSTOM, RULES, NoGradientError
 from tests.support import check_gradients, check_runtime, gradient_graph, graph_of, graph_to
 
 X = leaf("x", Type(f64, (2, 3)))
@@ -33,6 +33,48 @@ def test_an_output_is_its_own_gradient() -> None:
     assert gradients([(X, ONES)], [X]) == [ONES]
     middle = ops.exp(X)
     assert gradients([(middle, ONES)], [middle, X]) == [ONES, ONES * middle]
+
+
+def test_who_asks_again_gets_the_nodes_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Node] = []
+    exp = RULES[ops.exp]
+
+    def counted(g: Node, out: Node, *rest: Node) -> object:
+        asked.append(out)
+        return exp(g, out, *rest)
+
+    monkeypatch.setitem(RULES, ops.exp, counted)
+    y = ops.exp(X) * 1.5
+    first = gradients([(y, ONES)], [X, Y])
+    assert gradients([(y, ONES)], [X, Y]) == first
+    assert len(asked) == 1
+    gradients([(y, ONES)], [X])  # of something else
+    gradients([(y, ONES * 2.0)], [X, Y])
+    assert len(asked) == 3
+    kept = gradients([(y, ONES)], [X, Y])
+    assert kept == first
+    assert len(asked) == 4  # the last question is what is known
+    del kept, first
+    again = gradients([(y, ONES)], [X, Y])  # gone with its last reader
+    assert again[0] is not None
+    assert len(asked) == 5
+
+
+def test_a_users_backward_function_runs_every_time() -> None:
+    ran: list[Node] = []
+
+    def backward(g: Node) -> list[Node | None]:
+        ran.append(g)
+        return [g * 2.0]
+
+    CUSTOM["counted"] = backward
+    try:
+        y = ops.custom(X * 2.0, X, backward="counted")
+        first, second = (gradients([(y, ONES)], [X]) for _ in range(2))
+    finally:
+        del CUSTOM["counted"]
+    assert first == second
+    assert len(ran) == 2
 
 
 def test_users_are_summed() -> None:
