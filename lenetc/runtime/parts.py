@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("lenetc.parts")
 Job = Callable[[], None]
 _LARGE = 2**24  # bytes of intermediate values
+_SHARED = 1000  # nodes of a graph whose session is loaded once for all threads
 
 
 class SplitSession:
@@ -51,9 +52,16 @@ class SplitSession:
             profile.mkdir()
         programs = split.programs()
         models = {graph: _model(graph) for graph in dict.fromkeys(programs.values())}
-        loaded = {
-            name: _session(*models[graph], profile and profile / name) for name, graph in programs.items()
-        }
+        loaded: dict[str, Session] = {}
+        made: dict[Graph, Session] = {}
+        for name, graph in programs.items():
+            session = made.get(graph)
+            if session is None:
+                session = _session(*models[graph], profile and profile / name)
+            # One for two threads is as good as one for each, and waiting for a second one has to pay.
+            if profile is None and len(graph.nodes()) > _SHARED:
+                made[graph] = session
+            loaded[name] = session
         reads = {name: {node.attrs["name"] for node in graph.inputs} for name, graph in programs.items()}
         names = [f"part{k}" for k in range(len(split.parts))]
         self.parts, self.reads = [loaded[name] for name in names], [reads[name] for name in names]

@@ -99,6 +99,10 @@ _BLIND = frozenset(
 )
 
 
+# What of the code of a file is noted: nothing, its functions and its calls, that it was called.
+_PASSED_OVER, _FOLLOWED, _IS_SETTING = range(3)
+
+
 class Effect:
     """A call of a C function that may do more than compute: its name, and where it stands."""
 
@@ -120,7 +124,7 @@ class Observed:
         self.effects: list[Effect] = []
         self.changed: list[Effect] = []
         self.looked = False
-        self._files: dict[str, bool] = {}
+        self._files: dict[str, int] = {}
 
     @property
     def ran(self) -> list[tuple[CodeType, dict[str, Any]]]:
@@ -129,10 +133,17 @@ class Observed:
 
     def is_followed(self, file: str) -> bool:
         """Whether code of `file` is the user's: neither of this package, nor of what is trusted."""
-        known = self._files.get(file)
-        if known is None:
-            known = self._files[file] = not (is_ours(file) or file.startswith((*_TRUSTED_FILES, _NUMPY)))
-        return known
+        return self._kind_of(file) == _FOLLOWED
+
+    def _kind_of(self, file: str) -> int:
+        kind = self._files.get(file)
+        if kind is None:
+            is_trusted = is_ours(file) or file.startswith((*_TRUSTED_FILES, _NUMPY))
+            kind = _FOLLOWED
+            if is_trusted:
+                kind = _IS_SETTING if file.endswith(_SETTINGS) else _PASSED_OVER
+            self._files[file] = kind
+        return kind
 
     def _is_users(self, frame: FrameType | None) -> bool:
         """Whether `frame` is of the user's code, or of Python's library on its behalf rather than on ours."""
@@ -148,17 +159,28 @@ class Observed:
             frame = frame.f_back
         return True
 
-    def __call__(self, frame: FrameType, event: str, arg: Any) -> None:
-        if event == "call":
+    def hook(self) -> Callable[[FrameType, str, Any], None]:
+        """What Python calls at every call and return; nearly all are of this package's code, or of returns."""
+        files, ran = self._files, self._ran
+
+        def observe(frame: FrameType, event: str, arg: Any) -> None:
             code = frame.f_code
-            if code.co_filename.endswith(_SETTINGS) and frame.f_back and self._is_users(frame.f_back):
-                self.effects.append(
-                    Effect(f"{code.co_name}, which depends on settings of NumPy's", None, frame.f_back)
-                )
-            if id(code) not in self._ran and self.is_followed(code.co_filename) and self._is_users(frame):
-                self._ran[id(code)] = code, frame.f_globals
-        elif event == "c_call" and self.is_followed(frame.f_code.co_filename) and self._is_users(frame):
-            self._called(frame, arg)
+            kind = files.get(code.co_filename)
+            if kind == _PASSED_OVER or event == "return" or event == "c_return":
+                return
+            if kind is None:
+                kind = self._kind_of(code.co_filename)
+            if event == "call":
+                if kind == _IS_SETTING and frame.f_back and self._is_users(frame.f_back):
+                    self.effects.append(
+                        Effect(f"{code.co_name}, which depends on settings of NumPy's", None, frame.f_back)
+                    )
+                elif kind == _FOLLOWED and id(code) not in ran and self._is_users(frame):
+                    ran[id(code)] = code, frame.f_globals
+            elif event == "c_call" and kind == _FOLLOWED and self._is_users(frame):
+                self._called(frame, arg)
+
+        return observe
 
     def _called(self, frame: FrameType, function: Any) -> None:
         name, owner = function.__name__, getattr(function, "__self__", None)
@@ -217,7 +239,8 @@ def observing(observed: Observed) -> Iterator[None]:
     gc.disable()
     before: Any = sys.getprofile()
     is_of_c = hasattr(before, "enable")
-    sys.setprofile(observed if before is None or is_of_c else _both(observed, before))
+    hook = observed.hook()
+    sys.setprofile(hook if before is None or is_of_c else _both(hook, before))
     try:
         yield
     finally:

@@ -20,11 +20,13 @@ from passes.tiling.division import Load
 from tests.training import TRAININGS, digits, prepared
 
 
-def trained(threads: int, monkeypatch: pytest.MonkeyPatch, steps: int = 5) -> tuple[Any, list[float]]:
+def trained(
+    threads: int, monkeypatch: pytest.MonkeyPatch, steps: int = 5, batch: int = 64
+) -> tuple[Any, list[float]]:
     monkeypatch.setattr("lenetc.runtime.threads._threads", [threads])
     run = prepared(TRAININGS["sgd"], lenetc)
     step = CompiledFunction(run.step, "cpu")
-    losses = [float(step(images, labels)) for images, labels in digits(steps, 64)]
+    losses = [float(step(images, labels)) for images, labels in digits(steps, batch)]
     return step, losses
 
 
@@ -41,6 +43,19 @@ def test_training_in_parts_is_the_same_training(threads: int, monkeypatch: pytes
     assert [stop - start for start, stop in session_of(step).ranges] == {2: [32, 32], 3: [21, 21, 22]}[
         threads
     ]
+    np.testing.assert_allclose(losses, wanted, rtol=1e-4)
+
+
+def test_equal_parts_of_a_large_program_share_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lenetc.runtime.parts._SHARED", 20)
+    step, losses = trained(2, monkeypatch, batch=60)
+    images, labels = next(digits(1, 60))
+    first, second = session_of(step, images, labels).parts
+    assert first is second
+    monkeypatch.setattr("lenetc.runtime.parts._SHARED", 1000)
+    alone = SplitSession(step.lower(images, labels).split)
+    assert alone.parts[0] is not alone.parts[1]
+    _, wanted = trained(1, monkeypatch, batch=60)
     np.testing.assert_allclose(losses, wanted, rtol=1e-4)
 
 
