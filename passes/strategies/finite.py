@@ -4,7 +4,8 @@ reading the operand once. For the CPU: on CUDA a choice that depends on values c
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -13,25 +14,33 @@ from ir import ops
 from ir.node import Graph, Node
 from ir.op import leaf
 from ir.types import f32
+from passes.rewrite.driver import substitute
 
 Formula = Callable[[Node], tuple[Node, ...]]
 
 
-def if_finite(x: Node, quick: Formula, otherwise: Formula) -> Node:
-    """The results of `quick`(x) if all of x is finite, else those of `otherwise`(x); a sum that overflows counts as
-    the latter, which is right for all numbers."""
-    total = ops.sum(x, axes=tuple(range(x.rank)))
-    operand = leaf("x", x.ty)
+def choice(
+    told: Sequence[Node], read: Sequence[Node], quick: Sequence[Node], otherwise: Sequence[Node]
+) -> Node:
+    """`quick` if all of `told` is finite, else `otherwise`: each is computed, from `read`, only where it is chosen. A
+    sum that overflows counts as the latter, which is right for all numbers."""
+    total = reduce(ops.add, [ops.sum(x, axes=tuple(range(x.rank))) for x in told])
+    leaves = {x: leaf(f"x{i}", x.ty) for i, x in enumerate(dict.fromkeys(read))}
 
-    def body(name: str, formula: Formula) -> Graph:
-        return Graph.make(name, [operand], [(f"y{i}", y) for i, y in enumerate(formula(operand))])
+    def body(name: str, results: Sequence[Node]) -> Graph:
+        return substitute(name, [(f"y{i}", y) for i, y in enumerate(results)], leaves)
 
     return ops.cond(
         ops.is_nan(total - total),
-        x,
+        *leaves,
         then=body("not_finite", otherwise),
         otherwise=body("finite", quick),
     )
+
+
+def if_finite(x: Node, quick: Formula, otherwise: Formula) -> Node:
+    """The results of `quick`(x) if all of x is finite, else those of `otherwise`(x)."""
+    return choice([x], [x], quick(x), otherwise(x))
 
 
 def max_pool2d(x: Node, **how: Any) -> Node:

@@ -13,6 +13,7 @@ import numpy as np
 from ir import ops
 from ir.node import Node
 from ir.types import Array
+from passes.strategies import finite
 
 
 def best(players: Sequence[Node]) -> Node:
@@ -54,6 +55,34 @@ def hand_back(g: Node, players: Sequence[Node], outside: Sequence[Array] = ()) -
         return [g]
     zero = ops.scalar(0, g.dtype)
     return [ops.where(wins, g, zero) for wins in _winners(players, outside)]
+
+
+def hand_back_if_finite(g: Node, players: Sequence[Node], outside: Sequence[Array] = ()) -> list[Node]:
+    """As `hand_back`, for the CPU: where g and the maxima are finite without what infinities and NaN ask for."""
+    exact = hand_back(g, players, outside)
+    if outside or len(exact) == 1:
+        return exact
+    read = [g, *_met(players)]
+    both = finite.choice([g, best(players)], read, _shared_out(g, players), exact)
+    return [ops.get(both, index=i) for i in range(len(exact))]
+
+
+def _shared_out(g: Node, players: Sequence[Node]) -> list[Node]:
+    """For each player g where it is the maximum, and 0 elsewhere, all being finite."""
+    half = len(players) // 2
+    if half == 0:
+        return [g]
+    later = g * ops.cast(ops.greater(best(players[half:]), best(players[:half])), dtype=g.dtype)
+    return [*_shared_out(g - later, players[:half]), *_shared_out(later, players[half:])]
+
+
+def _met(players: Sequence[Node]) -> list[Node]:
+    """The best of either half at each meeting."""
+    half = len(players) // 2
+    if half == 0:
+        return []
+    earlier, later = players[:half], players[half:]
+    return [best(earlier), best(later), *_met(earlier), *_met(later)]
 
 
 def pick(values: Sequence[Node], players: Sequence[Node], outside: Sequence[Array] = ()) -> Node:

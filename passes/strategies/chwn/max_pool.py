@@ -22,7 +22,8 @@ def max_pool2d_grad(node: Node, block: Block, g: Stored, x: Stored) -> Stored:
     """max_pool2d_grad(g, x) => g handed back along the knockout, to the first maximum"""
     windows = windows_of(node)
     seen = views(x, windows, -np.inf)
-    return unviews(node, knockout.hand_back(like(g, seen[0]), seen, _outside(x, windows)), windows, block)
+    pieces = knockout.hand_back_if_finite(like(g, seen[0]), seen, _outside(x, windows))
+    return unviews(node, pieces, windows, block)
 
 
 def max_pool2d_pick(node: Node, block: Block, v: Stored, x: Stored) -> Stored:
