@@ -1,0 +1,63 @@
+"""Python's operators of Tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lenetc.operations import elementwise, in_place, indexing
+from lenetc.tensors.convert import is_operand
+from lenetc.tensors.tensor import Tensor
+
+
+def _operator(function: Callable[..., Tensor]) -> Callable[[Any, Any], Tensor]:
+    """`function` as an operator: where the other operand is none of arithmetic, Python asks it instead."""
+
+    def operator(x: Any, other: Any) -> Tensor:
+        return function(x, other) if is_operand(other) else NotImplemented
+
+    operator.__name__ = function.__name__
+    operator.__doc__ = function.__doc__
+    return operator
+
+
+class Operators:
+    """`x + y`, `x[i]`, `x += y` and their like."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:  # by identity: __eq__ compares element by element
+        return id(self)
+
+    __add__ = __radd__ = _operator(elementwise.add)
+    __sub__ = _operator(elementwise.sub)
+    __rsub__ = _operator(elementwise.rsub)
+    __mul__ = __rmul__ = _operator(elementwise.mul)
+    __truediv__ = _operator(elementwise.div)
+    __rtruediv__ = _operator(elementwise.rdiv)
+    __pow__ = _operator(elementwise.pow)
+    __rpow__ = _operator(elementwise.rpow)
+    __matmul__ = elementwise.matmul
+    __neg__ = elementwise.neg
+    __pos__ = elementwise.positive
+    __abs__ = elementwise.abs
+    __eq__ = _operator(elementwise.eq)  # type: ignore[assignment]
+    __ne__ = _operator(elementwise.ne)  # type: ignore[assignment]
+    __lt__ = _operator(elementwise.lt)
+    __le__ = _operator(elementwise.le)
+    __gt__ = _operator(elementwise.gt)
+    __ge__ = _operator(elementwise.ge)
+    __invert__ = elementwise.bitwise_not
+    __and__ = __rand__ = _operator(elementwise.bitwise_and)
+    __or__ = __ror__ = _operator(elementwise.bitwise_or)
+    __xor__ = __rxor__ = _operator(elementwise.bitwise_xor)
+    __iadd__ = _operator(in_place.add_)
+    __isub__ = _operator(in_place.sub_)
+    __imul__ = _operator(in_place.mul_)
+    __itruediv__ = _operator(in_place.div_)
+    __ipow__ = _operator(in_place.pow_)
+    __iand__ = _operator(in_place.bitwise_and_)
+    __ior__ = _operator(in_place.bitwise_or_)
+    __ixor__ = _operator(in_place.bitwise_xor_)
+    __getitem__ = indexing.getitem
+    __setitem__ = indexing.setitem
