@@ -28,6 +28,10 @@ class DTypeError(LenetcError, TypeError):
     """Operand dtypes do not fit an operation."""
 
 
+class UnsupportedError(LenetcError, NotImplementedError):
+    """PyTorch has this and lenetc does not; the message says what to use instead."""
+
+
 class SymbolicDimError(LenetcError, TypeError):
     """A concrete number was needed where only a symbolic dim is known."""
 
