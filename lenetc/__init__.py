@@ -31,6 +31,21 @@ from lenetc.tuning.tune import tune
 from lenetc.version import __version__
 from lenetc import debug as _debug
 from lenetc import amp, cuda, nn, optim, utils
+from lenetc.accepted import (
+    accelerator,
+    are_deterministic_algorithms_enabled,
+    backends,
+    distributed,
+    get_num_interop_threads,
+    hub,
+    jit,
+    mps,
+    onnx,
+    set_flush_denormal,
+    set_num_interop_threads,
+    use_deterministic_algorithms,
+    xpu,
+)
 from lenetc.evaluation import random
 from lenetc import pictures as _pictures, profiling as _profiling
 from lenetc.missing import names_of
