@@ -22,6 +22,7 @@ WHAT = {
     "optim": "optimizers, schedules of rates",
     "data": "digits, batches ahead",
     "utils": "datasets, loaders, event files",
+    "func": "derivatives as functions",
     "operations": "PyTorch's functions and methods of a tensor",
     "autograd": "backward from tensors, autograd.Function",
     "tensors": "the Tensor: its parts, its text, grad_fn",
