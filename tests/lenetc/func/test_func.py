@@ -37,7 +37,7 @@ def test_parameters_by_name_for_one_call() -> None:
     np.testing.assert_allclose(slopes["1.bias"].numpy(), [8.0] * 3)
     for name, value in net.named_parameters():
         assert value.equal(before[name]), name
-    with pytest.raises(LenetcError, match="no parameter or buffer '0[.]wait'"):
+    with pytest.raises(LenetcError, match=r"no parameter or buffer '0[.]wait'"):
         lenetc.func.functional_call(net, {"0.wait": lenetc.ones(3)}, x)
 
 
