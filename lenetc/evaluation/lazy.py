@@ -185,7 +185,7 @@ def _programs(structure: Structure, roots: Sequence[Node]) -> tuple[Programs, Fa
     if programs is not None:
         return programs, None
     leaves = set(structure.inputs)
-    found = outline(structure.nodes, leaves, through)
+    found = outline(structure.nodes, leaves, through, any_scalars=True)
     if found is not None:
         place = {node: i for i, node in enumerate(structure.nodes)}
         ends = tuple(place[root] for root in roots)

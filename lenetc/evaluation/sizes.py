@@ -21,31 +21,43 @@ from ir.dims import Dim, Poly, evaluate, symbol
 from ir.errors import LenetcError
 from ir.node import Node
 from ir.op import leaf
-from ir.types import Array, Type
+from ir.types import Array, DType, Type, dtype_of, f64
 
 ENOUGH = 3  # graphs, of which the sizes are told from what stays
 _TRIES = (3, 5, 9)  # numbers of graphs after which it is tried again
+_MEASURED = 8  # expressions in sizes that scalars are compared with
 _NUMBER = object()  # where a whole number was taken out
 
 
 @dataclass(frozen=True)
 class Outline:
-    """A graph's nodes without their numbers, and the numbers. sizes: which of them are sizes of leaves."""
+    """A graph's nodes without their numbers, and the numbers. sizes: which of them are sizes of leaves; scalars: the
+    constants without dimensions, unless they may be any."""
 
     key: tuple[Any, ...]
     numbers: Array
     sizes: tuple[int, ...]
+    scalars: tuple[Array, ...]
+
+    def equals(self, other: Outline) -> bool:
+        return bool((self.numbers == other.numbers).all()) and all(map(_same, self.scalars, other.scalars))
 
 
-def outline(nodes: Sequence[Node], leaves: Any, through: Any) -> Outline | None:
+def _same(a: Array, b: Array) -> bool:
+    return a.tobytes() == b.tobytes()
+
+
+def outline(nodes: Sequence[Node], leaves: Any, through: Any, any_scalars: bool) -> Outline | None:
     """What graphs that differ in sizes only have in common; None where sizes are symbolic already.
 
     nodes: in order, operands first. leaves: those that stand for a value. through: what an operand stands for.
+    any_scalars: whether constants without dimensions are inputs of what is compiled, as far as they differ.
     """
     place = {node: i for i, node in enumerate(nodes)}
     key: list[Any] = []
-    numbers: list[int] = []
+    numbers: list[Any] = []
     sizes: list[int] = []
+    scalars: list[Array] = []
     for node in nodes:
         if not isinstance(node.type, Type) and node in leaves:
             return None
@@ -55,13 +67,15 @@ def outline(nodes: Sequence[Node], leaves: Any, through: Any) -> Outline | None:
             numbers += node.shape
         elif node.op is ops.const and not node.shape:
             key += ("scalar", node.dtype)
+            if not any_scalars:
+                scalars.append(node.attrs["value"].array)
         else:
             key.append(node.op)
             key.append(tuple([place[through(x)] for x in node.inputs]))
             key += [_taken_out(value, numbers) for value in node.attrs.values()]
     if any(isinstance(n, Poly) for n in numbers):
         return None
-    return Outline(tuple(key), np.array(numbers, np.int64), tuple(sizes))
+    return Outline(tuple(key), np.array(numbers, np.int64), tuple(sizes), tuple(scalars))
 
 
 def _taken_out(value: Any, numbers: list[Any]) -> Any:
@@ -83,6 +97,24 @@ def _put_in(value: Any, numbers: Iterator[Dim]) -> Any:
     return value
 
 
+@dataclass(frozen=True)
+class Measure:
+    """A scalar that is made of sizes: factor * over / under."""
+
+    factor: float
+    over: Dim
+    under: Dim
+    dtype: DType
+
+    def at(self, sizes: dict[str, int]) -> Array:
+        over, under = (float(evaluate(dim, sizes)) for dim in (self.over, self.under))
+        return np.asarray(self.factor * over / under, self.dtype.numpy)
+
+    def node(self) -> Node:
+        over, under = (ops.cast(ops.dim(size=dim), dtype=f64) for dim in (self.over, self.under))
+        return ops.cast(self.factor * over / under, dtype=self.dtype)
+
+
 @dataclass
 class Shared:
     """A graph with symbolic sizes. nodes: its nodes, in the order of those that it was made of; programs: what was
@@ -93,15 +125,21 @@ class Shared:
     fixed: Array  # positions of the numbers that are always the same
     fixed_numbers: Array
     changing: list[tuple[Dim, Array]]  # expressions, each with the positions of its numbers
+    scalars: list[Array | Measure]
     programs: Any = None
 
-    def fits(self, numbers: Array) -> bool:
-        """Whether a graph with these numbers is this one."""
+    def fits(self, found: Outline) -> bool:
+        """Whether a graph with this outline is this one."""
+        numbers = found.numbers
         sizes = {name: int(numbers[at]) for name, at in self.symbols.items()}
         return (
             all(size > 1 for size in sizes.values())
             and bool((numbers[self.fixed] == self.fixed_numbers).all())
             and all(bool((numbers[at] == evaluate(dim, sizes)).all()) for dim, at in self.changing)
+            and all(
+                _same(own.at(sizes) if isinstance(own, Measure) else own, other)
+                for own, other in zip(self.scalars, found.scalars, strict=True)
+            )
         )
 
 
@@ -109,7 +147,7 @@ class Shared:
 class Family:
     """Graphs of one outline: the numbers of the first ones, and what they share since."""
 
-    seen: list[Array] = field(default_factory=list)
+    seen: list[Outline] = field(default_factory=list)
     shared: list[Shared] = field(default_factory=list)
     ended: bool = False  # nothing is to be shared any more
 
@@ -118,11 +156,11 @@ class Family:
         if self.ended:
             return None
         for shared in self.shared:
-            if shared.fits(found.numbers):
+            if shared.fits(found):
                 return shared
-        if any((numbers == found.numbers).all() for numbers in self.seen):
+        if any(before.equals(found) for before in self.seen):
             return None
-        self.seen.append(found.numbers)
+        self.seen.append(found)
         if len(self.seen) not in _TRIES:
             return None
         made = _generalized(self.seen[-ENOUGH - 1 :], found, nodes, leaves, through)
@@ -132,10 +170,10 @@ class Family:
 
 
 def _generalized(
-    seen: Sequence[Array], found: Outline, nodes: Sequence[Node], leaves: Any, through: Any
+    seen: Sequence[Outline], found: Outline, nodes: Sequence[Node], leaves: Any, through: Any
 ) -> Shared | None:
     """The graph of `nodes` with symbols for what differs between `seen`; None where that is not possible."""
-    table = np.stack(seen)
+    table = np.stack([one.numbers for one in seen])
     changes = (table != table[0]).any(0)
     symbols: dict[str, int] = {}
     columns: dict[tuple[int, ...], Dim] = {}
@@ -157,8 +195,18 @@ def _generalized(
             columns[column] = dim
         dims[at] = dim
         positions.setdefault(dim, []).append(at)
+    scalars: list[Array | Measure] = []
+    for values in zip(*(one.scalars for one in seen), strict=True):
+        own = (
+            values[-1]
+            if all(_same(values[-1], value) for value in values)
+            else _measure(values, columns, basis)
+        )
+        if own is None:
+            return None
+        scalars.append(own)
     try:
-        made = _rebuilt(nodes, iter(dims), leaves, through)
+        made = _rebuilt(nodes, iter(dims), iter(scalars), leaves, through)
     except (LenetcError, TypeError, ValueError):  # what a rule of types says of a size that is no number
         return None
     sizes = {name: int(found.numbers[at]) for name, at in symbols.items()}
@@ -172,7 +220,31 @@ def _generalized(
         fixed,
         found.numbers[fixed],
         [(dim, np.array(at)) for dim, at in positions.items()],
+        scalars,
     )
+
+
+def _measure(
+    values: Sequence[Array], columns: dict[tuple[int, ...], Dim], basis: Sequence[tuple[tuple[int, ...], Dim]]
+) -> Measure | None:
+    """The scalars as a measure, such as a mean's 1 / n or an unbiased variance's n / (n - 1); None where they are
+    none."""
+    dtype = dtype_of(values[0])
+    known: dict[Dim, tuple[int, ...]] = {1: (1,) * len(values)}
+    known.update((dim, column) for column, dim in [*basis, *itertools.islice(columns.items(), _MEASURED)])
+    known.update((dim - 1, tuple(n - 1 for n in column)) for column, dim in basis)
+    sizes = [{str(dim): column[i] for column, dim in basis} for i in range(len(values))]
+    for over, under in sorted(itertools.product(known, known), key=lambda pair: sum(d != 1 for d in pair)):
+        if over == under or 0 in known[over] or 0 in known[under]:
+            continue
+        factors = [float(v) * u / o for v, o, u in zip(values, known[over], known[under], strict=True)]
+        if not np.allclose(factors, factors[0], rtol=1e-6, atol=0):
+            continue
+        for factor in (float(round(factors[0])), float(f"{factors[0]:.6g}")):
+            found = Measure(factor, over, under, dtype)
+            if all(_same(found.at(at), value) for at, value in zip(sizes, values, strict=True)):
+                return found
+    return None
 
 
 def _expression(column: tuple[int, ...], basis: Sequence[tuple[tuple[int, ...], Dim]]) -> Dim | None:
@@ -192,14 +264,18 @@ def _expression(column: tuple[int, ...], basis: Sequence[tuple[tuple[int, ...], 
     return None
 
 
-def _rebuilt(nodes: Sequence[Node], dims: Iterator[Dim], leaves: Any, through: Any) -> list[Node]:
+def _rebuilt(
+    nodes: Sequence[Node], dims: Iterator[Dim], scalars: Iterator[Array | Measure], leaves: Any, through: Any
+) -> list[Node]:
     new: dict[Node, Node] = {}
     for node in nodes:
         if node in leaves:
             shape = tuple([next(dims) for _ in node.shape])
-            new[node] = leaf(f"x{len(new)}", Type(node.dtype, shape))
+            attrs = node.attrs if node.op is ops.input else {"name": f"x{len(new)}", "kind": "input"}
+            new[node] = leaf(attrs["name"], Type(node.dtype, shape), attrs["kind"])
         elif node.op is ops.const and not node.shape:
-            new[node] = node
+            own = next(scalars, None)
+            new[node] = own.node() if isinstance(own, Measure) else node
         else:
             attrs = {name: _put_in(value, dims) for name, value in node.attrs.items()}
             new[node] = node.op.over(tuple([new[through(x)] for x in node.inputs]), attrs, node.where)
