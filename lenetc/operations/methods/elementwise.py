@@ -28,7 +28,6 @@ class ElementwiseMethods:
     bitwise_and = elementwise.bitwise_and
     bitwise_or = elementwise.bitwise_or
     bitwise_xor = elementwise.bitwise_xor
-    matmul = elementwise.matmul
     neg = elementwise.neg
     abs = elementwise.abs
     sign = elementwise.sign
@@ -52,4 +51,3 @@ class ElementwiseMethods:
     addcmul = elementwise.addcmul
     addcdiv = elementwise.addcdiv
     lerp = elementwise.lerp
-    mm = elementwise.matmul

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lenetc.operations import elementwise, in_place, indexing
+from lenetc.operations import elementwise, in_place, indexing, products
 from lenetc.tensors.convert import is_operand
 from lenetc.tensors.tensor import Tensor
 
@@ -37,7 +37,7 @@ class Operators:
     __rtruediv__ = _operator(elementwise.rdiv)
     __pow__ = _operator(elementwise.pow)
     __rpow__ = _operator(elementwise.rpow)
-    __matmul__ = elementwise.matmul
+    __matmul__ = products.matmul
     __neg__ = elementwise.neg
     __pos__ = elementwise.positive
     __abs__ = elementwise.abs

@@ -1,0 +1,16 @@
+"""Elementwise operations, as functions of tensors: PyTorch's functions of the same names, by topic.
+
+`Tensor` takes them as its methods. `products`, `reductions`, `shaping` and `in_place` beside this have the rest,
+`lenetc.nn.functional` what networks are made of.
+"""
+
+from lenetc.operations.elementwise.arithmetic import *
+from lenetc.operations.elementwise.bits import *
+from lenetc.operations.elementwise.casting import *
+from lenetc.operations.elementwise.choosing import *
+from lenetc.operations.elementwise.comparisons import *
+from lenetc.operations.elementwise.functions import *
+from lenetc.operations.elementwise.operands import truth as truth
+from lenetc.operations.elementwise.powers import *
+from lenetc.operations.elementwise.rounding import *
+from lenetc.operations.elementwise.special import *
