@@ -20,7 +20,7 @@ Wider = Mapping[str, tuple[DType, frozenset[str]]]
 # What moves elements and does not look at them; the runtime has kernels for all dtypes.
 _MOVES = frozenset(
     "input const cast reshape transpose slice concat split gather take_along_axis reverse get scan cond "
-    "stop_gradient with_gradient alias custom iota dim".split()
+    "stop_gradient with_gradient with_slope alias custom iota dim".split()
 )
 ON_CPU: Wider = {
     "bf16": (f32, frozenset(ops.OPS) - _MOVES),
