@@ -9,8 +9,10 @@ from lenetc.operations.elementwise.bits import *
 from lenetc.operations.elementwise.casting import *
 from lenetc.operations.elementwise.choosing import *
 from lenetc.operations.elementwise.comparisons import *
-from lenetc.operations.elementwise.functions import *
+from lenetc.operations.elementwise.division import *
+from lenetc.operations.elementwise.exponentials import *
 from lenetc.operations.elementwise.operands import truth as truth
 from lenetc.operations.elementwise.powers import *
 from lenetc.operations.elementwise.rounding import *
 from lenetc.operations.elementwise.special import *
+from lenetc.operations.elementwise.trigonometry import *

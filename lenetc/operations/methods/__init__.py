@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lenetc.autograd import engine
+from lenetc.operations.methods.casting import CastingMethods
 from lenetc.operations.methods.elementwise import ElementwiseMethods
 from lenetc.operations.methods.in_place import InPlaceMethods
 from lenetc.operations.methods.operators import Operators
@@ -13,7 +14,13 @@ from lenetc.tensors.tensor import Tensor
 
 
 class Methods(
-    Operators, ElementwiseMethods, ProductMethods, ReductionMethods, ShapingMethods, InPlaceMethods
+    CastingMethods,
+    Operators,
+    ElementwiseMethods,
+    ProductMethods,
+    ReductionMethods,
+    ShapingMethods,
+    InPlaceMethods,
 ):
     """To a type checker the base of Tensor, which is given them below."""
 
