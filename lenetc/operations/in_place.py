@@ -9,10 +9,12 @@ import numpy as np
 
 import lenetc.tensors.tensor as t
 from ir import ops
-from ir.errors import ShapeError
+from ir.errors import DTypeError, ShapeError
 from ir.node import Node
+from ir.types import f64
 from lenetc.evaluation.tracing import here
 from lenetc.operations import elementwise
+from lenetc.operations.elementwise import special
 from lenetc.tensors.convert import as_tensor, number_for, promoted
 
 if TYPE_CHECKING:
@@ -36,6 +38,14 @@ def _in_place(operation: Callable[..., Tensor], name: str) -> Callable[..., Tens
     change.__name__ = name
     change.__doc__ = f"{operation.__name__}, in place."
     return change
+
+
+def _in_f64_only(x: Tensor, exponent: Tensor | Number) -> Tensor:
+    if x.dtype is not f64:
+        raise DTypeError(
+            f"float_power_: the result is f64, which is not put into {x.type_text()}; use float_power"
+        ).at(here())
+    return elementwise.float_power(x, exponent)
 
 
 abs_: InPlace = _in_place(elementwise.abs, "abs_")
@@ -63,7 +73,7 @@ fmod_: InPlace = _in_place(elementwise.fmod, "fmod_")
 gcd_: InPlace = _in_place(elementwise.gcd, "gcd_")
 lcm_: InPlace = _in_place(elementwise.lcm, "lcm_")
 pow_: InPlace = _in_place(elementwise.pow, "pow_")
-float_power_: InPlace = _in_place(elementwise.float_power, "float_power_")
+float_power_: InPlace = _in_place(_in_f64_only, "float_power_")
 ldexp_: InPlace = _in_place(elementwise.ldexp, "ldexp_")
 square_: InPlace = _in_place(elementwise.square, "square_")
 sqrt_: InPlace = _in_place(elementwise.sqrt, "sqrt_")
@@ -107,6 +117,7 @@ erfc_: InPlace = _in_place(elementwise.erfc, "erfc_")
 erfinv_: InPlace = _in_place(elementwise.erfinv, "erfinv_")
 lgamma_: InPlace = _in_place(elementwise.lgamma, "lgamma_")
 digamma_: InPlace = _in_place(elementwise.digamma, "digamma_")
+polygamma_: InPlace = _in_place(special.polygamma_of, "polygamma_")
 mvlgamma_: InPlace = _in_place(elementwise.mvlgamma, "mvlgamma_")
 ceil_: InPlace = _in_place(elementwise.ceil, "ceil_")
 fix_: InPlace = _in_place(elementwise.fix, "fix_")

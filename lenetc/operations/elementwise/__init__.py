@@ -4,6 +4,19 @@
 `lenetc.nn.functional` what networks are made of.
 """
 
+from lenetc.operations.elementwise import (
+    arithmetic,
+    bits,
+    casting,
+    choosing,
+    comparisons,
+    division,
+    exponentials,
+    powers,
+    rounding,
+    special,
+    trigonometry,
+)
 from lenetc.operations.elementwise.arithmetic import *
 from lenetc.operations.elementwise.bits import *
 from lenetc.operations.elementwise.casting import *
@@ -16,3 +29,16 @@ from lenetc.operations.elementwise.powers import *
 from lenetc.operations.elementwise.rounding import *
 from lenetc.operations.elementwise.special import *
 from lenetc.operations.elementwise.trigonometry import *
+
+__all__: list[str] = []
+__all__ += arithmetic.__all__
+__all__ += bits.__all__
+__all__ += casting.__all__
+__all__ += choosing.__all__
+__all__ += comparisons.__all__
+__all__ += division.__all__
+__all__ += exponentials.__all__
+__all__ += powers.__all__
+__all__ += rounding.__all__
+__all__ += special.__all__
+__all__ += trigonometry.__all__

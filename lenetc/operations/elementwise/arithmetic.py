@@ -13,7 +13,7 @@ from ir.op import scalar
 from ir.types import bool_, u8
 from lenetc.evaluation.tracing import here
 from lenetc.operations import integers
-from lenetc.operations.elementwise.operands import Binary, binary, flat, kind, refuse_bools, unary
+from lenetc.operations.elementwise.operands import Binary, binary, flat, kind, of_bools, refuse_bools, unary
 from lenetc.tensors.arrays import need_number
 from lenetc.tensors.convert import operand_of
 
@@ -57,7 +57,14 @@ def _scaled(what: str, op: Binary, x: Any, other: Any, alpha: Any) -> Binary:
         ).at(here())
     if alpha == 1:
         return op
-    return lambda a, b: op(a, b * scalar(alpha, b.dtype))
+
+    def scaled(a: Node, b: Node) -> Node:
+        if b.dtype is bool_:
+            return of_bools(op)(a, ops.logical_and(b, scalar(alpha, b.dtype)))
+        wrapped = alpha + 256 if b.dtype is u8 and -256 < alpha < 0 else alpha
+        return op(a, b * scalar(wrapped, b.dtype))
+
+    return scaled
 
 
 def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:

@@ -28,8 +28,6 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
-    "rlshift",
-    "rrshift",
 ]
 
 

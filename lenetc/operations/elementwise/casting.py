@@ -15,7 +15,13 @@ from lenetc.evaluation.tracing import here
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
 
-__all__ = ["clone", "imag", "is_complex", "is_floating_point", "real", "to"]
+__all__ = [
+    "clone",
+    "imag",
+    "is_complex",
+    "is_floating_point",
+    "real",
+]
 
 
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:

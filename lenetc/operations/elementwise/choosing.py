@@ -21,6 +21,7 @@ from lenetc.operations.elementwise.operands import (
     cast,
     filled,
     graded,
+    of_bools,
     refuse_bools,
     truth,
 )
@@ -52,11 +53,13 @@ BF16_MAX = 3.3895313892515355e38
 
 def maximum(input: Tensor, other: Tensor) -> Tensor:
     """The larger one, broadcast, NaN where one is; equal ones share the gradient."""
+    t.require_tensors("maximum", input, other)
     return binary("MaximumBackward0", "maximum", ops.maximum, input, other)
 
 
 def minimum(input: Tensor, other: Tensor) -> Tensor:
     """The smaller one, broadcast, NaN where one is; equal ones share the gradient."""
+    t.require_tensors("minimum", input, other)
     return binary("MinimumBackward0", "minimum", ops.minimum, input, other)
 
 
@@ -71,6 +74,11 @@ def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number) -> 
     return t.apply(
         "WhereBackward0", lambda c, a, b: ops.where(truth(c), a, b), condition, to(x, dtype), to(y, dtype)
     )
+
+
+def where_of(input: Tensor, condition: Tensor, other: Tensor | Number) -> Tensor:
+    """where(condition, input, other): the method."""
+    return where(condition, input, other)
 
 
 def _peer_dtype(value: Number, other: Any) -> DType | None:
@@ -99,7 +107,8 @@ def _between(input: Tensor, low: Tensor | None, high: Tensor | None) -> Tensor:
     """input limited by tensors; NaN in any of them is NaN."""
     given = [input, *(limit for limit in (low, high) if limit is not None)]
     dtype = result_dtype_of(*given)
-    refuse_bools("clamp", as_tensor(0, dtype) if dtype is not bool_ else input)
+    if dtype is bool_:
+        refuse_bools("clamp", input)
 
     def build(*nodes: Node) -> Node:
         x, *rest = (cast(node, dtype) for node in nodes)
@@ -142,12 +151,16 @@ def _within(x: Tensor, low: Number | None, high: Number | None) -> Tensor:
 
 
 def clamp_min(input: Tensor, min: Tensor | Number) -> Tensor:
-    """clamp with a lower limit."""
+    """clamp with a lower limit; of bools the larger one."""
+    if isinstance(min, t.Tensor) and result_dtype_of(input, min) is bool_:
+        return maximum(input, min)
     return clamp(input, min=min)
 
 
 def clamp_max(input: Tensor, max: Tensor | Number) -> Tensor:
-    """clamp with an upper limit."""
+    """clamp with an upper limit; of bools the smaller one."""
+    if isinstance(max, t.Tensor) and result_dtype_of(input, max) is bool_:
+        return minimum(input, max)
     return clamp(input, max=max)
 
 
@@ -156,25 +169,27 @@ clip = clamp
 
 def _fmax(x: Node, y: Node) -> Node:
     if not x.dtype.is_float:
-        return ops.maximum(x, y)
+        return of_bools(ops.maximum)(x, y) if x.dtype is bool_ else ops.maximum(x, y)
     first = ops.logical_or(ops.logical_not(ops.less(x, y)), ops.is_nan(y))
     return ops.where(ops.logical_and(first, ops.logical_or(ops.equal(x, x), ops.is_nan(y))), x, y)
 
 
 def fmax(input: Tensor, other: Tensor) -> Tensor:
     """The larger one, broadcast, and what is no NaN of two."""
+    t.require_tensors("fmax", input, other)
     return binary("FmaxBackward0", "fmax", _fmax, input, other)
 
 
 def _fmin(x: Node, y: Node) -> Node:
     if not x.dtype.is_float:
-        return ops.minimum(x, y)
+        return of_bools(ops.minimum)(x, y) if x.dtype is bool_ else ops.minimum(x, y)
     first = ops.logical_or(ops.logical_not(ops.greater(x, y)), ops.is_nan(y))
     return ops.where(ops.logical_and(first, ops.logical_or(ops.equal(x, x), ops.is_nan(y))), x, y)
 
 
 def fmin(input: Tensor, other: Tensor) -> Tensor:
     """The smaller one, broadcast, and what is no NaN of two."""
+    t.require_tensors("fmin", input, other)
     return binary("FminBackward0", "fmin", _fmin, input, other)
 
 
@@ -197,6 +212,7 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
 
 def copysign(input: Tensor, other: Tensor | Number) -> Tensor:
     """The size of input with the sign of other, -0 included, broadcast; a float."""
+    t.require_tensors("copysign", input)
 
     def build(x: Node, y: Node) -> Node:
         size = ops.abs(x)

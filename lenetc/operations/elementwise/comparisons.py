@@ -44,6 +44,7 @@ __all__ = [
 
 
 def eq(input: Tensor, other: Any) -> Tensor:
+    t.require_tensors("eq", input)
     return binary("", "eq", ops.equal, input, other)
 
 
@@ -52,10 +53,12 @@ def ne(input: Tensor, other: Any) -> Tensor:
 
 
 def lt(input: Tensor, other: Any) -> Tensor:
+    t.require_tensors("lt", input)
     return binary("", "lt", ops.less, input, other)
 
 
 def gt(input: Tensor, other: Any) -> Tensor:
+    t.require_tensors("gt", input)
     return binary("", "gt", ops.greater, input, other)
 
 

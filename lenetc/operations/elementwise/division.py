@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import lenetc.tensors.tensor as t
 from ir import ops
 from ir.errors import DTypeError, LenetcError
 from ir.node import Node
@@ -33,10 +34,7 @@ __all__ = [
     "fmod",
     "gcd",
     "lcm",
-    "rdiv",
     "remainder",
-    "rfloor_divide",
-    "rremainder",
     "true_divide",
 ]
 
@@ -128,12 +126,14 @@ def rremainder(input: Tensor, other: Tensor | Number) -> Tensor:
 
 def fmod(input: Tensor, other: Tensor | Number) -> Tensor:
     """input - other * trunc(input / other), with the sign of input, broadcast."""
+    t.require_tensors("fmod", input)
     _refuse_two_bools("fmod", input, other)
     return binary("FmodBackward0", "fmod", _fmod, input, other)
 
 
 def gcd(input: Tensor, other: Tensor) -> Tensor:
     """The greatest common divisor of integers, broadcast."""
+    t.require_tensors("gcd", input, other)
     refuse_floats("gcd", input, other)
     refuse_bools("gcd", input, other)
     return binary("", "gcd", integers.greatest_common_divisor, input, other)
@@ -141,6 +141,7 @@ def gcd(input: Tensor, other: Tensor) -> Tensor:
 
 def lcm(input: Tensor, other: Tensor) -> Tensor:
     """The least common multiple of integers, broadcast."""
+    t.require_tensors("lcm", input, other)
     refuse_floats("lcm", input, other)
     refuse_bools("lcm", input, other)
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = [
     "exp",
     "exp2",
-    "expit",
     "expm1",
     "log",
     "log1p",
@@ -33,7 +32,6 @@ __all__ = [
     "logit",
     "relu",
     "sigmoid",
-    "xlog1py",
     "xlogy",
 ]
 _LN2 = math.log(2)
@@ -105,6 +103,7 @@ def _logaddexp(x: Node, y: Node) -> Node:
 
 def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     """log(exp(input) + exp(other)), broadcast."""
+    t.require_tensors("logaddexp", input, other)
     build = smooth_pair(
         _logaddexp, lambda x, y, out: (1.0 / (ops.exp(y - x) + 1.0), 1.0 / (ops.exp(x - y) + 1.0))
     )
@@ -113,6 +112,7 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
 
 def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
     """log2(2 ** input + 2 ** other), broadcast."""
+    t.require_tensors("logaddexp2", input, other)
     build = smooth_pair(
         lambda x, y: _logaddexp(x * _LN2, y * _LN2) * (1 / _LN2),
         lambda x, y, out: (

@@ -36,6 +36,11 @@ _OF_BOOLS: dict[Binary, Binary] = {
 }
 
 
+def of_bools(op: Binary) -> Binary:
+    """What `op` is for two bools."""
+    return _OF_BOOLS.get(op, op)
+
+
 def binary(
     name: str, what: str, op: Binary, x: Any, y: Any, *, to_float: bool = False, saves: bool = True
 ) -> Tensor:
@@ -46,7 +51,7 @@ def binary(
     dtype = result_dtype(x, y) if isinstance(x, t.Tensor) else result_dtype(y, x)
     if to_float and not dtype.is_float:
         dtype = get_default_dtype()
-    build = _OF_BOOLS.get(op, op) if dtype is bool_ else op
+    build = of_bools(op) if dtype is bool_ else op
 
     def operand(value: Any, node: Node | None) -> Node:
         if node is None:

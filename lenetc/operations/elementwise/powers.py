@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lenetc.tensors.convert import Number
     from lenetc.tensors.tensor import Tensor
 
-__all__ = ["float_power", "ldexp", "pow", "reciprocal", "rpow", "rsqrt", "sqrt", "square"]
+__all__ = ["float_power", "ldexp", "pow", "reciprocal", "rsqrt", "sqrt", "square"]
 
 
 def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
@@ -82,6 +82,7 @@ def float_power(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
 
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """input * 2 ** other, broadcast, as a float."""
+    t.require_tensors("ldexp", input)
     return input * pow(2.0, other)
 
 

@@ -6,14 +6,15 @@ All but erf are computed in f64 and rounded once; derivatives are PyTorch's form
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from ir import ops
-from ir.errors import LenetcError, UnsupportedError
+from ir.errors import LenetcError
 from ir.node import Node
-from ir.types import f64
 from lenetc.evaluation.tracing import here
-from lenetc.operations.elementwise.operands import copied_sign, filled, smooth, unary
+from lenetc.operations.elementwise.operands import copied_sign, filled, in_f64, smooth, unary
 from lenetc.tensors.arrays import index_of
 from passes.kernels.exact import ERF, ERFC, ratio
 
@@ -131,90 +132,103 @@ def _lgamma(x: Node) -> Node:
 
 
 _SHIFT = 10  # from there on the asymptotic series has all digits
-# Bernoulli numbers over 2 n, in 1 / x².
-_DIGAMMA = (1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12)
-_TRIGAMMA = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6)
-
-
-def _series(x: Node, coefficients: tuple[float, ...]) -> Node:
-    """Sum of c[n] / x^(2 n + 2)."""
-    square = 1.0 / (x * x)
-    total = filled(0.0, x)
-    for c in reversed(coefficients):
-        total = (total + c) * square
-    return total
+_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6)  # B2, B4, ...
 
 
 def _digamma(x: Node) -> Node:
+    """The asymptotic series at x + 10, less what lies between; of 1 - x where x is below 1/2."""
     mirrored = ops.less(x, 0.5)
     z = ops.where(mirrored, 1.0 - x, x)
     far = z + float(_SHIFT)
-    found = ops.log(far) - 0.5 / far - _series(far, _DIGAMMA)
+    square = 1.0 / (far * far)
+    series = filled(0.0, x)
+    for k, b in reversed([*enumerate(_BERNOULLI, 1)]):
+        series = (series + b / (2 * k)) * square
+    found = ops.log(far) - 0.5 / far - series
     for k in range(_SHIFT):
         found = found - 1.0 / (z + float(k))
-    turn = (x - ops.floor(x + 0.5)) * math.pi
-    reflected = found - math.pi * ops.cos(turn) / ops.sin(turn)
+    reflected = found - math.pi * _cot_pi(x)
     pole = ops.logical_and(mirrored, ops.equal(x, ops.floor(x)))
     at_zero = ops.where(ops.equal(x, 0.0), -1.0 / x, filled(math.nan, x))
     return ops.where(pole, at_zero, ops.where(mirrored, reflected, found))
 
 
-def _trigamma(x: Node) -> Node:
-    mirrored = ops.less(x, 0.5)
-    z = ops.where(mirrored, 1.0 - x, x)
-    far = z + float(_SHIFT)
-    found = 1.0 / far + 0.5 / (far * far) + _series(far, _TRIGAMMA) / far
-    for k in range(_SHIFT):
-        found = found + 1.0 / ((z + float(k)) * (z + float(k)))
-    sine = _sin_pi(x)
-    return ops.where(mirrored, math.pi**2 / (sine * sine) - found, found)
-
-
-def _slope_of_trigamma(x: Node) -> Node:
-    """Of the series term by term; where x is negative that of its reflection."""
-    mirrored = ops.less(x, 0.5)
-    z = ops.where(mirrored, 1.0 - x, x)
-    far = z + float(_SHIFT)
-    square = 1.0 / (far * far)
-    found = -square - square / far
-    for n, c in enumerate(_TRIGAMMA):
-        found = found - (2 * n + 3) * c * ops.pow(far, -(2.0 * n + 4.0))
-    for k in range(_SHIFT):
-        found = found - 2.0 / ((z + float(k)) * (z + float(k)) * (z + float(k)))
+def _cot_pi(x: Node) -> Node:
     turn = (x - ops.floor(x + 0.5)) * math.pi
-    sine = ops.sin(turn)
-    reflected = found - 2 * math.pi**3 * ops.cos(turn) / (sine * sine * sine)
-    return ops.where(mirrored, reflected, found)
+    return ops.cos(turn) / ops.sin(turn)
 
 
-_trigamma_with_slope = smooth(
-    _trigamma, lambda x, out: ops.cast(_slope_of_trigamma(ops.cast(x, dtype=f64)), dtype=x.dtype)
-)
-_digamma_with_slope = smooth(_digamma, lambda x, out: _trigamma_with_slope(x))
+def _polygamma(n: int) -> Callable[[Node], Node]:
+    """The n-th derivative of digamma: that of its series, and of its reflection, for n above 0."""
+
+    def build(x: Node) -> Node:
+        mirrored = ops.less(x, 0.5)
+        z = ops.where(mirrored, 1.0 - x, x)
+        far = z + float(_SHIFT)
+        per = 1.0 / far
+        series = filled(0.0, x)
+        for k, b in reversed([*enumerate(_BERNOULLI, 1)]):
+            weight = b * math.factorial(2 * k + n - 1) / math.factorial(2 * k) / math.factorial(n)
+            series = (series + weight) * (per * per)
+        total = (per * 0.5 + 1 / n + series) * _power(per, n)
+        for k in range(_SHIFT):
+            total = total + _power(1.0 / (z + float(k)), n + 1)
+        sign = 1.0 if n % 2 else -1.0
+        found = total * (sign * math.factorial(n))
+        # (-1)^n of that at 1 - x, less the n-th derivative of pi cot(pi x), a polynomial of the cotangent.
+        cot = _cot_pi(x)
+        turned = reduce(lambda value, c: value * cot + c, _cot_derivative(n), filled(0.0, x))
+        reflected = -sign * found - math.pi ** (n + 1) * turned
+        pole = ops.logical_and(mirrored, ops.equal(x, ops.floor(x)))
+        return ops.where(pole, filled(sign * math.inf, x), ops.where(mirrored, reflected, found))
+
+    return build
+
+
+def _power(x: Node, n: int) -> Node:
+    return reduce(lambda value, _: value * x, range(n - 1), x)
+
+
+def _cot_derivative(n: int) -> list[float]:
+    """The n-th derivative of cot as a polynomial of it, highest power first: that of cot is -1 - cot²."""
+    lowest_first = [0.0, 1.0]
+    for _ in range(n):
+        slope = [i * c for i, c in enumerate(lowest_first)][1:]
+        lowest_first = [-c for c in slope] + [0.0, 0.0]
+        for i, c in enumerate(slope):
+            lowest_first[i + 2] -= c
+    return lowest_first[::-1]
+
+
+def _with_slope(n: int) -> Callable[[Node], Node]:
+    """polygamma of order n, whose derivative is that of the next order."""
+    value = _polygamma(n) if n else _digamma
+    return smooth(
+        value, lambda x, out: smooth(_polygamma(n + 1), lambda x, out: in_f64(_polygamma(n + 2), x))(x)
+    )
 
 
 def lgamma(input: Tensor) -> Tensor:
     """The logarithm of the absolute value of the gamma function; infinite at 0, -1, -2 ..."""
-    return unary("LgammaBackward0", smooth(_lgamma, lambda x, out: _digamma_with_slope(x)), input, "lgamma")
+    return unary("LgammaBackward0", smooth(_lgamma, lambda x, out: _with_slope(0)(x)), input, "lgamma")
 
 
 def digamma(input: Tensor) -> Tensor:
     """The derivative of lgamma."""
-    return unary("DigammaBackward0", _digamma_with_slope, input, "digamma")
+    return unary("DigammaBackward0", _with_slope(0), input, "digamma")
 
 
 def polygamma(n: int, input: Tensor) -> Tensor:
-    """The n-th derivative of digamma. Raises UnsupportedError for n beyond 1."""
+    """The n-th derivative of digamma. Raises LenetcError for a negative n."""
     order = index_of("polygamma: n", n)
     if order < 0:
         raise LenetcError(f"polygamma: n must not be negative, but it is {order}").at(here())
-    if order > 1:
-        raise UnsupportedError(
-            f"polygamma: derivatives of digamma beyond the first are not here (n is {order}); take them of "
-            "polygamma(1, x) by autograd.grad"
-        ).at(here())
-    build = _trigamma_with_slope if order else _digamma_with_slope
-    return unary("PolygammaBackward0", build, input, "polygamma")
+    return unary("PolygammaBackward0", _with_slope(order), input, "polygamma")
+
+
+def polygamma_of(input: Tensor, n: int) -> Tensor:
+    """polygamma(n, input): the method."""
+    return polygamma(n, input)
 
 
 def mvlgamma(input: Tensor, p: int) -> Tensor:

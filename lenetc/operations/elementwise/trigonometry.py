@@ -9,6 +9,7 @@ import math
 from functools import reduce
 from typing import TYPE_CHECKING
 
+import lenetc.tensors.tensor as t
 from ir import ops
 from ir.node import Node
 from lenetc.operations.elementwise.exponentials import expm1_of, log1p_of
@@ -105,7 +106,7 @@ def atan(input: Tensor) -> Tensor:
 
 
 def _over_circle(x: Node) -> Node:
-    return 1.0 / ops.sqrt((1.0 - x) * (x + 1.0))
+    return 1.0 / ops.sqrt(1.0 - x * x)
 
 
 def asin(input: Tensor) -> Tensor:
@@ -148,6 +149,7 @@ def is_negative(x: Node) -> Node:
 
 def atan2(input: Tensor, other: Tensor) -> Tensor:
     """The angle of the point (other, input), in [-pi, pi], broadcast."""
+    t.require_tensors("atan2", input, other)
 
     def slopes(y: Node, x: Node, out: Node) -> tuple[Node, Node]:
         square = y * y + x * x
@@ -168,6 +170,7 @@ def _hypot(x: Node, y: Node) -> Node:
 
 def hypot(input: Tensor, other: Tensor) -> Tensor:
     """sqrt(input² + other²), broadcast, without overflow. Raises DTypeError for integers."""
+    t.require_tensors("hypot", input, other)
     build = smooth_pair(_hypot, lambda x, y, out: (x / out, y / out))
     return binary("HypotBackward0", "hypot", build, input, other, to_float=True)
 
@@ -228,7 +231,7 @@ def _acosh(x: Node) -> Node:
 
 def acosh(input: Tensor) -> Tensor:
     """The inverse hyperbolic cosine; NaN below 1."""
-    build = smooth(_acosh, lambda x, out: 1.0 / ops.sqrt((x - 1.0) * (x + 1.0)))
+    build = smooth(_acosh, lambda x, out: 1.0 / ops.sqrt(x * x - 1.0))
     return unary("AcoshBackward0", build, input, "acosh")
 
 
@@ -239,7 +242,7 @@ def _atanh(x: Node) -> Node:
 
 def atanh(input: Tensor) -> Tensor:
     """The inverse hyperbolic tangent; infinite at -1 and 1, NaN beyond."""
-    build = smooth(_atanh, lambda x, out: 1.0 / ((1.0 - x) * (x + 1.0)))
+    build = smooth(_atanh, lambda x, out: 1.0 / (1.0 - x * x))
     return unary("AtanhBackward0", build, input, "atanh")
 
 

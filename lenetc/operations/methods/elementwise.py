@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lenetc.operations import elementwise
+from lenetc.operations.elementwise import choosing, special
 
 
 class ElementwiseMethods:
@@ -80,6 +81,8 @@ class ElementwiseMethods:
     hypot = elementwise.hypot
     sinc = elementwise.sinc
 
+    where = choosing.where_of
+    polygamma = special.polygamma_of
     erf = elementwise.erf
     erfc = elementwise.erfc
     erfinv = elementwise.erfinv

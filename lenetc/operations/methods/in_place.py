@@ -82,6 +82,7 @@ class InPlaceMethods:
     erfinv_ = in_place.erfinv_
     lgamma_ = in_place.lgamma_
     digamma_ = in_place.digamma_
+    polygamma_ = in_place.polygamma_
     mvlgamma_ = in_place.mvlgamma_
 
     ceil_ = in_place.ceil_
