@@ -13,7 +13,8 @@ from ir.types import DType as dtype, f16 as half, f32 as float, f64 as double
 from ir.types import i8 as int8, i16 as int16, i32 as int32, i64 as int64, u8 as uint8
 from ir.types import i16 as short, i32 as int, i64 as long
 from math import e, inf, nan, pi
-from lenetc.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from lenetc.autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled
+from lenetc.autograd import no_grad, set_grad_enabled
 from lenetc.artifact.checkpoint import save
 from lenetc.compiler.compile import compile
 from lenetc.compiler.retrace import RetraceWarning
@@ -37,7 +38,23 @@ from lenetc.tuning.tune import tune
 from lenetc.version import __version__
 from lenetc import debug as _debug
 from lenetc.operations.out import give_out as _give_out
-from lenetc import amp, cuda, nn, optim, special
+from lenetc import amp, cuda, func, nn, optim, special, utils
+from lenetc.func.derivatives import vmap
+from lenetc.accepted import (
+    accelerator,
+    are_deterministic_algorithms_enabled,
+    backends,
+    distributed,
+    get_num_interop_threads,
+    hub,
+    jit,
+    mps,
+    onnx,
+    set_flush_denormal,
+    set_num_interop_threads,
+    use_deterministic_algorithms,
+    xpu,
+)
 from lenetc.evaluation import random
 from lenetc import pictures as _pictures, profiling as _profiling
 from lenetc.missing import names_of
