@@ -18,7 +18,7 @@ from ir import ops
 from ir.dims import Dim
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node, building_at
-from ir.types import Array, DType
+from ir.types import Array, DType, bf16
 from lenetc.evaluation import lazy
 from lenetc.evaluation.cell import Cell, Context, Counts, known, lock
 from lenetc.evaluation.tracing import here, where_now
@@ -243,7 +243,7 @@ class Tensor(Methods):
             with set_grad_enabled(False):
                 self.detach().copy_(value)
         else:
-            self._cell.become(value._cell.type, value.detach().numpy())
+            self._cell.become(value._cell.type, value._array())
 
     # Looking at values.
 
@@ -253,6 +253,8 @@ class Tensor(Methods):
             raise LenetcError("can't call numpy() on a tensor that requires grad; use detach().numpy()").at(
                 here()
             )
+        if self.dtype is bf16:
+            raise DTypeError("numpy: NumPy has no bfloat16; use .float().numpy()").at(here())
         return self._array()
 
     def _array(self) -> Array:
