@@ -9,6 +9,7 @@ import numpy as np
 
 from ir.errors import LenetcError
 from ir.types import Array
+from lenetc import runtime
 from lenetc.evaluation.cell import Context
 from lenetc.tensors.size import Size
 from lenetc.tensors.tensor import Tensor
@@ -96,7 +97,7 @@ def _is_beside(name: str, targets: Mapping[str, Tensor]) -> bool:
 
 def _value(value: Any) -> Tensor | Array | None:
     if isinstance(value, Tensor):
-        return value.detach() if Context.trace is not None else value.detach().numpy()
+        return value.detach() if Context.trace is not None else value.detach()._array()
     return np.asarray(value) if isinstance(value, (np.ndarray, np.generic)) else None
 
 
@@ -107,4 +108,4 @@ def _put(target: Tensor, value: Tensor | Array) -> None:
         target._cell.node = source.to(target.dtype).node
     else:
         assert isinstance(value, np.ndarray)
-        target._cell.set_value(value.astype(target.dtype.numpy))
+        target._cell.set_value(value.astype(runtime.stored(target.dtype)))

@@ -92,8 +92,9 @@ def sum(x: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: DType | No
     name = "SumBackward0" if dim is None else "SumBackward1"
 
     def build(a: Node) -> Node:
-        if target is u8:  # for which the runtime has no sum; in a wider integer it wraps around alike
-            return ops.cast(ops.sum(ops.cast(a, dtype=i64), axes=axes, keepdims=keepdim), dtype=u8)
+        # A narrow integer, for which the runtime has no sum; in a wider one it wraps around alike.
+        if target.kind == "int" and target.itemsize < 4:
+            return ops.cast(ops.sum(ops.cast(a, dtype=i64), axes=axes, keepdims=keepdim), dtype=target)
         return ops.sum(ops.cast(a, dtype=target) if a.dtype is not target else a, axes=axes, keepdims=keepdim)
 
     return t.apply(name, build, x, saves=False)

@@ -70,9 +70,14 @@ def _(b: Builder, node: Node, x: str, *inputs: str) -> Any:
     return x
 
 
-@emit(ops.with_gradient)
-def _(b: Builder, node: Node, x: str, y: str) -> Any:
+@emit(ops.with_gradient, ops.with_slope)
+def _(b: Builder, node: Node, x: str, *others: str) -> Any:
     return x
+
+
+@emit(ops.fmod)
+def _(b: Builder, node: Node, x: str, y: str) -> Any:
+    return b.op("Mod", x, y, fmod=1)
 
 
 @emit(ops.div)
@@ -226,7 +231,7 @@ def _added(b: Builder, node: Node, updates: str, indices: str, axis: int) -> Any
 @emit(ops.iota)
 def _(b: Builder, node: Node) -> Any:
     size, dtype = node.attrs["size"], node.dtype
-    if isinstance(size, int):
+    if isinstance(size, int) and dtype.name != "bf16":
         return b.const(np.arange(size, dtype=dtype.numpy))
     counted = b.count(size)
     return counted if dtype is i64 else b.op("Cast", counted, to=ELEMENT_TYPES[dtype.name])

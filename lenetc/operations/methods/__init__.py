@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from lenetc.autograd import engine
+from lenetc.operations.methods.casting import CastingMethods
 from lenetc.operations.methods.elementwise import ElementwiseMethods
 from lenetc.operations.methods.in_place import InPlaceMethods
 from lenetc.operations.methods.operators import Operators
+from lenetc.operations.methods.products import ProductMethods
 from lenetc.operations.methods.reductions import ReductionMethods
 from lenetc.operations.methods.shaping import ShapingMethods
 from lenetc.tensors.tensor import Tensor
 
 
-class Methods(Operators, ElementwiseMethods, ReductionMethods, ShapingMethods, InPlaceMethods):
+class Methods(
+    CastingMethods,
+    Operators,
+    ElementwiseMethods,
+    ProductMethods,
+    ReductionMethods,
+    ShapingMethods,
+    InPlaceMethods,
+):
     """To a type checker the base of Tensor, which is given them below."""
 
     __slots__ = ()
