@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lenetc import installed as _installed
 from lenetc.operations import methods as _methods
 from ir.types import bf16 as bfloat16, bool_ as bool, f16 as float16, f32 as float32, f64 as float64
-from ir.types import i32 as int32, i64 as int64, u8 as uint8
+from ir.types import i8 as int8, i16 as int16, i32 as int32, i64 as int64, u8 as uint8
 from lenetc.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from lenetc.artifact.checkpoint import save
 from lenetc.compiler.compile import compile

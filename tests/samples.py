@@ -221,6 +221,8 @@ sample("cast", I(N, 3, draw=up_to(200), dtype=u8), dtype=f32)
 sample("stop_gradient", F(N, 3))
 sample("alias", F(N, 3), uid=7)
 sample("with_gradient", F(N, 3), F(N, 3), kinks=True)
+sample("with_slope", F(N, 3), F(3), F(N, 1), kinks=True)
+sample("fmod", F(N, 3), F(3))
 sample(
     "const", value=lambda dtype, n: ops.literal(np.arange(6, dtype=dtype.numpy).reshape(2, 3)).attrs["value"]
 )

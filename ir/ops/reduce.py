@@ -7,7 +7,7 @@ import numpy as np
 from ir.errors import DTypeError, ShapeError
 from ir.op import op
 from ir.ops.rules import need_axis
-from ir.types import Array, Type, i64, u8
+from ir.types import Array, Type, i64
 
 
 def _reduced(what: str, x: Type, axes: tuple[int, ...], keepdims: bool) -> Type:
@@ -27,7 +27,7 @@ def _largest(what: str, x: Type, axes: tuple[int, ...], keepdims: bool) -> Type:
 
 
 def _sum(x: Type, *, axes: tuple[int, ...], keepdims: bool) -> Type:
-    if x.dtype is u8:
+    if x.dtype.kind == "int" and x.dtype.itemsize < 4:
         raise DTypeError(f"sum: cast {x} to a wider integer first")
     return _reduced("sum", x, axes, keepdims)
 

@@ -32,7 +32,7 @@ from passes.rewrite.driver import substitute
 from passes.target import Target
 
 # What only differentiation looks at; a value passes through.
-_TRANSPARENT = frozenset((ops.stop_gradient, ops.alias, ops.custom))
+_TRANSPARENT = frozenset((ops.stop_gradient, ops.alias, ops.custom, ops.with_slope))
 
 
 @dataclass

@@ -10,7 +10,7 @@ import numpy as np
 import lenetc.tensors.tensor as t
 from ir.errors import DTypeError
 from ir.op import scalar
-from ir.types import DType, bool_, f32, i64
+from ir.types import DType, bool_, f32, i16, i64
 from lenetc.evaluation.scalars import Scalar
 from lenetc.evaluation.tracing import here
 from lenetc.tensors.arrays import array_of
@@ -45,6 +45,8 @@ def promoted(a: DType, b: DType) -> DType:
         return a if _ORDER[a.kind] > _ORDER[b.kind] else b
     if {a.name, b.name} == {"f16", "bf16"}:
         return f32
+    if {a.name, b.name} == {"u8", "i8"}:
+        return i16
     if a.kind == "int" and "u8" in (a.name, b.name):
         return b if a.name == "u8" else a
     return a if a.numpy.itemsize >= b.numpy.itemsize and a.name not in ("f16", "bf16") else b

@@ -14,7 +14,7 @@ LINE_WIDTH = 80
 SUMMARIZED_ABOVE = 1000
 EDGE_ITEMS = 3
 
-_DTYPES = ("float32", "float64", "float16", "int64", "int32", "uint8", "bool")
+_DTYPES = ("float32", "float64", "float16", "int64", "int32", "int16", "int8", "uint8", "bool")
 # Where there are elements to look at, these three are recognized by them and are not named.
 _IMPLIED_DTYPES = ("float32", "int64", "bool")
 

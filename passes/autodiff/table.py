@@ -141,6 +141,12 @@ def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
     return dx, g * ops.where(at_zero, zero, out * ops.log(x))
 
 
+@vjp(ops.fmod)
+def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
+    quotient = ops.stop_gradient(x / y)
+    return g, -(g * ops.where(ops.less(quotient, 0.0), -ops.floor(-quotient), ops.floor(quotient)))
+
+
 @vjp(ops.maximum)
 def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
     return _won(g, ops.less(x, y), ops.equal(x, y)), _won(g, ops.less(y, x), ops.equal(x, y))
@@ -170,6 +176,11 @@ def _(g: Node, out: Node, x: Node, *, dtype: Any) -> Gradient:
 @vjp(ops.alias)
 def _(g: Node, out: Node, x: Node, *, uid: int) -> Gradient:
     return g
+
+
+@vjp(ops.with_slope)
+def _(g: Node, out: Node, y: Node, x: Node, slope: Node) -> tuple[Gradient, ...]:
+    return g, g * slope, None
 
 
 @vjp(ops.with_gradient)

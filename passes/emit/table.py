@@ -70,9 +70,14 @@ def _(b: Builder, node: Node, x: str, *inputs: str) -> Any:
     return x
 
 
-@emit(ops.with_gradient)
-def _(b: Builder, node: Node, x: str, y: str) -> Any:
+@emit(ops.with_gradient, ops.with_slope)
+def _(b: Builder, node: Node, x: str, *others: str) -> Any:
     return x
+
+
+@emit(ops.fmod)
+def _(b: Builder, node: Node, x: str, y: str) -> Any:
+    return b.op("Mod", x, y, fmod=1)
 
 
 @emit(ops.div)

@@ -38,7 +38,7 @@ def sum(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: DType 
 
 def total(a: Node, axes: tuple[int, ...], keepdim: bool = False) -> Node:
     """The sum in a's dtype: of halves computed in f32, of narrow integers in i64, wrapped around by hand."""
-    bits = 8 * a.dtype.numpy.itemsize
+    bits = 8 * a.dtype.itemsize
     if a.dtype.is_float or bits >= 32:
         return cast(ops.sum(means.widened(a), axes=axes, keepdims=keepdim), a.dtype)
     least = 0 if a.dtype is u8 else -(1 << (bits - 1))
