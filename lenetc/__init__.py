@@ -26,6 +26,7 @@ from lenetc.runtime.precision import get_float32_matmul_precision, set_float32_m
 from lenetc.evaluation.random import get_rng_state, initial_seed, manual_seed, set_rng_state
 from lenetc.operations.shaping import *
 from lenetc.operations.shaping import transposed as t
+from lenetc.operations.sorting import *
 from lenetc.tensors.size import Size
 from lenetc.tensors.tensor import Tensor
 from lenetc.tuning.tune import tune

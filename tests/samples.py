@@ -307,6 +307,12 @@ sample("reduce_max", F(N, 6, draw=ties), axes=(1,), kinks=True)
 sample("argmax", F(N, 5), axis=1)
 sample("argmax", F(N, 5, draw=ties), axis=1, keepdims=True)
 sample("argmax", I(N, 5), axis=0)
+sample("argsort", F(N, 5, draw=ties), axis=1, count=5)
+sample("argsort", F(N, 5, draw=ties), axis=0, count=N, descending=True)
+sample("argsort", F(2, 5, N), axis=1, count=2, descending=True)
+sample("argsort", I(N, 5), axis=1, count=3)
+sample("argsort", I(N, 5, dtype=i32), axis=1, count=5, descending=True)
+sample("argsort", I(N, 5, draw=up_to(256), dtype=u8), axis=1, count=5)
 
 # -- linear algebra and images -------------------------------------------------------------------------------
 sample("split", F(N, 6), axis=1, sizes=(1, 3, 2))

@@ -29,7 +29,7 @@ CONSTANT.update(
         ops.greater,
         ops.logical_not,
     ),
-    (ops.logical_and, ops.logical_or, ops.mod, ops.argmax, ops.iota, ops.dim, ops.stop_gradient),
+    (ops.logical_and, ops.logical_or, ops.mod, ops.argmax, ops.argsort, ops.iota, ops.dim, ops.stop_gradient),
     (ops.bitwise_and, ops.bitwise_or, ops.bitwise_xor),
 )
 

@@ -133,6 +133,13 @@ def _(b: Builder, node: Node, x: str) -> Any:
     return b.op("ArgMax", x, axis=node.attrs["axis"], keepdims=int(node.attrs["keepdims"]))
 
 
+@emit(ops.argsort)
+def _(b: Builder, node: Node, x: str) -> Any:
+    attrs = node.attrs
+    how = {"axis": attrs["axis"], "largest": int(attrs["descending"])}
+    return b.op("TopK", x, b.shape((attrs["count"],)), outputs=2, **how)[1]
+
+
 @emit(ops.reshape)
 def _(b: Builder, node: Node, x: str) -> Any:
     empty = {"allowzero": 1} if 0 in node.shape else {}  # without it ONNX copies the operand's size

@@ -15,6 +15,7 @@ from functools import reduce
 from typing import Any
 
 from ir import ops
+from ir.dims import Dim
 from ir.node import Graph, Node, building_at
 from ir.types import f32, f64, i32
 from passes.rewrite.driver import rebuilt
@@ -85,6 +86,29 @@ def _argmax(x: Node, *, axis: int, keepdims: bool) -> Node | None:
     assert largest is not None
     rank = ops.where(ops.is_nan(x), ops.scalar(2, i32), ops.cast(ops.equal(x, largest), dtype=i32))
     return ops.argmax(rank, axis=axis, keepdims=keepdims)
+
+
+def _argsort(x: Node, *, axis: int, count: Dim, descending: bool) -> Node | None:
+    """The kernel has no place for NaN. An f64 has room for it beyond the infinities of narrower floats; f64 itself is
+    sorted once more, by what is NaN."""
+    if not x.dtype.is_float or _is_without_nan(x):
+        return None
+    if x.dtype is not f64:
+        wide = ops.minimum(ops.maximum(ops.cast(x, dtype=f64), -1e300), 1e300)
+        return ops.argsort(_without_nan(wide), axis=axis, count=count, descending=descending)
+    by_number = ops.argsort(_without_nan(x), axis=axis, count=x.shape[axis], descending=descending)
+    is_nan = ops.take_along_axis(ops.cast(ops.is_nan(x), dtype=i32), by_number, axis=axis)
+    order = ops.argsort(is_nan, axis=axis, count=count, descending=descending)
+    return ops.take_along_axis(by_number, order, axis=axis)
+
+
+def _without_nan(x: Node) -> Node:
+    """x with infinity for NaN."""
+    return ops.where(ops.is_nan(x), ops.scalar(math.inf, x.dtype), x)
+
+
+def _is_without_nan(x: Node) -> bool:
+    return x.op is ops.where and x is _without_nan(x.inputs[2])
 
 
 def _sign(x: Node) -> Node | None:
@@ -193,6 +217,7 @@ TABLE: dict[str, Formula] = {
     "softplus": _in_f32(_softplus),
     "reduce_max": _reduce_max,
     "argmax": _argmax,
+    "argsort": _argsort,
     "sign": _sign,
     "erf": _erf,
 }

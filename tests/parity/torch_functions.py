@@ -204,6 +204,9 @@ TORCH: dict[str, Callable[..., Any]] = {
     "sum": lambda x, *, axes, keepdims=False: x.sum(axes, keepdim=keepdims, dtype=x.dtype) if axes else x,
     "reduce_max": lambda x, *, axes, keepdims=False: torch.amax(x, axes, keepdims) if axes else x,
     "argmax": lambda x, *, axis, keepdims=False: torch.argmax(x, axis, keepdims),
+    "argsort": lambda x, *, axis, count, descending=False: torch.argsort(
+        x, dim=axis, descending=descending, stable=True
+    ).narrow(axis, 0, count),
     "gemm": _gemm,
     "conv2d": _convolution,
     "conv2d_input_grad": lambda g, w, *, size, **how: _pulled_back(

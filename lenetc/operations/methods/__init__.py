@@ -9,11 +9,18 @@ from lenetc.operations.methods.operators import Operators
 from lenetc.operations.methods.products import ProductMethods
 from lenetc.operations.methods.reductions import ReductionMethods
 from lenetc.operations.methods.shaping import ShapingMethods
+from lenetc.operations.methods.sorting import SortingMethods
 from lenetc.tensors.tensor import Tensor
 
 
 class Methods(
-    Operators, ElementwiseMethods, ProductMethods, ReductionMethods, ShapingMethods, InPlaceMethods
+    Operators,
+    ElementwiseMethods,
+    ProductMethods,
+    ReductionMethods,
+    ShapingMethods,
+    SortingMethods,
+    InPlaceMethods,
 ):
     """To a type checker the base of Tensor, which is given them below."""
 
