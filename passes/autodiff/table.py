@@ -193,6 +193,11 @@ def _(g: Node, out: Node, x: Node, *, axes: tuple[int, ...], keepdims: bool) -> 
     return ops.broadcast_to(_keep(g, x, axes), shape=x.shape)
 
 
+@vjp(ops.cumsum)
+def _(g: Node, out: Node, x: Node, *, axis: int, reverse: bool) -> Gradient:
+    return ops.cumsum(g, axis=axis, reverse=not reverse)
+
+
 @vjp(ops.reduce_max)
 def _(g: Node, out: Node, x: Node, *, axes: tuple[int, ...], keepdims: bool) -> Gradient:
     winners = ops.equal(x, _keep(out, x, axes))

@@ -35,3 +35,13 @@ class ReductionMethods:
     bincount = reductions.bincount
     cov = reductions.cov
     corrcoef = reductions.corrcoef
+    median = reductions.median
+    nanmedian = reductions.nanmedian
+    mode = reductions.mode
+    quantile = reductions.quantile
+    nanquantile = reductions.nanquantile
+    cumsum = reductions.cumsum
+    cumprod = reductions.cumprod
+    cummax = reductions.cummax
+    cummin = reductions.cummin
+    logcumsumexp = reductions.logcumsumexp

@@ -6,5 +6,6 @@ from lenetc.operations.reductions.counts import *
 from lenetc.operations.reductions.cumulative import *
 from lenetc.operations.reductions.extremes import *
 from lenetc.operations.reductions.norms import *
+from lenetc.operations.reductions.order import *
 from lenetc.operations.reductions.statistics import *
 from lenetc.operations.reductions.sums import *
