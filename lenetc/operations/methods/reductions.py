@@ -33,8 +33,6 @@ class ReductionMethods:
     count_nonzero = reductions.count_nonzero
     histc = reductions.histc
     bincount = reductions.bincount
-    cov = reductions.cov
-    corrcoef = reductions.corrcoef
     median = reductions.median
     nanmedian = reductions.nanmedian
     mode = reductions.mode
