@@ -52,6 +52,17 @@ def nonzero(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return rng.choice([-7, -3, -2, 1, 2, 5], shape)
 
 
+def regular(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Matrices far from singular, whose largest elements are not on the diagonal."""
+    return rng.uniform(-0.2, 0.2, shape) + np.flip(np.eye(shape[-1]), 0)
+
+
+def definite(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Symmetric positive definite matrices."""
+    x = rng.uniform(-1, 1, shape)
+    return np.asarray(x @ np.swapaxes(x, -1, -2) + np.eye(shape[-1]))
+
+
 def places(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Indices into something four times as large, all different."""
     count = int(np.prod(shape))
@@ -292,6 +303,11 @@ sample("iota", size=4, dtype=i32)
 sample("dim", size=N)
 sample("dim", size=7)
 sample("dim", size=N * N * 3 + N)
+
+# -- dense matrices ------------------------------------------------------------------------------------------
+sample("solve", F(N, 3, 3, draw=regular), F(N, 3, 2))
+sample("solve", F(4, 4, draw=regular), F(4, N))
+sample("cholesky", F(N, 3, 3, draw=definite))
 
 # -- reductions ----------------------------------------------------------------------------------------------
 for name in ("sum", "reduce_max"):

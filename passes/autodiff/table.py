@@ -299,6 +299,27 @@ def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
     return g @ swap_last(y), swap_last(x) @ g
 
 
+@vjp(ops.solve)
+def _(g: Node, out: Node, a: Node, b: Node) -> tuple[Gradient, ...]:
+    of_b = ops.solve(swap_last(a), g)
+    return -(of_b @ swap_last(out)), of_b
+
+
+@vjp(ops.cholesky)
+def _(g: Node, out: Node, a: Node) -> Gradient:
+    # I. Murray, Differentiation of the Cholesky decomposition, 2016.
+    across = swap_last(out)
+    size = a.shape[-1]
+    row, column = (ops.reshape(ops.iota(size=size), shape=shape) for shape in ((size, 1), (1, size)))
+    lower = ops.where(ops.less(row, column), ops.scalar(0, g.dtype), across @ g)
+    diagonal = ops.where(ops.equal(row, column), lower, ops.scalar(0, g.dtype))
+    inner = (lower + swap_last(lower) - diagonal) * 0.5
+    whole = ops.solve(across, swap_last(ops.solve(across, inner)))
+    # What is below the diagonal stands for what is above it, too.
+    zero = ops.scalar(0, g.dtype)
+    return ops.where(ops.less(row, column), zero, ops.where(ops.equal(row, column), whole, whole * 2.0))
+
+
 @vjp(ops.conv2d)
 def _(g: Node, out: Node, x: Node, w: Node, bias: Node | None = None, **how: Any) -> tuple[Gradient, ...]:
     dx = ops.conv2d_input_grad(g, w, size=x.shape[2:], **how)

@@ -2,8 +2,9 @@
 
 ONNX Runtime 1.31's Sigmoid is wrong by 7 % at -14 and 0 below -18, on CUDA as well; its largest elements lose NaN,
 depending on where it is. `TABLE` has a formula for each such op, `ON_CPU` for those that only the kernels of the CPU
-get wrong. A formula may hold the op that it stands for (the largest element, NaN aside), so each node is replaced
-once, last of all, and a node that is in its formula already is left.
+get wrong, `WITHOUT_KERNEL` for those that it has no kernel for. A formula may hold the op that it stands for (the
+largest element, NaN aside), so each node is replaced once, last of all, and a node that is in its formula already is
+left.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ir import ops
 from ir.dims import Dim
 from ir.node import Graph, Node, building_at
 from ir.types import f32, f64, i32
+from passes.kernels import elimination
 from passes.rewrite.driver import rebuilt
 from passes.strategies import finite
 
@@ -26,7 +28,7 @@ Formula = Callable[..., "Node | None"]  # (*operands, **attributes); None where 
 
 def exact(graph: Graph, device: str, fired: Counter[str]) -> Graph:
     """`graph` with every op of the tables replaced, in bodies of scans too; `fired` counts them."""
-    table = TABLE | ON_CPU if device == "cpu" else TABLE
+    table = TABLE | WITHOUT_KERNEL | (ON_CPU if device == "cpu" else {})
     given = set(graph.nodes())
     new: dict[Node, Node] = {}
     for node in graph.nodes():
@@ -221,6 +223,8 @@ TABLE: dict[str, Formula] = {
     "sign": _sign,
     "erf": _erf,
 }
+# What the runtime has no kernel for at all.
+WITHOUT_KERNEL: dict[str, Formula] = {"solve": elimination.solve, "cholesky": elimination.cholesky}
 ON_CPU: dict[str, Formula] = {
     "tanh": _tanh,
     "log_softmax": _log_softmax,

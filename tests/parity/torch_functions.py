@@ -206,6 +206,8 @@ TORCH: dict[str, Callable[..., Any]] = {
     "cumsum": lambda x, *, axis, reverse: (
         x.flip(axis).cumsum(axis, dtype=x.dtype).flip(axis) if reverse else x.cumsum(axis, dtype=x.dtype)
     ),
+    "solve": torch.linalg.solve,
+    "cholesky": lambda a: torch.linalg.cholesky(a.tril() + a.tril(-1).mT),
     "argmax": lambda x, *, axis, keepdims=False: torch.argmax(x, axis, keepdims),
     "argsort": lambda x, *, axis, count, descending=False: torch.argsort(
         x, dim=axis, descending=descending, stable=True
