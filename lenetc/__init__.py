@@ -17,6 +17,7 @@ from lenetc.compiler.retrace import RetraceWarning
 from lenetc.artifact.load import load
 from lenetc.runtime.device import device
 from lenetc.operations.creation import *
+from lenetc.operations.dense import *
 from lenetc.operations.elementwise import *
 from lenetc.operations.products import *
 from lenetc.operations.reductions import *
@@ -32,7 +33,7 @@ from lenetc.tensors.tensor import Tensor
 from lenetc.tuning.tune import tune
 from lenetc.version import __version__
 from lenetc import debug as _debug
-from lenetc import amp, cuda, nn, optim
+from lenetc import amp, cuda, linalg, nn, optim
 from lenetc.evaluation import random
 from lenetc import pictures as _pictures, profiling as _profiling
 from lenetc.missing import names_of

@@ -54,8 +54,8 @@ def einsum(*args: Any) -> Tensor:
 
     einsum("bij,bjk->bik", x, y), or with numbers einsum(x, [0, 1], y, [1, 2], [0, 2]). "..." stands for the other
     dimensions, which broadcast; without "->" the result has these, and the labels that stand only once, in order.
-    Raises LenetcError for an equation that is none, ShapeError where sizes do not fit, DTypeError where dtypes differ in
-    a sum of products.
+    Raises LenetcError for an equation that is none, ShapeError where sizes do not fit, DTypeError where dtypes in a
+    sum of products differ.
     """
     equation, operands = _given(args)
     t.require_tensors("einsum", *operands)

@@ -108,6 +108,11 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     return turned(input, forth) * turned(other, back) - turned(input, back) * turned(other, forth)
 
 
+def last_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
+    """Cross product along `dim` (torch.linalg.cross)."""
+    return cross(input, other, dim)
+
+
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """The sums of products along `dim`, broadcast (torch.linalg.vecdot)."""
     t.require_tensors("vecdot", x, y)

@@ -118,6 +118,37 @@ def matrix_norm(
     )
 
 
+@numpy_names
+def linalg_norm(
+    A: Tensor,
+    ord: Number | str | None = None,
+    dim: Axes = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+) -> Tensor:
+    """A norm of matrices where two dimensions or a matrix, and an `ord`, are given, else of vectors
+    (torch.linalg.norm).
+
+    Raises as vector_norm and matrix_norm.
+    """
+    need_float("linalg.norm", A)
+    if dim is not None:
+        pair = isinstance(dim, (tuple, list)) and len(dim) == 2
+        if ord is None or not pair:
+            return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)  # type: ignore[arg-type]
+        return matrix_norm(A, ord, dim, keepdim, dtype=dtype)  # type: ignore[arg-type]
+    if ord is None:
+        return vector_norm(A, 2, None, keepdim, dtype=dtype)
+    if A.ndim == 2:
+        return matrix_norm(A, ord, (0, 1), keepdim, dtype=dtype)
+    if A.ndim != 1:
+        raise ShapeError(
+            f"linalg.norm: if dim is not specified but ord is, the input must be 1D or 2D, but it is {A.type_text()}"
+        ).at(here())
+    return vector_norm(A, ord, None, keepdim, dtype=dtype)  # type: ignore[arg-type]
+
+
 def refuse_singular_values(what: str, ord: Any) -> None:
     if ord in ("nuc", 2, -2):
         raise UnsupportedError(

@@ -84,13 +84,13 @@ def prod(
         shape = tuple(1 if axis in axes else size for axis, size in enumerate(a.shape))
         a = means.widened(cast(a, target))
         rows = ops.reshape(ops.transpose(a, perm=(*axes, *kept)), shape=(count, *(a.shape[i] for i in kept)))
-        made = cast(_product_of_rows(rows, count), target)
+        made = cast(product_of_rows(rows, count), target)
         return ops.reshape(made, shape=shape if keepdim and dim is not None else made.shape[1:])
 
     return t.apply("ProdBackward0" if dim is None else "ProdBackward1", build, input)
 
 
-def _product_of_rows(rows: Node, count: int) -> Node:
+def product_of_rows(rows: Node, count: int) -> Node:
     """One row, the product of all: half of them times the other half, so that no gradient divides by an element."""
     if not count:  # their sum, 0, keeps the gradient
         return ops.sum(rows, axes=(0,), keepdims=True) + scalar(1, rows.dtype)
