@@ -171,7 +171,7 @@ def _cos(x: Node) -> Node | None:
 
 # W. J. Cody, Rational Chebyshev approximations for the error function, 1969: numerators and denominators of
 # erf(x) / x in x * x up to 1/2, of exp(x * x) * erfc(x) in x beyond. Highest power first.
-_ERF = (
+ERF = (
     (
         0.185777706184603153,
         3.16112374387056560,
@@ -181,7 +181,7 @@ _ERF = (
     ),
     (1.0, 23.6012909523441209, 244.024637934444173, 1282.61652607737228, 2844.23683343917062),
 )
-_ERFC = (
+ERFC = (
     (
         *(2.15311535474403846e-8, 0.564188496988670089, 8.88314979438837594, 66.1191906371416295),
         *(298.635138197400131, 881.952221241769090, 1712.04761263407058, 2051.07837782607147),
@@ -194,7 +194,7 @@ _ERFC = (
 )
 
 
-def _ratio(x: Node, polynomials: Sequence[Sequence[float]]) -> Node:
+def ratio(x: Node, polynomials: Sequence[Sequence[float]]) -> Node:
     """Numerator(x) / denominator(x) by Horner's rule."""
     above, below = (
         reduce(lambda value, c: value * x + c, p[2:], x * p[0] + p[1] if p[0] != 1 else x + p[1])
@@ -209,8 +209,8 @@ def _erf(x: Node) -> Node | None:
         return None
     size = ops.abs(x)
     small, large = ops.minimum(size, 0.5), ops.minimum(size, 6.0)
-    tail = 1.0 - ops.exp(-(large * large)) * _ratio(large, _ERFC)
-    found = ops.where(ops.less(size, 0.5), small * _ratio(small * small, _ERF), tail)
+    tail = 1.0 - ops.exp(-(large * large)) * ratio(large, ERFC)
+    found = ops.where(ops.less(size, 0.5), small * ratio(small * small, ERF), tail)
     return ops.where(ops.less(x, 0.0), -found, found)
 
 

@@ -260,7 +260,7 @@ def double_not(node: Node) -> Node | None:
 
 @RULES.on("stop_gradient", "alias", "custom", "with_gradient", "with_slope")
 def drop_marker(node: Node) -> Node | None:
-    """stop_gradient(x) => x; so for alias, custom, with_gradient and with_slope, which mean nothing once gradients are made"""
+    """stop_gradient(x) => x; so for the other marks, which mean nothing once gradients are made"""
     return node.inputs[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lenetc.autograd import engine
+from lenetc.operations.methods.casting import CastingMethods
 from lenetc.operations.methods.elementwise import ElementwiseMethods
 from lenetc.operations.methods.in_place import InPlaceMethods
 from lenetc.operations.methods.operators import Operators
@@ -14,6 +15,7 @@ from lenetc.tensors.tensor import Tensor
 
 
 class Methods(
+    CastingMethods,
     Operators,
     ElementwiseMethods,
     ProductMethods,
