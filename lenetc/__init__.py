@@ -21,6 +21,7 @@ from lenetc.compiler.retrace import RetraceWarning
 from lenetc.artifact.load import load
 from lenetc.runtime.device import device
 from lenetc.operations.creation import *
+from lenetc.operations.dense import *
 from lenetc.operations.elementwise import *
 from lenetc.operations.products import *
 from lenetc.operations.reductions import *
@@ -30,6 +31,7 @@ from lenetc.runtime.precision import get_float32_matmul_precision, set_float32_m
 from lenetc.evaluation.random import get_rng_state, initial_seed, manual_seed, set_rng_state
 from lenetc.operations.shaping import *
 from lenetc.operations.shaping import transposed as t
+from lenetc.operations.sorting import *
 from lenetc.tensors.convert import is_tensor, result_type
 from lenetc.tensors.dtypes import *
 from lenetc.tensors.size import Size
@@ -38,7 +40,7 @@ from lenetc.tuning.tune import tune
 from lenetc.version import __version__
 from lenetc import debug as _debug
 from lenetc.operations.out import give_out as _give_out
-from lenetc import amp, cuda, func, nn, optim, special, utils
+from lenetc import amp, cuda, func, linalg, nn, optim, special, utils
 from lenetc.func.derivatives import vmap
 from lenetc.accepted import (
     accelerator,

@@ -10,6 +10,7 @@ from lenetc.operations.methods.operators import Operators
 from lenetc.operations.methods.products import ProductMethods
 from lenetc.operations.methods.reductions import ReductionMethods
 from lenetc.operations.methods.shaping import ShapingMethods
+from lenetc.operations.methods.sorting import SortingMethods
 from lenetc.tensors.tensor import Tensor
 
 
@@ -20,6 +21,7 @@ class Methods(
     ProductMethods,
     ReductionMethods,
     ShapingMethods,
+    SortingMethods,
     InPlaceMethods,
 ):
     """To a type checker the base of Tensor, which is given them below."""
