@@ -9,7 +9,7 @@ from lenetc.missing import names_of
 from lenetc.nn import functional, init, utils
 from lenetc.nn.modules.activation import GELU, Dropout, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from lenetc.nn.modules.containers import ModuleDict, ModuleList, ParameterList, Sequential
-from lenetc.nn.modules.conv import Conv2d
+from lenetc.nn.modules.spatial.conv import Conv2d
 from lenetc.nn.modules.flatten import Flatten, Unflatten
 from lenetc.nn.modules.linear import Embedding, Identity, Linear
 from lenetc.nn.modules.loss import (
@@ -24,7 +24,7 @@ from lenetc.nn.modules.loss import (
 )
 from lenetc.nn.modules.module import Module
 from lenetc.nn.modules.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
-from lenetc.nn.modules.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from lenetc.nn.modules.spatial.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from lenetc.nn.parameter import Parameter
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lenetc.nn import functional as F
-from lenetc.nn.functional.convolution import Size2
+from lenetc.nn.functional.spatial.sizes import Sizes as Size2
 from lenetc.nn.modules.module import Module
 from lenetc.tensors.tensor import Tensor
 

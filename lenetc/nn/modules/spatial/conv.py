@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from lenetc.nn import functional as F
 from lenetc.nn import init
-from lenetc.nn.functional.convolution import Size2, pair
+from lenetc.nn.functional.spatial.sizes import Sizes as Size2, spread
 from lenetc.nn.modules.module import Module
 from lenetc.nn.parameter import Parameter
 from lenetc.operations.creation import empty
 from lenetc.tensors.arrays import index_of
+
+
+def pair(v, w):
+    return spread(v, 2, w)
+
+
 from lenetc.tensors.tensor import Tensor
 
 
