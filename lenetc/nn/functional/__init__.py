@@ -70,6 +70,10 @@ from lenetc.nn.functional.spatial.max_pool import (
     max_unpool3d,
 )
 from lenetc.nn.functional.spatial.padding import pad
+from lenetc.nn.functional.spatial.refused import fractional_max_pool2d, fractional_max_pool3d
+from lenetc.nn.functional.spatial.resize import interpolate, upsample, upsample_bilinear, upsample_nearest
+from lenetc.nn.functional.spatial.response import local_response_norm
+from lenetc.nn.functional.spatial.sampling import affine_grid, grid_sample
 
 __all__ = [
     "LabelError",
@@ -79,6 +83,7 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
+    "affine_grid",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -96,11 +101,16 @@ __all__ = [
     "dropout",
     "embedding",
     "fold",
+    "fractional_max_pool2d",
+    "fractional_max_pool3d",
     "gelu",
+    "grid_sample",
     "huber_loss",
+    "interpolate",
     "l1_loss",
     "layer_norm",
     "linear",
+    "local_response_norm",
     "log_softmax",
     "logsigmoid",
     "lp_pool1d",
@@ -126,6 +136,9 @@ __all__ = [
     "softplus",
     "tanh",
     "unfold",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]
 
 if not TYPE_CHECKING:

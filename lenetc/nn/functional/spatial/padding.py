@@ -63,8 +63,8 @@ def _padded_with_itself(x: Tensor, sides: list[tuple[int, int]], mode: str, valu
     dims = len(sides)
     if dims not in (1, 2, 3) or x.ndim not in (dims + 1, dims + 2):
         raise UnsupportedError(
-            f"pad: {2 * dims} amounts are not supported for {x.type_text()} in mode {mode!r}: it takes 2 amounts for 2D "
-            "and 3D inputs, 4 for 3D and 4D, 6 for 4D and 5D"
+            f"pad: {2 * dims} amounts are not supported for {x.type_text()} in mode {mode!r}: it takes 2 amounts "
+            "for 2D and 3D inputs, 4 for 3D and 4D, 6 for 4D and 5D"
         ).at(here())
     if value:
         raise LenetcError(f"pad: mode {mode!r} doesn't take in value argument, but it is {value}").at(here())

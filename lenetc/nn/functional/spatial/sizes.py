@@ -30,7 +30,7 @@ def spread(value: Any, dims: int, what: str) -> tuple[int, ...]:
 
 
 def is_batch(what: str, x: Tensor, dims: int) -> bool:
-    """Whether x is [N,C,...] rather than [C,...], with `dims` axes behind the channels. Raises ShapeError for neither."""
+    """Whether x is [N,C,...] rather than [C,...], with `dims` axes behind C. Raises ShapeError for neither."""
     require_tensors(what, x)
     if x.ndim not in (dims + 1, dims + 2):
         raise ShapeError(
