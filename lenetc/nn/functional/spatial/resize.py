@@ -136,14 +136,18 @@ def _wanted(
 
 def sources(kind: str, size: int, wanted: int, scale: Scale, align_corners: bool, dtype: Any) -> Sources:
     """Where each of `wanted` elements comes from along an axis of `size`, counted in `dtype` as PyTorch counts."""
-    wide = np.float64 if dtype is f64 else np.float32
-    number = np.arange(wanted).astype(wide)
+    wide: Any = np.float64 if dtype is f64 else np.float32
+    number: Any = np.arange(wanted).astype(wide)
     if align_corners:
         step = wide(size - 1) / wide(wanted - 1) if wanted > 1 else wide(0)
     else:
         step = wide(1.0 / scale) if scale else wide(size) / wide(wanted)
     if kind.startswith("nearest"):
-        at = number * step if kind == "nearest" else np.maximum(step * (number + wide(0.5)) - wide(0.5), 0) + 0.5
+        at = (
+            number * step
+            if kind == "nearest"
+            else np.maximum(step * (number + wide(0.5)) - wide(0.5), 0) + 0.5
+        )
         # PyTorch rounds down what it has rounded to f32.
         return np.minimum(np.floor(at.astype(np.float32)).astype(np.int64), size - 1)[:, None], None
     at = number * step if align_corners else step * (number + wide(0.5)) - wide(0.5)

@@ -18,7 +18,7 @@ from lenetc.nn.modules.spatial.conv import (
     _ConvNd,
     _ConvTransposeNd,
 )
-from lenetc.nn.parameter import Uninitialized, UninitializedParameter
+from lenetc.nn.parameter import UninitializedParameter
 from lenetc.tensors.tensor import Tensor
 
 
@@ -39,7 +39,7 @@ class _Lazy(LazyModuleMixin, _Conv):
             )
         self.in_channels = int(channels)
         for tensor, shape in ((self.weight, self.weight_shape()), (self.bias, (self.out_channels,))):
-            if isinstance(tensor, Uninitialized):
+            if isinstance(tensor, UninitializedParameter):
                 tensor.materialize(shape)
         self.reset_parameters()
 
@@ -98,8 +98,21 @@ class _LazyConvTranspose(_Lazy, _ConvTransposeNd):
         device: Any = None,
         dtype: DType | None = None,
     ) -> None:
-        how: tuple[Any, ...] = (stride, padding, output_padding, groups, False, dilation, padding_mode)
-        _ConvTransposeNd.__init__(self, 0, 0, kernel_size, *how, device, dtype)
+        _ConvTransposeNd.__init__(
+            self,
+            0,
+            0,
+            kernel_size,
+            stride,
+            padding,
+            output_padding,
+            groups,
+            False,
+            dilation,
+            padding_mode,
+            device,
+            dtype,
+        )
         self._leave_open(out_channels, bias, device, dtype)
 
 
