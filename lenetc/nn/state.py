@@ -11,6 +11,7 @@ from ir.errors import LenetcError
 from ir.types import Array
 from lenetc import runtime
 from lenetc.evaluation.cell import Context
+from lenetc.nn.parameter import Uninitialized
 from lenetc.tensors.size import Size
 from lenetc.tensors.tensor import Tensor
 
@@ -68,6 +69,8 @@ def load(module: Module, values: Mapping[str, Any], strict: bool) -> Incompatibl
                     f'While copying the parameter named "{name}", expected a tensor or an array from '
                     f"checkpoint but received {type(values[name])}"
                 )
+            elif isinstance(target, Uninitialized):
+                found_values[name] = found
             elif tuple(found.shape) != tuple(target.shape):
                 problems.append(
                     f"size mismatch for {name}: copying a param with shape {Size(found.shape)} "
@@ -84,7 +87,10 @@ def load(module: Module, values: Mapping[str, Any], strict: bool) -> Incompatibl
         listed = "\n\t".join(problems)
         raise LenetcError(f"Error(s) in loading state_dict for {type(module).__name__}:\n\t{listed}")
     for name, found in found_values.items():
-        _put(targets[name], found)
+        target = targets[name]
+        if isinstance(target, Uninitialized):
+            target.materialize([int(size) for size in found.shape])
+        _put(target, found)
     return IncompatibleKeys(missing, unexpected)
 
 
