@@ -140,8 +140,8 @@ def rrelu(
     def build(x: Node, slope: Node) -> Node:
         return ops.where(ops.greater(x, 0.0), x, x * slope)
 
-    value = apply("RreluWithNoiseBackward0", build, input, slopes, edges=(input,))
-    return kept("rrelu", input, value, inplace)
+    drawn = apply("RreluWithNoiseBackward0", build, input, slopes, edges=(input,))
+    return kept("rrelu", input, drawn, inplace)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
@@ -155,7 +155,8 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
         limit, other = (scalar(int(v) if whole else v, x.dtype) for v in (threshold, value))
         return ops.where(ops.logical_or(ops.less(x, limit), ops.equal(x, limit)), other, x)
 
-    return kept("threshold", input, apply("ThresholdBackward0", build, input), inplace)
+    found = apply("ThresholdBackward0", build, input)
+    return kept("threshold", input, found, inplace)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
