@@ -54,7 +54,15 @@ from lenetc.nn.functional.losses.regression import (
     mse_loss,
     smooth_l1_loss,
 )
-from lenetc.nn.functional.normalization import batch_norm, layer_norm, normalize
+from lenetc.nn.functional.normalization import (
+    batch_norm,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    local_response_norm,
+    normalize,
+    rms_norm,
+)
 from lenetc.nn.functional.padding import pad
 from lenetc.nn.functional.rectifiers import (
     hardshrink,
@@ -108,6 +116,7 @@ __all__ = [
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "group_norm",
     "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
@@ -116,12 +125,14 @@ __all__ = [
     "hardtanh_",
     "hinge_embedding_loss",
     "huber_loss",
+    "instance_norm",
     "kl_div",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
     "leaky_relu_",
     "linear",
+    "local_response_norm",
     "log_softmax",
     "logsigmoid",
     "margin_ranking_loss",
@@ -142,6 +153,7 @@ __all__ = [
     "relu",
     "relu6",
     "relu_",
+    "rms_norm",
     "rrelu",
     "rrelu_",
     "selu",
