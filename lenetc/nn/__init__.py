@@ -14,8 +14,16 @@ from lenetc.nn.modules.distance import (
     CosineSimilarity,
     PairwiseDistance,
 )
+from lenetc.nn.modules.embedding import (
+    Embedding,
+    EmbeddingBag,
+)
 from lenetc.nn.modules.flatten import Flatten, Unflatten
-from lenetc.nn.modules.linear import Embedding, Identity, Linear
+from lenetc.nn.modules.linear import (
+    Bilinear,
+    Identity,
+    Linear,
+)
 from lenetc.nn.modules.losses.classification import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -101,12 +109,14 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Bilinear",
     "Conv2d",
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
     "Embedding",
+    "EmbeddingBag",
     "Flatten",
     "GaussianNLLLoss",
     "GroupNorm",

@@ -25,8 +25,15 @@ from lenetc.nn.functional.distance import (
     pairwise_distance,
     pdist,
 )
+from lenetc.nn.functional.embedding import (
+    embedding,
+    embedding_bag,
+)
 from lenetc.nn.functional.labels import one_hot
-from lenetc.nn.functional.linear import embedding, linear
+from lenetc.nn.functional.linear import (
+    bilinear,
+    linear,
+)
 from lenetc.nn.functional.losses.binary import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -101,6 +108,7 @@ __all__ = [
     "adaptive_avg_pool2d",
     "avg_pool2d",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
@@ -113,6 +121,7 @@ __all__ = [
     "elu",
     "elu_",
     "embedding",
+    "embedding_bag",
     "gaussian_nll_loss",
     "gelu",
     "glu",
