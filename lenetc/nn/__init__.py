@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from lenetc.missing import names_of
 from lenetc.nn import functional, init, utils
 from lenetc.nn.modules.activation import Dropout, LogSoftmax, Softmax, Softmax2d, Softmin
+from lenetc.nn.modules.attention import (
+    MultiheadAttention,
+)
 from lenetc.nn.modules.containers import ModuleDict, ModuleList, ParameterList, Sequential
 from lenetc.nn.modules.conv import Conv2d
 from lenetc.nn.modules.distance import (
@@ -79,6 +82,13 @@ from lenetc.nn.modules.rectifiers import (
     Softshrink,
     Threshold,
 )
+from lenetc.nn.modules.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from lenetc.nn.modules.units import (
     CELU,
     ELU,
@@ -148,6 +158,7 @@ __all__ = [
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "NLLLoss2d",
     "PReLU",
@@ -174,6 +185,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",

@@ -19,6 +19,10 @@ from lenetc.nn.functional.activation import (
     softplus,
     tanh,
 )
+from lenetc.nn.functional.attention import (
+    multi_head_attention_forward,
+    scaled_dot_product_attention,
+)
 from lenetc.nn.functional.convolution import adaptive_avg_pool2d, avg_pool2d, conv2d, max_pool2d
 from lenetc.nn.functional.distance import (
     cosine_similarity,
@@ -148,6 +152,7 @@ __all__ = [
     "max_pool2d",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
@@ -165,6 +170,7 @@ __all__ = [
     "rms_norm",
     "rrelu",
     "rrelu_",
+    "scaled_dot_product_attention",
     "selu",
     "selu_",
     "sigmoid",
