@@ -11,7 +11,13 @@ from lenetc.nn.modules.activation import Dropout, LogSoftmax, Softmax, Softmax2d
 from lenetc.nn.modules.attention import (
     MultiheadAttention,
 )
-from lenetc.nn.modules.containers import ModuleDict, ModuleList, ParameterList, Sequential
+from lenetc.nn.modules.containers import (
+    ModuleDict,
+    ModuleList,
+    ParameterDict,
+    ParameterList,
+    Sequential,
+)
 from lenetc.nn.modules.conv import Conv2d
 from lenetc.nn.modules.distance import (
     CosineSimilarity,
@@ -164,6 +170,7 @@ __all__ = [
     "PReLU",
     "PairwiseDistance",
     "Parameter",
+    "ParameterDict",
     "ParameterList",
     "PoissonNLLLoss",
     "RMSNorm",

@@ -96,6 +96,7 @@ class GradFn:
             "__weakref__",
             "_leaves",
             "freed",
+            "hooks",
             "next_functions",
             "node",
             "retained",
@@ -120,6 +121,7 @@ class GradFn:
         self.freed = False
         self.retained: weakref.ref[Tensor] | None = None
         self.variable: Tensor | None = None
+        self.hooks: dict[int, Callable[[Tensor], Any]] | None = None
 
     def name(self) -> str:
         """PyTorch's name of the node, e.g. "AddmmBackward0"."""

@@ -171,7 +171,8 @@ def _projected(
         if query is key and key is value:
             q, k, v = shaping.chunk(linear(query, packed, bias), 3, -1)
             return q, k, v
-        separate = tuple(shaping.chunk(packed, 3))
+        w_q, w_k, w_v = shaping.chunk(packed, 3)
+        separate = (w_q, w_k, w_v)
     found = []
     for name, x, weight, offset in zip("qkv", (query, key, value), separate, biases, strict=True):
         if weight is None:

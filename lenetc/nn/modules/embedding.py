@@ -70,16 +70,15 @@ class _Table(Module):
         shown += "" if self.norm_type == 2 else f", norm_type={self.norm_type}"
         return shown + (f", scale_grad_by_freq={self.scale_grad_by_freq}" if self.scale_grad_by_freq else "")
 
-    @classmethod
-    def _pretrained(cls, embeddings: Tensor, freeze: bool, **how: Any) -> Self:
-        require_tensors("from_pretrained", embeddings)
-        if embeddings.ndim != 2:
-            raise ShapeError(
-                f"Embeddings parameter is expected to be 2-dimensional, but it is {embeddings.type_text()}"
-            ).at(here())
-        made = cls(*embeddings.shape, _weight=embeddings.detach(), **how)
-        made.weight.requires_grad = not freeze
-        return made
+
+def _pretrained(what: str, embeddings: Tensor) -> Tensor:
+    """The rows of a table. Raises ShapeError for another number of dimensions than 2."""
+    require_tensors(what, embeddings)
+    if embeddings.ndim != 2:
+        raise ShapeError(
+            f"Embeddings parameter is expected to be 2-dimensional, but it is {embeddings.type_text()}"
+        ).at(here())
+    return embeddings.detach()
 
 
 class Embedding(_Table):
@@ -145,9 +144,12 @@ class Embedding(_Table):
         sparse: bool = False,
     ) -> Self:
         """An Embedding of the rows of `embeddings`, whose storage it shares; not trained if `freeze`."""
-        return cls._pretrained(
-            embeddings,
-            freeze,
+        rows = _pretrained("Embedding.from_pretrained", embeddings)
+        return cls(
+            rows.shape[0],
+            rows.shape[1],
+            _weight=rows,
+            _freeze=freeze,
             padding_idx=padding_idx,
             max_norm=max_norm,
             norm_type=norm_type,
@@ -224,9 +226,11 @@ class EmbeddingBag(_Table):
         padding_idx: int | None = None,
     ) -> Self:
         """An EmbeddingBag of the rows of `embeddings`, whose storage it shares; not trained if `freeze`."""
-        return cls._pretrained(
-            embeddings,
-            freeze,
+        rows = _pretrained("EmbeddingBag.from_pretrained", embeddings)
+        made = cls(
+            rows.shape[0],
+            rows.shape[1],
+            _weight=rows,
             max_norm=max_norm,
             norm_type=norm_type,
             scale_grad_by_freq=scale_grad_by_freq,
@@ -235,3 +239,5 @@ class EmbeddingBag(_Table):
             include_last_offset=include_last_offset,
             padding_idx=padding_idx,
         )
+        made.weight.requires_grad = not freeze
+        return made

@@ -27,7 +27,7 @@ def _activation(activation: str | Callable[[Tensor], Tensor]) -> Callable[[Tenso
     """The function of that name. Raises LenetcError for another name than relu and gelu."""
     if not isinstance(activation, str):
         return activation
-    known = {"relu": F.relu, "gelu": F.gelu}
+    known: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
     if activation not in known:
         raise LenetcError(f"activation should be relu/gelu, not {activation}").at(here())
     return known[activation]
@@ -240,7 +240,7 @@ class TransformerEncoder(Module):
         mask = canonical_mask(mask, "mask", src.dtype)
         for layer in self.layers:
             src = layer(src, src_mask=mask, is_causal=bool(is_causal), src_key_padding_mask=padding)
-        return src if self.norm is None else self.norm(src)  # type: ignore[no-any-return]
+        return src if self.norm is None else self.norm(src)
 
 
 class TransformerDecoder(Module):
@@ -273,7 +273,7 @@ class TransformerDecoder(Module):
                 tgt_is_causal=bool(tgt_is_causal),
                 memory_is_causal=memory_is_causal,
             )
-        return tgt if self.norm is None else self.norm(tgt)  # type: ignore[no-any-return]
+        return tgt if self.norm is None else self.norm(tgt)
 
 
 class Transformer(Module):

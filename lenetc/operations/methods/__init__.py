@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lenetc.autograd import engine
+from lenetc.autograd import engine, hooks
 from lenetc.operations.methods.elementwise import ElementwiseMethods
 from lenetc.operations.methods.in_place import InPlaceMethods
 from lenetc.operations.methods.operators import Operators
@@ -17,6 +17,8 @@ class Methods(Operators, ElementwiseMethods, ReductionMethods, ShapingMethods, I
     __slots__ = ()
 
     backward = engine.backward_from
+    register_hook = hooks.register_hook
+    register_post_accumulate_grad_hook = hooks.register_post_accumulate_grad_hook
 
 
 for _table in reversed(Methods.__mro__[:-1]):
