@@ -10,7 +10,8 @@ from lenetc import installed as _installed
 from lenetc.operations import methods as _methods
 from ir.types import bf16 as bfloat16, bool_ as bool, f16 as float16, f32 as float32, f64 as float64
 from ir.types import i32 as int32, i64 as int64, u8 as uint8
-from lenetc.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from lenetc.autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled
+from lenetc.autograd import no_grad, set_grad_enabled
 from lenetc.artifact.checkpoint import save
 from lenetc.compiler.compile import compile
 from lenetc.compiler.retrace import RetraceWarning
@@ -30,7 +31,23 @@ from lenetc.tensors.tensor import Tensor
 from lenetc.tuning.tune import tune
 from lenetc.version import __version__
 from lenetc import debug as _debug
-from lenetc import amp, cuda, nn, optim
+from lenetc import amp, cuda, func, nn, optim, utils
+from lenetc.func.derivatives import vmap
+from lenetc.accepted import (
+    accelerator,
+    are_deterministic_algorithms_enabled,
+    backends,
+    distributed,
+    get_num_interop_threads,
+    hub,
+    jit,
+    mps,
+    onnx,
+    set_flush_denormal,
+    set_num_interop_threads,
+    use_deterministic_algorithms,
+    xpu,
+)
 from lenetc.evaluation import random
 from lenetc import pictures as _pictures, profiling as _profiling
 from lenetc.missing import names_of

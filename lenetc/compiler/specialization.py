@@ -137,14 +137,16 @@ class Specialization:
         """The session of all that have this program."""
         if self.is_empty:
             return _Nothing()  # type: ignore[return-value]
-        sessions = self.program.compiled.sessions
+        compiled = self.program.compiled
+        sessions = (compiled.general or compiled).sessions
         if self.captures not in sessions:
             sessions[self.captures] = self.load()
         return sessions[self.captures]
 
     def load(self, profile: Path | None = None) -> Session | SplitSession:
         """The program in a session, one that profiles its runs into the folder `profile` if that is given."""
-        return session_of(self.program, profile, self.captures)
+        general = self.program.compiled.general
+        return session_of(self.program if general is None else Program(general), profile, self.captures)
 
     def use(self, session: Session | SplitSession) -> None:
         """Run in `session`, which `load` has made, from now on."""

@@ -220,6 +220,18 @@ class Cell:
         value = self.value()
         return np.array(value) if isinstance(value, np.ndarray) else runtime.to_numpy(value)
 
+    def held(self) -> Array:
+        """The value as an array for reading only, which is kept: on the CPU no copy is made a second time."""
+        value = self.value()
+        if isinstance(value, np.ndarray):
+            return value
+        array = runtime.to_numpy(value)
+        if self.slot < 0 and value.device_name() == "cpu":
+            self._value = array
+            if self._node is not None:
+                evaluated[self._node] = array
+        return array
+
     def item(self) -> int | float | bool:
         """The value of a single element as a Python number."""
         value = self.value()

@@ -264,6 +264,11 @@ class Tensor(Methods):
         self._check_base()
         return self._cell.numpy()
 
+    def _held(self) -> Array:
+        """The values for reading only."""
+        self._check_base()
+        return self._cell.held()
+
     # Operators with a NumPy scalar or array on the left are the tensor's, as PyTorch's are: the graph is kept.
     __array_priority__ = 1000
 
