@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from lenetc.missing import names_of
-from lenetc.nn.utils import parametrizations, parametrize, stateless
+from lenetc.nn.utils import parametrizations, parametrize
 from lenetc.nn.utils.clip_grad import (
     clip_grad_norm_,
     clip_grad_value_,
@@ -38,7 +38,6 @@ __all__ = [
     "remove_weight_norm",
     "skip_init",
     "spectral_norm",
-    "stateless",
     "vector_to_parameters",
     "weight_norm",
 ]
