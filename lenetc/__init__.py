@@ -26,12 +26,16 @@ from lenetc.runtime.precision import get_float32_matmul_precision, set_float32_m
 from lenetc.evaluation.random import get_rng_state, initial_seed, manual_seed, set_rng_state
 from lenetc.operations.shaping import *
 from lenetc.operations.shaping import transposed as t
+from lenetc.operations.softmaxes import *
 from lenetc.tensors.size import Size
 from lenetc.tensors.tensor import Tensor
 from lenetc.tuning.tune import tune
 from lenetc.version import __version__
 from lenetc import debug as _debug
 from lenetc import amp, cuda, func, nn, optim, utils
+from lenetc.nn.functional import bilinear, celu, celu_, cosine_similarity, group_norm, hardshrink, layer_norm
+from lenetc.nn.functional import pairwise_distance, pdist, prelu, relu_, rms_norm, rrelu, rrelu_, selu, selu_
+from lenetc.nn.functional import threshold, threshold_
 from lenetc.func.derivatives import vmap
 from lenetc.accepted import (
     accelerator,

@@ -8,12 +8,10 @@ import warnings
 from ir import ops
 from ir.errors import DTypeError
 from ir.node import Node, building_at
-from ir.op import Op
 from ir.types import DType, f32
 from lenetc.evaluation import random
 from lenetc.evaluation.tracing import here, user_frame, where_now
-from lenetc.operations import creation, elementwise, in_place, shaping
-from lenetc.operations.autocast import widened
+from lenetc.operations import creation, elementwise, in_place, shaping, softmaxes
 from lenetc.tensors.arrays import axis_of, need_number
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
@@ -41,24 +39,21 @@ def softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
 ) -> Tensor:
     """exp(input) over its sum along `dim` (torch.nn.functional.softmax)."""
-    axis, x = _along("softmax", input, dim, dtype)
-    return apply("SoftmaxBackward0", lambda a: _over(ops.softmax, a, axis), x)
+    return softmaxes.softmax(input, _along("softmax", input, dim), dtype)
 
 
 def log_softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
 ) -> Tensor:
     """log(softmax(input)) along `dim`, computed stably (torch.nn.functional.log_softmax)."""
-    axis, x = _along("log_softmax", input, dim, dtype)
-    return apply("LogSoftmaxBackward0", lambda a: _over(ops.log_softmax, a, axis), x)
+    return softmaxes.log_softmax(input, _along("log_softmax", input, dim), dtype)
 
 
 def softmin(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
 ) -> Tensor:
     """softmax of -input along `dim` (torch.nn.functional.softmin)."""
-    axis, x = _along("softmin", input, dim, dtype)
-    return softmax(-x, axis)
+    return softmaxes.softmax(-input, _along("softmin", input, dim), dtype)
 
 
 def gumbel_softmax(
@@ -86,20 +81,16 @@ def gumbel_softmax(
     return apply("", largest, soft.detach()) - soft.detach() + soft
 
 
-def _over(op: Op, x: Node, axis: int) -> Node:
-    return op(x, axis=axis) if x.rank else ops.reshape(op(ops.reshape(x, shape=(1,)), axis=0), shape=())
-
-
-def _along(what: str, x: Tensor, dim: int | None, dtype: DType | None) -> tuple[int, Tensor]:
+def _along(what: str, x: Tensor, dim: int | None) -> int:
+    """`dim`, or the dimension that PyTorch chooses, with its warning."""
     require_tensors(what, x)
-    x = widened(x)
-    if dim is None:
-        warn(
-            f"Implicit dimension choice for {what} has been deprecated. "
-            "Change the call to include dim=X as an argument."
-        )
-        dim = 0 if x.ndim in (0, 1, 3) else 1
-    return axis_of(dim, x.ndim, what), x if dtype is None else x.to(dtype)
+    if dim is not None:
+        return dim
+    warn(
+        f"Implicit dimension choice for {what} has been deprecated. "
+        "Change the call to include dim=X as an argument."
+    )
+    return 0 if x.ndim in (0, 1, 3) else 1
 
 
 def warn(message: str) -> None:

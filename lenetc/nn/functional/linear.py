@@ -8,7 +8,7 @@ from ir.errors import DTypeError, ShapeError
 from ir.node import Node
 from ir.types import f16, f32, f64
 from lenetc.evaluation.tracing import here
-from lenetc.operations import shaping
+from lenetc.operations import integers, shaping
 from lenetc.operations.autocast import narrowed
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
@@ -30,6 +30,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         found = input @ weight
         return found if bias is None else found + bias
     outputs, inputs = weight.shape
+    if not input.dtype.is_float and input.shape[-1] == inputs:
+        found = input @ shaping.transposed(weight)
+        return found if bias is None else found + bias
     if input.shape[-1] != inputs:
         raise ShapeError(
             f"linear: mat1 and mat2 shapes cannot be multiplied: the input {input.type_text()} has "
@@ -101,12 +104,11 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
 
     def build(x: Node, y: Node, w: Node, *offsets: Node) -> Node:
         matrix = ops.reshape(ops.transpose(w, perm=(1, 0, 2)), shape=(first, outputs * second))
-        half = ops.reshape(
-            ops.matmul(ops.reshape(x, shape=(rows, first)), matrix), shape=(rows, outputs, second)
-        )
-        found = ops.reshape(
-            ops.matmul(half, ops.reshape(y, shape=(rows, second, 1))), shape=(*leading, outputs)
-        )
+        matmul = ops.matmul if x.dtype.is_float else integers.matmul
+        half = matmul(ops.reshape(x, shape=(rows, first)), matrix)
+        half = ops.reshape(half, shape=(rows, outputs, second))
+        found = matmul(half, ops.reshape(y, shape=(rows, second, 1)))
+        found = ops.reshape(found, shape=(*leading, outputs))
         return found + offsets[0] if offsets else found
 
     operands = (input1, input2, weight) if bias is None else (input1, input2, weight, bias)

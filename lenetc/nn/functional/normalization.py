@@ -12,6 +12,7 @@ from ir.dims import product
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from ir.op import scalar
+from ir.types import f32
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.operations import elementwise, reductions
@@ -51,6 +52,8 @@ def batch_norm(
     if not isinstance(momentum, Tensor):
         need_number("batch_norm", "momentum", momentum)
     input = widened(input)
+    if input.ndim == 1 and not input.numel():  # which PyTorch lets through
+        return elementwise.clone(input)
     if input.ndim < 2:
         raise ShapeError(f"batch_norm: the input must be [N,C,...], but it is {input.type_text()}").at(here())
     channels = input.shape[1]
@@ -335,7 +338,10 @@ def local_response_norm(
             for j in range(size)
         ]
         total = functools.reduce(ops.add, windows)
-        return x / ops.pow(total * (alpha / size) + k, scalar(beta, x.dtype))
+        if x.dtype.is_float:
+            return x / ops.pow(total * (alpha / size) + k, scalar(beta, x.dtype))
+        mean = ops.cast(ops.div(total, size), dtype=f32)  # as PyTorch, whose mean of integers is one
+        return ops.cast(x, dtype=f32) / ops.pow(mean * alpha + k, scalar(beta, f32))
 
     return apply("DivBackward0", build, input)
 

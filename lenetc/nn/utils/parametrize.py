@@ -115,7 +115,7 @@ def computed(
     kind = type(module)
     if "_computed" not in vars(kind):
         fields = {"_computed": True, "__module__": __name__, "__doc__": kind.__doc__}
-        module.__class__ = type(title or kind.__name__, (kind,), fields)  # type: ignore[assignment]
+        module.__class__ = type(title or kind.__name__, (kind,), fields)
     setattr(type(module), name, property(get, set))
     Counts.epoch += 1
 
@@ -125,7 +125,7 @@ def stored(module: Module, name: str) -> None:
     kind = type(module)
     delattr(kind, name)
     if not any(isinstance(member, property) for member in vars(kind).values()):
-        module.__class__ = kind.__bases__[0]  # type: ignore[assignment]
+        module.__class__ = kind.__bases__[0]
     Counts.epoch += 1
 
 

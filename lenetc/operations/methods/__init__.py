@@ -8,10 +8,13 @@ from lenetc.operations.methods.in_place import InPlaceMethods
 from lenetc.operations.methods.operators import Operators
 from lenetc.operations.methods.reductions import ReductionMethods
 from lenetc.operations.methods.shaping import ShapingMethods
+from lenetc.operations.methods.softmaxes import SoftmaxMethods
 from lenetc.tensors.tensor import Tensor
 
 
-class Methods(Operators, ElementwiseMethods, ReductionMethods, ShapingMethods, InPlaceMethods):
+class Methods(
+    Operators, ElementwiseMethods, ReductionMethods, ShapingMethods, SoftmaxMethods, InPlaceMethods
+):
     """To a type checker the base of Tensor, which is given them below."""
 
     __slots__ = ()
