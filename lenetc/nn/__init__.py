@@ -3,26 +3,69 @@
 It may import `operations` and what that may.
 """
 
-from typing import TYPE_CHECKING
-
 from lenetc.missing import names_of
 from lenetc.nn import functional, init, utils
-from lenetc.nn.modules.activation import GELU, Dropout, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
-from lenetc.nn.modules.containers import ModuleDict, ModuleList, ParameterList, Sequential
+from lenetc.nn.modules.activation import Dropout, LogSoftmax, Softmax, Softmax2d, Softmin
+from lenetc.nn.modules.attention import MultiheadAttention
+from lenetc.nn.modules.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from lenetc.nn.modules.distance import CosineSimilarity, PairwiseDistance
+from lenetc.nn.modules.embedding import Embedding, EmbeddingBag
 from lenetc.nn.modules.flatten import Flatten, Unflatten
-from lenetc.nn.modules.linear import Embedding, Identity, Linear
-from lenetc.nn.modules.loss import (
+from lenetc.nn.modules.linear import Bilinear, Identity, Linear
+from lenetc.nn.modules.losses.classification import (
     BCELoss,
     BCEWithLogitsLoss,
     CrossEntropyLoss,
+    MultiLabelSoftMarginLoss,
+    MultiMarginLoss,
+    NLLLoss,
+    NLLLoss2d,
+)
+from lenetc.nn.modules.losses.margin import (
+    CosineEmbeddingLoss,
+    HingeEmbeddingLoss,
+    MarginRankingLoss,
+    MultiLabelMarginLoss,
+    SoftMarginLoss,
+    TripletMarginLoss,
+    TripletMarginWithDistanceLoss,
+)
+from lenetc.nn.modules.losses.regression import (
+    GaussianNLLLoss,
     HuberLoss,
+    KLDivLoss,
     L1Loss,
     MSELoss,
-    NLLLoss,
+    PoissonNLLLoss,
     SmoothL1Loss,
 )
 from lenetc.nn.modules.module import Module
-from lenetc.nn.modules.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
+from lenetc.nn.modules.normalization import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    LayerNorm,
+    LocalResponseNorm,
+    RMSNorm,
+    SyncBatchNorm,
+)
+from lenetc.nn.modules.rectifiers import (
+    Hardshrink,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    ReLU6,
+    RReLU,
+    Softshrink,
+    Threshold,
+)
 from lenetc.nn.modules.spatial.conv import (
     Conv1d,
     Conv2d,
@@ -42,7 +85,6 @@ from lenetc.nn.modules.spatial.lazy_conv import (
 from lenetc.nn.modules.spatial.moving import (
     ChannelShuffle,
     Fold,
-    LocalResponseNorm,
     PixelShuffle,
     PixelUnshuffle,
     Unfold,
@@ -90,10 +132,36 @@ from lenetc.nn.modules.spatial.pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
+from lenetc.nn.modules.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
+from lenetc.nn.modules.units import (
+    CELU,
+    ELU,
+    GELU,
+    GLU,
+    SELU,
+    LogSigmoid,
+    Mish,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Softsign,
+    Tanh,
+    Tanhshrink,
+)
 from lenetc.nn.parameter import Parameter, UninitializedBuffer, UninitializedParameter
 
 __all__ = [
+    "CELU",
+    "ELU",
     "GELU",
+    "GLU",
+    "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
@@ -107,6 +175,8 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "BatchNorm3d",
+    "Bilinear",
     "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
@@ -120,16 +190,30 @@ __all__ = [
     "ConvTranspose1d",
     "ConvTranspose2d",
     "ConvTranspose3d",
+    "CosineEmbeddingLoss",
+    "CosineSimilarity",
     "CrossEntropyLoss",
     "CrossMapLRN2d",
     "Dropout",
     "Embedding",
+    "EmbeddingBag",
     "Flatten",
     "Fold",
     "FractionalMaxPool2d",
     "FractionalMaxPool3d",
+    "GaussianNLLLoss",
+    "GroupNorm",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+    "KLDivLoss",
     "L1Loss",
     "LPPool1d",
     "LPPool2d",
@@ -141,25 +225,41 @@ __all__ = [
     "LazyConvTranspose1d",
     "LazyConvTranspose2d",
     "LazyConvTranspose3d",
+    "LeakyReLU",
     "Linear",
     "LocalResponseNorm",
+    "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
+    "MarginRankingLoss",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
     "MaxUnpool1d",
     "MaxUnpool2d",
     "MaxUnpool3d",
+    "Mish",
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiLabelMarginLoss",
+    "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
+    "NLLLoss2d",
+    "PReLU",
+    "PairwiseDistance",
     "Parameter",
+    "ParameterDict",
     "ParameterList",
     "PixelShuffle",
     "PixelUnshuffle",
+    "PoissonNLLLoss",
+    "RMSNorm",
+    "RReLU",
     "ReLU",
+    "ReLU6",
     "ReflectionPad1d",
     "ReflectionPad2d",
     "ReflectionPad3d",
@@ -167,10 +267,27 @@ __all__ = [
     "ReplicationPad2d",
     "ReplicationPad3d",
     "Sequential",
+    "SiLU",
     "Sigmoid",
     "SmoothL1Loss",
+    "SoftMarginLoss",
     "Softmax",
+    "Softmax2d",
+    "Softmin",
+    "Softplus",
+    "Softshrink",
+    "Softsign",
+    "SyncBatchNorm",
     "Tanh",
+    "Tanhshrink",
+    "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
+    "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
     "Unflatten",
     "Unfold",
     "UninitializedBuffer",

@@ -53,6 +53,8 @@ class Tensor(Methods):
         "_is_detached",
         "_requires_grad",
         "_shares",
+        "after_grad",
+        "hooks",
     )
 
     def __init__(self, *data: Any) -> None:
@@ -72,6 +74,9 @@ class Tensor(Methods):
         self._is_detached = False  # by .data or .detach(): gradients end here, whatever it shares
         self._accumulate: weakref.ref[AccumulateGrad] | None = None
         self._base: tuple[Cell, object] | None = None  # of a view: whose, and which of its values
+        # Of a leaf: what is called with its gradient, and with it once `.grad` has that.
+        self.hooks: dict[int, Callable[[Tensor], Any]] | None = None
+        self.after_grad: dict[int, Callable[[Tensor], Any]] | None = None
         if cell.trace is not None:
             cell.trace.made.append(weakref.ref(self))
 
