@@ -1,10 +1,9 @@
-"""Helpers for parameters and their gradients (torch.nn.utils)."""
+"""Limits on gradients, in place."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ir.errors import ShapeError
 from lenetc.operations import creation, elementwise, in_place, reductions, shaping
 from lenetc.tensors.grad_fn import no_grad
 from lenetc.tensors.tensor import Tensor, require_tensors
@@ -38,21 +37,3 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     with no_grad():
         for gradient in _gradients(parameters):
             in_place.clamp_(gradient, -clip_value, clip_value)
-
-
-def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """All elements in one dimension (torch.nn.utils.parameters_to_vector)."""
-    return shaping.cat([parameter.reshape(-1) for parameter in parameters])
-
-
-def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
-    """Put what parameters_to_vector gives back into the parameters. Raises ShapeError for another length."""
-    listed = list(parameters)
-    sizes = [int(parameter.numel()) for parameter in listed]
-    if tuple(vec.shape) != (sum(sizes),):
-        raise ShapeError(
-            f"vector_to_parameters: the parameters have {sum(sizes)} elements, "
-            f"but the vector is {vec.type_text()}"
-        )
-    for parameter, piece in zip(listed, vec.detach().split(sizes), strict=True):
-        parameter.data = piece.reshape(*parameter.shape)
