@@ -109,14 +109,14 @@ class RNNBase(Module):
         ends = ("", "_reverse") if self.bidirectional else ("",)
         return [[f"_l{layer}{end}" for end in ends] for layer in range(self.num_layers)]
 
-    def _names(self, suffix: str) -> list[str]:
+    def _names_of(self, suffix: str) -> list[str]:
         return [name + suffix for name in _NAMES if name + suffix in self._parameters]
 
     @property
     def all_weights(self) -> list[list[Parameter]]:
         """The parameters of each layer and direction."""
         return [
-            [getattr(self, name) for name in self._names(suffix)]
+            [getattr(self, name) for name in self._names_of(suffix)]
             for suffixes in self._suffixes()
             for suffix in suffixes
         ]
