@@ -79,15 +79,6 @@ class PackedSequence(_Fields):
     def cuda(self, device: Any = None) -> PackedSequence:
         return self.to("cuda")
 
-    def half(self) -> PackedSequence:
-        return self.with_data(self.data.half())
-
-    def double(self) -> PackedSequence:
-        return self.with_data(self.data.double())
-
-    def float(self) -> PackedSequence:
-        return self.with_data(self.data.float())
-
     # Between packed and padded rows.
 
     def mask(self) -> Tensor:
@@ -97,6 +88,15 @@ class PackedSequence(_Fields):
     def padded(self, value: float = 0.0) -> Tensor:
         """[T,B,*], with `value` where there is no step."""
         return _padded(self.data, self.sizes, value)
+
+    def half(self) -> PackedSequence:
+        return self.with_data(self.data.half())
+
+    def double(self) -> PackedSequence:
+        return self.with_data(self.data.double())
+
+    def float(self) -> PackedSequence:
+        return self.with_data(self.data.float())
 
 
 def _mask(sizes: Sequence[int]) -> Array:
