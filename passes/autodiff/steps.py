@@ -86,10 +86,11 @@ _RULES: dict[str, _Rule] = {
             ),
             *("softplus", "erf", "floor", "add", "sub", "mul", "div", "pow", "maximum", "minimum", "is_nan"),
             *("equal", "less", "greater", "logical_not", "logical_and", "logical_or", "where", "cast"),
-            *("stop_gradient", "with_gradient"),
+            "stop_gradient",
         ),
         _elementwise,
     ),
+    "with_gradient": _axes(),  # which wants two of one shape
     "matmul": _matmul,
     "broadcast_to": _broadcast_to,
     "reshape": _axes(shape=lambda shape, steps: (steps, *shape)),
