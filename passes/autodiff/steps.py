@@ -67,29 +67,12 @@ def _after(first: Any) -> Callable[[Any, Dim], Any]:
     return lambda rest, steps: (first, *rest)
 
 
+_ELEMENTWISE = (
+    "neg abs sign exp log sqrt sin cos tanh sigmoid relu relu_grad softplus erf floor add sub mul div pow maximum "
+    "minimum is_nan equal less greater logical_not logical_and logical_or where cast stop_gradient"
+)
 _RULES: dict[str, _Rule] = {
-    **dict.fromkeys(
-        (
-            *(
-                "neg",
-                "abs",
-                "sign",
-                "exp",
-                "log",
-                "sqrt",
-                "sin",
-                "cos",
-                "tanh",
-                "sigmoid",
-                "relu",
-                "relu_grad",
-            ),
-            *("softplus", "erf", "floor", "add", "sub", "mul", "div", "pow", "maximum", "minimum", "is_nan"),
-            *("equal", "less", "greater", "logical_not", "logical_and", "logical_or", "where", "cast"),
-            "stop_gradient",
-        ),
-        _elementwise,
-    ),
+    **dict.fromkeys(_ELEMENTWISE.split(), _elementwise),
     "with_gradient": _axes(),  # which wants two of one shape
     "matmul": _matmul,
     "broadcast_to": _broadcast_to,
