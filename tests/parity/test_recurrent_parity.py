@@ -142,6 +142,7 @@ def test_second_order() -> None:
 ERRORS: dict[str, Any] = {
     "input of another rank": lambda lib: lib.nn.LSTM(D, H)(lib.zeros(T, B, D, 1)),
     "input of another size": lambda lib: lib.nn.GRU(D, H)(lib.zeros(T, B, D + 1)),
+    "input of another dtype": lambda lib: lib.nn.GRU(D, H)(lib.zeros(T, B, D, dtype=lib.float64)),
     "no steps": lambda lib: lib.nn.RNN(D, H)(lib.zeros(0, B, D)),
     "state of another size": lambda lib: lib.nn.RNN(D, H)(lib.zeros(T, B, D), lib.zeros(2, B, H)),
     "state of another rank": lambda lib: lib.nn.GRU(D, H)(lib.zeros(T, B, D), lib.zeros(B, H)),

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ir import ops
-from ir.errors import LenetcError, ShapeError
+from ir.errors import LenetcError, ShapeError, UnsupportedError
 from ir.node import Node
 from ir.op import scalar
 from ir.types import Array
+from lenetc.evaluation.cell import Context
 from lenetc.evaluation.tracing import here
 from lenetc.operations import shaping
 from lenetc.operations.creation import from_numpy
@@ -47,7 +48,7 @@ class PackedSequence(_Fields):
     Made by pack_padded_sequence and pack_sequence (torch.nn.utils.rnn.PackedSequence).
     """
 
-    sizes: tuple[int, ...]  # batch_sizes, as numbers
+    _numbers: tuple[int, ...] | None = None  # batch_sizes, where they are known without looking
 
     def __new__(
         cls,
@@ -56,17 +57,28 @@ class PackedSequence(_Fields):
         sorted_indices: Tensor | None = None,
         unsorted_indices: Tensor | None = None,
     ) -> PackedSequence:
-        require_tensors("PackedSequence", data, batch_sizes, optional=(sorted_indices, unsorted_indices))
         if unsorted_indices is None:
             unsorted_indices = invert_permutation(sorted_indices)
-        made = super().__new__(cls, data, batch_sizes, sorted_indices, unsorted_indices)
-        made.sizes = tuple(batch_sizes.tolist())
-        return made
+        return super().__new__(cls, data, batch_sizes, sorted_indices, unsorted_indices)
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """batch_sizes as numbers. Raises UnsupportedError for a packed sequence that a compiled function is given."""
+        trace = Context.trace
+        if trace is not None and self.batch_sizes._cell.trace is not trace:
+            raise UnsupportedError(
+                "a compiled function cannot be given a packed sequence, whose lengths decide what is computed: give "
+                "it the padded sequence and the lengths as numbers, and pack inside; or give lengths as a tensor, and "
+                "mask the outputs"
+            ).at(here())
+        if self._numbers is None:
+            self._numbers = tuple(int(size) for size in self.batch_sizes.tolist())
+        return self._numbers
 
     def with_data(self, data: Tensor) -> PackedSequence:
         """Other rows for the same steps."""
-        made = _Fields.__new__(PackedSequence, data, *self[1:])
-        made.sizes = self.sizes
+        made = PackedSequence(data, *self[1:])
+        made._numbers = self._numbers
         return made
 
     def to(self, *args: Any, **kwargs: Any) -> PackedSequence:
@@ -129,10 +141,21 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     """The permutation that undoes one (torch.nn.utils.rnn.invert_permutation)."""
     if permutation is None:
         return None
-    return from_numpy(np.argsort(permutation.detach().numpy(), kind="stable"))
+
+    def build(places: Node) -> Node:
+        (size,) = places.shape
+        return ops.put_along_axis(ops.iota(size=size), places, axis=0, size=size)
+
+    return apply("IndexPutBackward0", build, permutation)
 
 
-def _numbers(lengths: Any) -> list[int]:
+def _listed(lengths: Any) -> list[int]:
+    """Lengths as numbers. Raises UnsupportedError for a tensor of them in a compiled function."""
+    if isinstance(lengths, Tensor) and Context.trace is not None:
+        raise UnsupportedError(
+            f"the lengths {lengths.type_text()} of sequences decide what is computed: give a compiled function "
+            "lengths as numbers, or mask the outputs of the padded sequences"
+        ).at(here())
     given = lengths.tolist() if isinstance(lengths, (Tensor, np.ndarray)) else lengths
     return [index_of("a length of a sequence", length) for length in given]
 
@@ -150,7 +173,7 @@ def pack_padded_sequence(
         raise ShapeError(f"Cannot pack empty tensors: the input is {input.type_text()}").at(here())
     padded = input.transpose(0, 1) if batch_first else input
     steps, batch = int(padded.shape[0]), int(padded.shape[1])
-    known = _numbers(lengths)
+    known = _listed(lengths)
     if len(known) != batch:
         raise ShapeError(
             f"Expected `len(lengths)` to be equal to batch_size, but got {len(known)} (batch_size={batch})"
@@ -175,10 +198,8 @@ def pack_padded_sequence(
         ).at(here())
     sizes = [sum(length > step for length in known) for step in range(known[0])]
     back = None if order is None else from_numpy(np.argsort(places, kind="stable"))
-    made = _Fields.__new__(
-        PackedSequence, packed_rows(padded, sizes), from_numpy(np.asarray(sizes)), order, back
-    )
-    made.sizes = tuple(sizes)
+    made = PackedSequence(packed_rows(padded, sizes), from_numpy(np.asarray(sizes)), order, back)
+    made._numbers = tuple(sizes)
     return made
 
 
@@ -257,7 +278,7 @@ def unpad_sequence(padded_sequences: Tensor, lengths: Any, batch_first: bool = F
     """The first lengths[b] steps of each sequence, apart (torch.nn.utils.rnn.unpad_sequence)."""
     require_tensors("unpad_sequence", padded_sequences)
     batched = padded_sequences if batch_first else padded_sequences.transpose(0, 1)
-    return [batched[i, :length] for i, length in enumerate(_numbers(lengths))]
+    return [batched[i, :length] for i, length in enumerate(_listed(lengths))]
 
 
 def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:

@@ -25,6 +25,10 @@ from lenetc.tensors.tensor import Tensor, require_tensors
 _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")  # as the fields of Weights
 
 
+class InputDTypeError(DTypeError, ValueError):
+    """The input of a recurrent layer has another dtype than its weights: a ValueError in PyTorch."""
+
+
 def _parameter(shape: Sequence[int], dtype: DType | None, device: Any) -> Parameter:
     return Parameter(empty(*shape, dtype=dtype or f32, device=device))
 
@@ -186,7 +190,7 @@ class RNNBase(Module):
     def _check_input(self, input: Tensor) -> None:
         weight: Parameter = self.weight_ih_l0
         if input.dtype is not weight.dtype:
-            raise DTypeError(
+            raise InputDTypeError(
                 f"RNN input dtype ({input.dtype!r}) does not match weight dtype ({weight.dtype!r}). Convert input: "
                 f"input.to({weight.dtype!r}), or convert model: model.to({input.dtype!r})"
             ).at(here())
@@ -353,7 +357,8 @@ class RNNCellBase(Module):
     def _step(self, mode: str, input: Tensor, hx: Sequence[Tensor] | None) -> tuple[Tensor, ...]:
         name = type(self).__name__
         require_tensors(name, input, optional=hx or ())
-        for what, x in (("input", input), *(("hidden", x) for x in hx or ())):
+        named = ["hidden"] if hx is None or len(hx) == 1 else [f"hx[{i}]" for i in range(len(hx))]
+        for what, x in (("input", input), *zip(named, hx or (), strict=False)):
             if x.ndim not in (1, 2):
                 raise ShapeError(f"{name}: Expected {what} to be 1D or 2D, got {x.ndim}D instead").at(here())
         is_batched = input.ndim == 2

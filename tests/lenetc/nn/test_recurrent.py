@@ -10,9 +10,10 @@ import pytest
 import lenetc
 import lenetc.nn.functional as F
 from ir import ops
+from ir.errors import UnsupportedError
 from ir.node import Graph
 from lenetc import nn, optim
-from lenetc.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from lenetc.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 
 class Tagger(nn.Module):
@@ -106,6 +107,15 @@ def test_packed_sequences_compiled() -> None:
     np.testing.assert_allclose(padded[:2, 1:2].detach().numpy(), alone.detach().numpy(), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(h[:, 1:2].detach().numpy(), h_alone.detach().numpy(), rtol=1e-5, atol=1e-6)
     assert not padded[2:, 1].detach().numpy().any()
+
+
+def test_a_packed_sequence_that_a_compiled_function_is_given_is_refused() -> None:
+    layer = nn.GRU(4, 6)
+    packed = pack_padded_sequence(lenetc.randn(5, 3, 4), [5, 3, 1])
+    with pytest.raises(UnsupportedError, match="pack inside"):
+        lenetc.compile(lambda given: layer(given)[1])(packed)
+    inside = lenetc.compile(lambda x: layer(pack_padded_sequence(x, [5, 3, 1]))[0])
+    assert isinstance(inside(lenetc.randn(5, 3, 4)), PackedSequence), "but it may return one"
 
 
 def test_dropout_between_layers_in_training_only() -> None:
