@@ -22,7 +22,15 @@ from lenetc.operations.reductions import *
 from lenetc.runtime import get_num_threads, set_num_threads
 from lenetc.operations.autocast import autocast
 from lenetc.runtime.precision import get_float32_matmul_precision, set_float32_matmul_precision
-from lenetc.evaluation.random import get_rng_state, initial_seed, manual_seed, set_rng_state
+from lenetc.evaluation.random import (
+    Generator,
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
 from lenetc.operations.shaping import *
 from lenetc.operations.shaping import transposed as t
 from lenetc.tensors.size import Size

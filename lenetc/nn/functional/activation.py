@@ -115,7 +115,6 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         if p == 1:
             mask = Tensor._from_node(ops.broadcast_to(ops.scalar(0, input.dtype), shape=tuple(input.shape)))
         else:
-            draws = random.node(random.uniform, tuple(input.shape), f32)
-            kept = ops.cast(ops.logical_not(ops.less(draws, p)), dtype=input.dtype)
+            kept = random.kept_node(p, tuple(input.shape), input.dtype)
             mask = Tensor._from_node(kept * (1 / (1 - p)))
     return in_place.mul_(input, mask) if inplace else elementwise.mul(input, mask)

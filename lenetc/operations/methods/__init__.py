@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lenetc.autograd import engine
+from lenetc.operations.methods.creation import CreationMethods
 from lenetc.operations.methods.elementwise import ElementwiseMethods
 from lenetc.operations.methods.in_place import InPlaceMethods
 from lenetc.operations.methods.operators import Operators
@@ -11,7 +12,7 @@ from lenetc.operations.methods.shaping import ShapingMethods
 from lenetc.tensors.tensor import Tensor
 
 
-class Methods(Operators, ElementwiseMethods, ReductionMethods, ShapingMethods, InPlaceMethods):
+class Methods(Operators, ElementwiseMethods, ReductionMethods, ShapingMethods, InPlaceMethods, CreationMethods):
     """To a type checker the base of Tensor, which is given them below."""
 
     __slots__ = ()
