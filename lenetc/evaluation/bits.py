@@ -13,7 +13,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,6 @@ from ir.op import literal
 from ir.types import Array, DType, f32, i32, i64
 
 WORDS = 4  # of a draw: two for each number that an element takes
-Bits = TypeVar("Bits", Array, Node)
 _BELOW_ONE = 1 - 2.0**-24
 _LITERAL = 4096  # entries of a table that a program holds; larger ones it computes
 _KEPT = 1 << 16  # entries of a table that are kept for the next draw
@@ -34,7 +33,9 @@ _BLOCK = 1 << 15  # elements that are computed at once, so that they stay in the
 
 def _words(text: str, count: int) -> Array:
     """`count` words that stand for `text`."""
-    return np.frombuffer(hashlib.blake2s(text.encode(), digest_size=4 * count).digest(), "<i4").astype(np.int32)
+    return np.frombuffer(hashlib.blake2s(text.encode(), digest_size=4 * count).digest(), "<i4").astype(
+        np.int32
+    )
 
 
 def key_of(seed: int) -> Array:
@@ -42,7 +43,9 @@ def key_of(seed: int) -> Array:
     return _words(str(seed), WORDS)
 
 
-_STEPS = np.array([0x1E3779B1, 0x05EBCA77, 0x42B2AE3D, 0x27D4EB2F], np.int32)  # odd, so that no number comes again
+_STEPS = np.array(
+    [0x1E3779B1, 0x05EBCA77, 0x42B2AE3D, 0x27D4EB2F], np.int32
+)  # odd, so that no number comes again
 _TWICE = np.array([2, 1, 2, 1], np.int32)
 _ODD = np.array([1, 0, 1, 0], np.int32)
 
@@ -58,7 +61,7 @@ def _high(x: Any) -> Any:
     return (x.astype(np.float32) * 2.0**-16).astype(np.int32)
 
 
-def _mixed(x: Bits) -> Bits:
+def _mixed(x: Any) -> Any:
     """A hash of x, word by word: the high bits are added to the low ones, and x (2 x + 1), which maps the integers of
     32 bits one to one, brings low bits up (Rivest et al., RC6, 1998)."""
     for _ in range(2):
@@ -67,12 +70,12 @@ def _mixed(x: Bits) -> Bits:
     return x
 
 
-def words(key: Bits, counter: Bits) -> Bits:
+def words(key: Any, counter: Any) -> Any:
     """The words of draw number `counter`, i32[1], under `key`: the first and the third are odd."""
     return _mixed(counter * _of(key, _STEPS) + key) * _of(key, _TWICE) + _of(key, _ODD)
 
 
-def _entries(index: Bits, axis: int) -> Bits:
+def _entries(index: Any, axis: int) -> Any:
     """Two words for each index, i32[2,n], of an axis; the first ones are even."""
     start = _words(f"axis {axis}", 2).reshape(2, 1)
     return _mixed(index * _of(index, _STEPS[2:].reshape(2, 1)) + _of(index, start)) * _of(
@@ -80,19 +83,22 @@ def _entries(index: Bits, axis: int) -> Bits:
     )
 
 
-@functools.lru_cache(maxsize=32)
-def _kept(axis: int, size: int) -> Array:
-    return _entries(np.arange(size, dtype=np.int32), axis)
+def _made(axis: int, size: int) -> Array:
+    entries: Array = _entries(np.arange(size, dtype=np.int32), axis)
+    return entries
+
+
+_kept = functools.lru_cache(maxsize=32)(_made)
 
 
 def _table(axis: int, size: int) -> Array:
     """Entries for 0, 1, ... size-1."""
     if size > _KEPT:
-        return _entries(np.arange(size, dtype=np.int32), axis)
+        return _made(axis, size)
     return _kept(axis, max(64, 1 << (size - 1).bit_length()))[:, :size] if size else _kept(axis, 64)[:, :0]
 
 
-def _element(odd: Bits, word: Bits) -> Bits:
+def _element(odd: Any, word: Any) -> Any:
     """s (s + odd) with s = odd * word: as likely one even number as another, whatever odd is."""
     s = odd * word
     return s * (s + odd)
@@ -117,14 +123,15 @@ def _tables(shape: tuple[Dim, ...]) -> Iterator[tuple[tuple[Dim, ...], Node, Nod
         rest = (1,) * (len(shape) - max(end, axis + 1))
         if end > axis:
             sizes = [int(n) for n in shape[axis:end]]
-            yield rest, *(literal(part.reshape(*part.shape, *rest)) for part in _rows(sizes, axis))
+            odd, word = (literal(part.reshape(*part.shape, *rest)) for part in _rows(sizes, axis))
         else:
-            end, size_here = axis + 1, shape[axis]
-            if isinstance(size_here, int) and size_here <= _LITERAL:
-                table = literal(_table(axis, size_here))
+            end, last = axis + 1, shape[axis]
+            if isinstance(last, int) and last <= _LITERAL:
+                odd, word = (literal(row.reshape(last, *rest)) for row in _table(axis, last))
             else:
-                table = _entries(ops.iota(size=size_here, dtype=i32), axis)
-            yield rest, *(_spread(table, row, (size_here, *rest)) for row in (0, 1))
+                table = _entries(ops.iota(size=last, dtype=i32), axis)
+                odd, word = (_spread(table, row, (last, *rest)) for row in (0, 1))
+        yield rest, odd, word
         axis = end
 
 
@@ -136,7 +143,9 @@ def node_of(kind: Kind, draw: Node, shape: Sequence[Dim]) -> Node:
 
 def _node_bits(draw: Node, number: int, shape: tuple[Dim, ...]) -> Node:
     """Bits of `shape`, i32, even: the first (number 0) or the second ones that the words of a draw give."""
-    odd, word = (ops.slice(draw, starts=(i,), stops=(i + 1,), steps=(1,)) for i in (2 * number, 2 * number + 1))
+    odd, word = (
+        ops.slice(draw, starts=(i,), stops=(i + 1,), steps=(1,)) for i in (2 * number, 2 * number + 1)
+    )
     for rest, even, other in _tables(shape or (1,)):
         word = word + other
         if rest:  # the last axis is in the other word only
@@ -175,9 +184,7 @@ def array_of(kind: Kind, draw: Array, shape: tuple[int, ...]) -> Array:
     words = [draw[i : i + 1] for i in range(2 * numbers)]
     columns = len(last)
     if len(odd) * columns <= _BLOCK:
-        pairs = (
-            _element(words[i] + odd, (words[i + 1] + word) + last) for i in range(0, 2 * numbers, 2)
-        )
+        pairs = (_element(words[i] + odd, (words[i + 1] + word) + last) for i in range(0, 2 * numbers, 2))
         return np.asarray(kind.of(np, *pairs)).reshape(shape)
     out = np.empty((len(odd), columns), kind.dtype.numpy)
     height, width = max(1, _BLOCK // max(columns, 1)), _BLOCK
@@ -215,12 +222,12 @@ def _half(x: Any) -> Any:
     return ops.div(x, 2) if isinstance(x, Node) else x // 2
 
 
-def _uniform(library: ModuleType, bits: Bits) -> Bits:
+def _uniform(library: ModuleType, bits: Any) -> Any:
     """The floor keeps the sum from rounding, which would prefer even multiples of 2^-24."""
     return library.minimum(library.floor(_cast(bits, f32) * 2.0**-8) * 2.0**-24 + 0.5, _BELOW_ONE)
 
 
-def _normal(library: ModuleType, first: Bits, second: Bits) -> Bits:
+def _normal(library: ModuleType, first: Any, second: Any) -> Any:
     radius = library.sqrt(library.log(1.0 - _uniform(library, first)) * -2.0)
     return radius * library.cos(_uniform(library, second) * (2 * math.pi))
 
@@ -241,19 +248,23 @@ def integers(span: int) -> Kind:
     Raises UnsupportedError for a span between 2^63 and that.
     """
     if 1 << 63 <= span < _ALL:
-        raise UnsupportedError(f"integers are drawn from fewer than 2^63, or from all of 64 bits, not from {span}")
+        raise UnsupportedError(
+            f"integers are drawn from fewer than 2^63, or from all of 64 bits, not from {span}"
+        )
 
-    def few(library: ModuleType, bits: Bits) -> Bits:
+    def few(library: ModuleType, bits: Any) -> Any:
         # Rounded up, the product could be the one beyond the last.
         below = library.minimum(library.floor(_uniform(library, bits) * float(span)), float(span - 1))
-        return cast(Bits, _cast(below, i64))
+        return _cast(below, i64)
 
-    def many(library: ModuleType, first: Bits, second: Bits) -> Bits:
-        high, low = (_cast(x, i64) + (1 << 31) for x in (first, second))  # even, so that 31 bits of each count
+    def many(library: ModuleType, first: Any, second: Any) -> Any:
+        high, low = (
+            _cast(x, i64) + (1 << 31) for x in (first, second)
+        )  # even, so that 31 bits of each count
         if span <= _MANY:
-            return cast(Bits, library.mod(high * (1 << 30) + _half(low), span))
+            return library.mod(high * (1 << 30) + _half(low), span)
         total = high * (1 << 32) + low
-        return cast(Bits, total if span >= _ALL else library.mod(total, span))
+        return total if span >= _ALL else library.mod(total, span)
 
     return Kind(1, i64, few) if span <= _FEW else Kind(2, i64, many)
 

@@ -20,9 +20,9 @@ from ir.dims import Dim
 from ir.errors import LenetcError
 from ir.node import Node, building_at
 from ir.op import literal
-from ir.types import Array, DType, f32
+from ir.types import Array, DType
 from lenetc.evaluation import bits
-from lenetc.evaluation.bits import Kind, integers, normal, plain, uniform
+from lenetc.evaluation.bits import Kind, plain
 from lenetc.evaluation.cell import Cell, Context, known
 from lenetc.evaluation.tracing import here, tracing, where_now
 
@@ -50,8 +50,7 @@ class Generator:
         number = int(seed)
         if not -_SEEDS // 2 <= number < _SEEDS:
             raise LenetcError(
-                f"manual_seed: a seed is between -2^63 and 2^64 - 1, but it is {number}; "
-                "take it modulo 2^64"
+                f"manual_seed: a seed is between -2^63 and 2^64 - 1, but it is {number}; take it modulo 2^64"
             ).at(here())
         self._before("manual_seed")
         self._seed = number % _SEEDS
@@ -112,7 +111,8 @@ class Generator:
         else:
             key, counter = (known(cell.numpy()).node for cell in self.cells())
             self._move_on()
-        return bits.words(key, ops.reshape(counter, shape=(1,)))
+        words: Node = bits.words(key, ops.reshape(counter, shape=(1,)))
+        return words
 
     def draw(self) -> Array:
         """The words of the next draw, computed at once: also in a trace, where that is an effect.
@@ -132,7 +132,7 @@ class Generator:
             trace.before_change(self._counter.saved())
             with tracing(None):
                 return self.draw()
-        found = bits.words(self._key.numpy(), self._counter.numpy().reshape(1))
+        found: Array = bits.words(self._key.numpy(), self._counter.numpy().reshape(1))
         self._move_on()
         return found
 

@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING
 
 from lenetc.missing import names_of
 from lenetc.nn import functional, init, utils
-from lenetc.nn.modules.activation import GELU, Dropout, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from lenetc.nn.modules.activation import GELU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from lenetc.nn.modules.containers import ModuleDict, ModuleList, ParameterList, Sequential
 from lenetc.nn.modules.conv import Conv2d
+from lenetc.nn.modules.dropout import (
+    AlphaDropout,
+    Dropout,
+    Dropout1d,
+    Dropout2d,
+    Dropout3d,
+    FeatureAlphaDropout,
+)
 from lenetc.nn.modules.flatten import Flatten, Unflatten
 from lenetc.nn.modules.linear import Embedding, Identity, Linear
 from lenetc.nn.modules.loss import (
@@ -30,6 +38,7 @@ from lenetc.nn.parameter import Parameter
 __all__ = [
     "GELU",
     "AdaptiveAvgPool2d",
+    "AlphaDropout",
     "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
@@ -38,7 +47,11 @@ __all__ = [
     "Conv2d",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
     "Embedding",
+    "FeatureAlphaDropout",
     "Flatten",
     "HuberLoss",
     "Identity",

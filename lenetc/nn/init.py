@@ -15,9 +15,10 @@ import numpy as np
 from ir import ops
 from ir.errors import DTypeError, LenetcError
 from ir.types import Array, bf16
-from lenetc.evaluation import random
+from lenetc.evaluation import bits, random
+from lenetc.evaluation.bits import Kind
 from lenetc.evaluation.cell import Context
-from lenetc.evaluation.random import Generator, Kind
+from lenetc.evaluation.random import Generator
 from lenetc.evaluation.tracing import here, user_frame
 from lenetc.nn.fan import calculate_gain, fan_in_and_fan_out
 from lenetc.tensors.arrays import need_number
@@ -87,9 +88,9 @@ def _drawn(what: str, tensor: Tensor, kind: Kind, generator: Generator | None) -
     """Numbers in f32 whatever the dtype, so that a net in f64 starts from the same ones."""
     shape = _shape(tensor)
     if not tensor.dtype.is_float:
-        raise DTypeError(f"{what} is not implemented for {tensor.type_text()}; fill a floating point tensor").at(
-            here()
-        )
+        raise DTypeError(
+            f"{what} is not implemented for {tensor.type_text()}; fill a floating point tensor"
+        ).at(here())
     return random.values(kind, shape, generator)
 
 
@@ -97,16 +98,20 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
     """Uniform numbers from [a, b). Raises LenetcError where a is above b."""
     _need_numbers("uniform_", a=a, b=b)
     if a > b:
-        raise LenetcError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}").at(here())
-    return _filled(tensor, _drawn("uniform_", tensor, random.uniform.scaled(b - a, a), generator))
+        raise LenetcError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}").at(
+            here()
+        )
+    return _filled(tensor, _drawn("uniform_", tensor, bits.uniform.scaled(b - a, a), generator))
 
 
-def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
+def normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
+) -> Tensor:
     """Normal numbers. Raises LenetcError for a negative deviation."""
     _need_numbers("normal_", mean=mean, std=std)
     if std < 0:
         raise LenetcError(f"normal expects std >= 0.0, but found std {std}").at(here())
-    return _filled(tensor, _drawn("normal_", tensor, random.normal.scaled(std, mean), generator))
+    return _filled(tensor, _drawn("normal_", tensor, bits.normal.scaled(std, mean), generator))
 
 
 _LIKELY = 0.2  # of normal numbers that lie in the limits: where it is less, another way draws fewer in vain
@@ -127,18 +132,18 @@ def trunc_normal_(
         raise LenetcError(f"trunc_normal_: from {a} to {b} there is no number of deviation {std}").at(here())
     low, high = (a - mean) / std, (b - mean) / std
     likely = (math.erf(high / math.sqrt(2)) - math.erf(low / math.sqrt(2))) / 2 > _LIKELY
-    values = _drawn("trunc_normal_", tensor, random.normal, generator).astype(np.float64)
+    values = _drawn("trunc_normal_", tensor, bits.normal, generator).astype(np.float64)
     wrong = (values < low) | (values > high)
     best = min(max(low, 0.0), high)
     low, high = max(low, best - _TAIL), min(high, best + _TAIL)
     while wrong.any():
         shape = (int(wrong.sum()),)
         if likely:
-            fresh = random.values(random.normal, shape, generator).astype(np.float64)
+            fresh = random.values(bits.normal, shape, generator).astype(np.float64)
             fits = (low <= fresh) & (fresh <= high)
         else:
-            fresh = low + (high - low) * random.values(random.uniform, shape, generator).astype(np.float64)
-            fits = random.values(random.uniform, shape, generator) < np.exp((best**2 - fresh**2) / 2)
+            fresh = low + (high - low) * random.values(bits.uniform, shape, generator).astype(np.float64)
+            fits = random.values(bits.uniform, shape, generator) < np.exp((best**2 - fresh**2) / 2)
         places = np.flatnonzero(wrong)[fits]
         values.reshape(-1)[places] = fresh[fits]
         wrong.reshape(-1)[places] = False
@@ -260,7 +265,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     shape = _shape(tensor)
     if 0 in shape:
         return tensor
-    matrix = _drawn("orthogonal_", tensor, random.normal, generator).reshape(shape[0], -1).astype(np.float64)
+    matrix = _drawn("orthogonal_", tensor, bits.normal, generator).reshape(shape[0], -1).astype(np.float64)
     wide = matrix.shape[0] < matrix.shape[1]
     q, r = np.linalg.qr(matrix.T if wide else matrix)
     # The signs of r's diagonal make q uniformly distributed.
@@ -268,9 +273,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     return _filled(tensor, gain * (q.T if wide else q).reshape(shape))
 
 
-def sparse_(
-    tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None
-) -> Tensor:
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
     """Normal numbers, of which in each column [rows, columns] a share of `sparsity`, rounded up, is 0 (Martens 2010).
 
     Raises ValueError for a tensor of another rank.
@@ -280,8 +283,8 @@ def sparse_(
     if tensor.ndim != 2:
         raise ValueError(f"sparse_ needs a tensor with 2 dimensions, but it is {tensor.type_text()}")
     rows, columns = _shape(tensor)
-    values = _drawn("sparse_", tensor, random.normal.scaled(std, 0.0), generator)
-    order = np.argsort(random.values(random.plain, (columns, rows), generator), axis=1)
+    values = _drawn("sparse_", tensor, bits.normal.scaled(std, 0.0), generator)
+    order = np.argsort(random.values(bits.plain, (columns, rows), generator), axis=1)
     dropped = order[:, : math.ceil(sparsity * rows)].T
     np.put_along_axis(values, dropped, 0, axis=0)
     return _filled(tensor, values)
@@ -292,9 +295,7 @@ def _deprecated(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     old = function.__name__[:-1]
 
     def renamed(*args: Any, **kwargs: Any) -> Tensor:
-        _warn(
-            f"`nn.init.{old}` is now deprecated in favor of `nn.init.{old}_`.", FutureWarning
-        )
+        _warn(f"`nn.init.{old}` is now deprecated in favor of `nn.init.{old}_`.", FutureWarning)
         return function(*args, **kwargs)
 
     renamed.__name__ = old

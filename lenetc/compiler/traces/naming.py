@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lenetc.evaluation.cell import Cell
 from lenetc.evaluation import random
+from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.tracing import Trace
 from lenetc.tensors.tensor import Tensor
 

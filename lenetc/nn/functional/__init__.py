@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from lenetc.evaluation.ranges import LabelError
 from lenetc.missing import names_of
 from lenetc.nn.functional.activation import (
-    dropout,
     gelu,
     log_softmax,
     logsigmoid,
@@ -19,6 +18,14 @@ from lenetc.nn.functional.activation import (
     tanh,
 )
 from lenetc.nn.functional.convolution import adaptive_avg_pool2d, avg_pool2d, conv2d, max_pool2d
+from lenetc.nn.functional.dropout import (
+    alpha_dropout,
+    dropout,
+    dropout1d,
+    dropout2d,
+    dropout3d,
+    feature_alpha_dropout,
+)
 from lenetc.nn.functional.entropy import cross_entropy, nll_loss
 from lenetc.nn.functional.labels import one_hot
 from lenetc.nn.functional.linear import embedding, linear
@@ -36,6 +43,7 @@ from lenetc.nn.functional.padding import pad
 __all__ = [
     "LabelError",
     "adaptive_avg_pool2d",
+    "alpha_dropout",
     "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy",
@@ -43,7 +51,11 @@ __all__ = [
     "conv2d",
     "cross_entropy",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
     "embedding",
+    "feature_alpha_dropout",
     "gelu",
     "huber_loss",
     "l1_loss",

@@ -1,10 +1,9 @@
-"""Activation layers and dropout."""
+"""Activation layers."""
 
 from __future__ import annotations
 
 from lenetc.nn import functional as F
 from lenetc.nn.modules.module import Module
-from lenetc.tensors.arrays import need_number
 from lenetc.tensors.tensor import Tensor
 
 
@@ -69,23 +68,3 @@ class LogSoftmax(Softmax):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.log_softmax(input, self.dim)
-
-
-class Dropout(Module):
-    """In training mode, functional.dropout (Srivastava et al. 2014; torch.nn.Dropout).
-
-    Raises ValueError unless 0 <= p <= 1.
-    """
-
-    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
-        super().__init__()
-        need_number("Dropout", "p", p)
-        if not 0 <= p <= 1:
-            raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-        self.p, self.inplace = p, inplace
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.dropout(input, self.p, self.training, self.inplace)
-
-    def extra_repr(self) -> str:
-        return f"p={self.p}, inplace={self.inplace}"

@@ -65,7 +65,15 @@ def full(
 
 
 def _constant(
-    what: str, value: int, given: Any, size: Any, out: Any, dtype: Any, requires_grad: bool, device: Any, idle: Any
+    what: str,
+    value: int,
+    given: Any,
+    size: Any,
+    out: Any,
+    dtype: Any,
+    requires_grad: bool,
+    device: Any,
+    idle: Any,
 ) -> Tensor:
     kind = checked(what, of_out(dtype, out, f32))
     made = filled(given_sizes(what, given, size), value, kind)

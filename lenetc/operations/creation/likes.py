@@ -14,6 +14,7 @@ from lenetc.operations.creation.data import tensor
 from lenetc.operations.creation.filled import empty, full, ones, zeros
 from lenetc.operations.creation.sampling import rand, randint, randn
 from lenetc.tensors.convert import Number
+from lenetc.tensors.size import Size
 from lenetc.tensors.tensor import Tensor, require_tensors
 
 __all__ = ["empty_like", "full_like", "ones_like", "rand_like", "randint_like", "randn_like", "zeros_like"]
@@ -77,7 +78,11 @@ def randint_like(
 
 def _new(function: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
     def new(
-        self: Tensor, *given: Any, size: Sequence[Any] | None = None, dtype: DType | None = None, **options: Any
+        self: Tensor,
+        *given: Any,
+        size: Sequence[Any] | None = None,
+        dtype: DType | None = None,
+        **options: Any,
     ) -> Tensor:
         return function(*given, size=size, dtype=dtype or self.dtype, **options)
 
@@ -92,7 +97,12 @@ new_empty = _new(empty, "new_empty")
 
 
 def new_full(
-    self: Tensor, size: Sequence[Any], fill_value: Number | Tensor, *, dtype: DType | None = None, **options: Any
+    self: Tensor,
+    size: Sequence[Any],
+    fill_value: Number | Tensor,
+    *,
+    dtype: DType | None = None,
+    **options: Any,
 ) -> Tensor:
     """`full` in the dtype of this tensor unless another is given."""
     return full(size, fill_value, dtype=dtype or self.dtype, **options)
@@ -122,7 +132,7 @@ def of_kind(dtype: DType, what: str, data: tuple[Any, ...]) -> Tensor:
             if only.dtype is not dtype:
                 raise DTypeError(f"{what} expected a tensor of {dtype!r}, not {only.type_text()}").at(here())
             return only.detach()
-        if hasattr(only, "__len__") and not type(only).__name__ == "Size":
+        if hasattr(only, "__len__") and not isinstance(only, Size):
             return tensor(only).to(dtype)
         if isinstance(only, float):
             raise DTypeError(f"{what}: data must be a sequence, not {only!r}").at(here())

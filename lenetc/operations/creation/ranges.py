@@ -22,7 +22,7 @@ def _number(what: str, value: Any) -> Any:
     return operand.item() if isinstance(operand, Tensor) else operand
 
 
-def _whole(kind: DType, *numbers: Any) -> tuple[Any, ...]:
+def _whole(kind: DType, *numbers: Any) -> Any:
     """The numbers as those that a range of `kind` is made of: integers for integers, as in PyTorch."""
     return numbers if kind.is_float else tuple(map(int, numbers))
 
@@ -103,7 +103,8 @@ def linspace(
     (count,) = sizes_of("linspace", (steps,))
     first, last = (float(_number("linspace", limit)) for limit in (start, end))
     kind = checked("linspace", of_out(dtype, out, f32))
-    made = Tensor._from_array(np.linspace(*_whole(kind, first, last), int(count)).astype(kind.numpy)).to(kind)
+    first, last = _whole(kind, first, last)
+    made = Tensor._from_array(np.linspace(first, last, int(count)).astype(kind.numpy)).to(kind)
     return finished("linspace", made, requires_grad, device, out, idle)
 
 
@@ -123,7 +124,8 @@ def logspace(
     (count,) = sizes_of("logspace", (steps,))
     first, last = (float(_number("logspace", limit)) for limit in (start, end))
     kind = checked("logspace", of_out(dtype, out, f32))
-    powers = np.linspace(*_whole(kind, first, last), int(count))
+    first, last = _whole(kind, first, last)
+    powers = np.linspace(first, last, int(count))
     with np.errstate(all="ignore"):
         made = Tensor._from_array(np.power(float(base), powers).astype(kind.numpy)).to(kind)
     return finished("logspace", made, requires_grad, device, out, idle)

@@ -10,7 +10,7 @@ from ir import ops
 from ir.errors import LenetcError
 from ir.node import Node
 from ir.types import DType, bool_, f32, f64
-from lenetc.evaluation import random
+from lenetc.evaluation import bits
 from lenetc.evaluation.random import Generator
 from lenetc.evaluation.tracing import here
 from lenetc.operations.creation import sampling
@@ -18,11 +18,16 @@ from lenetc.operations.creation.arguments import float_dtype, refuse_negative
 from lenetc.tensors.arrays import index_of, need_number
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
-_GREATEST = {"f16": 1 << 11, "bf16": 1 << 8, "f32": 1 << 24, "f64": 1 << 53}  # whole numbers that each dtype counts to
+_GREATEST = {
+    "f16": 1 << 11,
+    "bf16": 1 << 8,
+    "f32": 1 << 24,
+    "f64": 1 << 53,
+}  # whole numbers that each dtype counts to
 
 
 def _refilled(
-    x: Tensor, name: str, kind: random.Kind, generator: Generator | None, build: Callable[[Node], Node]
+    x: Tensor, name: str, kind: bits.Kind, generator: Generator | None, build: Callable[[Node], Node]
 ) -> Tensor:
     """x with build(numbers of `kind`), computed in f32 or f64, in its place."""
     wide = f64 if x.dtype is f64 else f32
@@ -41,14 +46,16 @@ def _refuse(name: str, text: str) -> LenetcError:
     return LenetcError(f"{name} expects {text}").at(here())
 
 
-def uniform_(self: Tensor, *limits: float, to: float | None = None, generator: Generator | None = None, **low: Any) -> Tensor:
-    """Uniform numbers in [from, to), which is [0, 1) unless given. Raises LenetcError for limits the wrong way round."""
+def uniform_(
+    self: Tensor, *limits: float, to: float | None = None, generator: Generator | None = None, **low: Any
+) -> Tensor:
+    """Uniform numbers in [from, to), or in [0, 1). Raises LenetcError for limits the wrong way round."""
     first, last = _limits("uniform_", limits, to, low)
     first, last = 0.0 if first is None else first, 1.0 if last is None else last
     _checked("uniform_", self, **{"from": first, "to": last})
     if first > last:
         raise _refuse("uniform_", f"to return a [from, to) range, but found from={first} > to={last}")
-    return _refilled(self, "uniform_", random.uniform, generator, lambda u: u * (last - first) + first)
+    return _refilled(self, "uniform_", bits.uniform, generator, lambda u: u * (last - first) + first)
 
 
 def _limits(name: str, limits: tuple[Any, ...], to: Any, low: dict[str, Any]) -> tuple[Any, Any]:
@@ -56,25 +63,31 @@ def _limits(name: str, limits: tuple[Any, ...], to: Any, low: dict[str, Any]) ->
     if len(limits) > 2 or low.keys() - {"from"}:
         wrong = next(iter(low.keys() - {"from"}), None)
         raise TypeError(
-            f"{name}() got an unexpected keyword argument {wrong!r}" if wrong else f"{name}() takes two limits"
+            f"{name}() got an unexpected keyword argument {wrong!r}"
+            if wrong
+            else f"{name}() takes two limits"
         )
     first = limits[0] if limits else low.get("from")
     return first, limits[1] if len(limits) == 2 else to
 
 
-def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+def normal_(
+    self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
     """Normal numbers. Raises LenetcError for a negative deviation."""
     _checked("normal_", self, mean=mean, std=std)
     refuse_negative("normal_", std=std)
-    return _refilled(self, "normal_", random.normal, generator, lambda z: z * std + mean)
+    return _refilled(self, "normal_", bits.normal, generator, lambda z: z * std + mean)
 
 
-def log_normal_(self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Generator | None = None) -> Tensor:
+def log_normal_(
+    self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Generator | None = None
+) -> Tensor:
     """Numbers whose logarithms are normal. Raises LenetcError unless std is positive."""
     _checked("log_normal_", self, mean=mean, std=std)
     if not std > 0:
         raise _refuse("log_normal_", f"std > 0.0, but found std={std}")
-    return _refilled(self, "log_normal_", random.normal, generator, lambda z: ops.exp(z * std + mean))
+    return _refilled(self, "log_normal_", bits.normal, generator, lambda z: ops.exp(z * std + mean))
 
 
 def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
@@ -85,7 +98,7 @@ def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Generator | Non
     return _refilled(
         self,
         "exponential_",
-        random.uniform,
+        bits.uniform,
         generator,
         lambda u: ops.maximum(-ops.log(1.0 - u), 2.0**-25) * (1 / lambd),
     )
@@ -99,11 +112,13 @@ def geometric_(self: Tensor, p: float, *, generator: Generator | None = None) ->
         raise _refuse("geometric_", f"p to be in (0, 1), but got p={p}")
     factor = 1 / math.log1p(-p)
     return _refilled(
-        self, "geometric_", random.uniform, generator, lambda u: ops.floor(ops.log(1.0 - u) * factor) + 1.0
+        self, "geometric_", bits.uniform, generator, lambda u: ops.floor(ops.log(1.0 - u) * factor) + 1.0
     )
 
 
-def cauchy_(self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+def cauchy_(
+    self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
     """Numbers of the Cauchy distribution. Raises LenetcError unless sigma is positive."""
     _checked("cauchy_", self, median=median, sigma=sigma)
     if not sigma > 0:
@@ -113,7 +128,7 @@ def cauchy_(self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator:
         angle = (u - 0.5) * math.pi
         return ops.sin(angle) / ops.cos(angle) * sigma + median
 
-    return _refilled(self, "cauchy_", random.uniform, generator, build)
+    return _refilled(self, "cauchy_", bits.uniform, generator, build)
 
 
 def bernoulli_(self: Tensor, p: float | Tensor = 0.5, *, generator: Generator | None = None) -> Tensor:
@@ -125,7 +140,9 @@ def bernoulli_(self: Tensor, p: float | Tensor = 0.5, *, generator: Generator | 
     return self._change("bernoulli_", sampling.chosen(p, tuple(self.shape), generator, self.dtype))
 
 
-def random_(self: Tensor, *limits: int, to: int | None = None, generator: Generator | None = None, **low: Any) -> Tensor:
+def random_(
+    self: Tensor, *limits: int, to: int | None = None, generator: Generator | None = None, **low: Any
+) -> Tensor:
     """Whole numbers in [from, to): from 0 up to the greatest that the dtype counts to where no limit is given, and
     below the one limit where one is.
 

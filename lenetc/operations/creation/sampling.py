@@ -14,7 +14,7 @@ from ir.errors import DTypeError, LenetcError, ShapeError, UnsupportedError
 from ir.node import Node, building_at
 from ir.ops.rules import broadcast_shapes
 from ir.types import DType, f32, f64, i32, i64
-from lenetc.evaluation import random
+from lenetc.evaluation import bits, random
 from lenetc.evaluation.cell import Context, known
 from lenetc.evaluation.random import Generator
 from lenetc.evaluation.tracing import here, where_now
@@ -39,7 +39,7 @@ Generator.tensor_of = staticmethod(Tensor._from_array)
 
 
 def drawn(
-    kind: random.Kind, shape: Sequence[Dim], generator: Generator | None = None, dtype: DType = f32
+    kind: bits.Kind, shape: Sequence[Dim], generator: Generator | None = None, dtype: DType = f32
 ) -> Tensor:
     """Numbers of `kind`. Floating point ones are f32 whatever the dtype, which is what they are cast to."""
     if Context.trace is not None:
@@ -61,7 +61,7 @@ def rand(
 ) -> Tensor:
     """Uniform numbers in [0, 1). Raises DTypeError for a dtype that is not float."""
     kind = float_dtype("rand", of_out(dtype, out, f32))
-    made = drawn(random.uniform, given_sizes("rand", given, size), generator, kind)
+    made = drawn(bits.uniform, given_sizes("rand", given, size), generator, kind)
     return finished("rand", made, requires_grad, device, out, idle)
 
 
@@ -77,21 +77,21 @@ def randn(
 ) -> Tensor:
     """Standard normal numbers. Raises DTypeError for a dtype that is not float."""
     kind = float_dtype("randn", of_out(dtype, out, f32))
-    made = drawn(random.normal, given_sizes("randn", given, size), generator, kind)
+    made = drawn(bits.normal, given_sizes("randn", given, size), generator, kind)
     return finished("randn", made, requires_grad, device, out, idle)
 
 
 def integers(first: int, last: int, shape: Sequence[Dim], generator: Generator | None) -> Tensor:
     """Integers in [first, last), i64."""
-    return drawn(random.integers(last - first), shape, generator, i64) + first
+    return drawn(bits.integers(last - first), shape, generator, i64) + first
 
 
 def check_limits(what: str, first: int, last: int) -> None:
     """Raise LenetcError where there is no integer in [first, last)."""
     if first >= last:
-        raise LenetcError(
-            f"{what}: there is no integer from {first} up to, but not including, {last}"
-        ).at(here())
+        raise LenetcError(f"{what}: there is no integer from {first} up to, but not including, {last}").at(
+            here()
+        )
 
 
 def randint(
@@ -133,11 +133,11 @@ def randint(
 def check_fits(what: str, first: int, last: int, kind: DType) -> None:
     """Raise DTypeError where integers in [first, last) are beyond an integer dtype."""
     if kind.kind == "int":
-        limits = np.iinfo(kind.numpy)
+        limits: Any = np.iinfo(kind.numpy.type)
         if first < limits.min or last - 1 > limits.max:
-            raise DTypeError(f"{what}: integers from {first} to {last - 1} are out of bounds for {kind!r}").at(
-                here()
-            )
+            raise DTypeError(
+                f"{what}: integers from {first} to {last - 1} are out of bounds for {kind!r}"
+            ).at(here())
 
 
 _RANKED = 2048  # numbers of a permutation that a program orders by comparing all pairs
@@ -159,7 +159,7 @@ def randperm(
     count = int(size)
     kind = checked("randperm", of_out(dtype, out, i64))
     if Context.trace is not None and count <= _RANKED:
-        made = Tensor._from_node(_ranks(random.node(random.plain, (count,), generator), count))
+        made = Tensor._from_node(_ranks(random.node(bits.plain, (count,), generator), count))
     else:
         made = Tensor._from_array(random.permutation(count, generator))
     return finished("randperm", made.to(kind), requires_grad, device, out, idle)
@@ -208,15 +208,15 @@ def normal(
         raise DTypeError("normal: of two numbers a size is needed as well").at(here())
     else:
         shape, kind = sequence_of_sizes("normal", size), float_dtype("normal", of_out(dtype, out, f32))
-    found = drawn(random.normal, shape, generator, kind)
-    with t.set_grad_enabled(False):
-        made = (found * std + mean).to(kind)
+    found = drawn(bits.normal, shape, generator, kind)
+    mean, std = (x.detach() if isinstance(x, t.Tensor) else x for x in (mean, std))
+    made = (found * std + mean).to(kind)
     return finished("normal", made, requires_grad, device, out, idle)
 
 
 def chosen(p: Any, shape: Sequence[Dim], generator: Generator | None, dtype: DType) -> Tensor:
     """1 with probability p, a number or a tensor that broadcasts to `shape`, else 0."""
-    found = drawn(random.uniform, shape, generator)
+    found = drawn(bits.uniform, shape, generator)
     limit = p.detach() if isinstance(p, t.Tensor) else p
     return elementwise.lt(found, limit.to(f32) if isinstance(limit, t.Tensor) else limit).to(dtype)
 
@@ -245,7 +245,7 @@ def bernoulli(
 
 def exponentials(shape: Sequence[Dim], generator: Generator | None, dtype: DType = f32) -> Tensor:
     """Exponential numbers, which are not 0."""
-    found = -elementwise.log(1.0 - drawn(random.uniform, shape, generator))
+    found = -elementwise.log(1.0 - drawn(bits.uniform, shape, generator))
     return elementwise.clamp(found, min=2.0**-25).to(dtype)
 
 
@@ -272,7 +272,9 @@ def multinomial(
     require_tensors("multinomial", input)
     count = index_of("multinomial: num_samples", num_samples)
     if input.ndim not in (1, 2):
-        raise ShapeError(f"multinomial: the weights must have 1 or 2 dimensions, not {input.type_text()}").at(here())
+        raise ShapeError(f"multinomial: the weights must have 1 or 2 dimensions, not {input.type_text()}").at(
+            here()
+        )
     float_dtype("multinomial", input.dtype)
     if count <= 0:
         raise LenetcError(f"multinomial: cannot sample {count} samples").at(here())
@@ -311,11 +313,11 @@ def _one_by_one(scores: Tensor, count: int) -> Tensor:
 def _of_values(weights: Any, count: int, replacement: bool, generator: Generator | None) -> Any:
     """The same of known weights, by their cumulative sums or by sorting."""
     if not replacement:
-        times = -np.log(1.0 - random.values(random.uniform, weights.shape, generator).astype(np.float64))
+        times = -np.log(1.0 - random.values(bits.uniform, weights.shape, generator).astype(np.float64))
         order = np.argsort(-weights / np.maximum(times, 2.0**-25), axis=-1, kind="stable")
         return order[..., :count]
     table = weights.reshape(-1, weights.shape[-1]).astype(np.float64)
-    uniform = random.values(random.uniform, (len(table), count), generator)
+    uniform = random.values(bits.uniform, (len(table), count), generator)
     edges = np.cumsum(table, axis=-1)
     found = [np.searchsorted(row, u * row[-1], side="right") for row, u in zip(edges, uniform, strict=True)]
     return np.stack(found).reshape(*weights.shape[:-1], count)

@@ -12,7 +12,9 @@ from lenetc.operations.methods.shaping import ShapingMethods
 from lenetc.tensors.tensor import Tensor
 
 
-class Methods(Operators, ElementwiseMethods, ReductionMethods, ShapingMethods, InPlaceMethods, CreationMethods):
+class Methods(
+    Operators, ElementwiseMethods, ReductionMethods, ShapingMethods, InPlaceMethods, CreationMethods
+):
     """To a type checker the base of Tensor, which is given them below."""
 
     __slots__ = ()
