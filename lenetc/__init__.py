@@ -38,7 +38,7 @@ from lenetc.tensors.tensor import Tensor
 from lenetc.tuning.tune import tune
 from lenetc.version import __version__
 from lenetc import debug as _debug
-from lenetc import amp, cuda, nn, optim
+from lenetc import amp, cuda, distributions, nn, optim
 from lenetc.evaluation import random
 from lenetc import pictures as _pictures, profiling as _profiling
 from lenetc.missing import names_of
