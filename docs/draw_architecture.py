@@ -17,6 +17,7 @@ WHAT = {
     "profiling": "where the time\nof a call goes",
     "tuning": "what strategies\ncost here",
     "compiler": "a function becomes a program:\ntrace, guards, program, calls",
+    "distributions": "samples, densities, divergences",
     "lenet": "the tutorial's network",
     "nn": "modules, functional, init",
     "optim": "optimizers, schedules of rates",
