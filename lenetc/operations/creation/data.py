@@ -37,7 +37,7 @@ def tensor(
         made = to_tensor(data, dtype)
         return made.requires_grad_() if requires_grad else made
     array = array_of(data)
-    if array.dtype.kind == "c":
+    if array.dtype.kind == "c" and not isinstance(data, np.ndarray):
         raise UnsupportedError(
             "tensor: complex numbers are not there; keep real and imaginary parts in tensors of their own"
         ).at(here())

@@ -250,7 +250,7 @@ def exponentials(shape: Sequence[Dim], generator: Generator | None, dtype: DType
 
 
 _SAMPLES = 64  # without replacement: one pass each
-_RACES = 1 << 24  # times that are drawn at once
+_RACES = 1 << 22  # times that are drawn at once
 
 
 def multinomial(
