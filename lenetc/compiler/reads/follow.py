@@ -64,6 +64,7 @@ from lenetc.compiler.reads.kinds import (
 )
 from lenetc.compiler.reads.names import names_of
 from lenetc.evaluation.cell import Cell
+from lenetc.evaluation.random import Generator
 from lenetc.evaluation.tracing import is_ours
 from lenetc.nn.modules.module import Module
 from lenetc.optim.optimizer import Optimizer
@@ -143,6 +144,8 @@ class Followed:
         kind = type(value)  # not isinstance, which asks the object itself
         if issubclass(kind, Tensor):
             self._tensor(value, path)
+        elif kind is Generator:
+            self.tensors.update(dict.fromkeys(value.cells(), path))
         elif kind is FunctionType:
             self._function(value, path)
         elif kind is MethodType:

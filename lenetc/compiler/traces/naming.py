@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from lenetc.evaluation import random
 from lenetc.evaluation.cell import Cell
-from lenetc.evaluation.random import default_generator
 from lenetc.evaluation.tracing import Trace
 from lenetc.tensors.tensor import Tensor
 
@@ -52,7 +52,7 @@ def state_names(function: Callable[..., Any], trace: Trace) -> dict[Cell, str]:
             for key, value in state.items():
                 if isinstance(value, Tensor):
                     names.setdefault(value._cell, "optimizer.step" if key == "step" else f"{owner}.{key}")
-    names.update({cell: label for label, cell in default_generator.cells().items()})
+    names.update(random.state_names((*trace.captured, *trace.current)))
     return names
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lenetc.autograd import engine, hooks
 from lenetc.operations.methods.casting import CastingMethods
+from lenetc.operations.methods.creation import CreationMethods
 from lenetc.operations.methods.elementwise import ElementwiseMethods
 from lenetc.operations.methods.in_place import InPlaceMethods
 from lenetc.operations.methods.operators import Operators
@@ -25,6 +26,7 @@ class Methods(
     SoftmaxMethods,
     SortingMethods,
     InPlaceMethods,
+    CreationMethods,
 ):
     """To a type checker the base of Tensor, which is given them below."""
 
