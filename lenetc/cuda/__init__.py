@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lenetc import runtime
+from lenetc.cuda import amp as amp
 
 
 def is_available() -> bool:
