@@ -88,7 +88,9 @@ class GradScaler:
             return type(outputs)(self.scale(part) for part in outputs)
         if hasattr(outputs, "__iter__"):
             return map(self.scale, outputs)
-        raise ValueError(f"outputs must be a tensor or an iterable of tensors, got a {type(outputs).__name__}")
+        raise ValueError(
+            f"outputs must be a tensor or an iterable of tensors, got a {type(outputs).__name__}"
+        )
 
     def unscale_(self, optimizer: Any) -> None:
         """Divide the gradients of the optimizer's parameters by the scale."""

@@ -1,4 +1,7 @@
-"""Whether CUDA can be used here (torch.cuda)."""
+"""Whether CUDA can be used here (torch.cuda).
+
+It may import `amp` and what that may.
+"""
 
 from __future__ import annotations
 

@@ -11,9 +11,9 @@ import numpy as np
 from ir.errors import LenetcError
 from ir.types import Array
 from lenetc.evaluation.cell import Context
-from lenetc.optim.optimizer.line_search import strong_wolfe
 from lenetc.optim.optimizer.base import Optimizer
 from lenetc.optim.optimizer.groups import Params
+from lenetc.optim.optimizer.line_search import strong_wolfe
 from lenetc.tensors.grad_fn import set_grad_enabled
 from lenetc.tensors.tensor import Tensor
 
@@ -21,12 +21,14 @@ from lenetc.tensors.tensor import Tensor
 class LBFGS(Optimizer):
     """Steps along a direction for which the last `history_size` steps say how gradients change.
 
-    A step calls its closure, which gives the loss after `backward()`, up to `max_eval` times (default: max_iter * 5 / 4)
-    in up to `max_iter` iterations, until no gradient is above `tolerance_grad` or nothing changes by more than
-    `tolerance_change`. line_search_fn: None, which goes by lr, or "strong_wolfe". There can be one param group only.
+    A step calls its closure, which gives the loss after `backward()`, up to `max_eval` times (default:
+    max_iter * 5 / 4) in up to `max_iter` iterations, until no gradient is above `tolerance_grad` or nothing
+    changes by more than `tolerance_change`. line_search_fn: None, which goes by lr, or "strong_wolfe". There can be
+    one param group only.
 
-    It looks at values, on the host, and so it cannot be part of a compiled function: the closure can. Raises TypeError for what is
-    no tensor, ValueError for several groups or a wrong lr, from `step` RuntimeError for another line search.
+    It looks at values, on the host, and so it cannot be part of a compiled function: the closure can. Raises
+    TypeError for what is no tensor, ValueError for several groups or a wrong lr, from `step` RuntimeError for another
+    line search.
     Source: torch.optim.LBFGS; Nocedal and Wright, Numerical optimization, 2006, chapters 3 and 7.
     """
 

@@ -19,7 +19,19 @@ STEPS = 10
 SHAPES = {"matrix": (3, 4), "vector": (4,), "number": (), "box": (2, 3, 2)}
 DTYPES = {"f32": (np.float32, 2e-6), "f64": (np.float64, 2e-7)}
 NAMES = (
-    *("ASGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Muon", "NAdam", "RAdam", "RMSprop"),
+    *(
+        "ASGD",
+        "Adadelta",
+        "Adafactor",
+        "Adagrad",
+        "Adam",
+        "AdamW",
+        "Adamax",
+        "Muon",
+        "NAdam",
+        "RAdam",
+        "RMSprop",
+    ),
     *("Rprop", "SGD"),
 )
 # Muon computes in bf16, where the order of sums decides on the last digit, several times in a row: a part of a step.
@@ -51,7 +63,9 @@ def as_ours(value):
 def close(ours, theirs, tolerance, scale, what):
     ours, theirs = np.asarray(ours), theirs.detach().numpy()
     assert ours.shape == theirs.shape, what
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * max(scale, np.abs(theirs).max()), err_msg=what)
+    np.testing.assert_allclose(
+        ours, theirs, rtol=0, atol=tolerance * max(scale, np.abs(theirs).max()), err_msg=what
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -107,7 +121,9 @@ def compare(name, optimizer_input, kind):
             assert len(step.programs()) == 1
 
 
-@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad=True")  # which PyTorch's LBFGS does
+@pytest.mark.filterwarnings(
+    "ignore:Converting a tensor with requires_grad=True"
+)  # which PyTorch's LBFGS does
 def test_lbfgs(database):
     for optimizer_input in database["LBFGS"].optim_inputs_func(device="cpu"):
         compare_lbfgs(*options(optimizer_input))
@@ -148,7 +164,9 @@ def test_what_the_database_wants_refused(name, database):
         # A parameter given twice is warned about in PyTorch.
         expected = (ValueError,) if wrong.error_type is UserWarning else (wrong.error_type, UnsupportedError)
         with pytest.raises(expected):
-            optimizer = getattr(optim, name)(parameters(params), **{k: as_ours(v) for k, v in given.kwargs.items()})
+            optimizer = getattr(optim, name)(
+                parameters(params), **{k: as_ours(v) for k, v in given.kwargs.items()}
+            )
             if wrong.error_on.name == "STEP_ERROR":
                 optimizer.step()
             pytest.fail(f"{name}: not refused: {given.desc or given}")
@@ -164,7 +182,10 @@ def parameters(given, seen=None):
             seen[id(given)] = given, lenetc.tensor(given.detach().numpy(), requires_grad=True)
         return seen[id(given)][1]
     if isinstance(given, dict):
-        return {key: parameters(value, seen) if key == "params" else as_ours(value) for key, value in given.items()}
+        return {
+            key: parameters(value, seen) if key == "params" else as_ours(value)
+            for key, value in given.items()
+        }
     if isinstance(given, (list, tuple)):
         return type(given)(parameters(value, seen) for value in given)
     return given

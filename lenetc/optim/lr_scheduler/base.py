@@ -35,7 +35,7 @@ class LRScheduler:
 
     # What is no part of the state: the optimizer, and what is made of the rest.
     _unsaved: ClassVar[tuple[str, ...]] = ("optimizer", "_optimizer_steps_before")
-    _group_keys: ClassVar[tuple[str, ...]] = ("initial_lr",)  # that the schedule computes from
+    _group_keys: tuple[str, ...] = ("initial_lr",)  # that the schedule computes from
 
     def __init__(self, optimizer: HasParamGroups, last_epoch: int = -1) -> None:
         groups = self._groups_of(optimizer)

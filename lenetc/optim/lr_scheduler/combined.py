@@ -35,7 +35,7 @@ class _OfSchedules(LRScheduler):
                     f"{name}: number {index}, a {type(schedule).__name__}, is for another optimizer"
                 )
         self._groups_of(wanted)
-        return wanted  # type: ignore[no-any-return]
+        return wanted
 
     def state_dict(self) -> dict[str, Any]:
         """As for every schedule; `_schedulers` holds the state of each."""

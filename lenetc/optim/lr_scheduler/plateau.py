@@ -12,9 +12,9 @@ from lenetc.optim.lr_scheduler.base import HasParamGroups, LRScheduler, is_count
 class ReduceLROnPlateau(LRScheduler):
     """The learning rate is multiplied by `factor` when `step(metric)` has had no better metric for `patience` epochs.
 
-    mode: "min" or "max", what is better. threshold: by how much it has to be, as a part of the best ("rel") or in itself
-    ("abs"; threshold_mode). cooldown: epochs that do not count after a reduction. min_lr: a number or a list of one
-    per param group. eps: reductions by less are not made. Raises ValueError for a wrong argument.
+    mode: "min" or "max", what is better. threshold: by how much it has to be, as a part of the best ("rel") or in
+    itself ("abs"; threshold_mode). cooldown: epochs that do not count after a reduction. min_lr: a number or a list
+    of one per param group. eps: reductions by less are not made. Raises ValueError for a wrong argument.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class ReduceLROnPlateau(LRScheduler):
         groups = self._groups_of(optimizer)
         self.optimizer = optimizer
         self.min_lrs = per_group(self, "min_lr", min_lr, len(groups))
-        self.default_min_lr = None if isinstance(min_lr, list | tuple) else min_lr
+        self.default_min_lr: float | None = None if isinstance(min_lr, list | tuple) else self.min_lrs[0]
         self.patience, self.cooldown = int(patience), int(cooldown)
         self.eps = self._number("eps", eps)
         self.last_epoch = 0
@@ -89,10 +89,10 @@ class ReduceLROnPlateau(LRScheduler):
         if len(groups) != len(self.min_lrs):
             if self.default_min_lr is None:
                 raise RuntimeError(
-                    f"ReduceLROnPlateau has {len(self.min_lrs)} values of min_lr, but the optimizer now has {len(groups)} "
-                    "param groups; put one for each into min_lrs"
+                    f"ReduceLROnPlateau has {len(self.min_lrs)} values of min_lr, but the optimizer now has "
+                    f"{len(groups)} param groups; put one for each into min_lrs"
                 )
-            self.min_lrs = [float(self.default_min_lr)] * len(groups)
+            self.min_lrs = [self.default_min_lr] * len(groups)
         for group, least in zip(groups, self.min_lrs, strict=True):
             before = float(group["lr"])
             lr = max(before * self.factor, float(least))

@@ -31,9 +31,17 @@ def counted(step: F) -> F:
             for hook in self._step_pre_hooks:
                 changed = hook(self, args, kwargs)
                 if changed is not None:
+                    if not (isinstance(changed, tuple) and len(changed) == 2):
+                        raise RuntimeError(
+                            f"{type(self).__name__}: a hook before a step must return None or (args, kwargs), but it "
+                            f"returned a {type(changed).__name__}"
+                        )
                     args, kwargs = changed
-            if Context.trace is not None:
-                Context.trace.before_change(self._saved_state())
+            trace = Context.trace
+            if trace is not None:
+                trace.before_change(self._saved_state())
+                if self._trace is not trace:
+                    trace.optimizers[self] = trace.optimizers.get(self, 0) + 1
             result = step(self, *args, **kwargs)
             for hook in self._step_post_hooks:
                 hook(self, args, kwargs)

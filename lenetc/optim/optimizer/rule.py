@@ -103,10 +103,8 @@ class RuleOptimizer(Optimizer, ABC):
             with set_grad_enabled(True):
                 loss = closure()
         trace = Context.trace
-        if trace is not None and self._trace is not trace:
-            if self not in trace.optimizers:
-                self._note_constants(trace)
-            trace.optimizers[self] = trace.optimizers.get(self, 0) + 1
+        if trace is not None and trace.optimizers.get(self) == 1:
+            self._note_constants(trace)
         undo = self._saved() if trace is None else None
         try:
             with set_grad_enabled(False), phase("update"), building_at(where_now()):
