@@ -5,6 +5,8 @@ from __future__ import annotations
 from lenetc.autograd import engine
 from lenetc.operations.methods.elementwise import ElementwiseMethods
 from lenetc.operations.methods.in_place import InPlaceMethods
+from lenetc.operations.methods.in_place_moves import InPlaceMoves
+from lenetc.operations.methods.indexing import IndexingMethods
 from lenetc.operations.methods.operators import Operators
 from lenetc.operations.methods.reductions import ReductionMethods
 from lenetc.operations.methods.shaping import ShapingMethods
@@ -13,7 +15,14 @@ from lenetc.tensors.tensor import Tensor
 
 
 class Methods(
-    Operators, ElementwiseMethods, ReductionMethods, ShapingMethods, SortingMethods, InPlaceMethods
+    Operators,
+    ElementwiseMethods,
+    ReductionMethods,
+    IndexingMethods,
+    ShapingMethods,
+    SortingMethods,
+    InPlaceMethods,
+    InPlaceMoves,
 ):
     """To a type checker the base of Tensor, which is given them below."""
 
