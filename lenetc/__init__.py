@@ -23,6 +23,7 @@ from lenetc.runtime.device import device
 from lenetc.operations.creation import *
 from lenetc.operations.dense import *
 from lenetc.operations.elementwise import *
+from lenetc.operations.indexing import *
 from lenetc.operations.products import *
 from lenetc.operations.reductions import *
 from lenetc.runtime import get_num_threads, set_num_threads

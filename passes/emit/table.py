@@ -235,6 +235,18 @@ def _(b: Builder, node: Node, x: str, indices: str) -> Any:
     return _added(b, node, x, indices, node.attrs["axis"])
 
 
+@emit(ops.scatter)
+def _(b: Builder, node: Node, x: str, indices: str, updates: str) -> Any:
+    axis, reduction = node.attrs["axis"], node.attrs["reduction"]
+    if reduction == "none":
+        return b.op("ScatterElements", x, indices, updates, axis=axis)
+    half = node.dtype.name in ("f16", "bf16")  # in f32, for which the runtime has a kernel
+    if half:
+        x, updates = (b.op("Cast", v, to=ELEMENT_TYPES["f32"]) for v in (x, updates))
+    found = b.op("ScatterElements", x, indices, updates, axis=axis, reduction=reduction)
+    return b.op("Cast", found, to=ELEMENT_TYPES[node.dtype.name]) if half else found
+
+
 def _added(b: Builder, node: Node, updates: str, indices: str, axis: int) -> Any:
     """`updates` added into zeros of the type of `node`; halves in f32, for which the runtime has a kernel."""
     half = node.dtype.name in ("f16", "bf16")
