@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -77,6 +78,21 @@ class autocast:
                 return function(*args, **kwargs)
 
         return wrapped  # type: ignore[return-value]
+
+
+@contextlib.contextmanager
+def autocast_as(dtype: DType | None) -> Iterator[None]:
+    """Compute products in `dtype`, which `autocast_dtype()` has given before, in the block."""
+    _active.dtypes.append(dtype)
+    try:
+        yield
+    finally:
+        _active.dtypes.pop()
+
+
+def is_autocast_available(device_type: str) -> bool:
+    """Whether `autocast` knows the device (torch.amp.is_autocast_available)."""
+    return device_type in ("cpu", "cuda")
 
 
 def autocast_dtype() -> DType | None:

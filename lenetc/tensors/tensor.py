@@ -392,7 +392,7 @@ class Tensor(Methods):
         return format_array(self._array(), suffixes=suffixes)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and not self.ndim else format(repr(self), spec)
+        return format(repr(self) if self.ndim else self.item(), spec)
 
     # In-place changes: a new value for the cell.
 
