@@ -9,8 +9,9 @@ import numpy as np
 
 from ir.errors import LenetcError
 from ir.types import Array
+from lenetc import runtime
 from lenetc.evaluation.cell import Context
-from lenetc.nn.parameter import Parameter
+from lenetc.nn.parameter import Parameter, Uninitialized
 from lenetc.tensors.size import Size
 from lenetc.tensors.tensor import Tensor
 
@@ -97,6 +98,8 @@ def load(module: Module, values: Mapping[str, Any], strict: bool, assign: bool =
                     f'While copying the parameter named "{name}", expected a tensor or an array from '
                     f"checkpoint but received {type(values[name])}"
                 )
+            elif isinstance(target, Uninitialized):
+                found_values[name] = found
             elif tuple(found.shape) != tuple(target.shape):
                 problems.append(
                     f"size mismatch for {name}: copying a param with shape {Size(found.shape)} "
@@ -113,10 +116,13 @@ def load(module: Module, values: Mapping[str, Any], strict: bool, assign: bool =
         listed = "\n\t".join(problems)
         raise LenetcError(f"Error(s) in loading state_dict for {type(module).__name__}:\n\t{listed}")
     for name, found in found_values.items():
+        target = targets[name]
         if assign:
             _assign(module, name, values[name], found)
-        else:
-            _put(targets[name], found)
+            continue
+        if isinstance(target, Uninitialized):
+            target.materialize([int(size) for size in found.shape])
+        _put(target, found)
     incompatible = IncompatibleKeys(missing, unexpected)
     for owner, _, hook in reversed(list(_hooked(module, "load_state_dict_post"))):
         hook(owner, incompatible)
@@ -143,7 +149,7 @@ def _is_beside(name: str, targets: Mapping[str, Tensor]) -> bool:
 
 def _value(value: Any) -> Tensor | Array | None:
     if isinstance(value, Tensor):
-        return value.detach() if Context.trace is not None else value.detach().numpy()
+        return value.detach() if Context.trace is not None else value.detach()._array()
     if type(value).__module__.partition(".")[0] == "torch" and hasattr(value, "detach"):
         value = value.detach().cpu()
         return np.asarray(value.float() if str(value.dtype) == "torch.bfloat16" else value)
@@ -157,4 +163,4 @@ def _put(target: Tensor, value: Tensor | Array) -> None:
         target._cell.node = source.to(target.dtype).node
     else:
         assert isinstance(value, np.ndarray)
-        target._cell.set_value(value.astype(target.dtype.numpy))
+        target._cell.set_value(value.astype(runtime.stored(target.dtype)))

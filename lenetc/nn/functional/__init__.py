@@ -3,10 +3,16 @@
 They know no modules: those of `nn.modules` call them.
 """
 
-from typing import TYPE_CHECKING
+from typing import (
+    TYPE_CHECKING,
+)
 
-from lenetc.evaluation.ranges import LabelError
-from lenetc.missing import names_of
+from lenetc.evaluation.ranges import (
+    LabelError,
+)
+from lenetc.missing import (
+    names_of,
+)
 from lenetc.nn.functional.activation import (
     dropout,
     gelu,
@@ -23,7 +29,6 @@ from lenetc.nn.functional.attention import (
     multi_head_attention_forward,
     scaled_dot_product_attention,
 )
-from lenetc.nn.functional.convolution import adaptive_avg_pool2d, avg_pool2d, conv2d, max_pool2d
 from lenetc.nn.functional.distance import (
     cosine_similarity,
     pairwise_distance,
@@ -33,7 +38,9 @@ from lenetc.nn.functional.embedding import (
     embedding,
     embedding_bag,
 )
-from lenetc.nn.functional.labels import one_hot
+from lenetc.nn.functional.labels import (
+    one_hot,
+)
 from lenetc.nn.functional.linear import (
     bilinear,
     linear,
@@ -42,7 +49,10 @@ from lenetc.nn.functional.losses.binary import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
 )
-from lenetc.nn.functional.losses.entropy import cross_entropy, nll_loss
+from lenetc.nn.functional.losses.entropy import (
+    cross_entropy,
+    nll_loss,
+)
 from lenetc.nn.functional.losses.likelihood import (
     gaussian_nll_loss,
     kl_div,
@@ -70,11 +80,9 @@ from lenetc.nn.functional.normalization import (
     group_norm,
     instance_norm,
     layer_norm,
-    local_response_norm,
     normalize,
     rms_norm,
 )
-from lenetc.nn.functional.padding import pad
 from lenetc.nn.functional.rectifiers import (
     hardshrink,
     hardsigmoid,
@@ -93,6 +101,63 @@ from lenetc.nn.functional.rectifiers import (
     threshold,
     threshold_,
 )
+from lenetc.nn.functional.spatial.adaptive import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+)
+from lenetc.nn.functional.spatial.avg_pool import (
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+)
+from lenetc.nn.functional.spatial.convolution import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
+from lenetc.nn.functional.spatial.folding import (
+    channel_shuffle,
+    fold,
+    pixel_shuffle,
+    pixel_unshuffle,
+    unfold,
+)
+from lenetc.nn.functional.spatial.max_pool import (
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
+)
+from lenetc.nn.functional.spatial.padding import (
+    pad,
+)
+from lenetc.nn.functional.spatial.refused import (
+    fractional_max_pool2d,
+    fractional_max_pool3d,
+)
+from lenetc.nn.functional.spatial.resize import (
+    interpolate,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
+from lenetc.nn.functional.spatial.response import local_response_norm
+from lenetc.nn.functional.spatial.sampling import (
+    affine_grid,
+    grid_sample,
+)
 from lenetc.nn.functional.units import (
     celu,
     celu_,
@@ -109,15 +174,29 @@ from lenetc.nn.functional.units import (
 
 __all__ = [
     "LabelError",
+    "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+    "affine_grid",
+    "avg_pool1d",
     "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
     "celu_",
+    "channel_shuffle",
+    "conv1d",
     "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
@@ -126,9 +205,13 @@ __all__ = [
     "elu_",
     "embedding",
     "embedding_bag",
+    "fold",
+    "fractional_max_pool2d",
+    "fractional_max_pool3d",
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "gumbel_softmax",
     "hardshrink",
@@ -139,6 +222,7 @@ __all__ = [
     "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
@@ -148,8 +232,16 @@ __all__ = [
     "local_response_norm",
     "log_softmax",
     "logsigmoid",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
     "margin_ranking_loss",
+    "max_pool1d",
     "max_pool2d",
+    "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "mish",
     "mse_loss",
     "multi_head_attention_forward",
@@ -162,6 +254,8 @@ __all__ = [
     "pad",
     "pairwise_distance",
     "pdist",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "poisson_nll_loss",
     "prelu",
     "relu",
@@ -188,6 +282,10 @@ __all__ = [
     "threshold_",
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
+    "unfold",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]
 
 if not TYPE_CHECKING:

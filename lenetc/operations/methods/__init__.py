@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from lenetc.autograd import engine, hooks
+from lenetc.operations.methods.casting import CastingMethods
 from lenetc.operations.methods.elementwise import ElementwiseMethods
 from lenetc.operations.methods.in_place import InPlaceMethods
 from lenetc.operations.methods.operators import Operators
+from lenetc.operations.methods.products import ProductMethods
 from lenetc.operations.methods.reductions import ReductionMethods
 from lenetc.operations.methods.shaping import ShapingMethods
 from lenetc.operations.methods.softmaxes import SoftmaxMethods
+from lenetc.operations.methods.sorting import SortingMethods
 from lenetc.tensors.tensor import Tensor
 
 
 class Methods(
-    Operators, ElementwiseMethods, ReductionMethods, ShapingMethods, SoftmaxMethods, InPlaceMethods
+    CastingMethods,
+    Operators,
+    ElementwiseMethods,
+    ProductMethods,
+    ReductionMethods,
+    ShapingMethods,
+    SoftmaxMethods,
+    SortingMethods,
+    InPlaceMethods,
 ):
     """To a type checker the base of Tensor, which is given them below."""
 
