@@ -49,6 +49,9 @@ from lenetc.nn.functional.losses.binary import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
 )
+from lenetc.nn.functional.losses.ctc import (
+    ctc_loss,
+)
 from lenetc.nn.functional.losses.entropy import (
     cross_entropy,
     nll_loss,
@@ -171,6 +174,7 @@ from lenetc.nn.functional.units import (
     softsign,
     tanhshrink,
 )
+from lenetc.operations.out import with_out
 
 __all__ = [
     "LabelError",
@@ -200,6 +204,7 @@ __all__ = [
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "elu",
     "elu_",
@@ -289,4 +294,6 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
+    for _name in ("gelu", "hardshrink", "linear", "logsigmoid", "softplus", "softshrink"):
+        globals()[_name] = with_out(globals()[_name])  # as PyTorch's, which are of C
     __getattr__ = names_of(__name__)

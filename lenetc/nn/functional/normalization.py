@@ -286,7 +286,8 @@ def rms_norm(
 ) -> Tensor:
     """input[*,normalized_shape] over the root of its mean square over these dimensions, times weight.
 
-    eps: what is added to the mean square, the epsilon of f32, or f64, if None (Zhang and Sennrich 2019). Raises ShapeError
+    eps: what is added to the mean square, the epsilon of f32, or f64, if None (Zhang and Sennrich 2019). Raises
+    ShapeError
     where the last dimensions differ. Source: torch.nn.functional.rms_norm.
     """
     shape = _last_dimensions("rms_norm", input, normalized_shape, weight)
