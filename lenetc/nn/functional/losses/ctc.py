@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,8 @@ def ctc_loss(
         lengths = _lengths("target_lengths", target_lengths, batch, int(targets.shape[1]))
     else:
         lengths = _lengths("target_lengths", target_lengths, batch, int(targets.shape[0]))
-        padded = _padded(padded, lengths)
+        counts = target_lengths if not isinstance(target_lengths, Tensor) else target_lengths.detach().numpy()
+        padded = padded.reshape(1, -1) if batch == 1 else _padded(padded, counts)
     if padded.shape[0] != batch:
         raise ShapeError(
             f"ctc_loss: targets {targets.type_text()} for a batch of {batch} in {log_probs.type_text()}"
@@ -101,9 +103,9 @@ def _lengths(name: str, given: Tensor | Sequence[int] | int, batch: Dim, most: i
     return tensor
 
 
-def _padded(targets: Tensor, lengths: Tensor) -> Tensor:
+def _padded(targets: Tensor, lengths: Any) -> Tensor:
     """targets one after the other as [N,S], S the longest."""
-    counts = lengths.detach().numpy()
+    counts = np.asarray(lengths).reshape(-1)
     places = np.arange(max(1, int(counts.max(initial=0))))
     rows = creation.tensor(np.minimum((np.cumsum(counts) - counts)[:, None] + places, targets.shape[0]))
 
