@@ -50,6 +50,9 @@ from lenetc.nn.modules.activations.units import (
     Tanh,
     Tanhshrink,
 )
+from lenetc.nn.modules.adaptive import (
+    AdaptiveLogSoftmaxWithLoss,
+)
 from lenetc.nn.modules.attention import (
     MultiheadAttention,
 )
@@ -204,6 +207,7 @@ from lenetc.nn.modules.transformer import (
     TransformerEncoderLayer,
 )
 from lenetc.nn.parameter import (
+    Buffer,
     Parameter,
     UninitializedBuffer,
     UninitializedParameter,
@@ -218,6 +222,7 @@ __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveLogSoftmaxWithLoss",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
@@ -230,6 +235,7 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "Bilinear",
+    "Buffer",
     "CTCLoss",
     "ChannelShuffle",
     "CircularPad1d",

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 import lenetc  # noqa: E402
 import lenetc.nn as nn  # noqa: E402
 import lenetc.nn.functional as F  # noqa: E402
-from tests.parity.both import check  # noqa: E402
+from tests.parity.both import check, copy_state  # noqa: E402
 
 tnn, tF = torch.nn, torch.nn.functional
 rng = np.random.default_rng(3)
@@ -189,3 +189,25 @@ def test_ctc_without_a_batch_compiled_and_infinite() -> None:
     assert loss(lenetc.tensor(x), lenetc.tensor(marks), (1,), (3,)).item() == float("inf")
     with pytest.raises(IndexError, match="label 5 is out of bounds"):
         loss(lenetc.tensor(x), lenetc.tensor(marks * 0 + 5), (6,), (3,))
+
+
+@pytest.mark.parametrize("options", [{}, {"div_value": 2.0, "head_bias": True}])
+def test_adaptive_log_softmax(options: dict[str, Any]) -> None:
+    mine = nn.AdaptiveLogSoftmaxWithLoss(16, 20, [5, 9], **options)
+    reference = tnn.AdaptiveLogSoftmaxWithLoss(16, 20, [5, 9], **options)
+    assert repr(mine) == repr(reference)
+    copy_state(mine, reference)
+    targets = np.array([0, 4, 5, 8, 9, 19])
+    x = normal(6, 16).astype(np.float32)
+    check(
+        lambda x: mine(x, lenetc.tensor(targets)).loss + mine.log_prob(x).sum(),
+        lambda x: reference(x, torch.tensor(targets)).loss + reference.log_prob(x).sum(),
+        x,
+        parameters=(list(mine.parameters()), list(reference.parameters())),
+        chains=False,
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    assert mine.predict(lenetc.tensor(x)).tolist() == reference.predict(torch.tensor(x)).tolist()
+    with pytest.raises(IndexError):
+        mine(lenetc.tensor(x), lenetc.tensor(targets + 1))

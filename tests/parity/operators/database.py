@@ -138,6 +138,8 @@ def function_of(info: Any) -> Callable[..., Any] | None:
         own = info.op
         return translated(own) if isinstance(own, types.FunctionType) else getattr(lenetc.Tensor, info.name)
     found = named(info.name)
+    if info.name.startswith("nn.functional.embedding") and found is not None:
+        return translated(info.op)  # its samples begin with the weight
     if found is not None and callable(found) and not isinstance(found, type):
         return found
     method = getattr(lenetc.Tensor, info.name, None)
