@@ -16,7 +16,6 @@ from lenetc.nn import (
     utils,
 )
 from lenetc.nn.modules.activation import (
-    Dropout,
     LogSoftmax,
     Softmax,
     Softmax2d,
@@ -53,8 +52,15 @@ from lenetc.nn.modules.activations.units import (
 from lenetc.nn.modules.adaptive import (
     AdaptiveLogSoftmaxWithLoss,
 )
-from lenetc.nn.modules.attention import (
+from lenetc.nn.modules.attention.multihead import (
     MultiheadAttention,
+)
+from lenetc.nn.modules.attention.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
 )
 from lenetc.nn.modules.containers import (
     ModuleDict,
@@ -66,6 +72,14 @@ from lenetc.nn.modules.containers import (
 from lenetc.nn.modules.distance import (
     CosineSimilarity,
     PairwiseDistance,
+)
+from lenetc.nn.modules.dropout import (
+    AlphaDropout,
+    Dropout,
+    Dropout1d,
+    Dropout2d,
+    Dropout3d,
+    FeatureAlphaDropout,
 )
 from lenetc.nn.modules.embedding import (
     Embedding,
@@ -129,8 +143,19 @@ from lenetc.nn.modules.normalization import (
     InstanceNorm2d,
     InstanceNorm3d,
     LayerNorm,
+    LocalResponseNorm,
     RMSNorm,
     SyncBatchNorm,
+)
+from lenetc.nn.modules.recurrent import (
+    GRU,
+    LSTM,
+    RNN,
+    GRUCell,
+    LSTMCell,
+    RNNBase,
+    RNNCell,
+    RNNCellBase,
 )
 from lenetc.nn.modules.spatial.conv import (
     Conv1d,
@@ -151,7 +176,6 @@ from lenetc.nn.modules.spatial.lazy_conv import (
 from lenetc.nn.modules.spatial.moving import (
     ChannelShuffle,
     Fold,
-    LocalResponseNorm,
     PixelShuffle,
     PixelUnshuffle,
     Unfold,
@@ -199,13 +223,6 @@ from lenetc.nn.modules.spatial.pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
-from lenetc.nn.modules.transformer import (
-    Transformer,
-    TransformerDecoder,
-    TransformerDecoderLayer,
-    TransformerEncoder,
-    TransformerEncoderLayer,
-)
 from lenetc.nn.parameter import (
     Buffer,
     Parameter,
@@ -218,6 +235,9 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
@@ -226,6 +246,7 @@ __all__ = [
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
+    "AlphaDropout",
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
@@ -255,12 +276,17 @@ __all__ = [
     "CrossEntropyLoss",
     "CrossMapLRN2d",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
     "Embedding",
     "EmbeddingBag",
+    "FeatureAlphaDropout",
     "Flatten",
     "Fold",
     "FractionalMaxPool2d",
     "FractionalMaxPool3d",
+    "GRUCell",
     "GaussianNLLLoss",
     "GroupNorm",
     "Hardshrink",
@@ -278,6 +304,7 @@ __all__ = [
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "LSTMCell",
     "LayerNorm",
     "LazyBatchNorm1d",
     "LazyBatchNorm2d",
@@ -324,6 +351,9 @@ __all__ = [
     "PixelUnshuffle",
     "PoissonNLLLoss",
     "RMSNorm",
+    "RNNBase",
+    "RNNCell",
+    "RNNCellBase",
     "RReLU",
     "ReLU",
     "ReLU6",

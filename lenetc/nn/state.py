@@ -116,13 +116,13 @@ def load(module: Module, values: Mapping[str, Any], strict: bool, assign: bool =
         listed = "\n\t".join(problems)
         raise LenetcError(f"Error(s) in loading state_dict for {type(module).__name__}:\n\t{listed}")
     for name, found in found_values.items():
-        target = targets[name]
         if assign:
             _assign(module, name, values[name], found)
-            continue
-        if isinstance(target, Uninitialized):
-            target.materialize([int(size) for size in found.shape])
-        _put(target, found)
+        else:
+            target = targets[name]
+            if isinstance(target, Uninitialized):
+                target.materialize([int(size) for size in found.shape])
+            _put(target, found)
     incompatible = IncompatibleKeys(missing, unexpected)
     for owner, _, hook in reversed(list(_hooked(module, "load_state_dict_post"))):
         hook(owner, incompatible)

@@ -9,6 +9,7 @@ from ir import ops
 from ir.node import Node
 from ir.op import Op
 from lenetc.operations.autocast import widened
+from lenetc.operations.elementwise.casting import to
 from lenetc.tensors.arrays import axis_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def log_softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
 
 def _along(what: str, name: str, op: Op, x: Tensor, dim: int, dtype: DType | None) -> Tensor:
     t.require_tensors(what, x)
-    x = widened(x) if dtype is None else x.to(dtype)
+    x = widened(x) if dtype is None else to(x, dtype)
     axis = axis_of(dim, x.ndim, what)
 
     def build(a: Node) -> Node:

@@ -14,7 +14,6 @@ from lenetc.missing import (
     names_of,
 )
 from lenetc.nn.functional.activation import (
-    dropout,
     gelu,
     gumbel_softmax,
     log_softmax,
@@ -33,6 +32,14 @@ from lenetc.nn.functional.distance import (
     cosine_similarity,
     pairwise_distance,
     pdist,
+)
+from lenetc.nn.functional.dropout import (
+    alpha_dropout,
+    dropout,
+    dropout1d,
+    dropout2d,
+    dropout3d,
+    feature_alpha_dropout,
 )
 from lenetc.nn.functional.embedding import (
     embedding,
@@ -83,6 +90,7 @@ from lenetc.nn.functional.normalization import (
     group_norm,
     instance_norm,
     layer_norm,
+    local_response_norm,
     normalize,
     rms_norm,
 )
@@ -156,7 +164,6 @@ from lenetc.nn.functional.spatial.resize import (
     upsample_bilinear,
     upsample_nearest,
 )
-from lenetc.nn.functional.spatial.response import local_response_norm
 from lenetc.nn.functional.spatial.sampling import (
     affine_grid,
     grid_sample,
@@ -174,7 +181,9 @@ from lenetc.nn.functional.units import (
     softsign,
     tanhshrink,
 )
-from lenetc.operations.out import with_out
+from lenetc.operations.out import (
+    with_out,
+)
 
 __all__ = [
     "LabelError",
@@ -185,6 +194,7 @@ __all__ = [
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
     "affine_grid",
+    "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -206,10 +216,14 @@ __all__ = [
     "cross_entropy",
     "ctc_loss",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
     "elu",
     "elu_",
     "embedding",
     "embedding_bag",
+    "feature_alpha_dropout",
     "fold",
     "fractional_max_pool2d",
     "fractional_max_pool3d",

@@ -12,7 +12,8 @@ from ir.node import Node
 from ir.op import literal, scalar
 from ir.types import DType, bool_
 from lenetc.evaluation.tracing import here
-from lenetc.nn.functional.activation import dropout, softmax, warn
+from lenetc.nn.functional.activation import softmax, warn
+from lenetc.nn.functional.dropout import dropout
 from lenetc.nn.functional.linear import linear
 from lenetc.nn.functional.spatial.padding import pad
 from lenetc.operations import creation, elementwise, products, reductions, shaping

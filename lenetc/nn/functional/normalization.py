@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +11,8 @@ from ir import ops
 from ir.dims import product
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
-from ir.types import f64
+from ir.op import scalar
+from ir.types import f32, f64
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.operations import elementwise, reductions
@@ -304,6 +306,46 @@ def rms_norm(
 
     operands = [] if weight is None else [weight]
     return apply("FusedRmsNormBackward0", build, input, *operands)
+
+
+def local_response_norm(
+    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """input[N,C,*] over (k + alpha * m)^beta, m the mean square of `size` neighbouring channels, zeros beyond.
+
+    Krizhevsky et al. 2012. Raises ShapeError for fewer than 3 dimensions. Source:
+    torch.nn.functional.local_response_norm.
+    """
+    require_tensors("local_response_norm", input)
+    size = index_of("local_response_norm: size", size)
+    if input.ndim < 3:
+        raise ShapeError(f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)").at(
+            here()
+        )
+    if not input.numel():
+        return input
+
+    def build(x: Node) -> Node:
+        low = tuple(size // 2 if i == 1 else 0 for i in range(x.rank))
+        high = tuple((size - 1) // 2 if i == 1 else 0 for i in range(x.rank))
+        squares = ops.pad(x * x, low=low, high=high)
+        steps = (1,) * x.rank
+        windows = [
+            ops.slice(
+                squares,
+                starts=tuple(j if i == 1 else 0 for i in range(x.rank)),
+                stops=tuple(j + n if i == 1 else n for i, n in enumerate(x.shape)),
+                steps=steps,
+            )
+            for j in range(size)
+        ]
+        total = functools.reduce(ops.add, windows)
+        if x.dtype.is_float:
+            return x / ops.pow(total * (alpha / size) + k, scalar(beta, x.dtype))
+        mean = ops.cast(ops.div(total, size), dtype=f32)  # as PyTorch, whose mean of integers is one
+        return ops.cast(x, dtype=f32) / ops.pow(mean * alpha + k, scalar(beta, f32))
+
+    return apply("DivBackward0", build, input)
 
 
 def normalize(
