@@ -86,7 +86,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         reason = f"{self.n_classes} classes"
         require_range("AdaptiveLogSoftmaxWithLoss", "target", target, self.n_classes, None, reason)
         logs = self.log_prob(input_.unsqueeze(0) if single else input_)
-        output = shaping.gather(logs, 1, target.unsqueeze(1)).squeeze(1)
+        output = logs.gather(1, target.unsqueeze(1)).squeeze(1)
         return _ASMoutput(output.squeeze(0) if single else output, -reductions.mean(output))
 
     def log_prob(self, input: Tensor) -> Tensor:

@@ -70,6 +70,8 @@ class Translation:
             return slice(self(value.start), self(value.stop), self(value.step))
         if isinstance(value, complex):
             raise Foreign("complex")
+        if isinstance(value, torch.nn.Module):  # a distance, of no options
+            return getattr(lenetc.nn, type(value).__name__)()
         if isinstance(value, types.FunctionType):
             return translated(value)
         return value
