@@ -3,14 +3,76 @@
 It may import `operations` and what that may.
 """
 
-from typing import TYPE_CHECKING
+from typing import (
+    TYPE_CHECKING,
+)
 
-from lenetc.missing import names_of
-from lenetc.nn import functional, init, utils
-from lenetc.nn.modules.activation import LogSoftmax, Softmax, Softmax2d, Softmin
-from lenetc.nn.modules.attention import MultiheadAttention
-from lenetc.nn.modules.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
-from lenetc.nn.modules.distance import CosineSimilarity, PairwiseDistance
+from lenetc.missing import (
+    names_of,
+)
+from lenetc.nn import (
+    functional,
+    init,
+    utils,
+)
+from lenetc.nn.modules.activation import (
+    LogSoftmax,
+    Softmax,
+    Softmax2d,
+    Softmin,
+)
+from lenetc.nn.modules.activations.rectifiers import (
+    Hardshrink,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    ReLU6,
+    RReLU,
+    Softshrink,
+    Threshold,
+)
+from lenetc.nn.modules.activations.units import (
+    CELU,
+    ELU,
+    GELU,
+    GLU,
+    SELU,
+    LogSigmoid,
+    Mish,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Softsign,
+    Tanh,
+    Tanhshrink,
+)
+from lenetc.nn.modules.adaptive import (
+    AdaptiveLogSoftmaxWithLoss,
+)
+from lenetc.nn.modules.attention.multihead import (
+    MultiheadAttention,
+)
+from lenetc.nn.modules.attention.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
+from lenetc.nn.modules.containers import (
+    ModuleDict,
+    ModuleList,
+    ParameterDict,
+    ParameterList,
+    Sequential,
+)
+from lenetc.nn.modules.distance import (
+    CosineSimilarity,
+    PairwiseDistance,
+)
 from lenetc.nn.modules.dropout import (
     AlphaDropout,
     Dropout,
@@ -19,13 +81,33 @@ from lenetc.nn.modules.dropout import (
     Dropout3d,
     FeatureAlphaDropout,
 )
-from lenetc.nn.modules.embedding import Embedding, EmbeddingBag
-from lenetc.nn.modules.flatten import Flatten, Unflatten
-from lenetc.nn.modules.linear import Bilinear, Identity, Linear
+from lenetc.nn.modules.embedding import (
+    Embedding,
+    EmbeddingBag,
+)
+from lenetc.nn.modules.flatten import (
+    Flatten,
+    Unflatten,
+)
+from lenetc.nn.modules.lazy_normalization import (
+    LazyBatchNorm1d,
+    LazyBatchNorm2d,
+    LazyBatchNorm3d,
+    LazyInstanceNorm1d,
+    LazyInstanceNorm2d,
+    LazyInstanceNorm3d,
+)
+from lenetc.nn.modules.linear import (
+    Bilinear,
+    Identity,
+    LazyLinear,
+    Linear,
+)
 from lenetc.nn.modules.losses.classification import (
     BCELoss,
     BCEWithLogitsLoss,
     CrossEntropyLoss,
+    CTCLoss,
     MultiLabelSoftMarginLoss,
     MultiMarginLoss,
     NLLLoss,
@@ -49,7 +131,9 @@ from lenetc.nn.modules.losses.regression import (
     PoissonNLLLoss,
     SmoothL1Loss,
 )
-from lenetc.nn.modules.module import Module
+from lenetc.nn.modules.module import (
+    Module,
+)
 from lenetc.nn.modules.normalization import (
     BatchNorm1d,
     BatchNorm2d,
@@ -63,20 +147,16 @@ from lenetc.nn.modules.normalization import (
     RMSNorm,
     SyncBatchNorm,
 )
-from lenetc.nn.modules.rectifiers import (
-    Hardshrink,
-    Hardsigmoid,
-    Hardswish,
-    Hardtanh,
-    LeakyReLU,
-    PReLU,
-    ReLU,
-    ReLU6,
-    RReLU,
-    Softshrink,
-    Threshold,
+from lenetc.nn.modules.recurrent import (
+    GRU,
+    LSTM,
+    RNN,
+    GRUCell,
+    LSTMCell,
+    RNNBase,
+    RNNCell,
+    RNNCellBase,
 )
-from lenetc.nn.modules.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell, RNNCellBase
 from lenetc.nn.modules.spatial.conv import (
     Conv1d,
     Conv2d,
@@ -143,29 +223,12 @@ from lenetc.nn.modules.spatial.pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
-from lenetc.nn.modules.transformer import (
-    Transformer,
-    TransformerDecoder,
-    TransformerDecoderLayer,
-    TransformerEncoder,
-    TransformerEncoderLayer,
+from lenetc.nn.parameter import (
+    Buffer,
+    Parameter,
+    UninitializedBuffer,
+    UninitializedParameter,
 )
-from lenetc.nn.modules.units import (
-    CELU,
-    ELU,
-    GELU,
-    GLU,
-    SELU,
-    LogSigmoid,
-    Mish,
-    Sigmoid,
-    SiLU,
-    Softplus,
-    Softsign,
-    Tanh,
-    Tanhshrink,
-)
-from lenetc.nn.parameter import Parameter, UninitializedBuffer, UninitializedParameter
 
 __all__ = [
     "CELU",
@@ -179,6 +242,7 @@ __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveLogSoftmaxWithLoss",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
@@ -192,6 +256,8 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "Bilinear",
+    "Buffer",
+    "CTCLoss",
     "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
@@ -240,12 +306,19 @@ __all__ = [
     "LPPool3d",
     "LSTMCell",
     "LayerNorm",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
     "LazyConv1d",
     "LazyConv2d",
     "LazyConv3d",
     "LazyConvTranspose1d",
     "LazyConvTranspose2d",
     "LazyConvTranspose3d",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
+    "LazyLinear",
     "LeakyReLU",
     "Linear",
     "LocalResponseNorm",

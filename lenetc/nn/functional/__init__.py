@@ -3,10 +3,16 @@
 They know no modules: those of `nn.modules` call them.
 """
 
-from typing import TYPE_CHECKING
+from typing import (
+    TYPE_CHECKING,
+)
 
-from lenetc.evaluation.ranges import LabelError
-from lenetc.missing import names_of
+from lenetc.evaluation.ranges import (
+    LabelError,
+)
+from lenetc.missing import (
+    names_of,
+)
 from lenetc.nn.functional.activation import (
     gelu,
     gumbel_softmax,
@@ -18,8 +24,15 @@ from lenetc.nn.functional.activation import (
     softplus,
     tanh,
 )
-from lenetc.nn.functional.attention import multi_head_attention_forward, scaled_dot_product_attention
-from lenetc.nn.functional.distance import cosine_similarity, pairwise_distance, pdist
+from lenetc.nn.functional.attention import (
+    multi_head_attention_forward,
+    scaled_dot_product_attention,
+)
+from lenetc.nn.functional.distance import (
+    cosine_similarity,
+    pairwise_distance,
+    pdist,
+)
 from lenetc.nn.functional.dropout import (
     alpha_dropout,
     dropout,
@@ -28,12 +41,33 @@ from lenetc.nn.functional.dropout import (
     dropout3d,
     feature_alpha_dropout,
 )
-from lenetc.nn.functional.embedding import embedding, embedding_bag
-from lenetc.nn.functional.labels import one_hot
-from lenetc.nn.functional.linear import bilinear, linear
-from lenetc.nn.functional.losses.binary import binary_cross_entropy, binary_cross_entropy_with_logits
-from lenetc.nn.functional.losses.entropy import cross_entropy, nll_loss
-from lenetc.nn.functional.losses.likelihood import gaussian_nll_loss, kl_div, poisson_nll_loss
+from lenetc.nn.functional.embedding import (
+    embedding,
+    embedding_bag,
+)
+from lenetc.nn.functional.labels import (
+    one_hot,
+)
+from lenetc.nn.functional.linear import (
+    bilinear,
+    linear,
+)
+from lenetc.nn.functional.losses.binary import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+)
+from lenetc.nn.functional.losses.ctc import (
+    ctc_loss,
+)
+from lenetc.nn.functional.losses.entropy import (
+    cross_entropy,
+    nll_loss,
+)
+from lenetc.nn.functional.losses.likelihood import (
+    gaussian_nll_loss,
+    kl_div,
+    poisson_nll_loss,
+)
 from lenetc.nn.functional.losses.margin import (
     cosine_embedding_loss,
     hinge_embedding_loss,
@@ -45,7 +79,12 @@ from lenetc.nn.functional.losses.margin import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
-from lenetc.nn.functional.losses.regression import huber_loss, l1_loss, mse_loss, smooth_l1_loss
+from lenetc.nn.functional.losses.regression import (
+    huber_loss,
+    l1_loss,
+    mse_loss,
+    smooth_l1_loss,
+)
 from lenetc.nn.functional.normalization import (
     batch_norm,
     group_norm,
@@ -97,7 +136,13 @@ from lenetc.nn.functional.spatial.convolution import (
     conv_transpose2d,
     conv_transpose3d,
 )
-from lenetc.nn.functional.spatial.folding import channel_shuffle, fold, pixel_shuffle, pixel_unshuffle, unfold
+from lenetc.nn.functional.spatial.folding import (
+    channel_shuffle,
+    fold,
+    pixel_shuffle,
+    pixel_unshuffle,
+    unfold,
+)
 from lenetc.nn.functional.spatial.max_pool import (
     max_pool1d,
     max_pool2d,
@@ -106,10 +151,23 @@ from lenetc.nn.functional.spatial.max_pool import (
     max_unpool2d,
     max_unpool3d,
 )
-from lenetc.nn.functional.spatial.padding import pad
-from lenetc.nn.functional.spatial.refused import fractional_max_pool2d, fractional_max_pool3d
-from lenetc.nn.functional.spatial.resize import interpolate, upsample, upsample_bilinear, upsample_nearest
-from lenetc.nn.functional.spatial.sampling import affine_grid, grid_sample
+from lenetc.nn.functional.spatial.padding import (
+    pad,
+)
+from lenetc.nn.functional.spatial.refused import (
+    fractional_max_pool2d,
+    fractional_max_pool3d,
+)
+from lenetc.nn.functional.spatial.resize import (
+    interpolate,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
+from lenetc.nn.functional.spatial.sampling import (
+    affine_grid,
+    grid_sample,
+)
 from lenetc.nn.functional.units import (
     celu,
     celu_,
@@ -122,6 +180,9 @@ from lenetc.nn.functional.units import (
     silu,
     softsign,
     tanhshrink,
+)
+from lenetc.operations.out import (
+    with_out,
 )
 
 __all__ = [
@@ -153,6 +214,7 @@ __all__ = [
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "dropout1d",
     "dropout2d",
@@ -246,4 +308,6 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
+    for _name in ("gelu", "hardshrink", "linear", "logsigmoid", "softplus", "softshrink"):
+        globals()[_name] = with_out(globals()[_name])  # as PyTorch's, which are of C
     __getattr__ = names_of(__name__)

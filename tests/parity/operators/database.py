@@ -70,6 +70,8 @@ class Translation:
             return slice(self(value.start), self(value.stop), self(value.step))
         if isinstance(value, complex):
             raise Foreign("complex")
+        if isinstance(value, torch.nn.Module):  # a distance, of no options
+            return getattr(lenetc.nn, type(value).__name__)()
         if isinstance(value, types.FunctionType):
             return translated(value)
         return value
@@ -138,6 +140,8 @@ def function_of(info: Any) -> Callable[..., Any] | None:
         own = info.op
         return translated(own) if isinstance(own, types.FunctionType) else getattr(lenetc.Tensor, info.name)
     found = named(info.name)
+    if info.name.startswith("nn.functional.embedding") and found is not None:
+        return translated(info.op)  # its samples begin with the weight
     if found is not None and callable(found) and not isinstance(found, type):
         return found
     method = getattr(lenetc.Tensor, info.name, None)
