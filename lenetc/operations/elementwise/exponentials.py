@@ -12,7 +12,7 @@ import lenetc.tensors.tensor as t
 from ir import ops
 from ir.node import Node
 from lenetc.operations.autocast import widened
-from lenetc.operations.elementwise.operands import binary, filled, smooth, smooth_pair, unary
+from lenetc.operations.elementwise.operands import binary, filled, in_f64, smooth, smooth_pair, unary
 from lenetc.tensors.arrays import need_number
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def xlogy(input: Tensor | Number, other: Tensor | Number) -> Tensor:
 
     def slopes(x: Node, y: Node, out: Node) -> tuple[Node, Node]:
         unused = ops.logical_and(ops.equal(x, 0.0), ops.logical_not(ops.greater(y, 0.0)))
-        return ops.where(unused, filled(0.0, x), ops.log(y)), x / y
+        return ops.where(unused, filled(0.0, x), in_f64(ops.log, y)), x / y
 
     build = smooth_pair(lambda x, y: _times_log(x, y, ops.log(y)), slopes)
     return binary("XlogyBackward0", "xlogy", build, input, other, to_float=True)

@@ -17,6 +17,7 @@ from lenetc.operations.elementwise.operands import (
     binary,
     copied_sign,
     filled,
+    in_f64,
     smooth,
     smooth_pair,
     unary,
@@ -261,7 +262,7 @@ def _sinc_slope(x: Node) -> Node:
 
 def sinc(input: Tensor) -> Tensor:
     """sin(pi x) / (pi x); 1 at 0."""
-    return unary("SincBackward0", smooth(_sinc, lambda x, out: _sinc_slope(x)), input, "sinc")
+    return unary("SincBackward0", smooth(_sinc, lambda x, out: in_f64(_sinc_slope, x)), input, "sinc")
 
 
 arccos, arccosh, arcsin, arcsinh = acos, acosh, asin, asinh
