@@ -118,7 +118,8 @@ def _between(input: Tensor, low: Tensor | None, high: Tensor | None) -> Tensor:
         if high is not None:
             most = rest.pop(0)
             x = ops.where(_yields(ops.greater(x, most), most), most, x)
-        return x
+        # NaN has no gradient.
+        return ops.where(ops.equal(x, x), x, ops.stop_gradient(x)) if dtype.is_float else x
 
     return t.apply("ClampBackward0", build, *given)
 

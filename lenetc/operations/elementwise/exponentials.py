@@ -145,7 +145,9 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
         low, high = (0.0, 1.0) if eps is None else (float(eps), 1.0 - float(eps))
         outside = ops.logical_or(ops.less(x, low), ops.greater(x, high))
         beyond = filled(math.nan if eps is None else 0.0, x)
-        return ops.where(outside, beyond, 1.0 / (x * (1.0 - x)))
+        product = x * (1.0 - x)
+        steep = ops.where(ops.equal(product, 0.0), filled(math.inf, x), 1.0 / product)
+        return ops.where(outside, beyond, steep)
 
     return unary("LogitBackward0", smooth(value, slope), input, "logit")
 
