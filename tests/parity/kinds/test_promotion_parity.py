@@ -11,6 +11,7 @@ import torch
 
 import lenetc
 from ir.errors import LenetcError
+from tests.parity.kinds.alike import name_of
 
 pytestmark = pytest.mark.parity
 NAMES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64")
@@ -33,10 +34,6 @@ PAIRS = [
         strict=True,
     )
 ]
-
-
-def name_of(dtype: Any) -> str:
-    return str(dtype).partition(".")[2] if isinstance(dtype, torch.dtype) else dtype.long_name
 
 
 def test_result_types_of_all_pairs() -> None:
