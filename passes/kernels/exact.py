@@ -2,8 +2,9 @@
 
 ONNX Runtime 1.31's Sigmoid is wrong by 7 % at -14 and 0 below -18, on CUDA as well; its largest elements lose NaN,
 depending on where it is. `TABLE` has a formula for each such op, `ON_CPU` for those that only the kernels of the CPU
-get wrong. A formula may hold the op that it stands for (the largest element, NaN aside), so each node is replaced
-once, last of all, and a node that is in its formula already is left.
+get wrong, `WITHOUT_KERNEL` for those that it has no kernel for. A formula may hold the op that it stands for (the
+largest element, NaN aside), so each node is replaced once, last of all, and a node that is in its formula already is
+left.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from functools import reduce
 from typing import Any
 
 from ir import ops
+from ir.dims import Dim
 from ir.node import Graph, Node, building_at
 from ir.types import f32, f64, i32
+from passes.kernels import elimination
 from passes.rewrite.driver import rebuilt
 from passes.strategies import finite
 
@@ -25,7 +28,7 @@ Formula = Callable[..., "Node | None"]  # (*operands, **attributes); None where 
 
 def exact(graph: Graph, device: str, fired: Counter[str]) -> Graph:
     """`graph` with every op of the tables replaced, in bodies of scans too; `fired` counts them."""
-    table = TABLE | ON_CPU if device == "cpu" else TABLE
+    table = TABLE | WITHOUT_KERNEL | (ON_CPU if device == "cpu" else {})
     given = set(graph.nodes())
     new: dict[Node, Node] = {}
     for node in graph.nodes():
@@ -85,6 +88,39 @@ def _argmax(x: Node, *, axis: int, keepdims: bool) -> Node | None:
     assert largest is not None
     rank = ops.where(ops.is_nan(x), ops.scalar(2, i32), ops.cast(ops.equal(x, largest), dtype=i32))
     return ops.argmax(rank, axis=axis, keepdims=keepdims)
+
+
+def _argsort(x: Node, *, axis: int, count: Dim, descending: bool) -> Node | None:
+    """The kernel has no place for NaN. An f64 has room for it beyond the infinities of narrower floats; f64 itself is
+    sorted once more, by what is NaN."""
+    if not x.dtype.is_float or _is_without_nan(x):
+        return None
+    if x.dtype is not f64:
+        wide = ops.minimum(ops.maximum(ops.cast(x, dtype=f64), -1e300), 1e300)
+        return ops.argsort(_without_nan(wide), axis=axis, count=count, descending=descending)
+    by_number = ops.argsort(_without_nan(x), axis=axis, count=x.shape[axis], descending=descending)
+    is_nan = ops.take_along_axis(ops.cast(ops.is_nan(x), dtype=i32), by_number, axis=axis)
+    order = ops.argsort(is_nan, axis=axis, count=count, descending=descending)
+    return ops.take_along_axis(by_number, order, axis=axis)
+
+
+def _without_nan(x: Node) -> Node:
+    """x with infinity for NaN."""
+    return ops.where(ops.is_nan(x), ops.scalar(math.inf, x.dtype), x)
+
+
+def _is_without_nan(x: Node) -> bool:
+    return x.op is ops.where and x is _without_nan(x.inputs[2])
+
+
+def _scatter(x: Node, indices: Node, updates: Node, *, axis: int, reduction: str) -> Node | None:
+    """The kernel's largest and smallest lose NaN: where one is put, or is there, 0 / 0 gives it back."""
+    if reduction not in ("max", "min") or not x.dtype.is_float:
+        return None
+    marks = ops.cast(ops.is_nan(updates), dtype=f32)
+    found = ops.scatter(x, indices, updates, axis=axis, reduction=reduction)
+    put = ops.greater(ops.put_along_axis(marks, indices, axis=axis, size=x.shape[axis]), 0.0)
+    return ops.where(ops.logical_or(put, ops.is_nan(x)), ops.scalar(math.nan, x.dtype), found)
 
 
 def _sign(x: Node) -> Node | None:
@@ -193,9 +229,13 @@ TABLE: dict[str, Formula] = {
     "softplus": _in_f32(_softplus),
     "reduce_max": _reduce_max,
     "argmax": _argmax,
+    "argsort": _argsort,
+    "scatter": _scatter,
     "sign": _sign,
     "erf": _erf,
 }
+# What the runtime has no kernel for at all.
+WITHOUT_KERNEL: dict[str, Formula] = {"solve": elimination.solve, "cholesky": elimination.cholesky}
 ON_CPU: dict[str, Formula] = {
     "tanh": _tanh,
     "log_softmax": _log_softmax,

@@ -200,10 +200,25 @@ TORCH: dict[str, Callable[..., Any]] = {
     "scatter_add": _scattered,
     "take_along_axis": lambda x, indices, *, axis: torch.gather(x, axis, indices.long()),
     "put_along_axis": _put,
+    "scatter": lambda x, i, u, *, axis, reduction="none": (
+        torch.scatter(x, axis, i.long(), u)
+        if reduction == "none"
+        else torch.scatter_reduce(
+            x, axis, i.long(), u, {"mul": "prod", "max": "amax", "min": "amin"}[reduction]
+        )
+    ),
     "iota": lambda *, size, dtype=None: torch.arange(size, dtype=DTYPES[dtype.name] if dtype else None),
     "sum": lambda x, *, axes, keepdims=False: x.sum(axes, keepdim=keepdims, dtype=x.dtype) if axes else x,
     "reduce_max": lambda x, *, axes, keepdims=False: torch.amax(x, axes, keepdims) if axes else x,
+    "cumsum": lambda x, *, axis, reverse: (
+        x.flip(axis).cumsum(axis, dtype=x.dtype).flip(axis) if reverse else x.cumsum(axis, dtype=x.dtype)
+    ),
+    "solve": torch.linalg.solve,
+    "cholesky": lambda a: torch.linalg.cholesky(a.tril() + a.tril(-1).mT),
     "argmax": lambda x, *, axis, keepdims=False: torch.argmax(x, axis, keepdims),
+    "argsort": lambda x, *, axis, count, descending=False: torch.argsort(
+        x, dim=axis, descending=descending, stable=True
+    ).narrow(axis, 0, count),
     "gemm": _gemm,
     "conv2d": _convolution,
     "conv2d_input_grad": lambda g, w, *, size, **how: _pulled_back(
