@@ -12,7 +12,7 @@ from ir import ops
 from ir.errors import DTypeError, LenetcError
 from ir.node import Node
 from ir.op import scalar
-from ir.types import DType, bf16, bool_, i64, u8
+from ir.types import DType, bool_, i64, u8
 from lenetc.evaluation.tracing import here
 from lenetc.operations.elementwise.casting import to
 from lenetc.operations.elementwise.comparisons import ne
@@ -28,6 +28,7 @@ from lenetc.operations.elementwise.operands import (
 from lenetc.operations.elementwise.trigonometry import is_negative
 from lenetc.tensors.arrays import need_number
 from lenetc.tensors.convert import as_tensor, operand_of, promoted, result_dtype, result_dtype_of
+from lenetc.tensors.dtypes import finfo
 
 if TYPE_CHECKING:
     from lenetc.tensors.convert import Number
@@ -48,7 +49,6 @@ __all__ = [
     "signbit",
     "where",
 ]
-BF16_MAX = 3.3895313892515355e38
 
 
 def maximum(input: Tensor, other: Tensor) -> Tensor:
@@ -243,7 +243,7 @@ def nan_to_num(
     def build(a: Node) -> Node:
         if not a.dtype.is_float:
             return a
-        most = BF16_MAX if a.dtype is bf16 else float(np.finfo(a.dtype.numpy).max)
+        most = finfo(a.dtype).max
         a = ops.where(ops.is_nan(a), filled(0.0 if nan is None else nan, a), a)
         a = ops.where(ops.equal(a, math.inf), filled(most if posinf is None else posinf, a), a)
         return ops.where(ops.equal(a, -math.inf), filled(-most if neginf is None else neginf, a), a)
