@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -63,9 +63,18 @@ def minimum(input: Tensor, other: Tensor) -> Tensor:
     return binary("MinimumBackward0", "minimum", ops.minimum, input, other)
 
 
-def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number) -> Tensor:
-    """Elements of input where condition holds, of other elsewhere, broadcast (torch.where)."""
+@overload
+def where(condition: Tensor) -> tuple[Tensor, ...]: ...
+@overload
+def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number) -> Tensor: ...
+def where(
+    condition: Tensor, input: Tensor | Number | None = None, other: Tensor | Number | None = None
+) -> Any:
+    """Elements of input where condition holds, of other elsewhere, broadcast; of a condition alone where it holds, as
+    nonzero(as_tuple=True) (torch.where)."""
     t.require_tensors("where", condition)
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
     if condition.dtype not in (bool_, u8):
         raise DTypeError(f"where: the condition must be bool, but it is {condition.type_text()}").at(here())
     x, y = operand_of("where", input), operand_of("where", other)
