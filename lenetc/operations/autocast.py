@@ -36,14 +36,14 @@ class autocast:
     normalizations, sums, means, exponentials and logarithms go back to f32. Parameters stay f32, and so do their
     gradients and the optimizer's arithmetic.
 
-    device_type: "cuda" or "cpu", the device that the program is for. dtype: `float16` (the default) or, for CUDA,
-    `bfloat16`. Small gradients underflow in f16: multiply the loss, and divide the gradients. CUDA computes bf16
-    convolutions in f32, as ONNX Runtime has no kernel for them; products are in bf16.
+    device_type: "cuda" or "cpu", the device that the program is for. dtype: `float16` (the default) or
+    `bfloat16`, which the CPU computes in f32 and rounds. Small gradients underflow in f16: multiply the loss, and
+    divide the gradients. CUDA computes bf16 convolutions in f32, as ONNX Runtime has no kernel for them; products are
+    in bf16.
 
     cache_enabled: PyTorch's choice whether to keep rounded parameters; one program rounds each once.
 
-    Raises ValueError for another device, DTypeError for another dtype and for bf16 on the CPU, where the runtime
-    has no kernels for it.
+    Raises ValueError for another device, DTypeError for another dtype.
     """
 
     def __init__(
@@ -58,8 +58,6 @@ class autocast:
         self.dtype = dtype or f16
         if self.dtype not in _HALVES:
             raise DTypeError(f"autocast: dtype {self.dtype!r} is not half precision; use float16 or bfloat16")
-        if self.dtype is bf16 and device_type == "cpu":
-            raise DTypeError("autocast: ONNX Runtime has no bfloat16 kernels for the CPU; use float16 there")
         self.enabled = enabled
 
     def __enter__(self) -> autocast:

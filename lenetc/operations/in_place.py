@@ -49,6 +49,7 @@ def _in_f64_only(x: Tensor, exponent: Tensor | Number) -> Tensor:
 
 
 abs_: InPlace = _in_place(elementwise.abs, "abs_")
+conj_physical_: InPlace = _in_place(elementwise.conj_physical, "conj_physical_")
 absolute_: InPlace = _in_place(elementwise.absolute, "absolute_")
 neg_: InPlace = _in_place(elementwise.neg, "neg_")
 negative_: InPlace = _in_place(elementwise.negative, "negative_")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -51,6 +52,8 @@ NAMES = frozenset(
 def give_out(names: dict[str, Any]) -> None:
     """Let the functions among `names`, the globals of a module, take `out=` where PyTorch's do."""
     for name in NAMES & names.keys():
+        if "out" in inspect.signature(names[name]).parameters:
+            continue  # sees to it itself
         names[name] = with_out(names[name])
 
 

@@ -475,6 +475,8 @@ class Tensor(Methods):
 
         def __getattr__(self, name: str) -> Any:
             error = missing("Tensor", name, dir(type(self)))
+            if isinstance(error, LenetcError):
+                raise error.at(here())
             place = "" if name.startswith("_") else here()
             raise AttributeError(f"{error}\n  at {place}" if place else str(error), name=name, obj=self)
 

@@ -9,6 +9,7 @@ class InPlaceMethods:
     __slots__ = ()
 
     abs_ = in_place.abs_
+    conj_physical_ = in_place.conj_physical_
     absolute_ = in_place.absolute_
     neg_ = in_place.neg_
     negative_ = in_place.negative_

@@ -42,6 +42,38 @@ POINTS: dict[str, tuple[Callable[[Any, Any], Any], tuple[float, ...]]] = {
         for power in (0, 0.0, 1, 2, 3, 4, 0.5, -0.5, -1, -2, 2.5, -1.5, 2.0, 3.0)
     },
     **{f"{base}**x": (lambda lib, x, base=base: base**x, LINE) for base in (0.0, 1.0, 2.0, 0.5)},
+    **{
+        name: (lambda lib, x, name=name: getattr(lib, name)(x), LINE)
+        for name in (
+            *("exp2", "expm1", "log2", "log10", "log1p", "asin", "acos", "atan", "sinh", "cosh", "asinh"),
+            *("acosh", "atanh", "sinc", "erfc", "erfinv", "lgamma", "logit", "ceil", "trunc"),
+            *("floor", "round", "sgn", "angle", "nan_to_num"),
+        )
+    },
+    # The slope of PyTorch has nine digits, and at negative whole numbers none.
+    "digamma": (lambda lib, x: lib.digamma(x), (0.0, -0.0, INF, -INF, NAN, 1e30)),
+    "logit with eps": (lambda lib, x: lib.logit(x, 0.25), LINE),
+    "clamp by tensors": (
+        lambda lib, x: lib.clamp(x, lib.zeros_like(x), lib.ones_like(x)) + lib.clamp(x, max=x * 2),
+        LINE,
+    ),
+    "clamp by tensors the wrong way round": (
+        lambda lib, x: lib.clamp(x, lib.ones_like(x), lib.zeros_like(x)),
+        LINE,
+    ),
+    "copysign": (lambda lib, x: lib.copysign(x, -x), LINE),
+    "fmax": (lambda lib, x: lib.fmax(x, lib.zeros_like(x)), LINE),
+    "fmin": (lambda lib, x: lib.fmin(x, x * NAN), LINE),
+    "atan2": (lambda lib, x: lib.atan2(x, lib.ones_like(x) * 0.5), LINE),
+    "atan2 of itself": (lambda lib, x: lib.atan2(x, -x), LINE),
+    "hypot": (lambda lib, x: lib.hypot(x, lib.zeros_like(x) + 3), LINE),
+    "logaddexp": (lambda lib, x: lib.logaddexp(x, lib.zeros_like(x)), LINE),
+    "logaddexp of itself": (lambda lib, x: lib.logaddexp(x, x), LINE),
+    "xlogy": (lambda lib, x: lib.xlogy(x, x), LINE),
+    "xlogy of 0": (lambda lib, x: lib.xlogy(lib.zeros_like(x), x) + x, LINE),
+    "remainder": (lambda lib, x: lib.remainder(x, 0.75) + lib.fmod(x, -0.75), LINE),
+    "remainder by it": (lambda lib, x: lib.remainder(x.detach() * 0 + 7, x), (2.0, -2.0, 0.5, INF, 1e30)),
+    "floor of a quotient": (lambda lib, x: lib.div(x, 0.1, rounding_mode="floor") + x, LINE),
     "maximum of ties": (lambda lib, x: lib.maximum(x, lib.zeros_like(x)), LINE),
     "minimum of itself": (lambda lib, x: lib.minimum(x, x), LINE),
 }
