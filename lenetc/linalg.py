@@ -37,6 +37,7 @@ from lenetc.operations.dense.refused import (
     svd,
     svdvals,
 )
+from lenetc.operations.out import give_out
 from lenetc.operations.products.matrices import matmul, multi_dot
 from lenetc.operations.products.vectors import last_cross as cross
 from lenetc.operations.products.vectors import vecdot
@@ -82,6 +83,8 @@ __all__ = [
     "vecdot",
     "vector_norm",
 ]
+
+give_out(globals())
 
 if not TYPE_CHECKING:
     __getattr__ = names_of(__name__)

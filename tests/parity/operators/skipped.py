@@ -17,7 +17,22 @@ class Skip:
     applies: Callable[[Any], bool] | None = None
 
 
-SKIPPED: dict[str, list[Skip]] = {}
+_SINGULAR_VALUES = Skip(
+    "norms by singular values are refused, with a word on what to use instead",
+    lambda sample: bool(
+        {"nuc", 2, -2} & {x for x in (*sample.args, *sample.kwargs.values()) if isinstance(x, (str, int))}
+    ),
+)
+SKIPPED: dict[str, list[Skip]] = {
+    "norm": [Skip("the nuclear norm is refused", lambda sample: "nuc" in sample.args)],
+    "linalg.matrix_norm": [_SINGULAR_VALUES],
+    "mode": [
+        Skip(
+            "which of many equal elements is named depends on PyTorch's sort",
+            lambda s: s.input.numel() > 1000,
+        )
+    ],
+}
 
 _KINDS = Skip(
     "complex, sparse and quantized tensors are refused as kinds",
