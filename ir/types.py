@@ -77,6 +77,8 @@ def dtype_named(name: str) -> DType:
 
 def dtype_of(array: Array) -> DType:
     """The dtype of a NumPy array. Raises TypeError for one that the IR lacks."""
+    if array.dtype.name == "bfloat16":  # of the package ml_dtypes
+        return bf16
     try:
         return _FROM_NUMPY[array.dtype]
     except KeyError:

@@ -14,6 +14,7 @@ import numpy as np
 from ir.errors import LenetcError
 from ir.node import Node
 from ir.types import Array
+from lenetc import runtime
 from lenetc.evaluation import random
 from lenetc.evaluation.cell import Context
 from lenetc.evaluation.tracing import here
@@ -59,7 +60,7 @@ def _filled(tensor: Tensor, values: Array) -> Tensor:
         raise LenetcError(
             f"cannot initialize {tensor._shares}; initialize the tensor that it was taken from"
         ).at(here())
-    tensor._cell.set_value(np.broadcast_to(values, _shape(tensor)).astype(tensor.dtype.numpy))
+    tensor._cell.set_value(np.broadcast_to(values, _shape(tensor)).astype(runtime.stored(tensor.dtype)))
     return tensor
 
 

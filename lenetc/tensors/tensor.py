@@ -18,7 +18,7 @@ from ir import ops
 from ir.dims import Dim
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node, building_at
-from ir.types import Array, DType
+from ir.types import Array, DType, bf16
 from lenetc.evaluation import lazy
 from lenetc.evaluation.cell import Cell, Context, Counts, known, lock
 from lenetc.evaluation.tracing import here, where_now
@@ -53,6 +53,8 @@ class Tensor(Methods):
         "_is_detached",
         "_requires_grad",
         "_shares",
+        "after_grad",
+        "hooks",
     )
 
     def __init__(self, *data: Any) -> None:
@@ -72,6 +74,9 @@ class Tensor(Methods):
         self._is_detached = False  # by .data or .detach(): gradients end here, whatever it shares
         self._accumulate: weakref.ref[AccumulateGrad] | None = None
         self._base: tuple[Cell, object] | None = None  # of a view: whose, and which of its values
+        # Of a leaf: what is called with its gradient, and with it once `.grad` has that.
+        self.hooks: dict[int, Callable[[Tensor], Any]] | None = None
+        self.after_grad: dict[int, Callable[[Tensor], Any]] | None = None
         if cell.trace is not None:
             cell.trace.made.append(weakref.ref(self))
 
@@ -243,7 +248,7 @@ class Tensor(Methods):
             with set_grad_enabled(False):
                 self.detach().copy_(value)
         else:
-            self._cell.become(value._cell.type, value.detach().numpy())
+            self._cell.become(value._cell.type, value._array())
 
     # Looking at values.
 
@@ -253,6 +258,8 @@ class Tensor(Methods):
             raise LenetcError("can't call numpy() on a tensor that requires grad; use detach().numpy()").at(
                 here()
             )
+        if self.dtype is bf16:
+            raise DTypeError("numpy: NumPy has no bfloat16; use .float().numpy()").at(here())
         return self._array()
 
     def _array(self) -> Array:

@@ -248,7 +248,7 @@ def _added(b: Builder, node: Node, updates: str, indices: str, axis: int) -> Any
 @emit(ops.iota)
 def _(b: Builder, node: Node) -> Any:
     size, dtype = node.attrs["size"], node.dtype
-    if isinstance(size, int):
+    if isinstance(size, int) and dtype.name != "bf16":
         return b.const(np.arange(size, dtype=dtype.numpy))
     counted = b.count(size)
     return counted if dtype is i64 else b.op("Cast", counted, to=ELEMENT_TYPES[dtype.name])

@@ -49,6 +49,7 @@ from lenetc.compiler.reads.kinds import (
     class_of,
     code_of,
     fields_of,
+    hooks_of,
     is_of_c,
     is_ours_type,
     is_special,
@@ -195,6 +196,9 @@ class Followed:
         self.tensors.setdefault(value._cell, path)
         self.settled.append(Got(path, "requires_grad", value, requires_grad_of))
         self.settled.append(Got(path, "dtype", value, type_of))
+        self.settled.append(Got(path, "hooks", value, hooks_of))
+        for table in (value.hooks, value.after_grad):
+            self._todo += [(hook, f"{path}.hooks") for hook in (table or {}).values()]
 
     def _function(self, function: FunctionType, path: str) -> None:
         code = function.__code__
@@ -260,6 +264,10 @@ class Followed:
             else:
                 self.settled.append(Items(f"{path}.{table}", held))
             self._todo += [(part, f"{path}.{key}") for key, part in held.items() if part is not None]
+        self.settled.append(Items(f"{path}.hooks", fields.get("_hooks", {})))
+        for name, hooks in fields.get("_hooks", {}).items():
+            self.settled.append(Items(f"{path}.{name}", hooks))
+            self._todo += [(hook.function, f"{path}.{name}") for hook in hooks.values()]
         kind = type(module)
         wanted = self.names | library_names(cast(Any, kind))
         # A change by assignment counts up the epoch; one of the user's own classes may be made otherwise.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lenetc.autograd import engine
+from lenetc.autograd import engine, hooks
 from lenetc.operations.methods.casting import CastingMethods
 from lenetc.operations.methods.elementwise import ElementwiseMethods
 from lenetc.operations.methods.in_place import InPlaceMethods
@@ -10,6 +10,7 @@ from lenetc.operations.methods.operators import Operators
 from lenetc.operations.methods.products import ProductMethods
 from lenetc.operations.methods.reductions import ReductionMethods
 from lenetc.operations.methods.shaping import ShapingMethods
+from lenetc.operations.methods.softmaxes import SoftmaxMethods
 from lenetc.operations.methods.sorting import SortingMethods
 from lenetc.tensors.tensor import Tensor
 
@@ -21,6 +22,7 @@ class Methods(
     ProductMethods,
     ReductionMethods,
     ShapingMethods,
+    SoftmaxMethods,
     SortingMethods,
     InPlaceMethods,
 ):
@@ -29,6 +31,8 @@ class Methods(
     __slots__ = ()
 
     backward = engine.backward_from
+    register_hook = hooks.register_hook
+    register_post_accumulate_grad_hook = hooks.register_post_accumulate_grad_hook
 
 
 for _table in reversed(Methods.__mro__[:-1]):

@@ -15,7 +15,7 @@ from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.activation import log_softmax
 from lenetc.nn.functional.labels import class_mask
 from lenetc.nn.functional.linear import same_dtype
-from lenetc.nn.functional.loss import check_reduction
+from lenetc.nn.functional.losses.reduction import check_reduction, chosen
 from lenetc.operations import reductions
 from lenetc.operations.autocast import widened
 from lenetc.tensors.arrays import index_of, need_number
@@ -28,8 +28,9 @@ def nll_loss(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    *,
+    size_average: bool | None = None,
     ignore_index: int = -100,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """Minus the log-probability of the labels: input[N,C,...] or [C], target i64[N,...] or a scalar.
@@ -38,6 +39,7 @@ def nll_loss(
     also of the mean. Raises LabelError for labels out of range, ShapeError and DTypeError naming both types.
     Source: torch.nn.functional.nll_loss.
     """
+    reduction = chosen(size_average, reduce, reduction)
     require_tensors("nll_loss", input, target, optional=[weight])
     input = widened(input)
     target = _checked("nll_loss", input, target, weight, ignore_index, reduction)
@@ -48,8 +50,9 @@ def cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    *,
+    size_average: bool | None = None,
     ignore_index: int = -100,
+    reduce: bool | None = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
@@ -59,6 +62,7 @@ def cross_entropy(
     nll_loss; for probabilities the mean is over N and the other places.
     Source: torch.nn.functional.cross_entropy.
     """
+    reduction = chosen(size_average, reduce, reduction)
     check_reduction(reduction)
     require_tensors("cross_entropy", input, target, optional=[weight])
     input = widened(input)
