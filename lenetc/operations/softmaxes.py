@@ -9,7 +9,7 @@ from ir import ops
 from ir.node import Node
 from ir.op import Op
 from lenetc.operations.autocast import widened
-from lenetc.operations.elementwise import to
+from lenetc.operations.elementwise.casting import to
 from lenetc.tensors.arrays import axis_of
 
 if TYPE_CHECKING:

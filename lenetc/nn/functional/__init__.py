@@ -3,6 +3,8 @@
 They know no modules: those of `nn.modules` call them.
 """
 
+from typing import TYPE_CHECKING
+
 from lenetc.evaluation.ranges import LabelError
 from lenetc.missing import names_of
 from lenetc.nn.functional.activation import (

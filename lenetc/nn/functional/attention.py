@@ -14,7 +14,7 @@ from ir.types import DType, bool_
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.activation import dropout, softmax, warn
 from lenetc.nn.functional.linear import linear
-from lenetc.nn.functional.padding import pad
+from lenetc.nn.functional.spatial.padding import pad
 from lenetc.operations import creation, elementwise, reductions, shaping
 from lenetc.operations.autocast import widened
 from lenetc.tensors.arrays import need_number

@@ -1,9 +1,9 @@
-"""Helpers for parameters and their gradients (torch.nn.utils)."""
+"""Helpers for parameters, their gradients, and sequences (torch.nn.utils)."""
 
 from typing import TYPE_CHECKING
 
 from lenetc.missing import names_of
-from lenetc.nn.utils import parametrizations, parametrize
+from lenetc.nn.utils import parametrizations, parametrize, rnn
 from lenetc.nn.utils.clip_grad import (
     clip_grad_norm_,
     clip_grad_value_,
@@ -36,6 +36,7 @@ __all__ = [
     "parametrize",
     "remove_spectral_norm",
     "remove_weight_norm",
+    "rnn",
     "skip_init",
     "spectral_norm",
     "vector_to_parameters",
