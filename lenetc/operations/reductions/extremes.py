@@ -137,7 +137,7 @@ def picked(name: str, x: Tensor, indices: Tensor, axis: int, keepdim: bool) -> E
 
 
 @numpy_names
-def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False, *, other: Any = None) -> Any:
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """Largest element of all; or (values, indices) along a dim; or elementwise with another tensor (torch.max)."""
     t.require_tensors("max", input)
     if other is not None or isinstance(dim, t.Tensor):
@@ -161,7 +161,7 @@ def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False, *
 
 
 @numpy_names
-def min(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False, *, other: Any = None) -> Any:
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """Smallest element, as max."""
     t.require_tensors("min", input)
     if other is not None or isinstance(dim, t.Tensor):

@@ -22,6 +22,8 @@ def _draws(sample: Any) -> bool:
 
 
 _RANDOM = Skip("random numbers of another generator; their statistics are tested", _draws)
+
+
 def _of_singular_values(sample: Any) -> bool:
     """Whether it is a norm by singular values: "nuc", or 2 or -2 of a matrix."""
     given = {"ord": (*sample.args, None)[0], "dim": (*sample.args, None, None)[1], **sample.kwargs}
@@ -30,7 +32,9 @@ def _of_singular_values(sample: Any) -> bool:
     return given["ord"] == "nuc" or (matrix and given["ord"] in (2, -2))
 
 
-_SINGULAR_VALUES = Skip("norms by singular values are refused, with a word on what to use instead", _of_singular_values)
+_SINGULAR_VALUES = Skip(
+    "norms by singular values are refused, with a word on what to use instead", _of_singular_values
+)
 
 SKIPPED: dict[str, list[Skip]] = {
     "linalg.matrix_norm": [_SINGULAR_VALUES],
