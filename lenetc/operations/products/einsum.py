@@ -41,7 +41,7 @@ class Named(NamedTuple):
             return self
         axes = [self.labels.index(label) for label in gone]
         kept = tuple(label for label in self.labels if label not in gone)
-        return Named(sum(self.x, axes, dtype=self.x.dtype), kept)
+        return Named(sum(self.x, axes), kept)
 
     def ordered(self, *labels: Label) -> Named:
         if labels == self.labels:

@@ -120,4 +120,6 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
         raise DTypeError(
             f"vecdot: both must have one dtype, but they are {x.type_text()} and {y.type_text()}"
         ).at(here())
-    return sum(mul(x, y), dim, dtype=x.dtype)
+    if not x.dtype.is_float:
+        raise DTypeError(f"vecdot: expected floating point tensors, but they are {x.type_text()}").at(here())
+    return sum(mul(x, y), dim)

@@ -17,7 +17,7 @@ from lenetc.operations.elementwise import ceil, floor, isnan, lerp, round, where
 from lenetc.operations.elementwise.operands import cast
 from lenetc.operations.reductions.comparisons import any
 from lenetc.operations.reductions.cumulative import cummax
-from lenetc.operations.reductions.dims import axis_in, need_elements, numpy_names
+from lenetc.operations.reductions.dims import axis_in, need_dim, need_elements, numpy_names
 from lenetc.operations.reductions.extremes import Extreme, argmax, masked, picked
 from lenetc.operations.reductions.sums import sum
 from lenetc.operations.sorting import argsort, sort
@@ -47,6 +47,11 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
 
 def _median(what: str, x: Tensor, dim: int | None, keepdim: bool) -> Any:
     t.require_tensors(what, x)
+    need_dim(what, dim, keepdim)
+    if x.dtype is bool_:
+        raise DTypeError(f"{what}: not implemented for bool, {x.type_text()}; use .to(lenetc.uint8)").at(
+            here()
+        )
     name = f"{what.capitalize()}Backward{0 if dim is None else 1}"
     if dim is None:
         flat = shaping.reshape(x.detach(), -1)
