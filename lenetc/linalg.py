@@ -17,6 +17,7 @@ from lenetc.operations.dense.equations import (
     tensorinv,
     tensorsolve,
 )
+from lenetc.operations.dense.orthogonal import linalg_qr as qr
 from lenetc.operations.dense.powers import matrix_power
 from lenetc.operations.dense.refused import (
     eig,
@@ -72,6 +73,7 @@ __all__ = [
     "multi_dot",
     "norm",
     "pinv",
+    "qr",
     "slogdet",
     "solve",
     "solve_ex",

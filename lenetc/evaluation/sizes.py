@@ -167,7 +167,9 @@ class Family:
         if made is None:
             return None
         self.shared.append(made)
-        return made if made.fits(found) else None  # not one without elements, for which there are rules of its own
+        return (
+            made if made.fits(found) else None
+        )  # not one without elements, for which there are rules of its own
 
 
 def _generalized(

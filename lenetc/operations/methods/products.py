@@ -41,3 +41,4 @@ class ProductMethods:
     geqrf = dense.geqrf
     orgqr = dense.orgqr
     ormqr = dense.ormqr
+    qr = dense.qr
