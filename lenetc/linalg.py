@@ -9,6 +9,7 @@ from lenetc.missing import names_of
 from lenetc.operations.dense.cholesky import cholesky, cholesky_ex
 from lenetc.operations.dense.determinants import det, slogdet
 from lenetc.operations.dense.equations import (
+    cond,
     inv,
     inv_ex,
     solve,
@@ -18,7 +19,7 @@ from lenetc.operations.dense.equations import (
     tensorsolve,
 )
 from lenetc.operations.dense.orthogonal import linalg_qr as qr
-from lenetc.operations.dense.powers import matrix_power
+from lenetc.operations.dense.powers import matrix_exp, matrix_power
 from lenetc.operations.dense.refused import (
     eig,
     eigh,
@@ -41,7 +42,7 @@ from lenetc.operations.dense.refused import (
 from lenetc.operations.out import give_out
 from lenetc.operations.products.matrices import matmul, multi_dot
 from lenetc.operations.products.vectors import last_cross as cross
-from lenetc.operations.products.vectors import vecdot
+from lenetc.operations.products.vectors import vander, vecdot
 from lenetc.operations.reductions.norms import linalg_norm as norm
 from lenetc.operations.reductions.norms import matrix_norm, vector_norm
 
@@ -49,6 +50,7 @@ __all__ = [
     "LinAlgError",
     "cholesky",
     "cholesky_ex",
+    "cond",
     "cross",
     "det",
     "eig",
@@ -67,6 +69,7 @@ __all__ = [
     "lu_factor_ex",
     "lu_solve",
     "matmul",
+    "matrix_exp",
     "matrix_norm",
     "matrix_power",
     "matrix_rank",
@@ -82,6 +85,7 @@ __all__ = [
     "svdvals",
     "tensorinv",
     "tensorsolve",
+    "vander",
     "vecdot",
     "vector_norm",
 ]

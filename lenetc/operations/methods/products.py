@@ -42,3 +42,5 @@ class ProductMethods:
     orgqr = dense.orgqr
     ormqr = dense.ormqr
     qr = dense.qr
+    matrix_exp = dense.matrix_exp
+    triangular_solve = dense.triangular_solve

@@ -10,13 +10,15 @@ import lenetc.tensors.tensor as t
 from ir import ops
 from ir.errors import DTypeError, ShapeError
 from ir.node import Node
+from ir.types import bool_, i64
 from lenetc.evaluation.tracing import here
 from lenetc.operations import shaping
+from lenetc.operations.creation import ones_like
 from lenetc.operations.elementwise import mul
 from lenetc.operations.products.einsum import tensordot
 from lenetc.operations.products.matrices import matmul, need_ranks
 from lenetc.operations.reductions.sums import sum
-from lenetc.tensors.arrays import axis_of
+from lenetc.tensors.arrays import axis_of, index_of
 
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
@@ -111,6 +113,19 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
 def last_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     """Cross product along `dim` (torch.linalg.cross)."""
     return cross(input, other, dim)
+
+
+def vander(x: Tensor, N: int | None = None) -> Tensor:
+    """[..., n, N] of the powers 0 to N - 1 (n of them if None) of each element (torch.linalg.vander)."""
+    t.require_tensors("vander", x)
+    count = (int(x.shape[-1]) if x.ndim else 1) if N is None else index_of("vander: N", N)
+    if count <= 1:
+        raise ShapeError(f"vander: N must be greater than 1, but it is {count}").at(here())
+    wide = x.to(i64) if x.dtype is bool_ else x
+    powers = [ones_like(wide)]
+    for _ in range(count - 1):
+        powers.append(powers[-1] * wide)
+    return shaping.stack(powers, -1)
 
 
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:

@@ -140,7 +140,8 @@ def function_of(info: Any) -> Callable[..., Any] | None:
         if not hasattr(lenetc.Tensor, info.name):
             return None
         own = info.op
-        return translated(own) if isinstance(own, types.FunctionType) else getattr(lenetc.Tensor, info.name)
+        of_database = isinstance(own, types.FunctionType) and own.__module__.startswith("torch.testing")
+        return translated(own) if of_database else getattr(lenetc.Tensor, info.name)
     found = named(info.name)
     if found is not None and callable(found) and not isinstance(found, type):
         return found

@@ -217,7 +217,9 @@ def compiled_failures(info: Any, dtype: str) -> list[Failure]:
     found = list(cases(info, dtype))
     arguments, used = [], []
     for case in found:
-        if not _tensors(case.expected, torch.Tensor):  # values for Python, which a compiled function has none of
+        if not _tensors(
+            case.expected, torch.Tensor
+        ):  # values for Python, which a compiled function has none of
             continue
         translate = Translation()
         try:
