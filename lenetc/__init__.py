@@ -23,12 +23,21 @@ from lenetc.runtime.device import device
 from lenetc.operations.creation import *
 from lenetc.operations.dense import *
 from lenetc.operations.elementwise import *
+from lenetc.operations.indexing import *
 from lenetc.operations.products import *
 from lenetc.operations.reductions import *
 from lenetc.runtime import get_num_threads, set_num_threads
 from lenetc.operations.autocast import autocast
 from lenetc.runtime.precision import get_float32_matmul_precision, set_float32_matmul_precision
-from lenetc.evaluation.random import get_rng_state, initial_seed, manual_seed, set_rng_state
+from lenetc.evaluation.random import (
+    Generator,
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
 from lenetc.operations.shaping import *
 from lenetc.operations.shaping import transposed as t
 from lenetc.operations.sorting import *
@@ -41,7 +50,7 @@ from lenetc.tuning.tune import tune
 from lenetc.version import __version__
 from lenetc import debug as _debug
 from lenetc.operations.out import give_out as _give_out
-from lenetc import amp, cuda, func, linalg, nn, optim, special, utils
+from lenetc import amp, cuda, distributions, func, linalg, nn, optim, special, utils
 from lenetc.nn.functional import bilinear, celu, celu_, cosine_similarity, group_norm, hardshrink, layer_norm
 from lenetc.nn.functional import pairwise_distance, pdist, prelu, relu_, rms_norm, rrelu, rrelu_, selu, selu_
 from lenetc.nn.functional import threshold, threshold_

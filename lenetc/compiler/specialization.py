@@ -19,7 +19,7 @@ from lenetc.compiler.traces.history import Call, attach
 from lenetc.compiler.traces.records import INVALID, Capture, GradOf, Result, unreturned
 from lenetc.evaluation import anomaly
 from lenetc.evaluation.cell import Cell, Counts, Exchange, pending
-from lenetc.evaluation.random import default_generator
+from lenetc.evaluation.random import generator_cells
 from lenetc.evaluation.ranges import Range, as_array
 from lenetc.evaluation.scalars import Scalar, plain
 from lenetc.runtime import Binding, Session, Slot, Value
@@ -323,7 +323,7 @@ class Specialization:
             for (h, _), rate in zip(self.hypers, self.fed, strict=True)
             if rate is not None
         )
-        random = [cell for name, cell in captured.cells.items() if cell in default_generator.cells().values()]
+        random = generator_cells() & set(captured.cells.values())
         return Call(
             captured.sources,
             arguments,

@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING
 
 from lenetc.missing import names_of
 from lenetc.nn import functional, init, utils
-from lenetc.nn.modules.activation import Dropout, LogSoftmax, Softmax, Softmax2d, Softmin
+from lenetc.nn.modules.activation import LogSoftmax, Softmax, Softmax2d, Softmin
 from lenetc.nn.modules.attention import MultiheadAttention
 from lenetc.nn.modules.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from lenetc.nn.modules.distance import CosineSimilarity, PairwiseDistance
+from lenetc.nn.modules.dropout import (
+    AlphaDropout,
+    Dropout,
+    Dropout1d,
+    Dropout2d,
+    Dropout3d,
+    FeatureAlphaDropout,
+)
 from lenetc.nn.modules.embedding import Embedding, EmbeddingBag
 from lenetc.nn.modules.flatten import Flatten, Unflatten
 from lenetc.nn.modules.linear import Bilinear, Identity, Linear
@@ -174,6 +182,7 @@ __all__ = [
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
+    "AlphaDropout",
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
@@ -201,8 +210,12 @@ __all__ = [
     "CrossEntropyLoss",
     "CrossMapLRN2d",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
     "Embedding",
     "EmbeddingBag",
+    "FeatureAlphaDropout",
     "Flatten",
     "Fold",
     "FractionalMaxPool2d",

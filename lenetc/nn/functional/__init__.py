@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from lenetc.evaluation.ranges import LabelError
 from lenetc.missing import names_of
 from lenetc.nn.functional.activation import (
-    dropout,
     gelu,
     gumbel_softmax,
     log_softmax,
@@ -21,6 +20,14 @@ from lenetc.nn.functional.activation import (
 )
 from lenetc.nn.functional.attention import multi_head_attention_forward, scaled_dot_product_attention
 from lenetc.nn.functional.distance import cosine_similarity, pairwise_distance, pdist
+from lenetc.nn.functional.dropout import (
+    alpha_dropout,
+    dropout,
+    dropout1d,
+    dropout2d,
+    dropout3d,
+    feature_alpha_dropout,
+)
 from lenetc.nn.functional.embedding import embedding, embedding_bag
 from lenetc.nn.functional.labels import one_hot
 from lenetc.nn.functional.linear import bilinear, linear
@@ -126,6 +133,7 @@ __all__ = [
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
     "affine_grid",
+    "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -146,10 +154,14 @@ __all__ = [
     "cosine_similarity",
     "cross_entropy",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
     "elu",
     "elu_",
     "embedding",
     "embedding_bag",
+    "feature_alpha_dropout",
     "fold",
     "fractional_max_pool2d",
     "fractional_max_pool3d",

@@ -1,4 +1,4 @@
-"""Activation functions, softmax and dropout."""
+"""Activation functions and softmax."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import math
 import warnings
 
 from ir import ops
-from ir.errors import DTypeError
-from ir.node import Node, building_at
-from ir.types import DType, f32
-from lenetc.evaluation import random
-from lenetc.evaluation.tracing import here, user_frame, where_now
-from lenetc.operations import creation, elementwise, in_place, shaping, softmaxes
-from lenetc.tensors.arrays import axis_of, need_number
+from ir.node import Node
+from ir.types import DType
+from lenetc.evaluation.tracing import user_frame
+from lenetc.operations import creation, elementwise, shaping, softmaxes
+from lenetc.tensors.arrays import axis_of
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 tanh = elementwise.tanh
@@ -119,26 +117,3 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 def logsigmoid(input: Tensor) -> Tensor:
     """log(sigmoid(input)), computed stably (torch.nn.functional.logsigmoid)."""
     return apply("LogSigmoidBackward0", lambda x: -ops.softplus(-x), input)
-
-
-def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """In training, zeros with probability p, the rest scaled by 1/(1-p) (torch.nn.functional.dropout).
-
-    The mask is part of the graph: a compiled program draws a new one in every run.
-    """
-    require_tensors("dropout", input)
-    need_number("dropout", "p", p)
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-    if not training or p == 0:
-        return input
-    if not input.dtype.is_float:
-        raise DTypeError(f"dropout: needs floating point, but the input is {input.type_text()}").at(here())
-    with building_at(where_now()):
-        if p == 1:
-            mask = Tensor._from_node(ops.broadcast_to(ops.scalar(0, input.dtype), shape=tuple(input.shape)))
-        else:
-            draws = random.node(random.uniform, tuple(input.shape), f32)
-            kept = ops.cast(ops.logical_not(ops.less(draws, p)), dtype=input.dtype)
-            mask = Tensor._from_node(kept * (1 / (1 - p)))
-    return in_place.mul_(input, mask) if inplace else elementwise.mul(input, mask)

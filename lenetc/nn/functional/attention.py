@@ -12,10 +12,11 @@ from ir.node import Node
 from ir.op import literal, scalar
 from ir.types import DType, bool_
 from lenetc.evaluation.tracing import here
-from lenetc.nn.functional.activation import dropout, softmax, warn
+from lenetc.nn.functional.activation import softmax, warn
+from lenetc.nn.functional.dropout import dropout
 from lenetc.nn.functional.linear import linear
 from lenetc.nn.functional.spatial.padding import pad
-from lenetc.operations import creation, elementwise, reductions, shaping
+from lenetc.operations import creation, elementwise, products, reductions, shaping
 from lenetc.operations.autocast import widened
 from lenetc.tensors.arrays import need_number
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
@@ -57,7 +58,7 @@ def scaled_dot_product_attention(
         key, value = (_shared(x, query, types) for x in (key, value))
     need_number(what, "scale", 1.0 if scale is None else scale)
     factor = 1 / math.sqrt(int(query.shape[-1]) or 1) if scale is None else scale
-    scores = elementwise.matmul(query * factor, shaping.transpose(key, -2, -1))
+    scores = products.matmul(query * factor, shaping.transpose(key, -2, -1))
     if is_causal:
         mask = np.tril(np.ones((int(scores.shape[-2]), int(scores.shape[-1])), np.bool_))
         scores = apply("", lambda x: ops.where(literal(mask), x, scalar(-math.inf, x.dtype)), scores)
@@ -68,7 +69,7 @@ def scaled_dot_product_attention(
     weights = _seen(scores) if attn_mask is not None else softmax(scores, -1)
     if dropout_p:
         weights = dropout(weights, dropout_p)
-    return elementwise.matmul(weights.to(value.dtype), value)
+    return products.matmul(weights.to(value.dtype), value)
 
 
 def _shared(x: Tensor, query: Tensor, types: str) -> Tensor:
@@ -285,11 +286,11 @@ def multi_head_attention_forward(
     if not need_weights:
         output = joined(scaled_dot_product_attention(q, k, v, mask, rate, hinted))
         return output if batched else output.squeeze(1), None
-    scores = elementwise.matmul(q * math.sqrt(1.0 / size), k.transpose(-2, -1))
+    scores = products.matmul(q * math.sqrt(1.0 / size), k.transpose(-2, -1))
     weights = softmax(scores if mask is None else scores + mask, -1)
     if rate:
         weights = dropout(weights, rate)
-    output = joined(elementwise.matmul(weights.to(v.dtype), v))
+    output = joined(products.matmul(weights.to(v.dtype), v))
     weights = weights.reshape(batch, num_heads, length, keys)
     if average_attn_weights:
         weights = reductions.mean(weights, 1)

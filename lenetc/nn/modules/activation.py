@@ -1,10 +1,9 @@
-"""Softmax layers and dropout."""
+"""Softmax layers."""
 
 from __future__ import annotations
 
 from lenetc.nn import functional as F
 from lenetc.nn.modules.module import Module
-from lenetc.tensors.arrays import need_number
 from lenetc.tensors.tensor import Tensor, require_tensors
 
 
@@ -44,23 +43,3 @@ class Softmax2d(Module):
         if input.ndim not in (3, 4):
             raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.ndim}D instead")
         return F.softmax(input, -3)
-
-
-class Dropout(Module):
-    """In training mode, functional.dropout (Srivastava et al. 2014; torch.nn.Dropout).
-
-    Raises ValueError unless 0 <= p <= 1.
-    """
-
-    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
-        super().__init__()
-        need_number("Dropout", "p", p)
-        if not 0 <= p <= 1:
-            raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-        self.p, self.inplace = p, inplace
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.dropout(input, self.p, self.training, self.inplace)
-
-    def extra_repr(self) -> str:
-        return f"p={self.p}, inplace={self.inplace}"

@@ -13,9 +13,9 @@ from lenetc.evaluation.tracing import here
 from lenetc.nn import functional as F
 from lenetc.nn import init
 from lenetc.nn.functional.attention import canonical_mask
-from lenetc.nn.modules.activation import Dropout
 from lenetc.nn.modules.attention import MultiheadAttention
 from lenetc.nn.modules.containers import ModuleList
+from lenetc.nn.modules.dropout import Dropout
 from lenetc.nn.modules.linear import Linear
 from lenetc.nn.modules.module import Module
 from lenetc.nn.modules.normalization import LayerNorm

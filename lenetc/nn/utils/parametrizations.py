@@ -9,7 +9,7 @@ from lenetc.evaluation.tracing import here
 from lenetc.nn import functional as F
 from lenetc.nn.modules.module import Module
 from lenetc.nn.utils.parametrize import register_parametrization
-from lenetc.operations import creation, elementwise, reductions
+from lenetc.operations import creation, elementwise, products, reductions
 from lenetc.tensors.arrays import axis_of
 from lenetc.tensors.grad_fn import no_grad
 from lenetc.tensors.tensor import Tensor
@@ -99,13 +99,13 @@ def power_method(matrix: Tensor, u: Tensor, v: Tensor, steps: int, eps: float) -
     """Turn u and v, in place, towards the directions in which the matrix stretches most."""
     with no_grad():
         for _ in range(steps):
-            u.copy_(F.normalize(elementwise.matmul(matrix, v), dim=0, eps=eps))
-            v.copy_(F.normalize(elementwise.matmul(matrix.transpose(0, 1), u), dim=0, eps=eps))
+            u.copy_(F.normalize(products.matmul(matrix, v), dim=0, eps=eps))
+            v.copy_(F.normalize(products.matmul(matrix.transpose(0, 1), u), dim=0, eps=eps))
 
 
 def singular_value(matrix: Tensor, u: Tensor, v: Tensor) -> Tensor:
     """u matrix v, without gradients for u and v, at their present values."""
-    return reductions.sum(u.detach().clone() * elementwise.matmul(matrix, v.detach().clone()))
+    return reductions.sum(u.detach().clone() * products.matmul(matrix, v.detach().clone()))
 
 
 def spectral_norm(

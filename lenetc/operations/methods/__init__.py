@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from lenetc.autograd import engine, hooks
 from lenetc.operations.methods.casting import CastingMethods
+from lenetc.operations.methods.creation import CreationMethods
 from lenetc.operations.methods.elementwise import ElementwiseMethods
 from lenetc.operations.methods.in_place import InPlaceMethods
+from lenetc.operations.methods.in_place_moves import InPlaceMoves
+from lenetc.operations.methods.indexing import IndexingMethods
 from lenetc.operations.methods.operators import Operators
 from lenetc.operations.methods.products import ProductMethods
 from lenetc.operations.methods.reductions import ReductionMethods
@@ -21,10 +24,13 @@ class Methods(
     ElementwiseMethods,
     ProductMethods,
     ReductionMethods,
+    IndexingMethods,
     ShapingMethods,
     SoftmaxMethods,
     SortingMethods,
     InPlaceMethods,
+    InPlaceMoves,
+    CreationMethods,
 ):
     """To a type checker the base of Tensor, which is given them below."""
 

@@ -1,15 +1,15 @@
-"""What all optimizers share: param groups, state, and a step made of operations, so that it compiles.
+"""The step of an optimizer that is a formula: made of operations, so that it compiles.
 
 An optimizer says by `_rule` how one parameter changes, as a formula over IR nodes. Here is where the values
-come from: parameters and gradients, state tensors, step counters that parameters share, and hyperparameters,
-which are inputs of the program where they may change and constants where they do not.
+come from: parameters and gradients, state tensors, step counters and other numbers that parameters share, and
+hyperparameters, which are inputs of the program where they may change and constants where they do not.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -22,11 +22,9 @@ from ir.types import DType, Type, f32, f64
 from lenetc.evaluation import lazy
 from lenetc.evaluation.cell import Context, Counts
 from lenetc.evaluation.tracing import Trace, here, phase, tracing, where_now
-from lenetc.evaluation.watched import State
 from lenetc.operations import creation
-from lenetc.optim import groups, saved
-from lenetc.optim.groups import Group, Params
-from lenetc.optim.schedule import is_number
+from lenetc.optim.optimizer.base import Optimizer
+from lenetc.optim.optimizer.groups import IMPLEMENTATION, Group, is_number
 from lenetc.tensors.arrays import need_number
 from lenetc.tensors.grad_fn import set_grad_enabled
 from lenetc.tensors.tensor import Tensor
@@ -35,28 +33,56 @@ Scalar: TypeAlias = Node | float
 Rule: TypeAlias = Callable[..., tuple[Node, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """A state tensor whose shape is not its parameter's, of zeros at the start."""
+
+    shape: tuple[int, ...]
+
+
 @dataclass(slots=True)
 class Setting:
     """What a rule is made for: the parameters of one dtype in one param group that share a step counter.
 
     step: the counter, f32[] (f64[] for f64 parameters), counting from 1; None where the rule needs none.
+    shared: the other numbers that these parameters have together, f32[]; a rule puts their next values in.
     """
 
-    optimizer: Optimizer
+    optimizer: RuleOptimizer
     index: int
     dtype: DType
     step: Node | None
+    shared: dict[str, Node] = field(default_factory=dict)
+
+    @property
+    def wide(self) -> DType:
+        """The dtype that numbers are computed in: f16 would lose too much on the way."""
+        return f64 if self.dtype is f64 else f32
 
     def hyper(self, key: str) -> Scalar:
         """A hyperparameter: a number, or a node of the step counter's dtype if it may change."""
         value = self.optimizer._hyper(self.index, key)
-        return ops.cast(value, dtype=f64) if isinstance(value, Node) and self.dtype is f64 else value
+        return as_dtype(value, self.wide) if isinstance(value, Node) else value
 
     def fit(self, number: Scalar) -> Node:
-        """`number` in the parameters' dtype, to be called last: f16 would lose too much on the way."""
-        if not isinstance(number, Node):
-            return scalar(number, self.dtype)
-        return number if number.dtype is self.dtype else ops.cast(number, dtype=self.dtype)
+        """`number` in the parameters' dtype, to be called last."""
+        return as_dtype(number, self.dtype) if isinstance(number, Node) else scalar(number, self.dtype)
+
+    def gradient(self, group: Group) -> Callable[[Node, Node], Node]:
+        """The gradient as most rules take it: negated to maximize, and with weight_decay * p added."""
+        weight_decay = self.hyper("weight_decay")
+        decay = self.fit(weight_decay)
+        maximize = group["maximize"]
+
+        def changed(p: Node, g: Node) -> Node:
+            g = -g if maximize else g
+            return g + p * decay if is_on(weight_decay) else g
+
+        return changed
+
+
+def as_dtype(node: Node, dtype: DType) -> Node:
+    return node if node.dtype is dtype else ops.cast(node, dtype=dtype)
 
 
 def is_on(factor: Scalar) -> bool:
@@ -64,50 +90,11 @@ def is_on(factor: Scalar) -> bool:
     return isinstance(factor, Node) or factor != 0
 
 
-class Optimizer(ABC):
-    """Base of the optimizers (torch.optim.Optimizer).
+class RuleOptimizer(Optimizer, ABC):
+    """Base of the optimizers whose step is a formula for each parameter."""
 
-    params: tensors, (name, tensor) pairs, or dicts {"params": tensors, option: value}. defaults: the options
-    of groups that do not give their own. `param_groups` may be changed between steps; `state` maps each
-    parameter that has stepped to its state tensors.
-
-    Raises TypeError for what is no tensor or no option, ValueError for an empty list, a tensor given twice or
-    not a leaf, and an option's wrong value.
-    """
-
-    # Numbers inside of options that hold several: {"beta1": ("betas", 0)}.
-    _parts: ClassVar[Mapping[str, tuple[str, int]]] = {}
-
-    def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
-        self.defaults = defaults
-        self.param_groups: list[Group] = []
-        self.state: State = State()
-        self._step_count = 0
-        self._trace = Context.trace  # that it was made in: its state then begins anew at every call
-        self._dynamic: set[tuple[int, str]] = set()  # hyperparameters that are inputs of programs
-        self._leaves: dict[tuple[int, str], tuple[float, Tensor]] = {}  # their last values
-        for group in groups.listed(type(self).__name__, params):
-            self.add_param_group(group)
-
-    def add_param_group(self, param_group: Group) -> None:
-        """Optimize more tensors, {"params": tensors, option: value}. Raises as the constructor does."""
-        group = groups.made(type(self).__name__, param_group, self.defaults, self.param_groups)
-        self._check(group)
-        self._dynamic.add((len(self.param_groups), "lr"))
-        self.param_groups.append(group)
-        Counts.epoch += 1
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients, or fill them with zeros."""
-        for group in self.param_groups:
-            for param in group["params"]:
-                if set_to_none:
-                    param.grad = None
-                elif (grad := param.grad) is not None:
-                    if grad.grad_fn is not None:
-                        param.grad = grad = grad.detach()
-                    with set_grad_enabled(False):
-                        grad.zero_()
+    _checks_options = True
+    _common: ClassVar[tuple[str, ...]] = ("step",)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change every parameter that has a gradient; returns what `closure`, called first, returned."""
@@ -116,12 +103,8 @@ class Optimizer(ABC):
             with set_grad_enabled(True):
                 loss = closure()
         trace = Context.trace
-        if trace is not None:
-            trace.before_change(self._saved_state())
-        if trace is not None and self._trace is not trace:
-            if self not in trace.optimizers:
-                self._note_constants(trace)
-            trace.optimizers[self] = trace.optimizers.get(self, 0) + 1
+        if trace is not None and trace.optimizers.get(self) == 1:
+            self._note_constants(trace)
         undo = self._saved() if trace is None else None
         try:
             with set_grad_enabled(False), phase("update"), building_at(where_now()):
@@ -134,39 +117,7 @@ class Optimizer(ABC):
             if undo is not None:
                 undo()
             raise
-        self._step_count += trace is None
         return loss
-
-    def state_dict(self) -> dict[str, Any]:
-        """{"state": {number: {name: tensor}}, "param_groups": [...]}, parameters numbered over all groups.
-
-        The tensors are those in use, as in PyTorch: copy.deepcopy the result to keep it over further steps.
-        """
-        return saved.state_dict(self.state, self.param_groups)
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over what `state_dict()` gave, here or in PyTorch; arrays may stand for the tensors.
-
-        Raises ValueError, and changes nothing, where groups, their sizes or options, or shapes differ.
-        """
-        name = type(self).__name__
-        self.param_groups, self.state = saved.loaded(name, state_dict, self.param_groups, self.defaults)
-        Counts.epoch += 1
-
-    def __repr__(self) -> str:
-        lines = [f"{type(self).__name__} ("]
-        for index, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {index}")
-            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
-            lines.append("")
-        return "\n".join(lines[:-1]) + "\n)"
-
-    def _tensors(self) -> Iterator[Tensor]:
-        """What a step may change: parameters and state tensors."""
-        for group in self.param_groups:
-            yield from group["params"]
-        for state in self.state.values():
-            yield from (value for value in state.values() if isinstance(value, Tensor))
 
     def _saved(self) -> Callable[[], None]:
         """What undoes a step that failed: a computation that cannot run is noticed only at its end."""
@@ -180,28 +131,19 @@ class Optimizer(ABC):
 
         return undo
 
-    def _saved_state(self) -> Callable[[], None]:
-        """What puts back which state tensors there are."""
-        state = {param: dict(entry) for param, entry in self.state.items()}
-
-        def undo() -> None:
-            self.state.clear()
-            self.state.update({param: dict(entry) for param, entry in state.items()})
-
-        return undo
-
     # What an optimizer defines.
 
-    def _check(self, group: Group) -> None:  # noqa: B027 - for the optimizers that have something to check
-        """Raise ValueError for options that do not go together."""
-
     @abstractmethod
-    def _buffers(self, group: Group) -> Mapping[str, float]:
-        """Names of the state tensors that have a parameter's shape, each with the value they start from."""
+    def _buffers(self, group: Group, param: Tensor) -> Mapping[str, float | Factor]:
+        """Names of the state tensors of `param`, each with the value that all its elements start from."""
 
     def _counts(self, group: Group) -> bool:
         """Whether the rule needs the number of the step."""
         return True
+
+    def _start(self, group: Group, name: str) -> float:
+        """What a number of `_common` other than the step counter starts from."""
+        return 1.0
 
     @abstractmethod
     def _rule(self, group: Group, setting: Setting) -> Rule:
@@ -225,17 +167,23 @@ class Optimizer(ABC):
         counts = self._counts(group)
         if counts:
             self._count(group, [param for param, _, _ in stepping])
-        buffers = self._buffers(group)
         rules: dict[tuple[Tensor | None, DType], Rule] = {}
+        before: dict[Tensor | None, dict[str, Node]] = {}
         where = where_now()
         for param, grad, name in stepping:
+            buffers = self._buffers(group, param)
             state = self._state_of(param, buffers)
             counter = state["step"] if counts else None
             key = (counter, param.dtype)
             if key not in rules:
-                rules[key] = self._rule(
-                    group, Setting(self, index, param.dtype, _number(counter, param.dtype))
-                )
+                if counter not in before:  # another dtype may have put the next values in
+                    before[counter] = {n: state[n]._cell.node for n in self._common[1:]} if counts else {}
+                step = None if counter is None else counter._cell.node
+                setting = Setting(self, index, param.dtype, step, dict(before[counter]))
+                setting.step = None if step is None else as_dtype(step, setting.wide)
+                rules[key] = self._rule(group, setting)
+                for shared, node in setting.shared.items():
+                    state[shared]._cell.node = as_dtype(node, f32)
             cells = [state[buffer]._cell for buffer in buffers]
             with building_at(where if name is None else where._replace(module=name)):
                 changed, *values = rules[key](param._cell.node, grad, *(cell.node for cell in cells))
@@ -246,85 +194,98 @@ class Optimizer(ABC):
             for cell, value in zip(cells, values, strict=True):
                 cell.node = value
 
-    def _state_of(self, param: Tensor, buffers: Mapping[str, float]) -> dict[str, Any]:
+    def _state_of(self, param: Tensor, buffers: Mapping[str, float | Factor]) -> dict[str, Any]:
         """The state of `param`, with the tensors that it lacks made. Their values are known, even in a trace,
         for which they are state that was there before: the first step is a step like any other."""
         state = self.state[param] if buffers else self.state.get(param, {})
         for name, start in buffers.items():
             if name not in state:
                 with tracing(self._home()):
-                    state[name] = creation.full_like(param, start)
+                    if isinstance(start, Factor):
+                        state[name] = creation.zeros(start.shape, dtype=param.dtype)
+                    else:
+                        state[name] = creation.full_like(param, start)
         return state
+
+    def _state_shapes(self, group: Group, param: Tensor) -> Mapping[str, tuple[int, ...]]:
+        shapes = {
+            name: start.shape if isinstance(start, Factor) else tuple(map(int, param.shape))
+            for name, start in self._buffers(group, param).items()
+        }
+        return {**shapes, **dict.fromkeys(self._common, ())}
 
     def _home(self) -> Trace | None:
         """The trace that new state belongs to: none, but for an optimizer that a traced function has made."""
         return self._trace if self._trace is Context.trace else None
 
     def _count(self, group: Group, params: list[Tensor]) -> None:
-        """Advance the step counters of `params`. Parameters that always step together share one."""
+        """Advance the step counters of `params`. Parameters that always step together share one, and what else
+        they share."""
         states = [self.state[param] for param in params]
         idle: set[Tensor | None] = set()
         if len(params) < len(group["params"]):
             unmoved = set(group["params"]) - set(params)
             idle = {self.state[param].get("step") for param in unmoved if param in self.state}
-        replaced: dict[Tensor, Tensor] = {}
-        fresh: dict[bool, Tensor] = {}
+        replaced: dict[Tensor, dict[str, Tensor]] = {}
+        fresh: dict[bool, dict[str, Tensor]] = {}
         for state in states:
             counter = state.get("step")
-            if counter is None:
+            if counter is None or any(name not in state for name in self._common):
                 stepped = bool(state)  # tensors of steps that were not counted, e.g. loaded ones
                 if stepped not in fresh:
+                    starts = {"step": float(stepped)}
+                    starts.update((name, self._start(group, name)) for name in self._common[1:])
                     with tracing(self._home()):
-                        fresh[stepped] = Tensor._from_array(np.float32(stepped))
-                state["step"] = fresh[stepped]
+                        fresh[stepped] = {n: Tensor._from_array(np.float32(v)) for n, v in starts.items()}
+                state.update({name: made for name, made in fresh[stepped].items() if name not in state})
             elif counter in idle:
                 if counter not in replaced:
-                    replaced[counter] = _parted(type(self).__name__, counter)
-                state["step"] = replaced[counter]
+                    name = type(self).__name__
+                    replaced[counter] = {n: _parted(name, state[n]) for n in self._common}
+                state.update(replaced[counter])
         for counter in dict.fromkeys(state["step"] for state in states):
             counter._cell.node = counter._cell.node + 1.0
 
     # Hyperparameters.
 
-    def option(self, index: int, key: str) -> Any:
-        """The present value of an option of param group `index`, or of a number inside of one (`_parts`)."""
-        group = self.param_groups[index]
-        name, part = self._parts.get(key, (key, None))
-        if name not in group:
-            raise LenetcError(
-                f"{type(self).__name__}: param group {index} has no {name!r} any more; its entries are "
-                f"{', '.join(map(repr, group))}"
-            ).at(here())
-        return group[name] if part is None else group[name][part]
+    def _number_of(self, group: Group, key: str) -> float:
+        """The present value of an option, for state that starts from it."""
+        with tracing(None):
+            return float(group[key])
 
     def _hyper(self, index: int, key: str) -> Scalar:
-        """A hyperparameter as a number; as a node, an f32[] input of the program, if it may change."""
+        """A hyperparameter as a number; as a node if it may change: an input of the program, or a tensor's value."""
         given = self.option(index, key)
-        if not isinstance(given, Tensor):
-            need_number(type(self).__name__, f"{key} of param group {index}", given)
+        if isinstance(given, Tensor):
+            node = given._cell.node
+            return ops.reshape(node, shape=()) if node.shape else node
+        need_number(type(self).__name__, f"{key} of param group {index}", given)
         value = float(given)
         if (index, key) not in self._dynamic or (self._trace is not None and self._trace is Context.trace):
             return value
+        wide = f64 if any(param.dtype is f64 for param in self.param_groups[index]["params"]) else f32
         if Context.trace is None:
             held = self._leaves.get((index, key))
-            if held is None or held[0] != value:
-                held = self._leaves[index, key] = (value, Tensor._from_array(np.float32(value)))
+            if held is None or held[0] != value or held[1].dtype is not wide:
+                held = self._leaves[index, key] = (value, Tensor._from_array(np.asarray(value, wide.numpy)))
             return held[1]._cell.node
         hypers = Context.trace.hypers
         # One that the function itself changes is another input from then on.
         if (id(self), index, key, value) not in hypers:
             before = sum(other == key for _, _, other, _ in hypers)
-            node = leaf(f"{key}_{before}" if before else key, Type(f32, ()), "hyper")
+            node = leaf(f"{key}_{before}" if before else key, Type(wide, ()), "hyper")
             hypers[id(self), index, key, value] = (self, index, key, node)
         return hypers[id(self), index, key, value][3]
 
     def _note_constants(self, trace: Trace) -> None:
         """Tell the trace which options it builds in, so that a change makes it stale."""
         whole = {key for key, _ in self._parts.values()}
-        keys = [key for key in self.defaults if key not in whole] + list(self._parts)
+        keys = [key for key in self.defaults if key not in whole and key not in IMPLEMENTATION]
         for index in range(len(self.param_groups)):
-            for key in keys:
+            for key in keys + list(self._parts):
                 value = self.option(index, key)
+                if isinstance(value, Tensor):  # whose value is state
+                    continue
                 # A flag, and a number that is 0, choose between formulas: a change is not one of input.
                 chooses = not is_number(value) or (value == 0 and key != "lr")
                 if chooses or (index, key) not in self._dynamic:
@@ -343,12 +304,6 @@ class _Nonzero:
 
 
 _NONZERO = _Nonzero()
-
-
-def _number(counter: Tensor | None, dtype: DType) -> Node | None:
-    if counter is None:
-        return None
-    return ops.cast(counter._cell.node, dtype=f64) if dtype is f64 else counter._cell.node
 
 
 def _parted(optimizer: str, counter: Tensor) -> Tensor:

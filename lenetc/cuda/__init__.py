@@ -1,6 +1,7 @@
 """CUDA as far as scripts ask about it (torch.cuda): whether it is there, and calls that ask for nothing here.
 
 Programs run on the first device; what a call computed is there when it returns.
+It may import `amp` and what that may.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 from ir.errors import UnsupportedError
 from lenetc import runtime
+from lenetc.cuda import amp as amp
 from lenetc.evaluation import random
 
 
