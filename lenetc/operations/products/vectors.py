@@ -10,10 +10,10 @@ import lenetc.tensors.tensor as t
 from ir import ops
 from ir.errors import DTypeError, ShapeError
 from ir.node import Node
+from ir.op import scalar
 from ir.types import bool_, i64
 from lenetc.evaluation.tracing import here
 from lenetc.operations import shaping
-from lenetc.operations.creation import ones_like
 from lenetc.operations.elementwise import mul
 from lenetc.operations.products.einsum import tensordot
 from lenetc.operations.products.matrices import matmul, need_ranks
@@ -121,11 +121,16 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
     count = (int(x.shape[-1]) if x.ndim else 1) if N is None else index_of("vander: N", N)
     if count <= 1:
         raise ShapeError(f"vander: N must be greater than 1, but it is {count}").at(here())
-    wide = x.to(i64) if x.dtype is bool_ else x
-    powers = [ones_like(wide)]
-    for _ in range(count - 1):
-        powers.append(powers[-1] * wide)
-    return shaping.stack(powers, -1)
+
+    def build(a: Node) -> Node:
+        a = ops.cast(a, dtype=i64) if a.dtype is bool_ else a
+        a = ops.reshape(a, shape=(*a.shape, 1))
+        powers = [ops.broadcast_to(scalar(1, a.dtype), shape=a.shape)]
+        for _ in range(count - 1):
+            powers.append(powers[-1] * a)
+        return ops.concat(*powers, axis=a.rank - 1)
+
+    return t.apply("CatBackward0", build, x)
 
 
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
