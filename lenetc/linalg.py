@@ -39,6 +39,7 @@ from lenetc.operations.dense.refused import (
     svd,
     svdvals,
 )
+from lenetc.operations.dense.stacks import last_diagonal as diagonal
 from lenetc.operations.out import give_out
 from lenetc.operations.products.matrices import matmul, multi_dot
 from lenetc.operations.products.vectors import last_cross as cross
@@ -53,6 +54,7 @@ __all__ = [
     "cond",
     "cross",
     "det",
+    "diagonal",
     "eig",
     "eigh",
     "eigvals",

@@ -124,7 +124,7 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
 
     def build(a: Node) -> Node:
         a = ops.cast(a, dtype=i64) if a.dtype is bool_ else a
-        a = ops.reshape(a, shape=(*a.shape, 1))
+        a = ops.reshape(a, shape=(*(a.shape or (1,)), 1))
         powers = [ops.broadcast_to(scalar(1, a.dtype), shape=a.shape)]
         for _ in range(count - 1):
             powers.append(powers[-1] * a)

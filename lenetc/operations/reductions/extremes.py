@@ -149,7 +149,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
     """Largest element of all; or (values, indices) along a dim; or elementwise with another tensor (torch.max)."""
     t.require_tensors("max", input)
     if other is not None or isinstance(dim, t.Tensor):
-        return maximum(input, dim if other is None else other)  # type: ignore[arg-type]
+        return maximum(input, dim if other is None else other)
     if dim is None:
         need_dim("max", dim, keepdim)
         axes = tuple(range(input.ndim))
@@ -172,7 +172,7 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
     """Smallest element, as max."""
     t.require_tensors("min", input)
     if other is not None or isinstance(dim, t.Tensor):
-        return minimum(input, dim if other is None else other)  # type: ignore[arg-type]
+        return minimum(input, dim if other is None else other)
     name = "MinBackward1" if dim is None else "MinBackward0"
     found = max(t.apply(name, turned, input), dim, keepdim)
     if isinstance(found, Extreme):
