@@ -24,12 +24,44 @@ def _draws(sample: Any) -> bool:
 
 
 _RANDOM = Skip("random numbers of another generator; their statistics are tested", _draws)
+
+
+def _of_singular_values(sample: Any) -> bool:
+    """Whether it is a norm by singular values: "nuc", or 2 or -2 of a matrix."""
+    given = {"ord": (*sample.args, None)[0], "dim": (*sample.args, None, None)[1], **sample.kwargs}
+    dim = given["dim"]
+    matrix = len(dim) == 2 if isinstance(dim, (tuple, list)) else dim is None and sample.input.ndim == 2
+    return given["ord"] == "nuc" or (matrix and given["ord"] in (2, -2))
+
+
+_SINGULAR_VALUES = Skip(
+    "norms by singular values are refused, with a word on what to use instead", _of_singular_values
+)
+
 SKIPPED: dict[str, list[Skip]] = {
+    "cov": [
+        Skip(
+            "the gradient of two observations' weights is the rounding of what cancels out",
+            lambda sample: sample.kwargs.get("aweights") is not None and sample.input.shape[-1:] == (2,),
+        )
+    ],
+    "linalg.cond": [
+        Skip("by singular values, as above", lambda sample: (*sample.args, None)[0] in (None, 2, -2, "nuc"))
+    ],
+    "linalg.matrix_norm": [_SINGULAR_VALUES],
+    "linalg.norm": [_SINGULAR_VALUES],
+    "mode": [
+        Skip(
+            "which of many equal elements is named depends on PyTorch's sort",
+            lambda sample: sample.input.numel() > 1000,
+        )
+    ],
     "nn.functional.multi_head_attention_forward": [
         Skip("dropout: random numbers of another generator", lambda sample: bool(sample.args[9]))
     ],
     "nn.functional.rrelu": [_RANDOM],
     "nn.functional.scaled_dot_product_attention": [_RANDOM],
+    "norm": [Skip("the nuclear norm is refused", lambda sample: "nuc" in sample.args)],
 }
 
 _KINDS = Skip(
