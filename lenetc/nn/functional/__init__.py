@@ -61,6 +61,7 @@ from lenetc.nn.functional.spatial.folding import (
     pixel_unshuffle,
     unfold,
 )
+from lenetc.nn.functional.spatial.fractional import fractional_max_pool2d, fractional_max_pool3d
 from lenetc.nn.functional.spatial.max_pool import (
     max_pool1d,
     max_pool2d,
@@ -70,7 +71,6 @@ from lenetc.nn.functional.spatial.max_pool import (
     max_unpool3d,
 )
 from lenetc.nn.functional.spatial.padding import pad
-from lenetc.nn.functional.spatial.refused import fractional_max_pool2d, fractional_max_pool3d
 from lenetc.nn.functional.spatial.resize import interpolate, upsample, upsample_bilinear, upsample_nearest
 from lenetc.nn.functional.spatial.response import local_response_norm
 from lenetc.nn.functional.spatial.sampling import affine_grid, grid_sample

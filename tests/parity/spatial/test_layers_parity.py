@@ -156,6 +156,24 @@ def test_unpooling(dims: int, kernel: int, stride: int) -> None:
     check(through(pool, back), through(pool_reference, back_reference), x, chains=False)
 
 
+@pytest.mark.parametrize(("dims", "how"), [(2, {"output_size": (3, 2)}), (3, {"output_ratio": 0.5})])
+def test_fractional_pools(dims: int, how: dict[str, Any]) -> None:
+    """At the same places; those that are drawn lie inside."""
+    shape = {2: (2, 3, 7, 6), 3: (2, 3, 5, 6, 7)}[dims]
+    drawn = np.random.default_rng(3).random((2, 3, dims)).astype(np.float32)
+    module = getattr(nn, f"FractionalMaxPool{dims}d")(2, **how, _random_samples=lenetc.from_numpy(drawn))
+    reference = getattr(tnn, f"FractionalMaxPool{dims}d")(2, **how, _random_samples=torch.from_numpy(drawn))
+    x = np.round(normal(*shape) * 2)
+    check_modules(module, reference, x, chains=False)
+    module.return_indices = reference.return_indices = True
+    assert np.array_equal(module(lenetc.from_numpy(x))[1].numpy(), reference(torch.from_numpy(x))[1].numpy())
+    module = getattr(nn, f"FractionalMaxPool{dims}d")(2, **how, return_indices=True)
+    values, places = module(lenetc.from_numpy(x))
+    assert np.array_equal(
+        lenetc.from_numpy(x).flatten(2).gather(2, places.flatten(2)).numpy(), values.flatten(2).numpy()
+    )
+
+
 @pytest.mark.parametrize("name", ["LazyConv1d", "LazyConv2d", "LazyConvTranspose2d", "LazyConv3d"])
 def test_lazy_layers(name: str) -> None:
     module, reference = both(name, 6, 3, padding=1)
@@ -180,8 +198,7 @@ def test_lazy_layers(name: str) -> None:
 
 
 def test_what_is_not_here_says_what_to_use() -> None:
-    for name in ("FractionalMaxPool2d", "FractionalMaxPool3d", "CrossMapLRN2d"):
-        with pytest.raises(UnsupportedError, match="is not supported; use"):
-            getattr(nn, name)(2)
+    with pytest.raises(UnsupportedError, match=r"is not supported; use LocalResponseNorm\(2"):
+        nn.CrossMapLRN2d(2)
     with pytest.raises(UnsupportedError, match="antialias"):
         nn.functional.interpolate(lenetc.randn(1, 1, 4, 4), 2, mode="bilinear", antialias=True)

@@ -73,10 +73,10 @@ def maxima(x: Node, places: Node | None, how: dict[str, Any]) -> Maxima:
         return _shaped(found, (*y.shape[:2], *y.shape[4 - dims :]))
     # In the planes first, then among planes: row-major as it was, so that the first of equal maxima is the same one.
     attributes = {key: value for key, value in how.items() if isinstance(value, tuple)}
-    n, c, depth, *image = x.shape
+    n, c, depth, *plane = x.shape
     planes = {**how, **{key: value[1:] for key, value in attributes.items()}}
     through = {**how, **{key: (value[0], int(key != "padding")) for key, value in attributes.items()}}
-    flat = _shaped(Maxima(x, places), (n, c * depth, *image))
+    flat = _shaped(Maxima(x, places), (n, c * depth, *plane))
     found = maxima(*flat, planes)
     height, width = found.values.shape[2:]
     stacked = _shaped(found, (n, c, depth, height * width))
