@@ -17,7 +17,14 @@ class Skip:
     applies: Callable[[Any], bool] | None = None
 
 
-SKIPPED: dict[str, list[Skip]] = {}
+_DRAWN = Skip(
+    "the places of the windows are drawn at random, by another generator",
+    lambda sample: sample.kwargs.get("_random_samples") is None,
+)
+SKIPPED: dict[str, list[Skip]] = {
+    "nn.functional.fractional_max_pool2d": [_DRAWN],
+    "nn.functional.fractional_max_pool3d": [_DRAWN],
+}
 
 _KINDS = Skip(
     "complex, sparse and quantized tensors are refused as kinds",

@@ -94,7 +94,8 @@ def _fractional_max_pool(
         return _side_by_side(a, [_starts(drawn, i, n, o, k) for i, n, o, k in axes], kernel)
 
     def indices(a: Node, drawn: Node) -> Node:
-        found = maxima(*(even(node, drawn) for node in numbered(a)), how).places
+        wide, numbers = numbered(a)
+        found = maxima(even(wide, drawn), even(numbers, drawn), how).places
         assert found is not None
         return ops.cast(found, dtype=i64)
 

@@ -76,6 +76,13 @@ def grid_sample(
     return apply(f"GridSampler{dims}DBackward0", build, input, grid)
 
 
+def grid_sampler(
+    input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool
+) -> Tensor:
+    """grid_sample, its modes by number (torch.grid_sampler)."""
+    return grid_sample(input, grid, _MODES[interpolation_mode], _PADDINGS[padding_mode], align_corners)
+
+
 def _warn_of_corners(align_corners: bool | None) -> None:
     if align_corners is None:
         warnings.warn(
