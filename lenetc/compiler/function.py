@@ -367,7 +367,7 @@ class CompiledFunction:
     def _has_found(after: Followed, captured: Capture) -> bool:
         """Whether all state that was used stands where it was looked for: neither made and dropped by the call, nor
         reached in a way that cannot be followed."""
-        random = default_generator.cells().values()
+        random = default_generator.cells()
         return all(
             cell in after.tensors or name in captured.grad_inputs or cell in random
             for name, cell in captured.cells.items()
