@@ -21,6 +21,23 @@ from lenetc.nn.modules.dropout import (
 )
 from lenetc.nn.modules.embedding import Embedding, EmbeddingBag
 from lenetc.nn.modules.flatten import Flatten, Unflatten
+from lenetc.nn.modules.lazy.conv import (
+    LazyConv1d,
+    LazyConv2d,
+    LazyConv3d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
+    LazyConvTranspose3d,
+)
+from lenetc.nn.modules.lazy.linear import LazyLinear
+from lenetc.nn.modules.lazy.normalization import (
+    LazyBatchNorm1d,
+    LazyBatchNorm2d,
+    LazyBatchNorm3d,
+    LazyInstanceNorm1d,
+    LazyInstanceNorm2d,
+    LazyInstanceNorm3d,
+)
 from lenetc.nn.modules.linear import Bilinear, Identity, Linear
 from lenetc.nn.modules.losses.classification import (
     BCELoss,
@@ -84,14 +101,6 @@ from lenetc.nn.modules.spatial.conv import (
     ConvTranspose1d,
     ConvTranspose2d,
     ConvTranspose3d,
-)
-from lenetc.nn.modules.spatial.lazy_conv import (
-    LazyConv1d,
-    LazyConv2d,
-    LazyConv3d,
-    LazyConvTranspose1d,
-    LazyConvTranspose2d,
-    LazyConvTranspose3d,
 )
 from lenetc.nn.modules.spatial.moving import (
     ChannelShuffle,
@@ -240,12 +249,19 @@ __all__ = [
     "LPPool3d",
     "LSTMCell",
     "LayerNorm",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
     "LazyConv1d",
     "LazyConv2d",
     "LazyConv3d",
     "LazyConvTranspose1d",
     "LazyConvTranspose2d",
     "LazyConvTranspose3d",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
+    "LazyLinear",
     "LeakyReLU",
     "Linear",
     "LocalResponseNorm",
