@@ -248,22 +248,9 @@ def _max_unpool(
 def _put(y: Node, places: Node, size: int) -> Node:
     """y[N,C,L] put into zeros [N,C,size] where `places` say; of several for one place the last. The gradient goes to
     each of them, as in PyTorch."""
-    order = ops.broadcast_to(ops.iota(size=y.shape[2]), shape=y.shape)
+    zeros = ops.broadcast_to(ops.scalar(0, y.dtype), shape=(*y.shape[:2], size))
     added = ops.put_along_axis(y, places, axis=2, size=size)
-    return ops.with_gradient(_last(y, places, order, size), added)
-
-
-def _last(y: Node, places: Node, order: Node, size: int) -> Node:
-    """`_put`, one bit of the order after the other, the highest first: those with the bit stay, where there are any."""
-    one, none = ops.scalar(1, i64), ops.scalar(0, i64)
-    stays = ops.broadcast_to(one, shape=y.shape)
-    for bit in reversed(range(max(int(y.shape[2]) - 1, 0).bit_length())):
-        high = ops.bitwise_and(ops.div(order, 1 << bit), 1) * stays
-        is_met = ops.put_along_axis(high, places, axis=2, size=size)
-        met_here = ops.take_along_axis(is_met, places, axis=2)
-        stays = ops.where(ops.greater(met_here, 0), high, stays)
-    kept = ops.where(ops.greater(stays, none), y, ops.scalar(0, y.dtype))
-    return ops.put_along_axis(kept, places, axis=2, size=size)
+    return ops.with_gradient(ops.scatter(zeros, places, y, axis=2), added)
 
 
 def max_unpool1d(
