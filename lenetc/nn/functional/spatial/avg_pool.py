@@ -16,6 +16,7 @@ from lenetc.nn.functional.spatial import integers
 from lenetc.nn.functional.spatial.max_pool import checked_window, need_images
 from lenetc.nn.functional.spatial.sizes import Sizes, image_attributes, over_batch, spread
 from lenetc.operations import elementwise
+from lenetc.operations.out import with_out
 from lenetc.tensors.arrays import index_of, need_number
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 from passes.autodiff import means
@@ -117,6 +118,7 @@ def avg_pool1d(
     )
 
 
+@with_out
 def avg_pool2d(
     input: Tensor,
     kernel_size: Sizes,
@@ -144,6 +146,7 @@ def avg_pool2d(
     )
 
 
+@with_out
 def avg_pool3d(
     input: Tensor,
     kernel_size: Sizes,

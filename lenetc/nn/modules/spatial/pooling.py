@@ -149,7 +149,10 @@ class _DivisorPool(_AvgPool):
     def forward(self, input: Tensor) -> Tensor:
         function = (F.avg_pool2d, F.avg_pool3d)[self.dimensions - 2]
         window = (self.kernel_size, self.stride, self.padding)
-        return function(input, *window, self.ceil_mode, self.count_include_pad, self.divisor_override)
+        found: Tensor = function(
+            input, *window, self.ceil_mode, self.count_include_pad, self.divisor_override
+        )
+        return found
 
 
 class AvgPool2d(_DivisorPool):
