@@ -64,12 +64,19 @@ def _inputs(sample: Any) -> list[Any]:
     return _tensors([sample.input, sample.args, sample.kwargs], torch.Tensor)
 
 
-def cases(info: Any, dtype: str) -> Iterator[Case]:
-    """The samples that are neither skipped nor of a foreign kind, with PyTorch's results and gradients."""
+def spread(found: list[Any], count: int | None) -> list[Any]:
+    """`count` of them, evenly, the first and the last among them; all where it is None."""
+    if count is None or len(found) <= count:
+        return found
+    return [found[round(i * (len(found) - 1) / (count - 1))] for i in range(count)]
+
+
+def cases(info: Any, dtype: str, count: int | None = None) -> Iterator[Case]:
+    """The samples that are neither skipped nor of a foreign kind, with PyTorch's results and gradients. count: how
+    many of them, all where it is None."""
     with_gradient = differentiable(info, dtype)
-    for sample in samples(info, dtype, with_gradient):
-        if reason_for(info, sample) is not None:
-            continue
+    taken = [s for s in samples(info, dtype, with_gradient) if reason_for(info, s, dtype) is None]
+    for sample in spread(taken, count):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             result = info.op(sample.input, *sample.args, **sample.kwargs)
@@ -117,13 +124,13 @@ def attempt(case: Case, function: Callable[..., Any], with_gradient: bool = True
     return [results, [x.grad for x in inputs]]
 
 
-def failures(info: Any, dtype: str) -> list[Failure]:
+def failures(info: Any, dtype: str, count: int | None = None) -> list[Failure]:
     """What is wrong with an operator, function and gradients, over all its samples; [] where nothing is."""
     function = function_of(info)
     assert function is not None
     found: list[Failure] = []
     waiting: list[tuple[Case, list[Any]]] = []
-    for case in cases(info, dtype):
+    for case in cases(info, dtype, count):
         try:
             waiting.append((case, attempt(case, function)))
         except Foreign:
@@ -210,11 +217,11 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}{raw}"[:300]
 
 
-def compiled_failures(info: Any, dtype: str) -> list[Failure]:
+def compiled_failures(info: Any, dtype: str, count: int | None = None) -> list[Failure]:
     """The same with all samples in one compiled function, forward only."""
     function = function_of(info)
     assert function is not None
-    found = list(cases(info, dtype))
+    found = list(cases(info, dtype, count))
     arguments, used = [], []
     for case in found:
         translate = Translation()
@@ -253,7 +260,7 @@ def compiled_failures(info: Any, dtype: str) -> list[Failure]:
 def variant_failures(info: Any, dtype: str = "f32", count: int = 6) -> list[Failure]:
     """The method, the operator, the change in place and `out=`, of the first few samples for which PyTorch has them."""
     found: list[Failure] = []
-    for case in list(cases(info, dtype))[:count]:
+    for case in cases(info, dtype, count):
         for what, mine, theirs in _variants(info):
             found += _varied(case, what, mine, theirs)
     return found
@@ -338,7 +345,7 @@ def error_failures(info: Any) -> list[Failure]:
     found = []
     for wrong in info.error_inputs("cpu"):
         sample = wrong.sample_input
-        if reason_for(info, sample) is not None:
+        if reason_for(info, sample, "wrong") is not None:
             continue
         shown = " ".join(f"{info.name}({sample.input!r}, {sample.args!r}, {sample.kwargs!r})".split())[:300]
         try:

@@ -11,10 +11,12 @@ import torch
 
 @dataclass(frozen=True)
 class Skip:
-    """reason: why a user would accept it. applies: which samples, all where None."""
+    """reason: why a user would accept it. applies: which samples, all where None. dtypes: of which samples, all where
+    empty: "f32", "f64", "i64", or "wrong" for wrong inputs."""
 
     reason: str
     applies: Callable[[Any], bool] | None = None
+    dtypes: tuple[str, ...] = ()
 
 
 _DRAWN = Skip(
@@ -52,9 +54,9 @@ _KINDS = Skip(
 )
 
 
-def reason_for(info: Any, sample: Any) -> str | None:
+def reason_for(info: Any, sample: Any, dtype: str) -> str | None:
     """Why `sample` is left out; None where it is not."""
     for skip in (*SKIPPED.get(info.name, ()), _KINDS):
-        if skip.applies is None or skip.applies(sample):
+        if (not skip.dtypes or dtype in skip.dtypes) and (skip.applies is None or skip.applies(sample)):
             return skip.reason
     return None
