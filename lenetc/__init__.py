@@ -55,6 +55,11 @@ from lenetc.nn.functional import bilinear, celu, celu_, cosine_similarity, group
 from lenetc.nn.functional import pairwise_distance, pdist, prelu, relu_, rms_norm, rrelu, rrelu_, selu, selu_
 from lenetc.nn.functional import threshold, threshold_
 from lenetc.func.derivatives import vmap
+from lenetc.nn.functional import adaptive_avg_pool1d, avg_pool1d, channel_shuffle, conv1d, conv2d, conv3d
+from lenetc.nn.functional import conv_transpose1d, conv_transpose2d, conv_transpose3d
+from lenetc.nn.functional import max_pool1d, max_pool2d, max_pool3d, pixel_shuffle, pixel_unshuffle
+from lenetc.nn.functional.spatial.sampling import grid_sampler, grid_sampler as grid_sampler_2d
+from lenetc.nn.functional.spatial.sampling import grid_sampler as grid_sampler_3d
 from lenetc.accepted import (
     accelerator,
     are_deterministic_algorithms_enabled,

@@ -3,24 +3,11 @@
 It may import `operations` and what that may.
 """
 
-from typing import (
-    TYPE_CHECKING,
-)
+from typing import TYPE_CHECKING
 
-from lenetc.missing import (
-    names_of,
-)
-from lenetc.nn import (
-    functional,
-    init,
-    utils,
-)
-from lenetc.nn.modules.activation import (
-    LogSoftmax,
-    Softmax,
-    Softmax2d,
-    Softmin,
-)
+from lenetc.missing import names_of
+from lenetc.nn import functional, init, utils
+from lenetc.nn.modules.activation import LogSoftmax, Softmax, Softmax2d, Softmin
 from lenetc.nn.modules.activations.rectifiers import (
     Hardshrink,
     Hardsigmoid,
@@ -49,12 +36,8 @@ from lenetc.nn.modules.activations.units import (
     Tanh,
     Tanhshrink,
 )
-from lenetc.nn.modules.adaptive import (
-    AdaptiveLogSoftmaxWithLoss,
-)
-from lenetc.nn.modules.attention.multihead import (
-    MultiheadAttention,
-)
+from lenetc.nn.modules.adaptive import AdaptiveLogSoftmaxWithLoss
+from lenetc.nn.modules.attention.multihead import MultiheadAttention
 from lenetc.nn.modules.attention.transformer import (
     Transformer,
     TransformerDecoder,
@@ -62,17 +45,8 @@ from lenetc.nn.modules.attention.transformer import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
-from lenetc.nn.modules.containers import (
-    ModuleDict,
-    ModuleList,
-    ParameterDict,
-    ParameterList,
-    Sequential,
-)
-from lenetc.nn.modules.distance import (
-    CosineSimilarity,
-    PairwiseDistance,
-)
+from lenetc.nn.modules.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from lenetc.nn.modules.distance import CosineSimilarity, PairwiseDistance
 from lenetc.nn.modules.dropout import (
     AlphaDropout,
     Dropout,
@@ -81,15 +55,18 @@ from lenetc.nn.modules.dropout import (
     Dropout3d,
     FeatureAlphaDropout,
 )
-from lenetc.nn.modules.embedding import (
-    Embedding,
-    EmbeddingBag,
+from lenetc.nn.modules.embedding import Embedding, EmbeddingBag
+from lenetc.nn.modules.flatten import Flatten, Unflatten
+from lenetc.nn.modules.lazy.conv import (
+    LazyConv1d,
+    LazyConv2d,
+    LazyConv3d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
+    LazyConvTranspose3d,
 )
-from lenetc.nn.modules.flatten import (
-    Flatten,
-    Unflatten,
-)
-from lenetc.nn.modules.lazy_normalization import (
+from lenetc.nn.modules.lazy.linear import LazyLinear
+from lenetc.nn.modules.lazy.normalization import (
     LazyBatchNorm1d,
     LazyBatchNorm2d,
     LazyBatchNorm3d,
@@ -97,12 +74,7 @@ from lenetc.nn.modules.lazy_normalization import (
     LazyInstanceNorm2d,
     LazyInstanceNorm3d,
 )
-from lenetc.nn.modules.linear import (
-    Bilinear,
-    Identity,
-    LazyLinear,
-    Linear,
-)
+from lenetc.nn.modules.linear import Bilinear, Identity, Linear
 from lenetc.nn.modules.losses.classification import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -131,9 +103,7 @@ from lenetc.nn.modules.losses.regression import (
     PoissonNLLLoss,
     SmoothL1Loss,
 )
-from lenetc.nn.modules.module import (
-    Module,
-)
+from lenetc.nn.modules.module import Module
 from lenetc.nn.modules.normalization import (
     BatchNorm1d,
     BatchNorm2d,
@@ -147,16 +117,7 @@ from lenetc.nn.modules.normalization import (
     RMSNorm,
     SyncBatchNorm,
 )
-from lenetc.nn.modules.recurrent import (
-    GRU,
-    LSTM,
-    RNN,
-    GRUCell,
-    LSTMCell,
-    RNNBase,
-    RNNCell,
-    RNNCellBase,
-)
+from lenetc.nn.modules.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell, RNNCellBase
 from lenetc.nn.modules.spatial.conv import (
     Conv1d,
     Conv2d,
@@ -164,14 +125,6 @@ from lenetc.nn.modules.spatial.conv import (
     ConvTranspose1d,
     ConvTranspose2d,
     ConvTranspose3d,
-)
-from lenetc.nn.modules.spatial.lazy_conv import (
-    LazyConv1d,
-    LazyConv2d,
-    LazyConv3d,
-    LazyConvTranspose1d,
-    LazyConvTranspose2d,
-    LazyConvTranspose3d,
 )
 from lenetc.nn.modules.spatial.moving import (
     ChannelShuffle,
@@ -223,12 +176,7 @@ from lenetc.nn.modules.spatial.pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
-from lenetc.nn.parameter import (
-    Buffer,
-    Parameter,
-    UninitializedBuffer,
-    UninitializedParameter,
-)
+from lenetc.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
 __all__ = [
     "CELU",

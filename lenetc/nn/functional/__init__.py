@@ -3,16 +3,10 @@
 They know no modules: those of `nn.modules` call them.
 """
 
-from typing import (
-    TYPE_CHECKING,
-)
+from typing import TYPE_CHECKING
 
-from lenetc.evaluation.ranges import (
-    LabelError,
-)
-from lenetc.missing import (
-    names_of,
-)
+from lenetc.evaluation.ranges import LabelError
+from lenetc.missing import names_of
 from lenetc.nn.functional.activation import (
     gelu,
     gumbel_softmax,
@@ -24,15 +18,8 @@ from lenetc.nn.functional.activation import (
     softplus,
     tanh,
 )
-from lenetc.nn.functional.attention import (
-    multi_head_attention_forward,
-    scaled_dot_product_attention,
-)
-from lenetc.nn.functional.distance import (
-    cosine_similarity,
-    pairwise_distance,
-    pdist,
-)
+from lenetc.nn.functional.attention import multi_head_attention_forward, scaled_dot_product_attention
+from lenetc.nn.functional.distance import cosine_similarity, pairwise_distance, pdist
 from lenetc.nn.functional.dropout import (
     alpha_dropout,
     dropout,
@@ -41,33 +28,13 @@ from lenetc.nn.functional.dropout import (
     dropout3d,
     feature_alpha_dropout,
 )
-from lenetc.nn.functional.embedding import (
-    embedding,
-    embedding_bag,
-)
-from lenetc.nn.functional.labels import (
-    one_hot,
-)
-from lenetc.nn.functional.linear import (
-    bilinear,
-    linear,
-)
-from lenetc.nn.functional.losses.binary import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-)
-from lenetc.nn.functional.losses.ctc import (
-    ctc_loss,
-)
-from lenetc.nn.functional.losses.entropy import (
-    cross_entropy,
-    nll_loss,
-)
-from lenetc.nn.functional.losses.likelihood import (
-    gaussian_nll_loss,
-    kl_div,
-    poisson_nll_loss,
-)
+from lenetc.nn.functional.embedding import embedding, embedding_bag
+from lenetc.nn.functional.labels import one_hot
+from lenetc.nn.functional.linear import bilinear, linear
+from lenetc.nn.functional.losses.binary import binary_cross_entropy, binary_cross_entropy_with_logits
+from lenetc.nn.functional.losses.ctc import ctc_loss
+from lenetc.nn.functional.losses.entropy import cross_entropy, nll_loss
+from lenetc.nn.functional.losses.likelihood import gaussian_nll_loss, kl_div, poisson_nll_loss
 from lenetc.nn.functional.losses.margin import (
     cosine_embedding_loss,
     hinge_embedding_loss,
@@ -79,12 +46,7 @@ from lenetc.nn.functional.losses.margin import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
-from lenetc.nn.functional.losses.regression import (
-    huber_loss,
-    l1_loss,
-    mse_loss,
-    smooth_l1_loss,
-)
+from lenetc.nn.functional.losses.regression import huber_loss, l1_loss, mse_loss, smooth_l1_loss
 from lenetc.nn.functional.normalization import (
     batch_norm,
     group_norm,
@@ -136,13 +98,8 @@ from lenetc.nn.functional.spatial.convolution import (
     conv_transpose2d,
     conv_transpose3d,
 )
-from lenetc.nn.functional.spatial.folding import (
-    channel_shuffle,
-    fold,
-    pixel_shuffle,
-    pixel_unshuffle,
-    unfold,
-)
+from lenetc.nn.functional.spatial.folding import channel_shuffle, fold, pixel_shuffle, pixel_unshuffle, unfold
+from lenetc.nn.functional.spatial.fractional import fractional_max_pool2d, fractional_max_pool3d
 from lenetc.nn.functional.spatial.max_pool import (
     max_pool1d,
     max_pool2d,
@@ -151,23 +108,9 @@ from lenetc.nn.functional.spatial.max_pool import (
     max_unpool2d,
     max_unpool3d,
 )
-from lenetc.nn.functional.spatial.padding import (
-    pad,
-)
-from lenetc.nn.functional.spatial.refused import (
-    fractional_max_pool2d,
-    fractional_max_pool3d,
-)
-from lenetc.nn.functional.spatial.resize import (
-    interpolate,
-    upsample,
-    upsample_bilinear,
-    upsample_nearest,
-)
-from lenetc.nn.functional.spatial.sampling import (
-    affine_grid,
-    grid_sample,
-)
+from lenetc.nn.functional.spatial.padding import pad
+from lenetc.nn.functional.spatial.resize import interpolate, upsample, upsample_bilinear, upsample_nearest
+from lenetc.nn.functional.spatial.sampling import affine_grid, grid_sample
 from lenetc.nn.functional.units import (
     celu,
     celu_,
@@ -181,9 +124,7 @@ from lenetc.nn.functional.units import (
     softsign,
     tanhshrink,
 )
-from lenetc.operations.out import (
-    with_out,
-)
+from lenetc.operations.out import with_out
 
 __all__ = [
     "LabelError",

@@ -19,6 +19,12 @@ class Skip:
     dtypes: tuple[str, ...] = ()
 
 
+_DRAWN = Skip(
+    "the places of the windows are drawn at random, by another generator",
+    lambda sample: sample.kwargs.get("_random_samples") is None,
+)
+
+
 def _draws(sample: Any) -> bool:
     return bool(sample.kwargs.get("dropout_p") or sample.kwargs.get("training"))
 
@@ -59,6 +65,8 @@ SKIPPED: dict[str, list[Skip]] = {
     "nn.functional.multi_head_attention_forward": [
         Skip("dropout: random numbers of another generator", lambda sample: bool(sample.args[9]))
     ],
+    "nn.functional.fractional_max_pool2d": [_DRAWN],
+    "nn.functional.fractional_max_pool3d": [_DRAWN],
     "nn.functional.rrelu": [_RANDOM],
     "nn.functional.scaled_dot_product_attention": [_RANDOM],
     "norm": [Skip("the nuclear norm is refused", lambda sample: "nuc" in sample.args)],
