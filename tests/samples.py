@@ -52,6 +52,17 @@ def nonzero(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return rng.choice([-7, -3, -2, 1, 2, 5], shape)
 
 
+def regular(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Matrices far from singular, whose largest elements are not on the diagonal."""
+    return rng.uniform(-0.2, 0.2, shape) + np.flip(np.eye(shape[-1]), 0)
+
+
+def definite(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Symmetric positive definite matrices."""
+    x = rng.uniform(-1, 1, shape)
+    return np.asarray(x @ np.swapaxes(x, -1, -2) + np.eye(shape[-1]))
+
+
 def places(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Indices into something four times as large, all different."""
     count = int(np.prod(shape))
@@ -63,6 +74,15 @@ def up_to(size: int) -> Draw:
 
     def index(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
         return np.asarray(rng.integers(0, size, shape))
+
+    return index
+
+
+def apart(size: int) -> Draw:
+    """Indices into an axis of `size`, all different along the last axis."""
+
+    def index(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+        return rng.permuted(np.tile(np.arange(size), (*shape[:-1], 1)), axis=-1)[..., : shape[-1]]
 
     return index
 
@@ -221,6 +241,8 @@ sample("cast", I(N, 3, draw=up_to(200), dtype=u8), dtype=f32)
 sample("stop_gradient", F(N, 3))
 sample("alias", F(N, 3), uid=7)
 sample("with_gradient", F(N, 3), F(N, 3), kinks=True)
+sample("with_slope", F(N, 3), F(3), F(N, 1), kinks=True)
+sample("fmod", F(N, 3), F(3))
 sample(
     "const", value=lambda dtype, n: ops.literal(np.arange(6, dtype=dtype.numpy).reshape(2, 3)).attrs["value"]
 )
@@ -283,6 +305,32 @@ sample("take_along_axis", F(4, 3), I(N, 3, draw=up_to(4)), axis=0)
 sample("take_along_axis", F(N, 5), I(N, 2, draw=up_to(5), dtype=i32), axis=1)
 sample("put_along_axis", F(N, 2), I(N, 2, draw=up_to(5)), axis=1, size=5)
 sample("put_along_axis", F(N, 3), I(N, 3, draw=up_to(4)), axis=0, size=4)
+sample("scatter", F(N, 5), I(N, 2, draw=apart(5)), F(N, 2), axis=1)
+sample("scatter", F(4, N), I(6, N, draw=up_to(4)), F(6, N), axis=0, kinks=True)
+sample("scatter", I(N, 5), I(N, 7, draw=up_to(5), dtype=i32), I(N, 7), axis=1)
+sample("scatter", B(N, 5), I(N, 7, draw=up_to(5)), B(N, 7), axis=1)
+sample("scatter", F(N, 3), I(N, 4, draw=up_to(3)), F(N, 4), axis=1, reduction="mul")
+sample(
+    "scatter",
+    F(2, 3, draw=ties),
+    I(2, 5, draw=up_to(3)),
+    F(2, 5, draw=ties),
+    axis=1,
+    reduction="mul",
+    kinks=True,
+)
+for reduction in ("max", "min"):
+    sample("scatter", F(N, 3), I(N, 4, draw=up_to(3)), F(N, 4), axis=1, reduction=reduction)
+    sample(
+        "scatter",
+        F(4, 3, draw=ties),
+        I(5, 3, draw=up_to(4)),
+        F(5, 3, draw=ties),
+        axis=0,
+        reduction=reduction,
+        kinks=True,
+    )
+    sample("scatter", I(N, 3), I(N, 4, draw=up_to(3)), I(N, 4), axis=1, reduction=reduction)
 sample("iota", size=5)
 sample("iota", size=N)
 sample("iota", size=N * 2, dtype=f32)
@@ -290,6 +338,11 @@ sample("iota", size=4, dtype=i32)
 sample("dim", size=N)
 sample("dim", size=7)
 sample("dim", size=N * N * 3 + N)
+
+# -- dense matrices ------------------------------------------------------------------------------------------
+sample("solve", F(N, 3, 3, draw=regular), F(N, 3, 2))
+sample("solve", F(4, 4, draw=regular), F(4, N))
+sample("cholesky", F(N, 3, 3, draw=definite))
 
 # -- reductions ----------------------------------------------------------------------------------------------
 for name in ("sum", "reduce_max"):
@@ -302,9 +355,18 @@ for name in ("sum", "reduce_max"):
     sample(name, I(N, 3, dtype=i32), axes=(1,))
 sample("sum", F(N, 0), axes=(1,))
 sample("reduce_max", F(N, 6, draw=ties), axes=(1,), kinks=True)
+sample("cumsum", F(N, 5), axis=1)
+sample("cumsum", F(N, 3, 2), axis=1, reverse=True)
+sample("cumsum", I(N, 3), axis=0)
 sample("argmax", F(N, 5), axis=1)
 sample("argmax", F(N, 5, draw=ties), axis=1, keepdims=True)
 sample("argmax", I(N, 5), axis=0)
+sample("argsort", F(N, 5, draw=ties), axis=1, count=5)
+sample("argsort", F(N, 5, draw=ties), axis=0, count=N, descending=True)
+sample("argsort", F(2, 5, N), axis=1, count=2, descending=True)
+sample("argsort", I(N, 5), axis=1, count=3)
+sample("argsort", I(N, 5, dtype=i32), axis=1, count=5, descending=True)
+sample("argsort", I(N, 5, draw=up_to(256), dtype=u8), axis=1, count=5)
 
 # -- linear algebra and images -------------------------------------------------------------------------------
 sample("split", F(N, 6), axis=1, sizes=(1, 3, 2))

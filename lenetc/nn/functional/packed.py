@@ -17,7 +17,7 @@ from ir.op import scalar
 from ir.types import Array
 from lenetc.evaluation.cell import Context
 from lenetc.evaluation.tracing import here
-from lenetc.operations import shaping
+from lenetc.operations import indexing, shaping
 from lenetc.operations.creation import from_numpy
 from lenetc.tensors.arrays import index_of
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
@@ -190,7 +190,7 @@ def pack_padded_sequence(
     if not enforce_sorted:
         places = np.argsort(-np.asarray(known), kind="stable")
         known, order = [known[i] for i in places], from_numpy(places)
-        padded = shaping.index_select(padded, 1, order)
+        padded = indexing.index_select(padded, 1, order)
     if known != sorted(known, reverse=True):
         raise LenetcError(
             "`lengths` array must be sorted in decreasing order when `enforce_sorted` is True. You can pass "
@@ -224,8 +224,8 @@ def pad_packed_sequence(
         padded = _extended(padded, total_length, padding_value, "right")
     lengths = from_numpy(_mask(sequence.sizes).sum(axis=0))
     if sequence.unsorted_indices is not None:
-        padded = shaping.index_select(padded, 1, sequence.unsorted_indices)
-        lengths = shaping.index_select(lengths, 0, sequence.unsorted_indices)
+        padded = indexing.index_select(padded, 1, sequence.unsorted_indices)
+        lengths = indexing.index_select(lengths, 0, sequence.unsorted_indices)
     return padded.transpose(0, 1) if batch_first else padded, lengths
 
 

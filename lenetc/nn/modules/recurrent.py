@@ -18,7 +18,7 @@ from lenetc.nn.functional.packed import PackedSequence, packed_rows
 from lenetc.nn.functional.recurrent import Weights
 from lenetc.nn.modules.module import Module
 from lenetc.nn.parameter import Parameter
-from lenetc.operations import shaping
+from lenetc.operations import indexing, shaping
 from lenetc.operations.creation import empty, zeros
 from lenetc.tensors.tensor import Tensor, require_tensors
 
@@ -180,11 +180,11 @@ class RNNBase(Module):
             raise ShapeError(f"input must have 2 dimensions, got {input.data.ndim}").at(here())
         self._check_input(input.data)
         if hx is not None and input.sorted_indices is not None:
-            hx = [shaping.index_select(x, 1, input.sorted_indices) for x in hx]
+            hx = [indexing.index_select(x, 1, input.sorted_indices) for x in hx]
         steps = input.padded()
         output, state = self._layers(steps, self._start(steps, hx), input.mask())
         if input.unsorted_indices is not None:
-            state = tuple(shaping.index_select(x, 1, input.unsorted_indices) for x in state)
+            state = tuple(indexing.index_select(x, 1, input.unsorted_indices) for x in state)
         return input.with_data(packed_rows(output, input.sizes)), state
 
     def _check_input(self, input: Tensor) -> None:

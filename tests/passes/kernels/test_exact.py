@@ -25,6 +25,7 @@ from tests.support import graph_to, run_model, run_onnx
 
 X = leaf("x", Type(f32, (4, 6)))
 POOL: dict[str, Any] = {"kernel": (2, 2), "stride": (2, 2)}
+PLACES = ops.literal(np.arange(24).reshape(4, 6) % 5)
 SPECIAL = (np.nan, np.inf, -np.inf, 0.0, 1.0, -1.0, 30.0, -30.0, 1e-37, -3.5)
 
 
@@ -43,6 +44,14 @@ BUILT: dict[str, Callable[[DType], tuple[Node, ...]]] = {
     },
     "reduce_max": lambda dtype: (rows(dtype), ops.reduce_max(rows(dtype), axes=(1,))),
     "argmax": lambda dtype: (rows(dtype), ops.argmax(rows(dtype), axis=1)),
+    "scatter": lambda dtype: (
+        rows(dtype),
+        *(ops.scatter(rows(dtype), PLACES, -rows(dtype), axis=1, reduction=way) for way in ("max", "min")),
+    ),
+    "argsort": lambda dtype: (
+        rows(dtype),
+        *(ops.argsort(rows(dtype), axis=1, count=n, descending=n < 6) for n in (6, 5, 2)),
+    ),
     "log_softmax": lambda dtype: (rows(dtype), ops.log_softmax(rows(dtype), axis=1)),
     "max_pool2d": lambda dtype: (image(dtype), ops.max_pool2d(image(dtype), **POOL)),
     "max_pool2d_with_indices": lambda dtype: (
@@ -126,6 +135,7 @@ def test_what_is_right_is_left() -> None:
     whole = leaf("n", Type(i64, (4, 6)))
     for node in (
         ops.argmax(whole, axis=1),
+        ops.argsort(whole, axis=1, count=6),
         ops.reduce_max(whole, axes=(1,)),
         ops.sign(whole),
         ops.log_softmax(X, axis=1),
