@@ -1,13 +1,14 @@
-"""Reductions over a static tuple of axes."""
+"""Reductions over a static tuple of axes; running sums and sorting along one."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from ir.dims import Dim
 from ir.errors import DTypeError, ShapeError
 from ir.op import op
 from ir.ops.rules import need_axis
-from ir.types import Array, Type, i64, u8
+from ir.types import Array, Type, i64
 
 
 def _reduced(what: str, x: Type, axes: tuple[int, ...], keepdims: bool) -> Type:
@@ -27,7 +28,7 @@ def _largest(what: str, x: Type, axes: tuple[int, ...], keepdims: bool) -> Type:
 
 
 def _sum(x: Type, *, axes: tuple[int, ...], keepdims: bool) -> Type:
-    if x.dtype is u8:
+    if x.dtype.kind == "int" and x.dtype.itemsize < 4:
         raise DTypeError(f"sum: cast {x} to a wider integer first")
     return _reduced("sum", x, axes, keepdims)
 
@@ -49,3 +50,38 @@ def reduce_max(x: Array, *, axes: tuple[int, ...], keepdims: bool = False) -> Ar
 def argmax(x: Array, *, axis: int, keepdims: bool = False) -> Array:
     """Index of the first largest element along `axis`, or of the first NaN."""
     return np.argmax(x, axis=axis, keepdims=keepdims)
+
+
+def _argsort(x: Type, *, axis: int, count: Dim, descending: bool) -> Type:
+    if x.dtype.kind == "bool":
+        raise DTypeError(f"argsort: cast {x} to a number first")
+    need_axis("argsort", x, axis)
+    size = x.shape[axis]
+    if isinstance(size, int) and isinstance(count, int) and not 0 <= count <= size:
+        raise ShapeError(f"argsort: there are no first {count} of {size} elements, {x} along {axis}")
+    return Type(i64, (*x.shape[:axis], count, *x.shape[axis + 1 :]))
+
+
+@op(infer=_argsort)
+def argsort(x: Array, *, axis: int, count: int, descending: bool = False) -> Array:
+    """Where the first `count` elements are that x has in order along `axis`: equal ones by place, NaN the largest."""
+    if not descending:
+        places = np.argsort(x, axis=axis, kind="stable")
+    else:  # from behind, so that those that are equal keep their order
+        places = x.shape[axis] - 1 - np.flip(np.argsort(np.flip(x, axis), axis=axis, kind="stable"), axis)
+    return places.take(np.arange(count), axis)
+
+
+def _cumsum(x: Type, *, axis: int, reverse: bool) -> Type:
+    if x.dtype.kind == "bool" or (x.dtype.kind == "int" and x.dtype.itemsize < 4):
+        raise DTypeError(f"cumsum: cast {x} to a wider integer first")
+    need_axis("cumsum", x, axis)
+    return x
+
+
+@op(infer=_cumsum)
+def cumsum(x: Array, *, axis: int, reverse: bool = False) -> Array:
+    """The sums of the elements along `axis` up to each of them, it included; from the last one on if `reverse`."""
+    wide = np.float32 if x.dtype == np.float16 else x.dtype
+    found = np.cumsum(np.flip(x, axis) if reverse else x, axis, dtype=wide).astype(x.dtype)
+    return np.flip(found, axis) if reverse else found

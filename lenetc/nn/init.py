@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ir import ops
 from ir.errors import DTypeError, LenetcError
-from ir.types import Array, bf16
+from ir.types import Array
+from lenetc import runtime
 from lenetc.evaluation import bits, random
 from lenetc.evaluation.bits import Kind
 from lenetc.evaluation.cell import Context
@@ -74,8 +74,7 @@ def _filled(tensor: Tensor, values: Array) -> Tensor:
         raise LenetcError(
             f"cannot initialize {tensor._shares}; initialize the tensor that it was taken from"
         ).at(here())
-    stored = values.astype(tensor.dtype.numpy, copy=False)
-    cell.set_value(ops.cast.reference(stored, dtype=bf16) if tensor.dtype is bf16 else stored)
+    cell.set_value(values.astype(runtime.stored(tensor.dtype), copy=False))
     return tensor
 
 

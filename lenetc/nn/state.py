@@ -9,7 +9,9 @@ import numpy as np
 
 from ir.errors import LenetcError
 from ir.types import Array
+from lenetc import runtime
 from lenetc.evaluation.cell import Context
+from lenetc.nn.parameter import Uninitialized
 from lenetc.tensors.size import Size
 from lenetc.tensors.tensor import Tensor
 
@@ -67,6 +69,8 @@ def load(module: Module, values: Mapping[str, Any], strict: bool) -> Incompatibl
                     f'While copying the parameter named "{name}", expected a tensor or an array from '
                     f"checkpoint but received {type(values[name])}"
                 )
+            elif isinstance(target, Uninitialized):
+                found_values[name] = found
             elif tuple(found.shape) != tuple(target.shape):
                 problems.append(
                     f"size mismatch for {name}: copying a param with shape {Size(found.shape)} "
@@ -83,7 +87,10 @@ def load(module: Module, values: Mapping[str, Any], strict: bool) -> Incompatibl
         listed = "\n\t".join(problems)
         raise LenetcError(f"Error(s) in loading state_dict for {type(module).__name__}:\n\t{listed}")
     for name, found in found_values.items():
-        _put(targets[name], found)
+        target = targets[name]
+        if isinstance(target, Uninitialized):
+            target.materialize([int(size) for size in found.shape])
+        _put(target, found)
     return IncompatibleKeys(missing, unexpected)
 
 
@@ -96,7 +103,7 @@ def _is_beside(name: str, targets: Mapping[str, Tensor]) -> bool:
 
 def _value(value: Any) -> Tensor | Array | None:
     if isinstance(value, Tensor):
-        return value.detach() if Context.trace is not None else value.detach().numpy()
+        return value.detach() if Context.trace is not None else value.detach()._array()
     return np.asarray(value) if isinstance(value, (np.ndarray, np.generic)) else None
 
 
@@ -107,4 +114,4 @@ def _put(target: Tensor, value: Tensor | Array) -> None:
         target._cell.node = source.to(target.dtype).node
     else:
         assert isinstance(value, np.ndarray)
-        target._cell.set_value(value.astype(target.dtype.numpy))
+        target._cell.set_value(value.astype(runtime.stored(target.dtype)))

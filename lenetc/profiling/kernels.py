@@ -16,7 +16,7 @@ from passes.emit.origins import Origin
 
 RUNTIME = "(runtime)"  # what the runtime added by itself
 LOOP = "(loop)"  # what a Scan takes for itself, without its body's kernels
-_LOOPS = ("Scan", "Loop", "If")
+_LOOPS = ("Scan", "Loop")
 _SUFFIX = "_kernel_time"
 
 

@@ -166,7 +166,9 @@ def _step(program: Program, values: Mapping[str, Value]) -> Kernel:
     nexts = {next_name(name): _memory(node, device) for name, node in graph.updates}
     session = session_of(program)
     binding = session.bind({node.attrs["name"]: values[node.attrs["name"]] for node in graph.inputs}, nexts)
-    shapes = {name: ([int(d) for d in node.shape], node.dtype.numpy) for name, node in graph.results}
+    shapes = {
+        name: ([int(d) for d in node.shape], runtime.stored(node.dtype)) for name, node in graph.results
+    }
     kept = binding.received(shapes)
 
     def run() -> None:
@@ -208,7 +210,7 @@ def load(graph: Graph, values: Values, target: Target) -> Kernel:
 
 
 def _memory(node: Node, device: str) -> Value:
-    return runtime.empty([int(dim) for dim in node.shape], node.dtype.numpy, device)
+    return runtime.empty([int(dim) for dim in node.shape], runtime.stored(node.dtype), device)
 
 
 class Kernel:

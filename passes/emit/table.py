@@ -70,9 +70,14 @@ def _(b: Builder, node: Node, x: str, *inputs: str) -> Any:
     return x
 
 
-@emit(ops.with_gradient)
-def _(b: Builder, node: Node, x: str, y: str) -> Any:
+@emit(ops.with_gradient, ops.with_slope)
+def _(b: Builder, node: Node, x: str, *others: str) -> Any:
     return x
+
+
+@emit(ops.fmod)
+def _(b: Builder, node: Node, x: str, y: str) -> Any:
+    return b.op("Mod", x, y, fmod=1)
 
 
 @emit(ops.div)
@@ -123,9 +128,26 @@ def _(b: Builder, node: Node, x: str) -> Any:
     return b.op("ReduceMax", x, b.ints(*node.attrs["axes"]), keepdims=int(node.attrs["keepdims"]))
 
 
+@emit(ops.cumsum)
+def _(b: Builder, node: Node, x: str) -> Any:
+    # The runtime has no kernel for halves.
+    half = node.dtype.name in ("f16", "bf16")
+    x = b.op("Cast", x, to=ELEMENT_TYPES["f32"]) if half else x
+    backwards = {"reverse": 1} if node.attrs["reverse"] else {}
+    added = b.op("CumSum", x, b.const(np.int64(node.attrs["axis"])), **backwards)
+    return b.op("Cast", added, to=ELEMENT_TYPES[node.dtype.name]) if half else added
+
+
 @emit(ops.argmax)
 def _(b: Builder, node: Node, x: str) -> Any:
     return b.op("ArgMax", x, axis=node.attrs["axis"], keepdims=int(node.attrs["keepdims"]))
+
+
+@emit(ops.argsort)
+def _(b: Builder, node: Node, x: str) -> Any:
+    attrs = node.attrs
+    how = {"axis": attrs["axis"], "largest": int(attrs["descending"])}
+    return b.op("TopK", x, b.shape((attrs["count"],)), outputs=2, **how)[1]
 
 
 @emit(ops.reshape)
@@ -229,7 +251,7 @@ _COUNTED = 4096  # numbers in a row that a model holds; of more it holds the lim
 @emit(ops.iota)
 def _(b: Builder, node: Node) -> Any:
     size, dtype = node.attrs["size"], node.dtype
-    if isinstance(size, int) and size <= _COUNTED:
+    if isinstance(size, int) and dtype.name != "bf16" and size <= _COUNTED:
         return b.const(np.arange(size, dtype=dtype.numpy))
     if isinstance(size, int) and dtype in (i32, i64, f32, f64):
         return b.op("Range", *(b.const(number, dtype.numpy) for number in (0, size, 1)))

@@ -180,7 +180,6 @@ def normal(
     size: Sequence[Any] | None = None,
     *,
     generator: Generator | None = None,
-    out: Tensor | None = None,
     dtype: DType | None = None,
     requires_grad: bool = False,
     device: Any = None,
@@ -207,11 +206,11 @@ def normal(
     elif size is None:
         raise DTypeError("normal: of two numbers a size is needed as well").at(here())
     else:
-        shape, kind = sequence_of_sizes("normal", size), float_dtype("normal", of_out(dtype, out, f32))
+        shape, kind = sequence_of_sizes("normal", size), float_dtype("normal", dtype or f32)
     found = drawn(bits.normal, shape, generator, kind)
     mean, std = (x.detach() if isinstance(x, t.Tensor) else x for x in (mean, std))
     made = (found * std + mean).to(kind)
-    return finished("normal", made, requires_grad, device, out, idle)
+    return finished("normal", made, requires_grad, device, None, idle)
 
 
 def chosen(p: Any, shape: Sequence[Dim], generator: Generator | None, dtype: DType) -> Tensor:
@@ -227,9 +226,7 @@ def check_share(what: str, p: Any) -> None:
         raise LenetcError(f"{what} expects p to be in [0, 1], but got p={p}").at(here())
 
 
-def bernoulli(
-    input: Tensor, p: float | None = None, *, generator: Generator | None = None, out: Tensor | None = None
-) -> Tensor:
+def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability that `input` tells, or with p, else 0, in the dtype of `input`.
 
     Raises DTypeError for probabilities that are not floating point.
@@ -239,8 +236,7 @@ def bernoulli(
         float_dtype("bernoulli", input.dtype)
     else:
         check_share("bernoulli", p)
-    made = chosen(input if p is None else p, tuple(input.shape), generator, input.dtype)
-    return finished("bernoulli", made, False, None, out, {})
+    return chosen(input if p is None else p, tuple(input.shape), generator, input.dtype)
 
 
 def exponentials(shape: Sequence[Dim], generator: Generator | None, dtype: DType = f32) -> Tensor:
@@ -259,7 +255,6 @@ def multinomial(
     replacement: bool = False,
     *,
     generator: Generator | None = None,
-    out: Tensor | None = None,
 ) -> Tensor:
     """`num_samples` categories for each row of weights [C] or [R,C], i64.
 
@@ -296,7 +291,7 @@ def multinomial(
         ).at(here())
     else:
         made = Tensor._from_array(_of_values(weights.numpy(), count, replacement, generator))
-    return finished("multinomial", made, False, None, out, {})
+    return made
 
 
 def _one_by_one(scores: Tensor, count: int) -> Tensor:

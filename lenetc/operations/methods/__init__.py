@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from lenetc.autograd import engine
+from lenetc.operations.methods.casting import CastingMethods
 from lenetc.operations.methods.creation import CreationMethods
 from lenetc.operations.methods.elementwise import ElementwiseMethods
 from lenetc.operations.methods.in_place import InPlaceMethods
 from lenetc.operations.methods.operators import Operators
+from lenetc.operations.methods.products import ProductMethods
 from lenetc.operations.methods.reductions import ReductionMethods
 from lenetc.operations.methods.shaping import ShapingMethods
+from lenetc.operations.methods.sorting import SortingMethods
 from lenetc.tensors.tensor import Tensor
 
 
 class Methods(
-    Operators, ElementwiseMethods, ReductionMethods, ShapingMethods, InPlaceMethods, CreationMethods
+    CastingMethods,
+    CreationMethods,
+    Operators,
+    ElementwiseMethods,
+    ProductMethods,
+    ReductionMethods,
+    ShapingMethods,
+    SortingMethods,
+    InPlaceMethods,
 ):
     """To a type checker the base of Tensor, which is given them below."""
 

@@ -43,6 +43,10 @@ BUILT: dict[str, Callable[[DType], tuple[Node, ...]]] = {
     },
     "reduce_max": lambda dtype: (rows(dtype), ops.reduce_max(rows(dtype), axes=(1,))),
     "argmax": lambda dtype: (rows(dtype), ops.argmax(rows(dtype), axis=1)),
+    "argsort": lambda dtype: (
+        rows(dtype),
+        *(ops.argsort(rows(dtype), axis=1, count=n, descending=n < 6) for n in (6, 5, 2)),
+    ),
     "log_softmax": lambda dtype: (rows(dtype), ops.log_softmax(rows(dtype), axis=1)),
     "max_pool2d": lambda dtype: (image(dtype), ops.max_pool2d(image(dtype), **POOL)),
     "max_pool2d_with_indices": lambda dtype: (
@@ -126,6 +130,7 @@ def test_what_is_right_is_left() -> None:
     whole = leaf("n", Type(i64, (4, 6)))
     for node in (
         ops.argmax(whole, axis=1),
+        ops.argsort(whole, axis=1, count=6),
         ops.reduce_max(whole, axes=(1,)),
         ops.sign(whole),
         ops.log_softmax(X, axis=1),

@@ -1,0 +1,33 @@
+"""Results whose shape depends on values: known where values are, outside of compiled functions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ir import ops
+from ir.errors import UnsupportedError
+from ir.types import Array
+from lenetc.evaluation.cell import Context
+
+if TYPE_CHECKING:
+    from lenetc.tensors.tensor import Tensor
+
+
+def looked_at(what: str, x: Tensor) -> Array:
+    """The values of x, on which the shape of the result of the function `what` depends.
+
+    Raises UnsupportedError in a compiled function, unless they are constants there.
+    """
+    node = x.node
+    if node.op is ops.const:
+        constant: Array = node.attrs["value"].array
+        return constant
+    if Context.trace is not None:
+        raise Context.trace.refused(
+            UnsupportedError(
+                f"{what}: the shape of the result depends on the values of {x.type_text()}, which are not known inside "
+                "a compiled function; call it outside, or keep the shape: lenetc.where and masked_fill with a "
+                "mask, topk with a fixed k"
+            )
+        )
+    return x.detach().numpy()

@@ -1,0 +1,41 @@
+"""Samples that are left out, each with its reason: a name of the database, and what tells the samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True)
+class Skip:
+    """reason: why a user would accept it. applies: which samples, all where None."""
+
+    reason: str
+    applies: Callable[[Any], bool] | None = None
+
+
+SKIPPED: dict[str, list[Skip]] = {}
+
+_KINDS = Skip(
+    "complex, sparse and quantized tensors are refused as kinds",
+    lambda sample: any(
+        isinstance(x, complex)
+        or (
+            isinstance(x, torch.Tensor)
+            and (x.is_complex() or x.is_quantized or x.layout is not torch.strided)
+        )
+        or (isinstance(x, torch.dtype) and x.is_complex)
+        for x in (sample.input, *sample.args, *sample.kwargs.values())
+    ),
+)
+
+
+def reason_for(info: Any, sample: Any) -> str | None:
+    """Why `sample` is left out; None where it is not."""
+    for skip in (*SKIPPED.get(info.name, ()), _KINDS):
+        if skip.applies is None or skip.applies(sample):
+            return skip.reason
+    return None
