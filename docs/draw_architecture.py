@@ -20,6 +20,8 @@ WHAT = {
     "distributions": "samples, densities, divergences",
     "lenet": "the tutorial's network",
     "nn": "modules, functional, init",
+    "linalg": "matrices taken apart, equations",
+    "special": "special functions by their names",
     "optim": "optimizers, schedules of rates",
     "data": "digits, batches ahead",
     "utils": "datasets, loaders, event files",

@@ -23,6 +23,7 @@ from lenetc.runtime.device import device
 from lenetc.operations.creation import *
 from lenetc.operations.dense import *
 from lenetc.operations.elementwise import *
+from lenetc.operations.indexing import *
 from lenetc.operations.products import *
 from lenetc.operations.reductions import *
 from lenetc.runtime import get_num_threads, set_num_threads
@@ -42,6 +43,7 @@ from lenetc.operations.shaping import transposed as t
 from lenetc.operations.sorting import *
 from lenetc.tensors.convert import is_tensor, result_type
 from lenetc.tensors.dtypes import *
+from lenetc.operations.softmaxes import *
 from lenetc.tensors.size import Size
 from lenetc.tensors.tensor import Tensor
 from lenetc.tuning.tune import tune
@@ -49,6 +51,9 @@ from lenetc.version import __version__
 from lenetc import debug as _debug
 from lenetc.operations.out import give_out as _give_out
 from lenetc import amp, cuda, distributions, func, linalg, nn, optim, special, utils
+from lenetc.nn.functional import bilinear, celu, celu_, cosine_similarity, group_norm, hardshrink, layer_norm
+from lenetc.nn.functional import pairwise_distance, pdist, prelu, relu_, rms_norm, rrelu, rrelu_, selu, selu_
+from lenetc.nn.functional import threshold, threshold_
 from lenetc.func.derivatives import vmap
 from lenetc.accepted import (
     accelerator,

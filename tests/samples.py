@@ -78,6 +78,15 @@ def up_to(size: int) -> Draw:
     return index
 
 
+def apart(size: int) -> Draw:
+    """Indices into an axis of `size`, all different along the last axis."""
+
+    def index(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+        return rng.permuted(np.tile(np.arange(size), (*shape[:-1], 1)), axis=-1)[..., : shape[-1]]
+
+    return index
+
+
 def flags(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return rng.integers(0, 2, shape)
 
@@ -296,6 +305,32 @@ sample("take_along_axis", F(4, 3), I(N, 3, draw=up_to(4)), axis=0)
 sample("take_along_axis", F(N, 5), I(N, 2, draw=up_to(5), dtype=i32), axis=1)
 sample("put_along_axis", F(N, 2), I(N, 2, draw=up_to(5)), axis=1, size=5)
 sample("put_along_axis", F(N, 3), I(N, 3, draw=up_to(4)), axis=0, size=4)
+sample("scatter", F(N, 5), I(N, 2, draw=apart(5)), F(N, 2), axis=1)
+sample("scatter", F(4, N), I(6, N, draw=up_to(4)), F(6, N), axis=0, kinks=True)
+sample("scatter", I(N, 5), I(N, 7, draw=up_to(5), dtype=i32), I(N, 7), axis=1)
+sample("scatter", B(N, 5), I(N, 7, draw=up_to(5)), B(N, 7), axis=1)
+sample("scatter", F(N, 3), I(N, 4, draw=up_to(3)), F(N, 4), axis=1, reduction="mul")
+sample(
+    "scatter",
+    F(2, 3, draw=ties),
+    I(2, 5, draw=up_to(3)),
+    F(2, 5, draw=ties),
+    axis=1,
+    reduction="mul",
+    kinks=True,
+)
+for reduction in ("max", "min"):
+    sample("scatter", F(N, 3), I(N, 4, draw=up_to(3)), F(N, 4), axis=1, reduction=reduction)
+    sample(
+        "scatter",
+        F(4, 3, draw=ties),
+        I(5, 3, draw=up_to(4)),
+        F(5, 3, draw=ties),
+        axis=0,
+        reduction=reduction,
+        kinks=True,
+    )
+    sample("scatter", I(N, 3), I(N, 4, draw=up_to(3)), I(N, 4), axis=1, reduction=reduction)
 sample("iota", size=5)
 sample("iota", size=N)
 sample("iota", size=N * 2, dtype=f32)

@@ -186,6 +186,40 @@ def put_along_axis(x: Array, indices: Array, *, axis: int, size: int) -> Array:
     return result
 
 
+REDUCTIONS = ("none", "mul", "max", "min")
+
+
+def _scatter(x: Type, indices: Type, updates: Type, *, axis: int, reduction: str) -> Type:
+    _integer("scatter", indices)
+    need_axis("scatter", x, axis)
+    same_dtype("scatter", x, updates)
+    other = tuple(size for i, size in enumerate(x.shape) if i != axis)
+    if updates.shape != indices.shape or other != (*indices.shape[:axis], *indices.shape[axis + 1 :]):
+        raise ShapeError(
+            f"scatter: updates {updates} and indices {indices} must have one shape, and that of {x} but for axis {axis}"
+        )
+    if reduction not in REDUCTIONS or (reduction != "none" and x.dtype.kind == "bool"):
+        raise DTypeError(
+            f"scatter: there is no reduction {reduction!r} for {x}, only {', '.join(REDUCTIONS)} of numbers"
+        )
+    return x
+
+
+@op(infer=_scatter)
+def scatter(x: Array, indices: Array, updates: Array, *, axis: int, reduction: str = "none") -> Array:
+    """x with updates where indices say along `axis`, the last one of several, or multiplied, or the largest or the
+    smallest of them and of x (torch.scatter, ONNX ScatterElements)."""
+    grid: list[Array] = list(np.indices(indices.shape, sparse=True))
+    grid[axis] = indices
+    result = x.copy()
+    if reduction == "none":
+        result[tuple(grid)] = updates
+    else:
+        kinds = {"mul": np.multiply, "max": np.maximum, "min": np.minimum}
+        kinds[reduction].at(result, tuple(grid), updates)
+    return result
+
+
 @op(infer=lambda *, size, dtype: Type(dtype, (size,)))
 def iota(*, size: int, dtype: DType = i64) -> Array:
     """0, 1, ... size-1."""

@@ -96,6 +96,7 @@ def signature_key(leaves: Sequence[Any]) -> tuple[Any, ...]:
     cells: dict[Cell, int] = {}
     for leaf in leaves:
         if isinstance(leaf, Tensor):
+            leaf._refresh()
             cell = leaf._cell
             key += (type(leaf), cell.type, leaf._requires_grad, leaf._grad_fn is None, leaf._is_detached)
             if len(leaves) > 1:
@@ -139,6 +140,8 @@ def quick_key(args: tuple[Any, ...]) -> tuple[Any, ...] | None:
         if kind is np.ndarray:
             key += (arg.dtype, arg.shape)
         elif issubclass(kind, Tensor):
+            if arg._view is not None:
+                arg._refresh()
             if cell is arg._cell:
                 return None
             cell = arg._cell

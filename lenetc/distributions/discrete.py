@@ -17,7 +17,7 @@ from lenetc.distributions.constraints import Constraint
 from lenetc.distributions.distribution import Distribution, OfLocation, broadcast_all
 from lenetc.nn import functional as F
 from lenetc.operations import elementwise as e
-from lenetc.operations import reductions, shaping
+from lenetc.operations import indexing, reductions, shaping
 from lenetc.operations.creation import sampling
 from lenetc.tensors.tensor import Tensor
 
@@ -172,7 +172,7 @@ class Categorical(Distribution):
         shape = broadcast_shapes("log_prob", tuple(value.shape), tuple(self._batch_shape))
         index = shaping.expand(value.long(), shape).unsqueeze(-1)
         table = shaping.expand(self.logits, (*shape, self._num_events))
-        return shaping.squeeze(shaping.gather(table, -1, index), -1)
+        return shaping.squeeze(indexing.gather(table, -1, index), -1)
 
     def entropy(self) -> Tensor:
         least = float(np.finfo(self.logits.dtype.numpy).min)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from lenetc import autograd as _autograd
 from lenetc.func import functional
 from lenetc.func.derivatives import (
-    functional_call,
     grad,
     grad_and_value,
     hessian,
@@ -21,6 +20,7 @@ from lenetc.func.derivatives import (
     vmap,
 )
 from lenetc.func.gradcheck import GradcheckError, gradcheck, gradgradcheck
+from lenetc.func.stateless import functional_call
 from lenetc.missing import names_of
 
 __all__ = [

@@ -291,31 +291,3 @@ def _rebuilt(tree: Any, values: list[Any]) -> Any:
 def _axes_of(out_dims: Any, result: Any) -> list[int]:
     count = len(leaves(result))
     return [out_dims] * count if isinstance(out_dims, int) else leaves(out_dims)
-
-
-def functional_call(module: Any, parameters: Any, args: Any = None, kwargs: Any = None, **how: Any) -> Any:
-    """module(*args, **kwargs) with other parameters and buffers, by name (torch.func.functional_call).
-
-    parameters: a dict, or several, of tensors. The module's own are as before afterwards.
-    """
-    parts = parameters if isinstance(parameters, (tuple, list)) else [parameters]
-    given = {name: value for part in parts for name, value in part.items()}
-    args = () if args is None else args if isinstance(args, tuple) else (args,)
-    put_back = []
-    try:
-        for name, value in given.items():
-            path, _, last = name.rpartition(".")
-            owner = module.get_submodule(path)
-            table = next((t for t in (owner._parameters, owner._buffers) if last in t), None)
-            if table is None:
-                raise LenetcError(f"functional_call: the module has no parameter or buffer {name!r}").at(
-                    here()
-                )
-            put_back.append((table, last, table[last]))
-            dict.__setitem__(
-                table, last, value
-            )  # not a change of the module: it is gone before anybody looks
-        return module(*args, **(kwargs or {}))
-    finally:
-        for table, last, value in reversed(put_back):
-            dict.__setitem__(table, last, value)

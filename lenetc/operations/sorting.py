@@ -16,7 +16,7 @@ from ir.errors import BoundsError, DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from ir.types import bool_, i32, i64, u8
 from lenetc.evaluation.tracing import here
-from lenetc.operations import elementwise, shaping
+from lenetc.operations import elementwise, indexing, shaping
 from lenetc.operations.data_dependent import looked_at
 from lenetc.tensors.arrays import axis_of, index_of
 from lenetc.tensors.convert import as_tensor, operand_of, result_dtype
@@ -206,7 +206,7 @@ def searchsorted(
                 f"searchsorted: the sorter must be i64 of the shape of {sorted_sequence.type_text()}, but it is "
                 f"{sorter.type_text()}"
             ).at(here())
-        sorted_sequence = shaping.gather(sorted_sequence, -1, sorter)
+        sorted_sequence = indexing.gather(sorted_sequence, -1, sorter)
     rank = sorted_sequence.ndim
     if rank == 0:
         raise ShapeError("searchsorted: the sequence must have at least one dimension").at(here())

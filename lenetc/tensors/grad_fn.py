@@ -128,6 +128,7 @@ class GradFn:
             "__weakref__",
             "_leaves",
             "freed",
+            "hooks",
             "next_functions",
             "node",
             "retained",
@@ -152,6 +153,7 @@ class GradFn:
         self.freed = False
         self.retained: weakref.ref[Tensor] | None = None
         self.variable: Tensor | None = None
+        self.hooks: dict[int, Callable[[Tensor], Any]] | None = None
 
     def name(self) -> str:
         """PyTorch's name of the node, e.g. "AddmmBackward0"."""

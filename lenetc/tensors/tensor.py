@@ -27,6 +27,7 @@ from lenetc.tensors.arrays import array_of, axis_of, index_of
 from lenetc.tensors.grad_fn import AccumulateGrad, GradFn, is_grad_enabled, record, set_grad_enabled
 from lenetc.tensors.printing import format_array
 from lenetc.tensors.size import Size
+from lenetc.tensors.views import Read, View, Write
 
 if TYPE_CHECKING:
     from lenetc.operations.methods import Methods
@@ -46,13 +47,15 @@ class Tensor(Methods):
     __slots__ = (
         "__weakref__",
         "_accumulate",
-        "_base",
         "_cell",
         "_grad",
         "_grad_fn",
         "_is_detached",
         "_requires_grad",
         "_shares",
+        "_view",
+        "after_grad",
+        "hooks",
     )
 
     def __init__(self, *data: Any) -> None:
@@ -71,7 +74,10 @@ class Tensor(Methods):
         self._shares = ""  # why in-place changes must be refused: "a view"
         self._is_detached = False  # by .data or .detach(): gradients end here, whatever it shares
         self._accumulate: weakref.ref[AccumulateGrad] | None = None
-        self._base: tuple[Cell, object] | None = None  # of a view: whose, and which of its values
+        self._view: View | None = None
+        # Of a leaf: what is called with its gradient, and with it once `.grad` has that.
+        self.hooks: dict[int, Callable[[Tensor], Any]] | None = None
+        self.after_grad: dict[int, Callable[[Tensor], Any]] | None = None
         if cell.trace is not None:
             cell.trace.made.append(weakref.ref(self))
 
@@ -92,19 +98,40 @@ class Tensor(Methods):
 
     # What it is.
 
-    def _check_base(self) -> None:
-        """Refuse to show a view of a value that is gone: PyTorch would show the new one."""
-        if self._base is not None and self._base[0].present() != self._base[1]:
+    def _refresh(self) -> None:
+        """Of a view: read the base again if it has changed since."""
+        view = self._view
+        if view is None or self._is_read_through() or view.cell.present() == view.seen:
+            return
+        base = view.base()
+        if base is None or self._cell.trace is not Context.trace:
             raise LenetcError(
                 f"this {self.type_text()} is a view of a tensor that has been changed in place since; take it again, "
                 "or keep the old values with clone()"
             ).at(here())
+        with set_grad_enabled(view.is_tracked):
+            found = apply("AsStridedBackward0", view.read, base)
+        view.seen = view.cell.present()
+        self._cell.node = found._cell.node
+        self._grad_fn = None
+        if found._grad_fn is not None:
+            self._set_grad_fn(found._grad_fn)
+
+    def _is_read_through(self) -> bool:
+        """Whether it is a view from outside of the trace that is running, and no argument: then the program reads the
+        base, which may be state that it changes."""
+        trace = Context.trace
+        return trace is not None and self._cell.trace is not trace and self._cell not in trace.arguments
 
     @property
     def node(self) -> Node:
         """The IR node of the present value. For .data and .detach(), one that gradients do not pass."""
-        if self._base is not None:
-            self._check_base()
+        if self._view is not None:
+            self._refresh()
+            base = self._view.base() if self._is_read_through() else None
+            if base is not None:
+                node = self._view.read(base.node)
+                return node if base.requires_grad and self.requires_grad else ops.stop_gradient(node)
         node = self._cell.node
         return ops.stop_gradient(node) if self._is_detached and node.op is not ops.stop_gradient else node
 
@@ -148,6 +175,7 @@ class Tensor(Methods):
 
     @property
     def requires_grad(self) -> bool:
+        self._refresh()
         return self._requires_grad or self._grad_fn is not None
 
     @requires_grad.setter
@@ -178,6 +206,7 @@ class Tensor(Methods):
 
     @property
     def grad_fn(self) -> GradFn | None:
+        self._refresh()
         return self._grad_fn
 
     def _set_grad_fn(self, fn: GradFn) -> None:
@@ -226,11 +255,36 @@ class Tensor(Methods):
 
     def detach(self) -> Tensor:
         """The same storage, without history."""
-        result = Tensor._from_cell(self._cell)
+        base = None if self._view is None else self._view.base()
+        if self._view is not None and base is not None:
+            self._refresh()
+            result = Tensor._from_node(ops.stop_gradient(self.node))
+            result._view = View(base.detach(), self._view.read, self._view.write, is_tracked=False)
+        else:
+            result = Tensor._from_cell(self._cell)
+            result._view = self._view
         result._shares = self._shares
         result._is_detached = True
-        result._base = self._base
         return result
+
+    def _become(self, value: Tensor) -> None:
+        """Be `value`, a view of this tensor, from now on: the same elements under another shape."""
+        view = value._view
+        assert view is not None
+        if self._view is None:
+            base = Tensor._from_cell(self._cell)
+            base._grad_fn, base._is_detached = self._grad_fn, self._is_detached
+            view = View(base, view.read, view.write, view.is_tracked)
+        self._cell, self._grad_fn, self._view, self._shares = value._cell, value._grad_fn, view, value._shares
+
+    def _forget_history(self) -> None:
+        """Be a leaf that does not require grad."""
+        trace = Context.trace
+        if trace is not None and self._cell.trace is not trace:
+            for name in ("_grad_fn", "_is_detached", "_requires_grad"):
+                trace.before_change(functools.partial(setattr, self, name, getattr(self, name)))
+        self._grad_fn, self._is_detached, self._requires_grad = None, True, False
+        Counts.epoch += 1
 
     @property
     def data(self) -> Tensor:
@@ -239,6 +293,8 @@ class Tensor(Methods):
     @data.setter
     def data(self, value: Tensor) -> None:
         require_tensors("data", value)
+        if self._view is not None:
+            raise LenetcError("data: a view cannot be given other storage; change it with copy_()").at(here())
         if Context.trace is not None or value._cell.type == self._cell.type:
             with set_grad_enabled(False):
                 self.detach().copy_(value)
@@ -258,12 +314,12 @@ class Tensor(Methods):
         return self._array()
 
     def _array(self) -> Array:
-        self._check_base()
+        self._refresh()
         return self._cell.numpy()
 
     def _held(self) -> Array:
         """The values for reading only."""
-        self._check_base()
+        self._refresh()
         return self._cell.held()
 
     # Operators with a NumPy scalar or array on the left are the tensor's, as PyTorch's are: the graph is kept.
@@ -296,7 +352,7 @@ class Tensor(Methods):
             raise LenetcError(f"item() wants a single element, but the tensor is {self.type_text()}").at(
                 here()
             )
-        self._check_base()
+        self._refresh()
         return self._cell.item()
 
     def tolist(self) -> Any:
@@ -342,11 +398,15 @@ class Tensor(Methods):
 
     def _change(self, name: str, value: Tensor) -> Tensor:
         """Let `value`, computed from this tensor, be its value from now on."""
+        base = None
         if self._shares:
-            raise LenetcError(
-                f"{name}: in-place changes of {self._shares} would not reach the tensor it was taken from; "
-                "write `x = x.operation(...)`, or change the whole tensor"
-            ).at(here())
+            base = self._view.base() if self._view is not None and callable(self._view.write) else None
+            is_argument = Context.trace is not None and self._cell in Context.trace.arguments
+            if base is None or is_argument:
+                raise LenetcError(
+                    f"{name}: in-place changes of {self._shares} would not reach the tensor it was taken from; "
+                    "write `x = x.operation(...)`, or change the whole tensor"
+                ).at(here())
         if value.shape != self.shape:
             raise ShapeError(
                 f"{name}: the result has shape {list(value.shape)}, the tensor {list(self.shape)}"
@@ -360,12 +420,46 @@ class Tensor(Methods):
             raise DTypeError(
                 f"{name}: the result is {value.type_text()}, which cannot be stored in {self.type_text()}"
             ).at(here())
+        if base is not None:
+            return self._change_base(name, base, value)
         trace = Context.trace
         if trace is not None and self._cell.trace is not trace:
             trace.changed(self)
-        self._cell.node = value.node
+        self._cell.node = self._with_history(value)
         if value._grad_fn is not None:
             self._set_grad_fn(value._grad_fn)
+            self._is_detached = False
+        return self
+
+    def _with_history(self, value: Tensor) -> Node:
+        """The node of `value` with the gradient that there has to be: what is not recorded changes no history, and what
+        is overwritten has a gradient of zeros."""
+        node = value.node
+        if value._grad_fn is not None or not self._cell.has_history or not node.dtype.is_float:
+            return node
+        before = self._cell.node
+        if self._is_detached or not is_grad_enabled():
+            return ops.with_gradient(node, before)
+        return ops.where(ops.literal(np.True_), node, before)
+
+    def _change_base(self, name: str, base: Tensor, value: Tensor) -> Tensor:
+        """Let `value` be that of this view: the base changes where the view shows it."""
+        view = self._view
+        assert view is not None and callable(view.write)
+        write = view.write
+
+        def written(
+            whole: Node, part: Node
+        ) -> Node:  # what is overwritten altogether has a gradient of zeros
+            found = write(whole, part)
+            return ops.where(ops.literal(np.True_), found, whole) if base.requires_grad else found
+
+        base._change(name, apply("CopySlices", written, base, value))
+        if is_grad_enabled() and not self._is_detached and not self._is_read_through():
+            self._cell.node = value.node
+            view.seen = view.cell.present()
+            if value._grad_fn is not None:
+                self._set_grad_fn(value._grad_fn)
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
@@ -419,13 +513,14 @@ def apply(
     build: Callable[..., Node],
     *operands: Tensor,
     saves: bool = True,
-    view: bool = False,
+    view: Write = False,
     edges: Sequence[Any] | None = None,
 ) -> Tensor:
     """The tensor build(*nodes), recorded for backward as `name` where an operand requires grad.
 
     saves: whether PyTorch's node of that name keeps values, so that a second backward through it is an error.
-    edges: operands of the GradFn where PyTorch's differ from ours.
+    edges: operands of the GradFn where PyTorch's differ from ours. view: for a view of the first operand how a change
+    of it goes back, (first operand, new value of the view) -> first operand; True where it cannot.
     """
     with lock:
         return _applied(name, build, operands, saves, view, edges)
@@ -436,15 +531,16 @@ def _applied(
     build: Callable[..., Node],
     operands: tuple[Any, ...],
     saves: bool,
-    view: bool,
+    view: Write,
     edges: Sequence[Any] | None,
 ) -> Tensor:
     needs = False
+    nodes = []
     for operand in operands:
         if not isinstance(operand, Tensor):
             require_tensors(name.partition("Backward")[0].lower() or "this operation", operand)
+        nodes.append(operand.node)  # first: it brings a view up to date
         needs = needs or operand._requires_grad or operand._grad_fn is not None
-    nodes = [operand.node for operand in operands]
     with building_at(where_now()):
         try:
             node = build(*nodes)
@@ -457,9 +553,15 @@ def _applied(
         result._set_grad_fn(record(name, node, operands if edges is None else edges, saves))
     if view:
         result._shares = "a view"
-        base = operands[0]
-        result._base = base._base or (base._cell, base._cell.present())
+        result._view = _view_of(operands[0], lambda first: build(first, *nodes[1:]), view)
     return result
+
+
+def _view_of(x: Tensor, read: Read, write: Write) -> View:
+    base = None if x._view is None else x._view.base()
+    if x._view is None or base is None:
+        return View(x, read, write, is_grad_enabled())
+    return View(base, *x._view.of(read, write), is_grad_enabled())
 
 
 def require_tensors(what: str, *operands: object, optional: Sequence[object] = ()) -> None:

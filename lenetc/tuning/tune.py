@@ -194,7 +194,8 @@ def _feeds(program: Program) -> Mapping[str, Array]:
         dtype = program.graph("traced").input_named(name).dtype.numpy
         feeds[name] = np.asarray(leaves[position], dtype)
     for hyper in captured.hypers:
-        feeds[hyper.input] = np.asarray(hyper.optimizer.option(hyper.group, hyper.key), np.float32)
+        dtype = program.graph("traced").input_named(hyper.input).dtype.numpy
+        feeds[hyper.input] = np.asarray(hyper.optimizer.option(hyper.group, hyper.key), dtype)
     return feeds
 
 

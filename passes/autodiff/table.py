@@ -294,6 +294,47 @@ def _(g: Node, out: Node, x: Node, indices: Node, *, axis: int, size: Any) -> tu
     return ops.take_along_axis(g, indices, axis=axis), None
 
 
+@vjp(ops.scatter)
+def _(
+    g: Node, out: Node, x: Node, indices: Node, updates: Node, *, axis: int, reduction: str
+) -> tuple[Gradient, ...]:
+    g_there = ops.take_along_axis(g, indices, axis=axis)
+    if reduction == "none":  # of several updates of one place each gets the gradient, as PyTorch's
+        return _replaced(g, indices, axis, 0), None, g_there
+    if reduction == "mul":
+        return _product_gradient(g, out, x, indices, updates, axis)
+    out_there = ops.take_along_axis(out, indices, axis=axis)
+    won, hits = mask(ops.equal(x, out), g), mask(ops.equal(updates, out_there), g)
+    share = g / (won + ops.put_along_axis(hits, indices, axis=axis, size=x.shape[axis]))  # evenly among ties
+    return won * share, None, hits * ops.take_along_axis(share, indices, axis=axis)
+
+
+def _replaced(x: Node, indices: Node, axis: int, value: float) -> Node:
+    """x with `value` where indices say."""
+    updates = ops.broadcast_to(ops.scalar(value, x.dtype), shape=indices.shape)
+    return ops.scatter(x, indices, updates, axis=axis)
+
+
+def _product_gradient(
+    g: Node, out: Node, x: Node, indices: Node, updates: Node, axis: int
+) -> tuple[Gradient, ...]:
+    """The product of the others: of all that are not 0, where one is 0 of the others only for that one."""
+    one, zero = ops.scalar(1, g.dtype), ops.scalar(0, g.dtype)
+    x_is_0, is_0 = ops.equal(x, zero), ops.equal(updates, zero)
+    rest = ops.scatter(
+        ops.where(x_is_0, one, x), indices, ops.where(is_0, one, updates), axis=axis, reduction="mul"
+    )
+    zeros = ops.put_along_axis(mask(is_0, g), indices, axis=axis, size=x.shape[axis]) + mask(x_is_0, g)
+
+    def share(value: Node, value_is_0: Node, rest: Node, zeros: Node, g: Node) -> Node:
+        alone = ops.equal(zeros, mask(value_is_0, g))  # no other is 0
+        others = ops.where(value_is_0, rest, rest / ops.where(value_is_0, one, value))
+        return ops.where(alone, g * others, zero)
+
+    rest_there, zeros_there, g_there = (ops.take_along_axis(v, indices, axis=axis) for v in (rest, zeros, g))
+    return share(x, x_is_0, rest, zeros, g), None, share(updates, is_0, rest_there, zeros_there, g_there)
+
+
 @vjp(ops.matmul)
 def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
     return g @ swap_last(y), swap_last(x) @ g

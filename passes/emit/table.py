@@ -235,6 +235,18 @@ def _(b: Builder, node: Node, x: str, indices: str) -> Any:
     return _added(b, node, x, indices, node.attrs["axis"])
 
 
+@emit(ops.scatter)
+def _(b: Builder, node: Node, x: str, indices: str, updates: str) -> Any:
+    axis, reduction = node.attrs["axis"], node.attrs["reduction"]
+    if reduction == "none":
+        return b.op("ScatterElements", x, indices, updates, axis=axis)
+    half = node.dtype.name in ("f16", "bf16")  # in f32, for which the runtime has a kernel
+    if half:
+        x, updates = (b.op("Cast", v, to=ELEMENT_TYPES["f32"]) for v in (x, updates))
+    found = b.op("ScatterElements", x, indices, updates, axis=axis, reduction=reduction)
+    return b.op("Cast", found, to=ELEMENT_TYPES[node.dtype.name]) if half else found
+
+
 def _added(b: Builder, node: Node, updates: str, indices: str, axis: int) -> Any:
     """`updates` added into zeros of the type of `node`; halves in f32, for which the runtime has a kernel."""
     half = node.dtype.name in ("f16", "bf16")
@@ -251,7 +263,7 @@ _COUNTED = 4096  # numbers in a row that a model holds; of more it holds the lim
 @emit(ops.iota)
 def _(b: Builder, node: Node) -> Any:
     size, dtype = node.attrs["size"], node.dtype
-    if isinstance(size, int) and dtype.name != "bf16" and size <= _COUNTED:
+    if isinstance(size, int) and size <= _COUNTED and dtype.name != "bf16":
         return b.const(np.arange(size, dtype=dtype.numpy))
     if isinstance(size, int) and dtype in (i32, i64, f32, f64):
         return b.op("Range", *(b.const(number, dtype.numpy) for number in (0, size, 1)))

@@ -47,6 +47,21 @@ def argmax_of_floats(node: Node) -> Node | None:
     return ops.argmax(ops.cast(x, dtype=f64), **node.attrs) if x.dtype.name in _INTEGERS else None
 
 
+@RULES.on("scatter")
+def last_update(node: Node) -> Node | None:
+    """scatter(x, i, u) => u where i points to last, else x: the kernel writes in no order"""
+    x, indices, updates = node.inputs
+    axis, size = node.attrs["axis"], indices.shape[node.attrs["axis"]]
+    if node.attrs["reduction"] != "none":
+        return None
+    shape = tuple(size if i == axis else 1 for i in range(x.rank))
+    order = with_shape(ops.reshape(ops.iota(size=size), shape=shape), indices.shape)
+    none = with_shape(ops.scalar(-1, order.dtype), x.shape)
+    last = ops.scatter(none, indices, order, axis=axis, reduction="max")
+    there = ops.take_along_axis(updates, ops.maximum(last, 0), axis=axis)
+    return ops.where(ops.less(last, 0), x, there)
+
+
 @RULES.on("relu")
 def relu_of_integers(node: Node) -> Node | None:
     """relu(x: i64) => maximum(x, 0)"""

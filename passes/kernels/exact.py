@@ -113,6 +113,16 @@ def _is_without_nan(x: Node) -> bool:
     return x.op is ops.where and x is _without_nan(x.inputs[2])
 
 
+def _scatter(x: Node, indices: Node, updates: Node, *, axis: int, reduction: str) -> Node | None:
+    """The kernel's largest and smallest lose NaN: where one is put, or is there, 0 / 0 gives it back."""
+    if reduction not in ("max", "min") or not x.dtype.is_float:
+        return None
+    marks = ops.cast(ops.is_nan(updates), dtype=f32)
+    found = ops.scatter(x, indices, updates, axis=axis, reduction=reduction)
+    put = ops.greater(ops.put_along_axis(marks, indices, axis=axis, size=x.shape[axis]), 0.0)
+    return ops.where(ops.logical_or(put, ops.is_nan(x)), ops.scalar(math.nan, x.dtype), found)
+
+
 def _sign(x: Node) -> Node | None:
     """(x > 0) - (x < 0): of NaN 0, for which the kernel has NaN."""
     if not x.dtype.is_float:
@@ -220,6 +230,7 @@ TABLE: dict[str, Formula] = {
     "reduce_max": _reduce_max,
     "argmax": _argmax,
     "argsort": _argsort,
+    "scatter": _scatter,
     "sign": _sign,
     "erf": _erf,
 }

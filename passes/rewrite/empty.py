@@ -40,6 +40,12 @@ def sum_of_nothing(node: Node) -> Node | None:
     return with_shape(ops.scalar(0, node.dtype), node.shape)
 
 
+@RULES.on("scatter")
+def scatter_of_nothing(node: Node) -> Node | None:
+    """scatter(x, i[0,3], u[0,3]) => x"""
+    return node.inputs[0] if is_empty(node.inputs[1]) else None
+
+
 @RULES.on("pad")
 def pad_of_nothing(node: Node) -> Node | None:
     """pad(x[0,3]) => the value that it is padded with"""

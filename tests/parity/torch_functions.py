@@ -200,6 +200,13 @@ TORCH: dict[str, Callable[..., Any]] = {
     "scatter_add": _scattered,
     "take_along_axis": lambda x, indices, *, axis: torch.gather(x, axis, indices.long()),
     "put_along_axis": _put,
+    "scatter": lambda x, i, u, *, axis, reduction="none": (
+        torch.scatter(x, axis, i.long(), u)
+        if reduction == "none"
+        else torch.scatter_reduce(
+            x, axis, i.long(), u, {"mul": "prod", "max": "amax", "min": "amin"}[reduction]
+        )
+    ),
     "iota": lambda *, size, dtype=None: torch.arange(size, dtype=DTYPES[dtype.name] if dtype else None),
     "sum": lambda x, *, axes, keepdims=False: x.sum(axes, keepdim=keepdims, dtype=x.dtype) if axes else x,
     "reduce_max": lambda x, *, axes, keepdims=False: torch.amax(x, axes, keepdims) if axes else x,

@@ -47,6 +47,10 @@ def state_names(function: Callable[..., Any], trace: Trace) -> dict[Cell, str]:
         if isinstance(value, Tensor):
             names.setdefault(value._cell, key)
     for optimizer in trace.optimizers:
+        for group in optimizer.param_groups:
+            for key, option in group.items():
+                if isinstance(option, Tensor):
+                    names.setdefault(option._cell, f"optimizer.{key}")
         for parameter, state in optimizer.state.items():
             owner = names.get(parameter._cell, "parameter")
             for key, value in state.items():

@@ -91,6 +91,7 @@ def outcome(
         },
     )
     traced.let_go(trace)
+    trace.bases.clear()
     trace.grads = {
         tensor: before for tensor, before in trace.grads.items() if tensor._cell.trace is not trace
     }

@@ -136,8 +136,8 @@ def linalg_norm(
     if dim is not None:
         pair = isinstance(dim, (tuple, list)) and len(dim) == 2
         if ord is None or not pair:
-            return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)  # type: ignore[arg-type]
-        return matrix_norm(A, ord, dim, keepdim, dtype=dtype)  # type: ignore[arg-type]
+            return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
+        return matrix_norm(A, ord, dim, keepdim, dtype=dtype)
     if ord is None:
         return vector_norm(A, 2, None, keepdim, dtype=dtype)
     if A.ndim == 2:
@@ -146,7 +146,7 @@ def linalg_norm(
         raise ShapeError(
             f"linalg.norm: if dim is not specified but ord is, the input must be 1D or 2D, but it is {A.type_text()}"
         ).at(here())
-    return vector_norm(A, ord, None, keepdim, dtype=dtype)  # type: ignore[arg-type]
+    return vector_norm(A, ord, None, keepdim, dtype=dtype)
 
 
 def refuse_singular_values(what: str, ord: Any) -> None:
@@ -175,7 +175,7 @@ def norm(
         refuse_singular_values("norm", p)
     if isinstance(p, str) and p != "fro":
         raise LenetcError(f"norm: there is no order {p!r}; use 'fro' or a number").at(here())
-    return vector_norm(input, 2 if p in ("fro", None) else p, dim, keepdim, dtype=dtype)  # type: ignore[arg-type]
+    return vector_norm(input, 2 if p in ("fro", None) else p, dim, keepdim, dtype=dtype)
 
 
 @numpy_names

@@ -88,8 +88,7 @@ def test_reading_by_tensors(name: str, dtype: str) -> None:
     if name == "far too large" and dtype == "i32":
         return
     values = {"x": (X, "f32"), "i": (INDICES[name], dtype)}
-    refused = {code for code in BY_TENSOR if "gather" in code} if (name, dtype) == ("none", "f32") else set()
-    check_all(BY_TENSOR, values, refused)
+    check_all(BY_TENSOR, values)
 
 
 def test_bytes_are_no_index() -> None:
@@ -228,15 +227,14 @@ def test_gradients_of_assigning() -> None:
     check_all(numbers, {"x": (X, "f32"), "v": (V, "f32")}, grad=True)
 
 
-def test_a_gradient_through_an_index_that_repeats_is_refused() -> None:
-    """What is overwritten has none, and PyTorch gives it one."""
-    v = lenetc.ones(2, requires_grad=True)
-    x = lenetc.zeros(3)
-    with pytest.raises(LenetcError, match="names a place twice"):
-        x[[1, 1]] = v
-    with lenetc.no_grad():
-        x[[1, 1]] = v * lenetc.tensor([3.0, 4.0])
-    assert x.tolist() == [0, 4, 0]
+def test_the_gradient_through_an_index_that_repeats() -> None:
+    """Each value gets that of its place, as PyTorch's do."""
+    tail = "; (y * t.arange(12.).reshape(3, 4)).sum().backward(); (y.detach(), x.grad, v.grad)"
+    check_all(
+        [f"y = x * 1; {code}{tail}" for code in ("y[[1, 1]] = v[:2]", "y[[0, 0], [1, 1]] = v[0, :2]")],
+        {"x": (X, "f32"), "v": (V, "f32")},
+        grad=True,
+    )
 
 
 ASSIGNED = [code for code in (*TARGETS, *NUMBERS, *REPEATED) if "v[0, :4]" not in code]
@@ -252,8 +250,7 @@ def test_assigning_in_compiled_functions(code: str) -> None:
     try:
         found = lenetc.compile(space["assign"])(*values)
     except LenetcError as error:
-        assert "value of a tensor" in str(error)
-        assert "x >" in code or "True, False" in code or code.count("t.tensor") > 1
+        assert "depends on the values" in str(error) and "x >" in code
         return
     np.testing.assert_array_equal(found.numpy(), expected.numpy())
 

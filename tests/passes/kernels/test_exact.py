@@ -25,6 +25,7 @@ from tests.support import graph_to, run_model, run_onnx
 
 X = leaf("x", Type(f32, (4, 6)))
 POOL: dict[str, Any] = {"kernel": (2, 2), "stride": (2, 2)}
+PLACES = ops.literal(np.arange(24).reshape(4, 6) % 5)
 SPECIAL = (np.nan, np.inf, -np.inf, 0.0, 1.0, -1.0, 30.0, -30.0, 1e-37, -3.5)
 
 
@@ -43,6 +44,10 @@ BUILT: dict[str, Callable[[DType], tuple[Node, ...]]] = {
     },
     "reduce_max": lambda dtype: (rows(dtype), ops.reduce_max(rows(dtype), axes=(1,))),
     "argmax": lambda dtype: (rows(dtype), ops.argmax(rows(dtype), axis=1)),
+    "scatter": lambda dtype: (
+        rows(dtype),
+        *(ops.scatter(rows(dtype), PLACES, -rows(dtype), axis=1, reduction=way) for way in ("max", "min")),
+    ),
     "argsort": lambda dtype: (
         rows(dtype),
         *(ops.argsort(rows(dtype), axis=1, count=n, descending=n < 6) for n in (6, 5, 2)),

@@ -1,0 +1,83 @@
+"""In-place changes by index and of shape. PyTorch's methods of the same names."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import lenetc.tensors.tensor as t
+from ir.errors import LenetcError, UnsupportedError
+from lenetc.evaluation.cell import Context
+from lenetc.evaluation.tracing import here
+from lenetc.operations import indexing, shaping
+from lenetc.operations.in_place import InPlace, _in_place
+from lenetc.tensors.grad_fn import is_grad_enabled
+
+index_add_: InPlace = _in_place(indexing.index_add, "index_add_")
+index_copy_: InPlace = _in_place(indexing.index_copy, "index_copy_")
+index_fill_: InPlace = _in_place(indexing.index_fill, "index_fill_")
+index_put_: InPlace = _in_place(indexing.index_put, "index_put_")
+index_reduce_: InPlace = _in_place(indexing.index_reduce, "index_reduce_")
+masked_fill_: InPlace = _in_place(indexing.masked_fill, "masked_fill_")
+masked_scatter_: InPlace = _in_place(indexing.masked_scatter, "masked_scatter_")
+put_: InPlace = _in_place(indexing.put, "put_")
+scatter_: InPlace = _in_place(indexing.scatter, "scatter_")
+scatter_add_: InPlace = _in_place(indexing.scatter_add, "scatter_add_")
+scatter_reduce_: InPlace = _in_place(indexing.scatter_reduce, "scatter_reduce_")
+tril_: InPlace = _in_place(shaping.tril, "tril_")
+triu_: InPlace = _in_place(shaping.triu, "triu_")
+
+
+def _reshaping(operation: Any, name: str) -> InPlace:
+    """`operation`, a view, as what the tensor is from now on."""
+
+    def change(x: t.Tensor, *args: Any, **kwargs: Any) -> t.Tensor:
+        if is_grad_enabled() and x._requires_grad and x._grad_fn is None:
+            raise LenetcError(
+                f"{name}: a leaf variable that requires grad is being used in an in-place operation; use no_grad() or "
+                ".data"
+            ).at(here())
+        trace = Context.trace
+        if trace is not None and x._cell.trace is not trace:
+            raise trace.refused(
+                UnsupportedError(
+                    f"{name}: a compiled function cannot give {x.type_text()}, which it did not make, another shape; "
+                    "write x = x.operation(...)"
+                )
+            )
+        x._become(operation(x, *args, **kwargs))
+        return x
+
+    change.__name__ = name
+    change.__doc__ = f"{operation.__name__}, in place."
+    return change
+
+
+squeeze_: InPlace = _reshaping(shaping.squeeze, "squeeze_")
+unsqueeze_: InPlace = _reshaping(shaping.unsqueeze, "unsqueeze_")
+t_: InPlace = _reshaping(shaping.transposed, "t_")
+transpose_: InPlace = _reshaping(shaping.transpose, "transpose_")
+swapaxes_: InPlace = _reshaping(shaping.swapaxes, "swapaxes_")
+swapdims_: InPlace = swapaxes_
+
+
+def detach_(x: t.Tensor) -> t.Tensor:
+    """The tensor without its history: gradients end here. Raises LenetcError for a view, as PyTorch."""
+    if x._shares:
+        raise LenetcError("can't detach views in-place; use detach() instead").at(here())
+    x._forget_history()
+    return x
+
+
+def _refused(name: str, instead: str) -> Any:
+    def refuse(x: t.Tensor, *args: Any, **kwargs: Any) -> NoReturn:
+        raise UnsupportedError(
+            f"{name}: {x.type_text()} has no storage of its own size here; use {instead}"
+        ).at(here())
+
+    refuse.__name__ = name
+    return refuse
+
+
+resize_ = _refused("resize_", "reshape, or a new tensor and copy_")
+resize_as_ = _refused("resize_as_", "reshape_as, or a new tensor and copy_")
+as_strided_ = _refused("as_strided_", "view, permute, unfold, narrow or x[...]")
