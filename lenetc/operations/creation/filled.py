@@ -136,7 +136,14 @@ def empty_permuted(
     device: Any = None,
     **idle: Any,
 ) -> Tensor:
-    """A tensor of `size` whose values do not matter; the order of its axes in memory asks for nothing here."""
+    """A tensor of `size` whose values do not matter; the order of its axes in memory asks for nothing here.
+
+    Raises ShapeError where that is no order of the axes.
+    """
+    if sorted(physical_layout) != list(range(len(size))):
+        raise ShapeError(
+            f"empty_permuted: {tuple(physical_layout)} is no order of the {len(size)} axes of {tuple(size)}"
+        ).at(here())
     return empty(size, dtype=dtype, requires_grad=requires_grad, device=device, **idle)
 
 
