@@ -192,7 +192,7 @@ class Tensor(Methods):
             raise LenetcError("you can only change requires_grad flags of leaf variables; use detach()").at(
                 here()
             )
-        if requires_grad and self._grad_fn is None and self._cell.node.op is not ops.input:
+        if requires_grad and self._grad_fn is None and not self._cell.is_leaf():
             # An identity of its own: two equal expressions must not share a gradient.
             self._cell.node = ops.alias(self._cell.node, uid=self._cell.number)
         if self._requires_grad != requires_grad:

@@ -7,9 +7,8 @@ from typing import Any
 
 from lenetc.nn import functional as F
 from lenetc.nn import init
-from lenetc.nn.modules.lazy import LazyModuleMixin
 from lenetc.nn.modules.module import Module
-from lenetc.nn.parameter import Parameter, UninitializedParameter
+from lenetc.nn.parameter import Parameter
 from lenetc.operations.creation import empty
 from lenetc.tensors.tensor import Tensor
 
@@ -41,36 +40,6 @@ class Linear(Module):
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
         )
-
-
-class LazyLinear(LazyModuleMixin, Linear):
-    """A Linear whose `in_features` are those of its first input (torch.nn.LazyLinear)."""
-
-    cls_to_become = Linear
-
-    def __init__(self, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
-        super().__init__(0, 0, False)
-        self.out_features = out_features
-        self.weight = UninitializedParameter(device=device, dtype=dtype)
-        if bias:
-            self.bias = UninitializedParameter(device=device, dtype=dtype)
-
-    def reset_parameters(self) -> None:
-        """Draw new first values, once there are shapes."""
-        if self.in_features and not self.has_uninitialized_params():
-            super().reset_parameters()
-
-    def initialize_parameters(self, input: Tensor) -> None:
-        if not self.has_uninitialized_params():
-            return
-        self.in_features = int(input.shape[-1])
-        for tensor, shape in (
-            (self.weight, (self.out_features, self.in_features)),
-            (self.bias, (self.out_features,)),
-        ):
-            if isinstance(tensor, UninitializedParameter):
-                tensor.materialize(shape)
-        self.reset_parameters()
 
 
 class Bilinear(Module):

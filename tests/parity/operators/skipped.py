@@ -44,6 +44,14 @@ _SINGULAR_VALUES = Skip(
     "norms by singular values are refused, with a word on what to use instead", _of_singular_values
 )
 
+_OTHERS = Skip("random numbers of another generator; their statistics are tested")
+_EMPTY = Skip("values that nobody promises")
+_STRIDES = Skip("tensors have no strides of their own, which is refused")
+_DRAWN = """
+    bernoulli cauchy exponential geometric log_normal multinomial normal rand_like randint
+    randint_like randn randn_like uniform nn.functional.dropout nn.functional.dropout2d
+    nn.functional.dropout3d nn.functional.alpha_dropout nn.functional.feature_alpha_dropout
+""".split()
 SKIPPED: dict[str, list[Skip]] = {
     "cov": [
         Skip(
@@ -65,9 +73,12 @@ SKIPPED: dict[str, list[Skip]] = {
     "nn.functional.multi_head_attention_forward": [
         Skip("dropout: random numbers of another generator", lambda sample: bool(sample.args[9]))
     ],
-    "nn.functional.fractional_max_pool2d": [_DRAWN],
-    "nn.functional.fractional_max_pool3d": [_DRAWN],
+    "nn.functional.fractional_max_pool2d": [_OTHERS],
+    "nn.functional.fractional_max_pool3d": [_OTHERS],
     "nn.functional.rrelu": [_RANDOM],
+    **{name: [_OTHERS] for name in _DRAWN},
+    **{name: [_EMPTY] for name in ("empty", "empty_like", "empty_permuted", "new_empty")},
+    **{name: [_STRIDES] for name in ("empty_strided", "new_empty_strided")},
     "nn.functional.scaled_dot_product_attention": [_RANDOM],
     "norm": [Skip("the nuclear norm is refused", lambda sample: "nuc" in sample.args)],
 }
