@@ -529,8 +529,8 @@ def apply(
     """The tensor build(*nodes), recorded for backward as `name` where an operand requires grad.
 
     saves: whether PyTorch's node of that name keeps values, so that a second backward through it is an error.
-    edges: operands of the GradFn where PyTorch's differ from ours. view: for a view of the first operand how a change of
-    it goes back, (first operand, new value of the view) -> first operand; True where it cannot.
+    edges: operands of the GradFn where PyTorch's differ from ours. view: for a view of the first operand how a change
+    of it goes back, (first operand, new value of the view) -> first operand; True where it cannot.
     """
     with lock:
         return _applied(name, build, operands, saves, view, edges)

@@ -151,7 +151,7 @@ def reduction(what: str, x: Tensor, reduce: Any, include_self: bool) -> Way:
 def _limits(x: Tensor) -> tuple[Any, Any]:
     if x.dtype.is_float:
         return -math.inf, math.inf
-    info = np.iinfo(x.dtype.numpy)
+    info = np.iinfo(x.dtype.numpy.type)  # type: ignore[type-var]
     return int(info.min), int(info.max)
 
 

@@ -18,28 +18,16 @@ from lenetc.operations.shaping import (
 )
 from lenetc.operations.shaping.diagonals import *  # noqa: F403
 from lenetc.operations.shaping.grids import *  # noqa: F403
-from lenetc.operations.shaping.grids import one_hot_mask
+from lenetc.operations.shaping.grids import one_hot_mask as one_hot_mask
 from lenetc.operations.shaping.joining import *  # noqa: F403
 from lenetc.operations.shaping.moving import *  # noqa: F403
-from lenetc.operations.shaping.moving import hermitian, matrix_transposed, reversed_dims, transposed
+from lenetc.operations.shaping.moving import transposed as transposed
 from lenetc.operations.shaping.repeating import *  # noqa: F403
-from lenetc.operations.shaping.repeating import expand, expand_as, repeat
 from lenetc.operations.shaping.slicing import *  # noqa: F403
-from lenetc.operations.shaping.slicing import unfold
 from lenetc.operations.shaping.splitting import *  # noqa: F403
 from lenetc.operations.shaping.triangles import *  # noqa: F403
 from lenetc.operations.shaping.viewing import *  # noqa: F403
-from lenetc.operations.shaping.viewing import (
-    as_shape,
-    contiguous,
-    element_size,
-    is_contiguous,
-    reshape_as,
-    storage_offset,
-    stride,
-    view,
-    view_as,
-)
+from lenetc.operations.shaping.viewing import as_shape as as_shape
 
 __all__ = [
     *diagonals.__all__,

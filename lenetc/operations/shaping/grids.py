@@ -78,9 +78,8 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
             here()
         )
     chosen = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    places = np.array(list(chosen(range(int(input.shape[0])), length)), np.int64).reshape(-1, length)
-    if not length:
-        places = places.reshape(0)
+    found = list(chosen(range(int(input.shape[0])), length))
+    places = np.array(found, np.int64).reshape((len(found), length) if length else (0,))
     return t.apply("IndexBackward0", lambda a: ops.gather(a, literal(places), axis=0), input, saves=False)
 
 
