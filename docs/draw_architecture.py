@@ -17,10 +17,15 @@ WHAT = {
     "profiling": "where the time\nof a call goes",
     "tuning": "what strategies\ncost here",
     "compiler": "a function becomes a program:\ntrace, guards, program, calls",
+    "distributions": "samples, densities, divergences",
     "lenet": "the tutorial's network",
     "nn": "modules, functional, init",
+    "linalg": "matrices taken apart, equations",
+    "special": "special functions by their names",
     "optim": "optimizers, schedules of rates",
     "data": "digits, batches ahead",
+    "utils": "datasets, loaders, event files",
+    "func": "derivatives as functions",
     "operations": "PyTorch's functions and methods of a tensor",
     "autograd": "backward from tensors, autograd.Function",
     "tensors": "the Tensor: its parts, its text, grad_fn",
@@ -37,7 +42,7 @@ WHAT = {
     "target": "what is compiled for",
     "ir": "the language: types, dims, nodes, ops, text, verifier, interpreter",
 }
-FACES = {"__main__", "amp", "cuda"}  # names that users know, each a few lines over another room
+FACES = {"__main__", "accepted", "amp", "cuda"}  # names that users know, each a few lines over another room
 BLUE, ORANGE, GREEN, GREY = (
     ("#deebfc", "#3b78c8"),
     ("#fde3d8", "#d0643a"),

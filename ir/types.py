@@ -26,6 +26,25 @@ class DType:
     def is_float(self) -> bool:
         return self.kind == "float"
 
+    # PyTorch's attributes of a dtype.
+
+    @property
+    def is_floating_point(self) -> bool:
+        return self.is_float
+
+    @property
+    def is_complex(self) -> bool:
+        return False
+
+    @property
+    def is_signed(self) -> bool:
+        return self.kind == "float" or (self.kind == "int" and self.numpy.kind == "i")
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return 2 if self.name == "bf16" else self.numpy.itemsize
+
     def __repr__(self) -> str:
         return f"lenetc.{self.long_name}"
 
@@ -42,11 +61,13 @@ f16 = DType("f16", np.float16, "float", "float16")
 bf16 = DType("bf16", np.float32, "float", "bfloat16")
 i64 = DType("i64", np.int64, "int", "int64")
 i32 = DType("i32", np.int32, "int", "int32")
+i16 = DType("i16", np.int16, "int", "int16")
+i8 = DType("i8", np.int8, "int", "int8")
 u8 = DType("u8", np.uint8, "int", "uint8")
 bool_ = DType("bool", np.bool_, "bool", "bool")
 
-DTYPES: dict[str, DType] = {d.name: d for d in (f32, f64, f16, bf16, i64, i32, u8, bool_)}
-_FROM_NUMPY = {d.numpy: d for d in (f32, f64, f16, i64, i32, u8, bool_)}
+DTYPES: dict[str, DType] = {d.name: d for d in (f32, f64, f16, bf16, i64, i32, i16, i8, u8, bool_)}
+_FROM_NUMPY = {d.numpy: d for d in (f32, f64, f16, i64, i32, i16, i8, u8, bool_)}
 
 
 def dtype_named(name: str) -> DType:
@@ -56,6 +77,8 @@ def dtype_named(name: str) -> DType:
 
 def dtype_of(array: Array) -> DType:
     """The dtype of a NumPy array. Raises TypeError for one that the IR lacks."""
+    if array.dtype.name == "bfloat16":  # of the package ml_dtypes
+        return bf16
     try:
         return _FROM_NUMPY[array.dtype]
     except KeyError:

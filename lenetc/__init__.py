@@ -9,35 +9,73 @@ from typing import TYPE_CHECKING
 from lenetc import installed as _installed
 from lenetc.operations import methods as _methods
 from ir.types import bf16 as bfloat16, bool_ as bool, f16 as float16, f32 as float32, f64 as float64
-from ir.types import i32 as int32, i64 as int64, u8 as uint8
-from lenetc.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from ir.types import DType as dtype, f16 as half, f32 as float, f64 as double
+from ir.types import i8 as int8, i16 as int16, i32 as int32, i64 as int64, u8 as uint8
+from ir.types import i16 as short, i32 as int, i64 as long
+from math import e, inf, nan, pi
+from lenetc.autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled
+from lenetc.autograd import no_grad, set_grad_enabled
 from lenetc.artifact.checkpoint import save
 from lenetc.compiler.compile import compile
 from lenetc.compiler.retrace import RetraceWarning
 from lenetc.artifact.load import load
 from lenetc.runtime.device import device
 from lenetc.operations.creation import *
+from lenetc.operations.dense import *
 from lenetc.operations.elementwise import *
 from lenetc.operations.indexing import *
+from lenetc.operations.products import *
 from lenetc.operations.reductions import *
 from lenetc.runtime import get_num_threads, set_num_threads
 from lenetc.operations.autocast import autocast
 from lenetc.runtime.precision import get_float32_matmul_precision, set_float32_matmul_precision
-from lenetc.evaluation.random import get_rng_state, initial_seed, manual_seed, set_rng_state
+from lenetc.evaluation.random import (
+    Generator,
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
 from lenetc.operations.shaping import *
 from lenetc.operations.shaping import transposed as t
 from lenetc.operations.sorting import *
+from lenetc.tensors.convert import is_tensor, result_type
+from lenetc.tensors.dtypes import *
+from lenetc.operations.softmaxes import *
 from lenetc.tensors.size import Size
 from lenetc.tensors.tensor import Tensor
 from lenetc.tuning.tune import tune
 from lenetc.version import __version__
 from lenetc import debug as _debug
-from lenetc import amp, cuda, nn, optim
+from lenetc.operations.out import give_out as _give_out
+from lenetc import amp, cuda, distributions, func, linalg, nn, optim, special, utils
+from lenetc.nn.functional import bilinear, celu, celu_, cosine_similarity, group_norm, hardshrink, layer_norm
+from lenetc.nn.functional import pairwise_distance, pdist, prelu, relu_, rms_norm, rrelu, rrelu_, selu, selu_
+from lenetc.nn.functional import threshold, threshold_
+from lenetc.func.derivatives import vmap
+from lenetc.accepted import (
+    accelerator,
+    are_deterministic_algorithms_enabled,
+    backends,
+    distributed,
+    get_num_interop_threads,
+    hub,
+    jit,
+    mps,
+    onnx,
+    set_flush_denormal,
+    set_num_interop_threads,
+    use_deterministic_algorithms,
+    xpu,
+)
 from lenetc.evaluation import random
 from lenetc import pictures as _pictures, profiling as _profiling
 from lenetc.missing import names_of
 
 _debug.configure()
+_give_out(globals())
 
 if not TYPE_CHECKING:
     __getattr__ = names_of(__name__)

@@ -52,6 +52,17 @@ def nonzero(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return rng.choice([-7, -3, -2, 1, 2, 5], shape)
 
 
+def regular(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Matrices far from singular, whose largest elements are not on the diagonal."""
+    return rng.uniform(-0.2, 0.2, shape) + np.flip(np.eye(shape[-1]), 0)
+
+
+def definite(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Symmetric positive definite matrices."""
+    x = rng.uniform(-1, 1, shape)
+    return np.asarray(x @ np.swapaxes(x, -1, -2) + np.eye(shape[-1]))
+
+
 def places(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Indices into something four times as large, all different."""
     count = int(np.prod(shape))
@@ -230,6 +241,8 @@ sample("cast", I(N, 3, draw=up_to(200), dtype=u8), dtype=f32)
 sample("stop_gradient", F(N, 3))
 sample("alias", F(N, 3), uid=7)
 sample("with_gradient", F(N, 3), F(N, 3), kinks=True)
+sample("with_slope", F(N, 3), F(3), F(N, 1), kinks=True)
+sample("fmod", F(N, 3), F(3))
 sample(
     "const", value=lambda dtype, n: ops.literal(np.arange(6, dtype=dtype.numpy).reshape(2, 3)).attrs["value"]
 )
@@ -326,6 +339,11 @@ sample("dim", size=N)
 sample("dim", size=7)
 sample("dim", size=N * N * 3 + N)
 
+# -- dense matrices ------------------------------------------------------------------------------------------
+sample("solve", F(N, 3, 3, draw=regular), F(N, 3, 2))
+sample("solve", F(4, 4, draw=regular), F(4, N))
+sample("cholesky", F(N, 3, 3, draw=definite))
+
 # -- reductions ----------------------------------------------------------------------------------------------
 for name in ("sum", "reduce_max"):
     sample(name, F(N, 3, 4, draw=distinct), axes=(0,))
@@ -337,6 +355,9 @@ for name in ("sum", "reduce_max"):
     sample(name, I(N, 3, dtype=i32), axes=(1,))
 sample("sum", F(N, 0), axes=(1,))
 sample("reduce_max", F(N, 6, draw=ties), axes=(1,), kinks=True)
+sample("cumsum", F(N, 5), axis=1)
+sample("cumsum", F(N, 3, 2), axis=1, reverse=True)
+sample("cumsum", I(N, 3), axis=0)
 sample("argmax", F(N, 5), axis=1)
 sample("argmax", F(N, 5, draw=ties), axis=1, keepdims=True)
 sample("argmax", I(N, 5), axis=0)

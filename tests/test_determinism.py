@@ -107,7 +107,7 @@ def trained() -> str:
     losses.append(step(*next(digits(1, 16))).detach().numpy())  # type: ignore[attr-defined]
     model = compiled.lower(*next(digits(1, 16))).onnx.SerializeToString(deterministic=True)
     state = [value.numpy() for value in net.state_dict().values()]
-    return bits([*losses, *state, lenetc.get_rng_state(), np.frombuffer(model, np.uint8)]).hex()
+    return bits([*losses, *state, lenetc.get_rng_state().numpy(), np.frombuffer(model, np.uint8)]).hex()
 
 
 def test_the_same_seed_gives_the_same_bits_in_another_process() -> None:

@@ -25,6 +25,7 @@ GROUPS = {
     "reduce": "Reductions",
     "shape": "Movement of elements, and sizes as values",
     "nn": "Matrices, images, softmax",
+    "dense": "Equations and factors of small dense matrices",
     "control": "Control",
     "fused": "After lowering only",
     "lanes": "Images with their channels in lanes, after lowering only",

@@ -10,6 +10,7 @@ from ir.op import leaf as leaf
 from ir.op import literal as literal
 from ir.op import scalar as scalar
 from ir.ops.control import *  # noqa: F403
+from ir.ops.dense import *  # noqa: F403
 from ir.ops.elementwise import *  # noqa: F403
 from ir.ops.fused import *  # noqa: F403
 from ir.ops.lanes import *  # noqa: F403

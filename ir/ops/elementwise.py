@@ -210,6 +210,12 @@ def mod(x: Array, y: Array) -> Array:
     return np.mod(x, y)
 
 
+@op(infer=elementwise("fmod", kinds=("float",)))
+def fmod(x: Array, y: Array) -> Array:
+    """Remainder with the sign of the dividend, exact as C's fmod and ONNX Mod with fmod=1."""
+    return np.fmod(x, y)
+
+
 @op(infer=integral("bitwise_and"))
 def bitwise_and(x: Array, y: Array) -> Array:
     """The bits that are set in both x and y."""
@@ -267,6 +273,19 @@ def _with_gradient(x: Type, y: Type) -> Type:
 def with_gradient(x: Array, y: Array) -> Array:
     """x, with the gradient of y: of two formulas for one value the second is the better one to differentiate."""
     return x
+
+
+def _with_slope(y: Type, x: Type, slope: Type) -> Type:
+    same_dtype("with_slope", y, x, slope)
+    if broadcast_shapes("with_slope", y.shape, x.shape, slope.shape) != y.shape:
+        raise ShapeError(f"with_slope: {x} and {slope} do not broadcast to {y}")
+    return y
+
+
+@op(infer=_with_slope)
+def with_slope(y: Array, x: Array, slope: Array) -> Array:
+    """y, of whose gradient x gets slope times as much besides: y is computed from x in a way not to differentiate."""
+    return y
 
 
 @op(infer=lambda x, *, uid: x)

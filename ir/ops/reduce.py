@@ -1,4 +1,4 @@
-"""Reductions over a static tuple of axes, and sorting along one."""
+"""Reductions over a static tuple of axes; running sums and sorting along one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ir.dims import Dim
 from ir.errors import DTypeError, ShapeError
 from ir.op import op
 from ir.ops.rules import need_axis
-from ir.types import Array, Type, i64, u8
+from ir.types import Array, Type, i64
 
 
 def _reduced(what: str, x: Type, axes: tuple[int, ...], keepdims: bool) -> Type:
@@ -28,7 +28,7 @@ def _largest(what: str, x: Type, axes: tuple[int, ...], keepdims: bool) -> Type:
 
 
 def _sum(x: Type, *, axes: tuple[int, ...], keepdims: bool) -> Type:
-    if x.dtype is u8:
+    if x.dtype.kind == "int" and x.dtype.itemsize < 4:
         raise DTypeError(f"sum: cast {x} to a wider integer first")
     return _reduced("sum", x, axes, keepdims)
 
@@ -70,3 +70,18 @@ def argsort(x: Array, *, axis: int, count: int, descending: bool = False) -> Arr
     else:  # from behind, so that those that are equal keep their order
         places = x.shape[axis] - 1 - np.flip(np.argsort(np.flip(x, axis), axis=axis, kind="stable"), axis)
     return places.take(np.arange(count), axis)
+
+
+def _cumsum(x: Type, *, axis: int, reverse: bool) -> Type:
+    if x.dtype.kind == "bool" or (x.dtype.kind == "int" and x.dtype.itemsize < 4):
+        raise DTypeError(f"cumsum: cast {x} to a wider integer first")
+    need_axis("cumsum", x, axis)
+    return x
+
+
+@op(infer=_cumsum)
+def cumsum(x: Array, *, axis: int, reverse: bool = False) -> Array:
+    """The sums of the elements along `axis` up to each of them, it included; from the last one on if `reverse`."""
+    wide = np.float32 if x.dtype == np.float16 else x.dtype
+    found = np.cumsum(np.flip(x, axis) if reverse else x, axis, dtype=wide).astype(x.dtype)
+    return np.flip(found, axis) if reverse else found

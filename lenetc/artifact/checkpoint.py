@@ -10,7 +10,7 @@ import json
 import math
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -136,8 +136,14 @@ def save(obj: Any, path: str | Path) -> None:
     save_tensors(path, *encode_state(obj))
 
 
-def load(path: str | Path) -> Any:
-    """Read what `save` wrote; of any other safetensors file the dict of its arrays (torch.load's place).
+def _same(array: NDArray[Any]) -> Any:
+    return array
+
+
+def load(path: str | Path, tensor: Callable[[NDArray[Any]], Any] = _same) -> Any:
+    """Read what `save` wrote; of any other safetensors file the dict of its tensors (torch.load's place).
+
+    tensor: makes of an array what it stands for where a tensor was saved; the array itself, if it is not given.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -145,7 +151,7 @@ def load(path: str | Path) -> Any:
     """
     tensors, metadata = load_tensors(path)
     try:
-        return decode_state(tensors, metadata)
+        return decode_state(tensors, metadata, tensor)
     except CheckpointError as error:
         raise CheckpointError(f"cannot load the checkpoint {path}: {error}") from error
 
@@ -155,7 +161,7 @@ def encode_state(obj: Any) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
 
     Args:
         obj: dict (keys str, int, float, bool or None), list, tuple, str, int, float, bool, None, and arrays;
-            anything with `__array__` counts as an array and comes back as one, a NumPy scalar as a number.
+            arrays come back as such, a NumPy scalar as a number; anything else with `__array__` is a tensor.
 
     Returns:
         The arrays, `{"model": {"fc.bias": a}, 3: [b]}` giving "model.fc.bias" and "3.0", and the metadata.
@@ -185,7 +191,7 @@ def encode_state(obj: Any) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         if hasattr(node, "__array__"):
             name = unused(".".join(path))
             tensors[name] = np.asarray(node)
-            return {"tensor": name}
+            return {"array" if isinstance(node, np.ndarray) else "tensor": name}
         raise TypeError(
             f"cannot save {where(path)}: a {type(node).__name__} is neither dict, list, tuple, str, int,"
             " float, bool, None nor an array"
@@ -214,14 +220,20 @@ def encode_state(obj: Any) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     return tensors, {_STATE_KEY: json.dumps({"format": _STATE_FORMAT, "state": structure}, allow_nan=False)}
 
 
-def decode_state(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> Any:
-    """Put together what `encode_state` took apart; without its metadata, the dict of the arrays.
+def decode_state(
+    tensors: Mapping[str, NDArray[Any]],
+    metadata: Mapping[str, str],
+    tensor: Callable[[NDArray[Any]], Any] = _same,
+) -> Any:
+    """Put together what `encode_state` took apart; without its metadata, the dict of the tensors.
+
+    tensor: makes of an array what it stands for where it was no array before.
 
     Raises:
         CheckpointError: the metadata do not fit the tensors, or a newer version wrote them.
     """
     if _STATE_KEY not in metadata:
-        return dict(tensors)
+        return {name: tensor(array) for name, array in tensors.items()}
 
     def decode(node: Any) -> Any:
         if isinstance(node, list):
@@ -237,6 +249,8 @@ def decode_state(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str
             case "float":
                 return float(content)
             case "tensor":
+                return tensor(tensors[content])
+            case "array":
                 return tensors[content]
         raise ValueError(kind)
 

@@ -16,6 +16,7 @@ from lenetc.artifact import checkpoint
 from lenetc.artifact.checkpoint import CheckpointError, load_tensors, save_tensors
 from lenetc.evaluation.ranges import Range
 from lenetc.evaluation.tracing import here
+from lenetc.tensors.tensor import Tensor
 
 FORMAT = 1  # of the folder; `export` writes it
 
@@ -140,9 +141,20 @@ def _fitting(entry: dict[str, Any], value: Any, sizes: dict[str, int]) -> Array:
     return array.astype(entry["dtype"], copy=False)
 
 
-def load(path: str | Path, device: str = "cpu") -> Any:
-    """What `lenetc.save` wrote to the file `path`; or, for a folder, the exported artifact in it.
+def load(
+    path: str | Path,
+    map_location: Any = None,
+    *,
+    device: str = "cpu",
+    weights_only: bool | None = None,
+    mmap: bool | None = None,
+) -> Any:
+    """What `lenetc.save` wrote to the file `path`, tensors as tensors (torch.load); of another safetensors file, such
+    as PyTorch's and Hugging Face's weights, the dict of its tensors; for a folder, the exported artifact in it.
 
-    Raises CheckpointError for what is neither, and never unpickles.
+    map_location, weights_only and mmap are accepted: tensors are where programs run, and nothing is unpickled. device:
+    for an artifact, where it runs. Raises CheckpointError for what is neither.
     """
-    return Artifact(path, device) if Path(path).is_dir() else checkpoint.load(path)
+    if not isinstance(path, (str, Path)):
+        raise CheckpointError(f"load takes the path of a file, not a {type(path).__name__}")
+    return Artifact(path, device) if Path(path).is_dir() else checkpoint.load(path, Tensor._from_array)

@@ -12,6 +12,7 @@ from typing import Any
 from ir import ops
 from ir.errors import LenetcError, ShapeError
 from ir.node import Node, building_at
+from lenetc.autograd.hooks import hooks_of
 from lenetc.evaluation.cell import Context, lock
 from lenetc.evaluation.tracing import here, phase, where_now
 from lenetc.tensors.grad_fn import AccumulateGrad, GradFn, grad_fn_class, set_grad_enabled
@@ -121,7 +122,9 @@ def _backward(
         if tensor.grad_fn is None:
             targets.setdefault(tensor.node, {})[tensor] = None
     with phase("backward"), building_at(where_now()):
-        found = gradients(pairs, list(targets))
+        leaves = [leaf for fn in functions for leaf in fn._leaves]
+        leaves += [(tensor, tensor.node) for tensor in tensors if tensor.grad_fn is None]
+        found = gradients(pairs, list(targets), hooks_of(functions, leaves))
         for node, gradient in zip(list(targets), found, strict=True):
             for tensor in targets[node] if gradient is not None else ():
                 assert gradient is not None
@@ -153,6 +156,8 @@ def _accumulate(tensor: Tensor, gradient: Node, create_graph: bool, functions: S
             tensor.grad = wrap_gradient(tensor.grad.node + gradient, True, functions)
         else:
             tensor.grad._cell.node = tensor.grad.node + gradient
+    for hook in tuple((tensor.after_grad or {}).values()):
+        hook(tensor)
 
 
 def wrap_gradient(node: Node, create_graph: bool, functions: Sequence[GradFn]) -> Tensor:
@@ -185,7 +190,8 @@ def grad(
     functions = _reachable([fn for t in outputs if (fn := t.grad_fn) is not None])
     _check_not_freed(functions)
     with phase("backward"), building_at(where_now()):
-        found = gradients(pairs, [t.node for t in inputs])
+        leaves = [leaf for fn in functions for leaf in fn._leaves]
+        found = gradients(pairs, [t.node for t in inputs], hooks_of(functions, leaves))
     if not (create_graph if retain_graph is None else retain_graph):
         for fn in functions:
             fn.freed = fn.saves

@@ -23,6 +23,12 @@ def compile(
     strategies: Mapping[str, str] | None = None,
     tuned: bool = True,
     cuda_graphs: bool = True,
+    dynamic: bool | None = None,
+    fullgraph: bool = False,
+    mode: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    backend: Any = None,
+    disable: bool = False,
 ) -> CompiledFunction: ...
 @overload
 def compile(
@@ -32,6 +38,12 @@ def compile(
     strategies: Mapping[str, str] | None = None,
     tuned: bool = True,
     cuda_graphs: bool = True,
+    dynamic: bool | None = None,
+    fullgraph: bool = False,
+    mode: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    backend: Any = None,
+    disable: bool = False,
 ) -> Callable[[Callable[..., Any]], CompiledFunction]: ...
 def compile(
     function: Callable[..., Any] | None = None,
@@ -40,6 +52,12 @@ def compile(
     strategies: Mapping[str, str] | None = None,
     tuned: bool = True,
     cuda_graphs: bool = True,
+    dynamic: bool | None = None,
+    fullgraph: bool = False,
+    mode: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    backend: Any = None,
+    disable: bool = False,
 ) -> Any:
     """Compile `function` into one program for each signature it is called with; as a decorator or as a call.
 
@@ -47,23 +65,33 @@ def compile(
     some operations: a strategy's name for an op ("conv2d"), a module path ("net.conv1") or both ("conv1/conv2d"); the
     stage "strategies" of a program's dump lists what there is. tuned: whether to choose strategies by costs that
     `lenetc.tune` measured on this machine, if there are any. cuda_graphs: whether CUDA may capture a run and replay it
-    as a whole; a program that does not allow it says why (`program.obstacles`).
+    as a whole; a program that does not allow it says why (`program.obstacles`). dynamic: whether calls of ever new
+    sizes get one program with symbolic sizes after a few. disable: give the function back as it is. The remaining
+    options are torch.compile's and ask for nothing.
 
     Raises DeviceError for "cuda" without CUDA. The first call raises StrategyError where `strategies` names none.
     """
     if function is None:
         return lambda f: compile(
-            f, device=device, strategies=strategies, tuned=tuned, cuda_graphs=cuda_graphs
+            f,
+            device=device,
+            strategies=strategies,
+            tuned=tuned,
+            cuda_graphs=cuda_graphs,
+            dynamic=dynamic,
+            disable=disable,
         )
+    if disable:
+        return function
+    how = (device, strategies, tuned, cuda_graphs, bool(dynamic))
     if isinstance(function, (staticmethod, classmethod)):
-        inner = CompiledFunction(function.__func__, device, strategies, tuned, cuda_graphs)
-        return type(function)(inner)
+        return type(function)(CompiledFunction(function.__func__, *how))
     if isinstance(function, BoundFunction):  # of a compiled method
         function = MethodType(function.function.function, function.owner)
     if isinstance(function, CompiledFunction):
         function = function.function
     if isinstance(function, Module):
-        return compiled_module(function, device, strategies, tuned, cuda_graphs)
+        return compiled_module(function, *how)
     if not callable(function):
         raise ArgumentError(
             f"{function!r} is not a callable object: compile takes a function or a module"
@@ -79,4 +107,4 @@ def compile(
                 f"{getattr(function, '__name__', 'the function')} is {what}, whose body runs after the call has "
                 "returned: compile the function that does one step, and call it in there"
             ).at(here())
-    return CompiledFunction(function, device, strategies, tuned, cuda_graphs)
+    return CompiledFunction(function, *how)

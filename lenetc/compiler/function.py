@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ir.types import Type
 from lenetc import runtime
 from lenetc.compiler.guard import Guard
-from lenetc.compiler.program import Compilation, Program, compilation
+from lenetc.compiler.program import Compilation, Program, Sizes, compilation
 from lenetc.compiler.reads.follow import Followed
 from lenetc.compiler.retrace import Reason, reasons_of, warn
 from lenetc.compiler.scans import scanned, stacked, steps_of
@@ -47,8 +47,8 @@ _TRACED = 8  # programs kept of calls that are traced
 # Attributes that are the compiled function's own, beside those that its user may give it as to any function.
 _FIELDS = frozenset(
     (
-        "function follows strategies tuned cuda_graphs device arguments _known _traced _last _codes "
-        "_misses _story __wrapped__"
+        "function follows strategies tuned cuda_graphs dynamic device arguments _known _traced _last _codes "
+        "_misses _story _sizes __wrapped__"
     ).split()
 )
 
@@ -84,6 +84,7 @@ class CompiledFunction:
         strategies: Mapping[str, str] | None = None,
         tuned: bool = True,
         cuda_graphs: bool = True,
+        dynamic: bool = False,
         follows: Any = None,
     ) -> None:
         functools.update_wrapper(self, function)
@@ -96,6 +97,7 @@ class CompiledFunction:
         self.strategies = dict(strategies or {})
         self.tuned = tuned
         self.cuda_graphs = cuda_graphs
+        self.dynamic = dynamic
         try:
             self.device = runtime.resolve_device(device)
         except runtime.DeviceError as error:
@@ -113,6 +115,7 @@ class CompiledFunction:
         self._codes: dict[int, CodeType] = {}  # that ran in any trace
         self._misses = 0  # traces since a run last stood for a call
         self._story = Story()
+        self._sizes = Sizes()
 
     @property
     def __lenetc_follow__(self) -> Any:
@@ -129,7 +132,9 @@ class CompiledFunction:
     def __deepcopy__(self, memo: dict[int, Any]) -> CompiledFunction:
         """Compiles the copy of the function, which of a plain function is itself."""
         function = copy.deepcopy(self.function, memo)
-        return CompiledFunction(function, self.device, self.strategies, self.tuned, self.cuda_graphs)
+        return CompiledFunction(
+            function, self.device, self.strategies, self.tuned, self.cuda_graphs, self.dynamic
+        )
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         if Context.trace is not None:  # compiled functions compose: the outer program takes this one in
@@ -313,11 +318,18 @@ class CompiledFunction:
     def _bound(self, captured: Capture, compiled: Compilation | None = None) -> Specialization:
         """The program of a trace, bound to its state: that of an earlier trace if that is the same."""
         if compiled is None:
-            compiled = compilation(captured.graph, self.target())
-        self._story.compiled(compiled)
+            find = self._sizes.compilation if self.dynamic else compilation
+            compiled = find(captured.graph, self.target())
+        self._story.compiled(compiled.general or compiled)
         found = self._traced.pop(id(compiled), None)
         if found is None or not found.take(captured):
-            found = Specialization(captured, compiled, cuda_graphs=self.cuda_graphs)
+            try:
+                found = Specialization(captured, compiled, cuda_graphs=self.cuda_graphs)
+            except Exception:
+                if compiled.general is None:
+                    raise
+                self._sizes.end(compiled.general)  # not for symbolic sizes
+                return self._bound(captured)
         self._traced[id(compiled)] = found
         while len(self._traced) > _TRACED:
             self._traced.pop(next(iter(self._traced)))
@@ -355,7 +367,7 @@ class CompiledFunction:
     def _has_found(after: Followed, captured: Capture) -> bool:
         """Whether all state that was used stands where it was looked for: neither made and dropped by the call, nor
         reached in a way that cannot be followed."""
-        random = default_generator.cells().values()
+        random = default_generator.cells()
         return all(
             cell in after.tensors or name in captured.grad_inputs or cell in random
             for name, cell in captured.cells.items()

@@ -25,7 +25,12 @@ class CompiledModule:
         compiled = self._compiled
         original = copy.deepcopy(self._original, memo)
         return compiled_module(
-            original, compiled.device, compiled.strategies, compiled.tuned, compiled.cuda_graphs
+            original,
+            compiled.device,
+            compiled.strategies,
+            compiled.tuned,
+            compiled.cuda_graphs,
+            compiled.dynamic,
         )
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -51,7 +56,12 @@ def _class_for(kind: type) -> type:
 
 
 def compiled_module(
-    module: Module, device: str, strategies: Mapping[str, str] | None, tuned: bool, cuda_graphs: bool
+    module: Module,
+    device: str,
+    strategies: Mapping[str, str] | None,
+    tuned: bool,
+    cuda_graphs: bool,
+    dynamic: bool = False,
 ) -> Module:
     """`module` compiled: an instance of its class, with the same attributes."""
     if isinstance(module, CompiledModule):
@@ -59,7 +69,9 @@ def compiled_module(
     made: Module = object.__new__(_class_for(cast(type, type(module))))
     object.__setattr__(made, "__dict__", module.__dict__)
     object.__setattr__(made, "_original", module)
-    compiled = CompiledFunction(_call_of(module), device, strategies, tuned, cuda_graphs, follows=module)
+    compiled = CompiledFunction(
+        _call_of(module), device, strategies, tuned, cuda_graphs, dynamic, follows=module
+    )
     object.__setattr__(made, "_compiled", compiled)
     return made
 

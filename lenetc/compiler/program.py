@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 
 from ir import to_text
 from ir.node import Graph
+from lenetc.evaluation.sizes import Family, outline
 from passes.pipeline import Split, before_strategies, run_pipeline, run_split
 from passes.strategies.overrides import check_overrides
 from passes.target import Stage, Target
@@ -28,12 +29,13 @@ class Compilation:
     """What compiling one graph for one target gives, each part made when it is first asked for. Functions whose graphs
     are the same share it, whatever state theirs is.
 
-    sessions: it loaded, with and without captured CUDA graphs.
+    sessions: it loaded, with and without captured CUDA graphs. general: what stands for it in runs, the same with
+    symbolic sizes.
     """
 
-    def __init__(self, graph: Graph, target: Target) -> None:
+    def __init__(self, graph: Graph, target: Target, general: Compilation | None = None) -> None:
         check_overrides(graph, target)
-        self.graph, self.target = graph, target
+        self.graph, self.target, self.general = graph, target, general
         self.sessions: dict[bool, Session | SplitSession] = {}
 
     @cached_property
@@ -71,6 +73,43 @@ def compilation(graph: Graph, target: Target) -> Compilation:
     if found is None or found.target.costs is not target.costs:
         found = _compilations[key] = Compilation(graph, target)
     return found
+
+
+class Sizes:
+    """Graphs of one function that differ in sizes: after a few of them one with symbolic sizes runs for all."""
+
+    def __init__(self) -> None:
+        self._families: dict[Any, Family] = {}
+
+    def compilation(self, graph: Graph, target: Target) -> Compilation:
+        """`graph` compiled for `target`: by itself, or by what it shares with earlier ones."""
+        alone = compilation(graph, target)
+        nodes, leaves = graph.nodes(), set(graph.inputs)
+        found = outline(nodes, leaves, lambda node: node, any_scalars=False)
+        if alone.sessions or found is None:
+            return alone
+        place = {node: i for i, node in enumerate(nodes)}
+        ends = tuple((label, place[node]) for part in (graph.results, graph.updates) for label, node in part)
+        names = tuple((node.attrs["name"], node.attrs["kind"]) for node in graph.inputs)
+        key = (found.key, names, ends, replace(target, costs=None), id(target.costs))
+        family = self._families.setdefault(key, Family())
+        shared = family.find(found, nodes, leaves, lambda node: node)
+        if shared is None:
+            return alone
+        if shared.programs is None:
+            new = dict(zip(nodes, shared.nodes, strict=True))
+            results, updates = (
+                [(label, new[node]) for label, node in part] for part in (graph.results, graph.updates)
+            )
+            general = Graph.make(graph.name, [new[node] for node in graph.inputs], results, updates)
+            shared.programs = compilation(general, target), family
+        return Compilation(graph, target, shared.programs[0])
+
+    def end(self, general: Compilation) -> None:
+        """Compile graphs that `general` stood for by themselves from now on."""
+        for family in self._families.values():
+            if any(shared.programs and shared.programs[0] is general for shared in family.shared):
+                family.ended = True
 
 
 class Program:

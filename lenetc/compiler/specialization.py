@@ -19,7 +19,7 @@ from lenetc.compiler.traces.history import Call, attach
 from lenetc.compiler.traces.records import INVALID, Capture, GradOf, Result, unreturned
 from lenetc.evaluation import anomaly
 from lenetc.evaluation.cell import Cell, Counts, Exchange, pending
-from lenetc.evaluation.random import default_generator
+from lenetc.evaluation.random import generator_cells
 from lenetc.evaluation.ranges import Range, as_array
 from lenetc.evaluation.scalars import Scalar, plain
 from lenetc.runtime import Binding, Session, Slot, Value
@@ -77,7 +77,8 @@ class Specialization:
         self.fed: list[float | None] = [None] * len(captured.hypers)
         self.types = [node.ty for _, node in graph.results]
         self.shapes = {
-            name: ([int(dim) for dim in node.shape], node.dtype.numpy) for name, node in graph.results
+            name: ([int(dim) for dim in node.shape], runtime.stored(node.dtype))
+            for name, node in graph.results
         }
         self._list_cells()
         # Two runs in turn: what one writes, the other reads. They stay as they are while nobody else changes the
@@ -137,14 +138,16 @@ class Specialization:
         """The session of all that have this program."""
         if self.is_empty:
             return _Nothing()  # type: ignore[return-value]
-        sessions = self.program.compiled.sessions
+        compiled = self.program.compiled
+        sessions = (compiled.general or compiled).sessions
         if self.captures not in sessions:
             sessions[self.captures] = self.load()
         return sessions[self.captures]
 
     def load(self, profile: Path | None = None) -> Session | SplitSession:
         """The program in a session, one that profiles its runs into the folder `profile` if that is given."""
-        return session_of(self.program, profile, self.captures)
+        general = self.program.compiled.general
+        return session_of(self.program if general is None else Program(general), profile, self.captures)
 
     def use(self, session: Session | SplitSession) -> None:
         """Run in `session`, which `load` has made, from now on."""
@@ -161,7 +164,7 @@ class Specialization:
         )
 
     def _slot(self, type: Type) -> Slot:
-        return Slot([int(dim) for dim in type.shape], type.dtype.numpy, self.device)
+        return Slot([int(dim) for dim in type.shape], runtime.stored(type.dtype), self.device)
 
     def binding(self, is_traced: bool = False) -> Binding | SplitBinding:
         """The prepared run for the memory that the state is in now. is_traced: whether a trace has just found it."""
@@ -320,7 +323,7 @@ class Specialization:
             for (h, _), rate in zip(self.hypers, self.fed, strict=True)
             if rate is not None
         )
-        random = [cell for name, cell in captured.cells.items() if cell in default_generator.cells().values()]
+        random = generator_cells() & set(captured.cells.values())
         return Call(
             captured.sources,
             arguments,

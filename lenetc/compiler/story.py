@@ -75,7 +75,8 @@ class Story:
         warnings.warn_explicit(
             f"{self.programs} programs have been compiled for {name}, as a number or a flag that it reads keeps "
             f"changing ({self.causes[-1] if self.causes else 'see explain()'}): pass it as a float, which is an input "
-            "and compiles once, or keep it in a tensor",
+            "and compiles once, or keep it in a tensor; for arguments of ever new sizes there is "
+            "compile(dynamic=True)",
             RetraceWarning,
             code.co_filename if code else "<unknown>",
             code.co_firstlineno if code else 1,

@@ -220,6 +220,18 @@ class Cell:
         value = self.value()
         return np.array(value) if isinstance(value, np.ndarray) else runtime.to_numpy(value)
 
+    def held(self) -> Array:
+        """The value as an array for reading only, which is kept: on the CPU no copy is made a second time."""
+        value = self.value()
+        if isinstance(value, np.ndarray):
+            return value
+        array = runtime.to_numpy(value)
+        if self.slot < 0 and value.device_name() == "cpu":
+            self._value = array
+            if self._node is not None:
+                evaluated[self._node] = array
+        return array
+
     def item(self) -> int | float | bool:
         """The value of a single element as a Python number."""
         value = self.value()
@@ -250,7 +262,9 @@ class Cell:
         if self.catch_up is not None:
             self.catch_up()
         if self._back is None:
-            self._back = runtime.empty([int(dim) for dim in self.type.shape], self.type.dtype.numpy, device)
+            self._back = runtime.empty(
+                [int(dim) for dim in self.type.shape], runtime.stored(self.type.dtype), device
+            )
             self._back_slot = next(_slots)
         return self._back
 
@@ -312,7 +326,9 @@ def known(array: Array) -> Cell:
         type = Type(dtype_of(copy), copy.shape)
     except TypeError as error:
         raise DTypeError(f"cannot make a tensor of shape {list(copy.shape)}: {error}") from None
-    return Cell(type, value=copy) if Context.trace is None else Cell(type, literal(copy))
+    if Context.trace is None:
+        return Cell(type, value=copy)
+    return Cell(type, literal(copy.astype(type.dtype.numpy), type.dtype))
 
 
 def unavailable(node: Node) -> LenetcError:

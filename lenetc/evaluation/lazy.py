@@ -8,6 +8,7 @@ ones.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,7 @@ from lenetc import runtime
 from lenetc.evaluation import anomaly
 from lenetc.evaluation.anomaly import AnomalyError
 from lenetc.evaluation.cell import Cell, Counts, evaluated, lock, pending, unavailable
+from lenetc.evaluation.sizes import Family, outline
 from lenetc.evaluation.tracing import here, traced_leaves
 from lenetc.runtime import Session, Value, measured_costs
 from lenetc.runtime.parts import SplitSession
@@ -31,8 +33,9 @@ from passes.pipeline import run_pipeline, run_split
 from passes.rewrite.driver import substitute
 from passes.target import Target
 
+log = logging.getLogger("lenetc.lazy")
 # What only differentiation looks at; a value passes through.
-_TRANSPARENT = frozenset((ops.stop_gradient, ops.alias, ops.custom))
+_TRANSPARENT = frozenset((ops.stop_gradient, ops.alias, ops.custom, ops.with_slope))
 
 
 @dataclass
@@ -42,17 +45,24 @@ class Structure:
     key: tuple[Any, ...]
     inputs: list[Node]  # leaves and known nodes, in order of first use
     scalars: list[Node]  # scalar constants, in order of first use
+    nodes: list[Node]  # all of them, operands first
 
 
 @dataclass
 class Programs:
-    """The programs of one structure: `promoted` scalars (by position) are inputs, the rest are built in."""
+    """The programs of one structure: `promoted` scalars (by position) are inputs, the rest are built in.
+
+    shared: the structure with symbolic sizes, where several share it; else it is compiled as it comes.
+    """
 
     promoted: frozenset[int] = frozenset()
     by_values: dict[tuple[Any, ...], Session | SplitSession] = field(default_factory=dict)
+    shared: Structure | None = None
+    roots: list[Node] = field(default_factory=list)
 
 
 _cache: dict[tuple[Any, ...], Programs] = {}
+_families: dict[tuple[Any, ...], Family] = {}
 _device = ["cpu"]
 
 
@@ -146,13 +156,50 @@ def compute(nodes: Sequence[Node]) -> list[Value | Array]:
     if fresh:
         structure = _structure(fresh)
         _check_available(structure.inputs)
-        session, feeds = _program(structure, fresh)
-        outputs = [f"y{i}" for i in range(len(fresh))]
-        values = session.run(feeds, outputs)
+        values = _run(structure, fresh)
         if anomaly.is_enabled():
             _check_finite(structure, fresh, values)
         results.update(zip(fresh, values, strict=True))
     return [results[node] for node in nodes]
+
+
+def _run(structure: Structure, roots: Sequence[Node]) -> list[Value]:
+    programs, family = _programs(structure, roots)
+    outputs = [f"y{i}" for i in range(len(roots))]
+    try:
+        session, feeds = _program(programs, structure, roots)
+        return session.run(feeds, outputs)
+    except Exception as error:
+        if family is None or programs.shared is None:
+            raise
+        log.info("sizes of a lazy computation stay fixed: %s", error)
+        family.ended = True
+        programs = _cache.setdefault(structure.key, Programs())
+        session, feeds = _program(programs, structure, roots)
+        return session.run(feeds, outputs)
+
+
+def _programs(structure: Structure, roots: Sequence[Node]) -> tuple[Programs, Family | None]:
+    """The programs of a structure: its own, or those of one with symbolic sizes that it is a case of."""
+    programs = _cache.get(structure.key)
+    if programs is not None:
+        return programs, None
+    leaves = set(structure.inputs)
+    found = outline(structure.nodes, leaves, through, any_scalars=True)
+    if found is not None:
+        place = {node: i for i, node in enumerate(structure.nodes)}
+        ends = tuple(place[root] for root in roots)
+        family = _families.setdefault((_device[0], found.key, ends), Family())
+        shared = family.find(found, structure.nodes, leaves, through)
+        if shared is not None:
+            if shared.programs is None:
+                new = dict(zip(structure.nodes, shared.nodes, strict=True))
+                whole = Structure(
+                    (), [new[x] for x in structure.inputs], [new[x] for x in structure.scalars], shared.nodes
+                )
+                shared.programs = Programs(shared=whole, roots=[new[root] for root in roots])
+            return shared.programs, family
+    return _cache.setdefault(structure.key, Programs()), None
 
 
 def _check_available(inputs: Sequence[Node]) -> None:
@@ -208,12 +255,13 @@ def _structure(roots: Sequence[Node]) -> Structure:
             stack.pop()
             number[node] = len(number)
     key += [number[root] for root in roots]
-    return Structure(tuple(key), inputs, scalars)
+    return Structure(tuple(key), inputs, scalars, list(number))
 
 
-def _program(structure: Structure, roots: Sequence[Node]) -> tuple[Session | SplitSession, dict[str, Value]]:
+def _program(
+    programs: Programs, structure: Structure, roots: Sequence[Node]
+) -> tuple[Session | SplitSession, dict[str, Value]]:
     device = _device[0]
-    programs = _cache.setdefault(structure.key, Programs())
     values = [node.attrs["value"].array for node in structure.scalars]
 
     def baked() -> tuple[Any, ...]:
@@ -227,8 +275,11 @@ def _program(structure: Structure, roots: Sequence[Node]) -> tuple[Session | Spl
             changed = {i for i, old in zip(fixed, before, strict=True) if values[i].tobytes() != old}
             programs.promoted |= changed
             programs.by_values.clear()
-        promoted = [structure.scalars[i] for i in sorted(programs.promoted)]
-        session = programs.by_values[baked()] = _compile(roots, [*structure.inputs, *promoted], device)
+        # The scalars of a shared structure are those of its first case, as are all values that are built in.
+        source = programs.shared or structure
+        promoted = [source.scalars[i] for i in sorted(programs.promoted)]
+        ends = roots if programs.shared is None else programs.roots
+        session = programs.by_values[baked()] = _compile(ends, [*source.inputs, *promoted], device)
     feeds: dict[str, Value] = {}
     for i, node in enumerate(structure.inputs):
         value = evaluated[node]

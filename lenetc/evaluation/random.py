@@ -1,94 +1,121 @@
-"""Random numbers from a counter: same seed, same numbers, on every provider and in exported files.
+"""Random numbers: generators with a seed and a count of draws, from which `bits` makes numbers.
 
-Number i of draw c under seed s is a hash of (hash of s, c, i), made of integer operations that every provider computes
-exactly. Outside of `compile` the formula is run by the interpreter at once; inside, the counter is state of the
-program and the formula is part of the graph, so every run draws new numbers.
+Outside of `compile` the numbers are computed at once; inside, key and count are state of the program and the formula
+is part of the graph, so every run draws new numbers. Both give the same ones, as exported files do.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import hashlib
-import math
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
 from ir import ops
-from ir.dims import Dim, Poly, product
+from ir.dims import Dim
 from ir.errors import LenetcError
-from ir.interpret import run
-from ir.node import Graph, Node, building_at
-from ir.op import leaf, literal
-from ir.types import Array, DType, Type, f32, i64
+from ir.node import Node, building_at
+from ir.op import literal
+from ir.types import Array, DType
+from lenetc.evaluation import bits
+from lenetc.evaluation.bits import Kind, plain
 from lenetc.evaluation.cell import Cell, Context, known
-from lenetc.evaluation.tracing import tracing, where_now
+from lenetc.evaluation.tracing import here, tracing, where_now
 
-_MASK = 1 << 32
-_STEP = 0x9E3779B1  # 2^32 over the golden ratio: successive multiples lie far apart
+_SEEDS = 1 << 64
+_DEFAULT = 67280421310721  # the seed of a new generator, as PyTorch has it
+_generators: WeakSet[Generator] = WeakSet()
 
 
 class Generator:
-    """A seed and the number of draws made so far. Compiled programs keep both as state, i64 scalars: the seed
-    as a 32-bit key, hashed once here rather than in every run."""
+    """A seed and the number of draws made so far (torch.Generator). Compiled programs keep both as state: the seed as
+    a key of four words, hashed once here rather than in every run, and the number, which wraps around after 2^32."""
 
-    def __init__(self, seed: int | None = None) -> None:
-        self.seed = 0
-        self._key = known(np.zeros((), np.int64))
-        self._counter = known(np.zeros((), np.int64))
-        self.manual_seed(secrets.randbits(31) if seed is None else seed)
+    # What makes a tensor of a state, put in by `operations`.
+    tensor_of: Callable[[Array], Any] = staticmethod(lambda array: array)
+
+    def __init__(self, device: Any = "cpu") -> None:
+        self.device = device
+        self._seed = _DEFAULT
+        self._key = known(bits.key_of(_DEFAULT))
+        self._counter = known(np.zeros((), np.int32))
+        _generators.add(self)
 
     def manual_seed(self, seed: int) -> Generator:
-        """Start again from `seed`, any integer."""
+        """Start again from `seed`, an integer of 64 bits. Raises LenetcError for a larger one."""
+        number = int(seed)
+        if not -_SEEDS // 2 <= number < _SEEDS:
+            raise LenetcError(
+                f"manual_seed: a seed is between -2^63 and 2^64 - 1, but it is {number}; take it modulo 2^64"
+            ).at(here())
         self._before("manual_seed")
-        self.seed = int(seed)
-        digest = hashlib.blake2s(str(self.seed).encode(), digest_size=4).digest()
-        self._set(int.from_bytes(digest, "little"), 0)
+        self._seed = number % _SEEDS
+        self._set(bits.key_of(self._seed), 0)
         return self
+
+    def seed(self) -> int:
+        """Start again from a seed that nobody knows, and return it."""
+        self.manual_seed(secrets.randbits(63))
+        return self._seed
 
     def _before(self, what: str) -> None:
         """Under compile the numbers that follow are the program's; each call has to note that the seed is another."""
         if Context.trace is not None:
             Context.trace.effect(f"it calls {what}")
-            Context.trace.before_change(functools.partial(setattr, self, "seed", self.seed))
+            Context.trace.before_change(functools.partial(setattr, self, "_seed", self._seed))
 
-    def _set(self, key: int, counter: int) -> None:
-        for cell, number in ((self._key, key), (self._counter, counter)):
+    def _set(self, key: Array, counter: int) -> None:
+        for cell, value in ((self._key, key), (self._counter, np.asarray(counter, np.int32))):
             if Context.trace is None:
-                cell.set_value(np.asarray(number, np.int64))
+                cell.set_value(value)
             else:
-                cell.node = literal(np.asarray(number, np.int64))
+                cell.node = literal(value)
 
     def initial_seed(self) -> int:
-        return self.seed
+        return self._seed
 
-    def get_state(self) -> Array:
-        """Key and counter, i64[2]."""
-        return np.array([self._key.numpy(), self._counter.numpy()], np.int64)
+    def get_state(self) -> Any:
+        """Key, count and seed as bytes, u8[28]."""
+        seed = np.array([self._seed], np.uint64)
+        parts = (self._key.numpy(), self._counter.numpy().reshape(1), seed)
+        return self.tensor_of(np.concatenate([part.view(np.uint8) for part in parts]))
 
-    def set_state(self, state: Array) -> None:
-        """Go back to what get_state gave."""
+    def set_state(self, new_state: Any) -> Generator:
+        """Go back to what get_state gave. Raises LenetcError for anything else."""
+        state = np.asarray(new_state)
+        if state.dtype != np.uint8 or state.shape != (28,):
+            raise LenetcError(
+                f"set_state: a state is what get_state gave, 28 bytes, not {state.dtype}{list(state.shape)}"
+            ).at(here())
         self._before("set_rng_state")
-        key, counter = np.asarray(state, np.int64)
-        self._set(int(key), int(counter))
+        self._seed = int(state[20:].view(np.uint64)[0])
+        self._set(state[:16].view(np.int32).copy(), int(state[16:20].view(np.int32)[0]))
+        return self
 
-    def cells(self) -> dict[str, Cell]:
-        return {"rng.key": self._key, "rng.counter": self._counter}
+    def clone_state(self) -> Generator:
+        """Another generator that goes on from here."""
+        return Generator(self.device).set_state(self.get_state())
 
-    def next_draw(self) -> tuple[Node, Node]:
-        """Nodes of the key and of this draw's number; the counter moves on."""
+    def cells(self) -> tuple[Cell, Cell]:
+        return self._key, self._counter
+
+    def draw_node(self) -> Node:
+        """A node of the words of the next draw; the count moves on."""
         if Context.trace is not None:
             key, counter = self._key.node, self._counter.node
             self._counter.node = counter + 1
-            return key, counter
-        key_now, number = known(self._key.numpy()), self._counter.numpy()
-        draw = known(number)
-        self._counter.set_value(np.asarray(number + 1))
-        return key_now.node, draw.node
+        else:
+            key, counter = (known(cell.numpy()).node for cell in self.cells())
+            self._move_on()
+        words: Node = bits.words(key, ops.reshape(counter, shape=(1,)))
+        return words
 
-    def draw(self, build: Callable[[Node, Node], Node]) -> Array:
-        """The values of build(key, draw number), computed at once: also in a trace, where that is an effect.
+    def draw(self) -> Array:
+        """The words of the next draw, computed at once: also in a trace, where that is an effect.
 
         Raises LenetcError in a trace whose program has drawn numbers already, so that which come next is not known.
         """
@@ -104,15 +131,42 @@ class Generator:
             trace.effect("it draws random numbers at once, as a network that is made does")
             trace.before_change(self._counter.saved())
             with tracing(None):
-                return self.draw(build)
-        key, counter = leaf("key", Type(i64, ())), leaf("counter", Type(i64, ()))
-        number = self._counter.numpy()
-        self._counter.set_value(np.asarray(number + 1))
-        graph = Graph.make("draw", (key, counter), [("values", build(key, counter))])
-        return run(graph, (self._key.numpy(), number))[0]
+                return self.draw()
+        found: Array = bits.words(self._key.numpy(), self._counter.numpy().reshape(1))
+        self._move_on()
+        return found
+
+    def _move_on(self) -> None:
+        self._counter.set_value((self._counter.numpy().reshape(1) + np.int32(1)).reshape(()))
+
+    def __reduce__(self) -> Any:
+        return _restored, (self.device, np.asarray(self.get_state()))
+
+
+def _restored(device: Any, state: Array) -> Generator:
+    return Generator(device).set_state(state)
 
 
 default_generator = Generator()
+default_generator.seed()
+
+
+def state_names(met: Iterable[Cell]) -> dict[Cell, str]:
+    """Names of the state of generators, "rng.key" and "rng.counter" for the default one; others, of which there are
+    cells among those `met`, are numbered."""
+    cells = dict.fromkeys(met)
+    others = [g for g in _generators if g is not default_generator and any(c in cells for c in g.cells())]
+    others.sort(key=lambda g: g._key.number)
+    names: dict[Cell, str] = {}
+    for i, generator in enumerate([default_generator, *others]):
+        label = f"rng{i or ''}"
+        names.update(zip(generator.cells(), (f"{label}.key", f"{label}.counter"), strict=True))
+    return names
+
+
+def generator_cells() -> set[Cell]:
+    """The state of every generator there is."""
+    return {cell for generator in _generators for cell in generator.cells()}
 
 
 def manual_seed(seed: int) -> Generator:
@@ -120,78 +174,64 @@ def manual_seed(seed: int) -> Generator:
     return default_generator.manual_seed(seed)
 
 
+def seed() -> int:
+    """Seed every random operation with a number that nobody knows, and return it (torch.seed)."""
+    return default_generator.seed()
+
+
 def initial_seed() -> int:
     return default_generator.initial_seed()
 
 
-def get_rng_state() -> Array:
+def get_rng_state() -> Any:
     return default_generator.get_state()
 
 
-def set_rng_state(state: Array) -> None:
-    default_generator.set_state(state)
+def set_rng_state(new_state: Any) -> None:
+    default_generator.set_state(new_state)
 
 
-def _square(x: Node, c: int | Node) -> Node:
-    """A 32-bit hash of x, both held in i64: x (x/4 + c), its high half folded onto its low one (middle squares
-    with a Weyl constant, Widynski 2017). Every bit of x flips every bit of two rounds with probability 1/2.
-
-    c is below 2^29, so that nothing reaches 2^63. There is no exclusive or in it, as CUDA has no kernel for one.
-    """
-    product = x * (ops.div(x, 4) + c)
-    return ops.mod(product + ops.div(product, 1 << 17), _MASK)
-
-
-def bits(key: Node, counter: Node, shape: Sequence[Dim]) -> Node:
-    """Independent uniform 32-bit integers of `shape`, as i64. key below 2^32, counter up to 2^31 draws."""
-    stream = ops.mod(key + counter * _STEP, _MASK)
-    for c in (0x0BF0AAAD, 0x135A2D97):
-        stream = _square(stream, c)
-    size = product(tuple(shape))
-    index = (
-        ops.iota(size=size, dtype=i64) if isinstance(size, Poly) else literal(np.arange(size, dtype=np.int64))
-    )
-    # The stream is in every round: neighbours in one stream and one index in two are unrelated.
-    x, weyl = ops.mod(index * _STEP + stream, _MASK), ops.div(stream, 16)
-    for c in (0, 0x03F0AAAD, 0x05A2D971):
-        x = _square(x, weyl + c)
-    return ops.reshape(x, shape=tuple(shape))
+@contextlib.contextmanager
+def fork_rng(devices: Any = None, enabled: bool = True, **unused: Any) -> Iterator[None]:
+    """Draws in the block leave the generator as it was before (torch.random.fork_rng). Devices have none of their
+    own."""
+    if not enabled:
+        yield
+        return
+    state = default_generator.get_state()
+    try:
+        yield
+    finally:
+        default_generator.set_state(state)
 
 
-def uniform(key: Node, counter: Node, shape: Sequence[Dim], dtype: DType = f32) -> Node:
-    """Uniform numbers in [0, 1): multiples of 2^-24."""
-    high = ops.div(bits(key, counter, shape), 1 << 8)
-    return ops.cast(ops.cast(high, dtype=f32) * (1.0 / (1 << 24)), dtype=dtype)
+def generator_of(generator: Any) -> Generator:
+    """The generator that was given, or the default one. Raises LenetcError for what is none."""
+    if generator is None:
+        return default_generator
+    if not isinstance(generator, Generator):
+        raise LenetcError(f"generator must be a lenetc.Generator, not {generator!r}").at(here())
+    return generator
 
 
-def normal(key: Node, counter: Node, shape: Sequence[Dim], dtype: DType = f32) -> Node:
-    """Standard normal numbers (Box and Muller 1958)."""
-    pairs = uniform(key, counter, (2, *shape))
-
-    def half(i: int) -> Node:
-        rank = len(shape)
-        part = ops.slice(pairs, starts=(i, *(0,) * rank), stops=(i + 1, *shape), steps=(1,) * (rank + 1))
-        return ops.reshape(part, shape=tuple(shape))
-
-    radius = ops.sqrt(ops.log(1.0 - half(0)) * -2.0)
-    return ops.cast(radius * ops.cos(half(1) * (2 * math.pi)), dtype=dtype)
+def values(kind: Kind, shape: Sequence[int], generator: Generator | None = None) -> Array:
+    """Numbers of `kind` (uniform, normal, ...) as an array, drawn at once."""
+    return bits.array_of(kind, generator_of(generator).draw(), tuple(shape))
 
 
-def values(
-    kind: Callable[..., Node], shape: Sequence[int], dtype: DType = f32, generator: Generator | None = None
-) -> Array:
-    """Numbers of `kind` (uniform or normal) as an array, drawn at once."""
-    return (generator or default_generator).draw(lambda key, counter: kind(key, counter, tuple(shape), dtype))
-
-
-def node(kind: Callable[..., Node], shape: Sequence[Dim], dtype: DType = f32) -> Node:
+def node(kind: Kind, shape: Sequence[Dim], generator: Generator | None = None) -> Node:
     """Numbers of `kind` as a node: part of the graph, with a new draw each time the program runs."""
     with building_at(where_now()):
-        key, counter = default_generator.next_draw()
-        return kind(key, counter, tuple(shape), dtype)
+        return bits.node_of(kind, generator_of(generator).draw_node(), shape)
 
 
-def permutation(n: int) -> Array:
+def kept_node(p: float, shape: Sequence[Dim], dtype: DType, generator: Generator | None = None) -> Node:
+    """1 with probability 1 - p, else 0, as a node."""
+    with building_at(where_now()):
+        drawn = node(plain, shape, generator)
+        return ops.cast(ops.greater(drawn, bits.threshold(p) - 1), dtype=dtype)
+
+
+def permutation(n: int, generator: Generator | None = None) -> Array:
     """A random order of 0..n-1, drawn at once, i64[n]."""
-    keys = default_generator.draw(lambda key, counter: bits(key, counter, (n,)))
-    return np.argsort(keys, kind="stable")
+    return np.argsort(np.argsort(values(plain, (n,), generator), kind="stable"))

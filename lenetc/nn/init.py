@@ -1,4 +1,4 @@
-"""Filling parameters with first values, in place (torch.nn.init). Random ones obey lenetc.manual_seed.
+"""Filling parameters with first values, in place (torch.nn.init). Random ones obey lenetc.manual_seed, or a generator.
 
 All functions change their argument without recording it for backward, and return it.
 """
@@ -6,34 +6,49 @@ All functions change their argument without recording it for backward, and retur
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ir.errors import LenetcError
-from ir.node import Node
+from ir.errors import DTypeError, LenetcError
 from ir.types import Array
-from lenetc.evaluation import random
+from lenetc import runtime
+from lenetc.evaluation import bits, random
+from lenetc.evaluation.bits import Kind
 from lenetc.evaluation.cell import Context
-from lenetc.evaluation.tracing import here
+from lenetc.evaluation.random import Generator
+from lenetc.evaluation.tracing import here, user_frame
 from lenetc.nn.fan import calculate_gain, fan_in_and_fan_out
 from lenetc.tensors.arrays import need_number
 from lenetc.tensors.tensor import Tensor, require_tensors
 
 __all__ = [
     "calculate_gain",
+    "constant",
     "constant_",
+    "dirac",
     "dirac_",
+    "eye",
     "eye_",
+    "kaiming_normal",
     "kaiming_normal_",
+    "kaiming_uniform",
     "kaiming_uniform_",
+    "normal",
     "normal_",
     "ones_",
+    "orthogonal",
     "orthogonal_",
+    "sparse",
+    "sparse_",
     "trunc_normal_",
+    "uniform",
     "uniform_",
+    "xavier_normal",
     "xavier_normal_",
+    "xavier_uniform",
     "xavier_uniform_",
     "zeros_",
 ]
@@ -41,11 +56,11 @@ __all__ = [
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:
     require_tensors("init", tensor)
-    return tuple(int(size) for size in tensor.shape)
+    return tuple(map(int, tensor._cell.type.shape))
 
 
 def _filled(tensor: Tensor, values: Array) -> Tensor:
-    require_tensors("init", tensor)
+    """`tensor` with `values` of its shape, an array that nobody else has."""
     cell, trace = tensor._cell, Context.trace
     if trace is not None:
         if cell.trace is not trace:
@@ -59,7 +74,7 @@ def _filled(tensor: Tensor, values: Array) -> Tensor:
         raise LenetcError(
             f"cannot initialize {tensor._shares}; initialize the tensor that it was taken from"
         ).at(here())
-    tensor._cell.set_value(np.broadcast_to(values, _shape(tensor)).astype(tensor.dtype.numpy))
+    cell.set_value(values.astype(runtime.stored(tensor.dtype), copy=False))
     return tensor
 
 
@@ -68,39 +83,76 @@ def _need_numbers(what: str, **given: Any) -> None:
         need_number(what, name, value)
 
 
-def _drawn(tensor: Tensor, kind: Callable[..., Node]) -> Array:
-    # A draw in f32 whatever the dtype, so that a net in f64 starts from the same numbers.
-    return random.values(kind, _shape(tensor)).astype(np.float64)
+def _drawn(what: str, tensor: Tensor, kind: Kind, generator: Generator | None) -> Array:
+    """Numbers in f32 whatever the dtype, so that a net in f64 starts from the same ones."""
+    shape = _shape(tensor)
+    if not tensor.dtype.is_float:
+        raise DTypeError(
+            f"{what} is not implemented for {tensor.type_text()}; fill a floating point tensor"
+        ).at(here())
+    return random.values(kind, shape, generator)
 
 
-def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
-    """Uniform numbers from [a, b)."""
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Uniform numbers from [a, b). Raises LenetcError where a is above b."""
     _need_numbers("uniform_", a=a, b=b)
-    return _filled(tensor, a + (b - a) * _drawn(tensor, random.uniform))
+    if a > b:
+        raise LenetcError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}").at(
+            here()
+        )
+    return _filled(tensor, _drawn("uniform_", tensor, bits.uniform.scaled(b - a, a), generator))
 
 
-def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
-    """Normal numbers."""
+def normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
+) -> Tensor:
+    """Normal numbers. Raises LenetcError for a negative deviation."""
     _need_numbers("normal_", mean=mean, std=std)
-    return _filled(tensor, mean + std * _drawn(tensor, random.normal))
+    if std < 0:
+        raise LenetcError(f"normal expects std >= 0.0, but found std {std}").at(here())
+    return _filled(tensor, _drawn("normal_", tensor, bits.normal.scaled(std, mean), generator))
+
+
+_LIKELY = 0.2  # of normal numbers that lie in the limits: where it is less, another way draws fewer in vain
+_TAIL = 10.0  # deviations from the likeliest number, beyond which nothing is ever drawn
 
 
 def trunc_normal_(
-    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Generator | None = None,
 ) -> Tensor:
-    """Normal numbers, those outside [a, b] drawn again."""
+    """Normal numbers, those outside [a, b] drawn again. Raises LenetcError where a is above b."""
     _need_numbers("trunc_normal_", mean=mean, std=std, a=a, b=b)
-    values = mean + std * _drawn(tensor, random.normal)
-    while (outside := (values < a) | (values > b)).any():
-        fresh = random.values(random.normal, (int(outside.sum()),)).astype(np.float64)
-        values[outside] = mean + std * fresh
-    return _filled(tensor, values)
+    if a > b or std <= 0:
+        raise LenetcError(f"trunc_normal_: from {a} to {b} there is no number of deviation {std}").at(here())
+    low, high = (a - mean) / std, (b - mean) / std
+    likely = (math.erf(high / math.sqrt(2)) - math.erf(low / math.sqrt(2))) / 2 > _LIKELY
+    values = _drawn("trunc_normal_", tensor, bits.normal, generator).astype(np.float64)
+    wrong = (values < low) | (values > high)
+    best = min(max(low, 0.0), high)
+    low, high = max(low, best - _TAIL), min(high, best + _TAIL)
+    while wrong.any():
+        shape = (int(wrong.sum()),)
+        if likely:
+            fresh = random.values(bits.normal, shape, generator).astype(np.float64)
+            fits = (low <= fresh) & (fresh <= high)
+        else:
+            fresh = low + (high - low) * random.values(bits.uniform, shape, generator).astype(np.float64)
+            fits = random.values(bits.uniform, shape, generator) < np.exp((best**2 - fresh**2) / 2)
+        places = np.flatnonzero(wrong)[fits]
+        values.reshape(-1)[places] = fresh[fits]
+        wrong.reshape(-1)[places] = False
+    return _filled(tensor, np.clip(mean + std * values, a, b))
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Every element `val`."""
     _need_numbers("constant_", val=val)
-    return _filled(tensor, np.asarray(val))
+    return _filled(tensor, np.full(_shape(tensor), val))
 
 
 def ones_(tensor: Tensor) -> Tensor:
@@ -137,17 +189,18 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     return _filled(tensor, values)
 
 
-def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Uniform within gain * sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
     _need_numbers("xavier_uniform_", gain=gain)
-    bound = gain * math.sqrt(6.0 / sum(fan_in_and_fan_out(_shape(tensor))))
-    return uniform_(tensor, -bound, bound)
+    bound = gain * math.sqrt(6.0 / max(1, sum(fan_in_and_fan_out(_shape(tensor)))))
+    return uniform_(tensor, -bound, bound, generator)
 
 
-def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Normal with deviation gain * sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
     _need_numbers("xavier_normal_", gain=gain)
-    return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(fan_in_and_fan_out(_shape(tensor)))))
+    deviation = gain * math.sqrt(2.0 / max(1, sum(fan_in_and_fan_out(_shape(tensor)))))
+    return normal_(tensor, 0.0, deviation, generator)
 
 
 def _kaiming_deviation(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
@@ -159,21 +212,45 @@ def _kaiming_deviation(tensor: Tensor, a: float, mode: str, nonlinearity: str) -
 
 
 def kaiming_uniform_(
-    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
 ) -> Tensor:
     """Uniform within gain * sqrt(3 / fan) (He et al. 2015); `a` is the negative slope of leaky_relu."""
+    if 0 in _shape(tensor):
+        return _of_nothing(tensor)
     bound = math.sqrt(3.0) * _kaiming_deviation(tensor, a, mode, nonlinearity)
-    return uniform_(tensor, -bound, bound)
+    return uniform_(tensor, -bound, bound, generator)
 
 
 def kaiming_normal_(
-    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
 ) -> Tensor:
     """Normal with deviation gain / sqrt(fan) (He et al. 2015); `a` is the negative slope of leaky_relu."""
-    return normal_(tensor, 0.0, _kaiming_deviation(tensor, a, mode, nonlinearity))
+    if 0 in _shape(tensor):
+        return _of_nothing(tensor)
+    return normal_(tensor, 0.0, _kaiming_deviation(tensor, a, mode, nonlinearity), generator)
 
 
-def orthogonal_(tensor: Tensor, gain: float = 1) -> Tensor:
+def _of_nothing(tensor: Tensor) -> Tensor:
+    _warn("Initializing zero-element tensors is a no-op", UserWarning)
+    return tensor
+
+
+def _warn(message: str, category: type[Warning]) -> None:
+    """A warning at the user's line."""
+    frame = user_frame()
+    if frame is not None:
+        warnings.warn_explicit(message, category, frame.f_code.co_filename, frame.f_lineno)
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
     """`gain` times a random matrix [rows, rest] with orthonormal rows or columns (Saxe et al. 2013).
 
     Raises ValueError for a tensor of fewer than 2 dimensions.
@@ -185,12 +262,57 @@ def orthogonal_(tensor: Tensor, gain: float = 1) -> Tensor:
             f"orthogonal_ needs a tensor with 2 or more dimensions, but it is {tensor.type_text()}"
         )
     shape = _shape(tensor)
-    matrix = _drawn(tensor, random.normal).reshape(shape[0], -1)
+    if 0 in shape:
+        return tensor
+    matrix = _drawn("orthogonal_", tensor, bits.normal, generator).reshape(shape[0], -1).astype(np.float64)
     wide = matrix.shape[0] < matrix.shape[1]
     q, r = np.linalg.qr(matrix.T if wide else matrix)
     # The signs of r's diagonal make q uniformly distributed.
     q = q * np.sign(np.diag(r))
     return _filled(tensor, gain * (q.T if wide else q).reshape(shape))
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
+    """Normal numbers, of which in each column [rows, columns] a share of `sparsity`, rounded up, is 0 (Martens 2010).
+
+    Raises ValueError for a tensor of another rank.
+    """
+    require_tensors("init", tensor)
+    _need_numbers("sparse_", sparsity=sparsity, std=std)
+    if tensor.ndim != 2:
+        raise ValueError(f"sparse_ needs a tensor with 2 dimensions, but it is {tensor.type_text()}")
+    rows, columns = _shape(tensor)
+    values = _drawn("sparse_", tensor, bits.normal.scaled(std, 0.0), generator)
+    order = np.argsort(random.values(bits.plain, (columns, rows), generator), axis=1)
+    dropped = order[:, : math.ceil(sparsity * rows)].T
+    np.put_along_axis(values, dropped, 0, axis=0)
+    return _filled(tensor, values)
+
+
+def _deprecated(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """`function` under the name it had before it ended with an underscore."""
+    old = function.__name__[:-1]
+
+    def renamed(*args: Any, **kwargs: Any) -> Tensor:
+        _warn(f"`nn.init.{old}` is now deprecated in favor of `nn.init.{old}_`.", FutureWarning)
+        return function(*args, **kwargs)
+
+    renamed.__name__ = old
+    renamed.__doc__ = f"{old}_, under a name that PyTorch will drop."
+    return renamed
+
+
+uniform = _deprecated(uniform_)
+normal = _deprecated(normal_)
+constant = _deprecated(constant_)
+eye = _deprecated(eye_)
+dirac = _deprecated(dirac_)
+xavier_uniform = _deprecated(xavier_uniform_)
+xavier_normal = _deprecated(xavier_normal_)
+kaiming_uniform = _deprecated(kaiming_uniform_)
+kaiming_normal = _deprecated(kaiming_normal_)
+orthogonal = _deprecated(orthogonal_)
+sparse = _deprecated(sparse_)
 
 
 def affine_defaults(weight: Tensor, bias: Tensor | None) -> None:

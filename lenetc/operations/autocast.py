@@ -39,11 +39,19 @@ class autocast:
     `bfloat16`. Small gradients underflow in f16: multiply the loss, and divide the gradients. CUDA computes bf16
     convolutions in f32, as ONNX Runtime has no kernel for them; products are in bf16.
 
+    cache_enabled: PyTorch's choice whether to keep rounded parameters; one program rounds each once.
+
     Raises ValueError for another device, DTypeError for another dtype and for bf16 on the CPU, where the runtime
     has no kernels for it.
     """
 
-    def __init__(self, device_type: str, dtype: DType | None = None, enabled: bool = True) -> None:
+    def __init__(
+        self,
+        device_type: str,
+        dtype: DType | None = None,
+        enabled: bool = True,
+        cache_enabled: bool | None = None,
+    ) -> None:
         if device_type not in ("cpu", "cuda"):
             raise ValueError(f"autocast: unknown device_type {device_type!r}; use 'cpu' or 'cuda'")
         self.dtype = dtype or f16

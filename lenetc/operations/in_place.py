@@ -9,10 +9,12 @@ import numpy as np
 
 import lenetc.tensors.tensor as t
 from ir import ops
-from ir.errors import ShapeError
+from ir.errors import DTypeError, ShapeError
 from ir.node import Node
+from ir.types import f64
 from lenetc.evaluation.tracing import here
 from lenetc.operations import elementwise
+from lenetc.operations.elementwise import special
 from lenetc.tensors.convert import as_tensor, number_for, promoted
 
 if TYPE_CHECKING:
@@ -38,23 +40,119 @@ def _in_place(operation: Callable[..., Tensor], name: str) -> Callable[..., Tens
     return change
 
 
+def _in_f64_only(x: Tensor, exponent: Tensor | Number) -> Tensor:
+    if x.dtype is not f64:
+        raise DTypeError(
+            f"float_power_: the result is f64, which is not put into {x.type_text()}; use float_power"
+        ).at(here())
+    return elementwise.float_power(x, exponent)
+
+
+abs_: InPlace = _in_place(elementwise.abs, "abs_")
+absolute_: InPlace = _in_place(elementwise.absolute, "absolute_")
+neg_: InPlace = _in_place(elementwise.neg, "neg_")
+negative_: InPlace = _in_place(elementwise.negative, "negative_")
+sign_: InPlace = _in_place(elementwise.sign, "sign_")
+sgn_: InPlace = _in_place(elementwise.sgn, "sgn_")
 add_: InPlace = _in_place(elementwise.add, "add_")
 sub_: InPlace = _in_place(elementwise.sub, "sub_")
+subtract_: InPlace = _in_place(elementwise.subtract, "subtract_")
 mul_: InPlace = _in_place(elementwise.mul, "mul_")
-div_: InPlace = _in_place(elementwise.div, "div_")
-pow_: InPlace = _in_place(elementwise.pow, "pow_")
-neg_: InPlace = _in_place(elementwise.neg, "neg_")
-sqrt_: InPlace = _in_place(elementwise.sqrt, "sqrt_")
-relu_: InPlace = _in_place(elementwise.relu, "relu_")
-clamp_: InPlace = _in_place(elementwise.clamp, "clamp_")
-bitwise_and_: InPlace = _in_place(elementwise.bitwise_and, "bitwise_and_")
-bitwise_or_: InPlace = _in_place(elementwise.bitwise_or, "bitwise_or_")
-bitwise_xor_: InPlace = _in_place(elementwise.bitwise_xor, "bitwise_xor_")
-
-
+multiply_: InPlace = _in_place(elementwise.multiply, "multiply_")
 addcmul_: InPlace = _in_place(elementwise.addcmul, "addcmul_")
 addcdiv_: InPlace = _in_place(elementwise.addcdiv, "addcdiv_")
 lerp_: InPlace = _in_place(elementwise.lerp, "lerp_")
+deg2rad_: InPlace = _in_place(elementwise.deg2rad, "deg2rad_")
+rad2deg_: InPlace = _in_place(elementwise.rad2deg, "rad2deg_")
+div_: InPlace = _in_place(elementwise.div, "div_")
+divide_: InPlace = _in_place(elementwise.divide, "divide_")
+true_divide_: InPlace = _in_place(elementwise.true_divide, "true_divide_")
+floor_divide_: InPlace = _in_place(elementwise.floor_divide, "floor_divide_")
+remainder_: InPlace = _in_place(elementwise.remainder, "remainder_")
+fmod_: InPlace = _in_place(elementwise.fmod, "fmod_")
+gcd_: InPlace = _in_place(elementwise.gcd, "gcd_")
+lcm_: InPlace = _in_place(elementwise.lcm, "lcm_")
+pow_: InPlace = _in_place(elementwise.pow, "pow_")
+float_power_: InPlace = _in_place(_in_f64_only, "float_power_")
+ldexp_: InPlace = _in_place(elementwise.ldexp, "ldexp_")
+square_: InPlace = _in_place(elementwise.square, "square_")
+sqrt_: InPlace = _in_place(elementwise.sqrt, "sqrt_")
+rsqrt_: InPlace = _in_place(elementwise.rsqrt, "rsqrt_")
+reciprocal_: InPlace = _in_place(elementwise.reciprocal, "reciprocal_")
+exp_: InPlace = _in_place(elementwise.exp, "exp_")
+exp2_: InPlace = _in_place(elementwise.exp2, "exp2_")
+expm1_: InPlace = _in_place(elementwise.expm1, "expm1_")
+log_: InPlace = _in_place(elementwise.log, "log_")
+log2_: InPlace = _in_place(elementwise.log2, "log2_")
+log10_: InPlace = _in_place(elementwise.log10, "log10_")
+log1p_: InPlace = _in_place(elementwise.log1p, "log1p_")
+logit_: InPlace = _in_place(elementwise.logit, "logit_")
+xlogy_: InPlace = _in_place(elementwise.xlogy, "xlogy_")
+sigmoid_: InPlace = _in_place(elementwise.sigmoid, "sigmoid_")
+relu_: InPlace = _in_place(elementwise.relu, "relu_")
+sin_: InPlace = _in_place(elementwise.sin, "sin_")
+cos_: InPlace = _in_place(elementwise.cos, "cos_")
+tan_: InPlace = _in_place(elementwise.tan, "tan_")
+asin_: InPlace = _in_place(elementwise.asin, "asin_")
+acos_: InPlace = _in_place(elementwise.acos, "acos_")
+atan_: InPlace = _in_place(elementwise.atan, "atan_")
+atan2_: InPlace = _in_place(elementwise.atan2, "atan2_")
+sinh_: InPlace = _in_place(elementwise.sinh, "sinh_")
+cosh_: InPlace = _in_place(elementwise.cosh, "cosh_")
+tanh_: InPlace = _in_place(elementwise.tanh, "tanh_")
+asinh_: InPlace = _in_place(elementwise.asinh, "asinh_")
+acosh_: InPlace = _in_place(elementwise.acosh, "acosh_")
+atanh_: InPlace = _in_place(elementwise.atanh, "atanh_")
+arcsin_: InPlace = _in_place(elementwise.arcsin, "arcsin_")
+arccos_: InPlace = _in_place(elementwise.arccos, "arccos_")
+arctan_: InPlace = _in_place(elementwise.arctan, "arctan_")
+arctan2_: InPlace = _in_place(elementwise.arctan2, "arctan2_")
+arcsinh_: InPlace = _in_place(elementwise.arcsinh, "arcsinh_")
+arccosh_: InPlace = _in_place(elementwise.arccosh, "arccosh_")
+arctanh_: InPlace = _in_place(elementwise.arctanh, "arctanh_")
+hypot_: InPlace = _in_place(elementwise.hypot, "hypot_")
+sinc_: InPlace = _in_place(elementwise.sinc, "sinc_")
+erf_: InPlace = _in_place(elementwise.erf, "erf_")
+erfc_: InPlace = _in_place(elementwise.erfc, "erfc_")
+erfinv_: InPlace = _in_place(elementwise.erfinv, "erfinv_")
+lgamma_: InPlace = _in_place(elementwise.lgamma, "lgamma_")
+digamma_: InPlace = _in_place(elementwise.digamma, "digamma_")
+polygamma_: InPlace = _in_place(special.polygamma_of, "polygamma_")
+mvlgamma_: InPlace = _in_place(elementwise.mvlgamma, "mvlgamma_")
+ceil_: InPlace = _in_place(elementwise.ceil, "ceil_")
+fix_: InPlace = _in_place(elementwise.fix, "fix_")
+floor_: InPlace = _in_place(elementwise.floor, "floor_")
+frac_: InPlace = _in_place(elementwise.frac, "frac_")
+round_: InPlace = _in_place(elementwise.round, "round_")
+trunc_: InPlace = _in_place(elementwise.trunc, "trunc_")
+eq_: InPlace = _in_place(elementwise.eq, "eq_")
+ne_: InPlace = _in_place(elementwise.ne, "ne_")
+lt_: InPlace = _in_place(elementwise.lt, "lt_")
+gt_: InPlace = _in_place(elementwise.gt, "gt_")
+le_: InPlace = _in_place(elementwise.le, "le_")
+ge_: InPlace = _in_place(elementwise.ge, "ge_")
+greater_: InPlace = _in_place(elementwise.greater, "greater_")
+greater_equal_: InPlace = _in_place(elementwise.greater_equal, "greater_equal_")
+less_: InPlace = _in_place(elementwise.less, "less_")
+less_equal_: InPlace = _in_place(elementwise.less_equal, "less_equal_")
+not_equal_: InPlace = _in_place(elementwise.not_equal, "not_equal_")
+logical_not_: InPlace = _in_place(elementwise.logical_not, "logical_not_")
+logical_and_: InPlace = _in_place(elementwise.logical_and, "logical_and_")
+logical_or_: InPlace = _in_place(elementwise.logical_or, "logical_or_")
+logical_xor_: InPlace = _in_place(elementwise.logical_xor, "logical_xor_")
+bitwise_not_: InPlace = _in_place(elementwise.bitwise_not, "bitwise_not_")
+bitwise_and_: InPlace = _in_place(elementwise.bitwise_and, "bitwise_and_")
+bitwise_or_: InPlace = _in_place(elementwise.bitwise_or, "bitwise_or_")
+bitwise_xor_: InPlace = _in_place(elementwise.bitwise_xor, "bitwise_xor_")
+bitwise_left_shift_: InPlace = _in_place(elementwise.bitwise_left_shift, "bitwise_left_shift_")
+bitwise_right_shift_: InPlace = _in_place(elementwise.bitwise_right_shift, "bitwise_right_shift_")
+clamp_: InPlace = _in_place(elementwise.clamp, "clamp_")
+clamp_min_: InPlace = _in_place(elementwise.clamp_min, "clamp_min_")
+clamp_max_: InPlace = _in_place(elementwise.clamp_max, "clamp_max_")
+clip_: InPlace = _in_place(elementwise.clip, "clip_")
+heaviside_: InPlace = _in_place(elementwise.heaviside, "heaviside_")
+copysign_: InPlace = _in_place(elementwise.copysign, "copysign_")
+nan_to_num_: InPlace = _in_place(elementwise.nan_to_num, "nan_to_num_")
 
 
 def fill_(x: Tensor, value: Number | Tensor) -> Tensor:

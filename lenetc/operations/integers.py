@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ir import ops
 from ir.errors import ShapeError
 from ir.node import Graph, Node
@@ -20,6 +22,82 @@ def inverted(x: Node) -> Node:
     if x.dtype is bool_:
         return ops.logical_not(x)
     return (255 if x.dtype is u8 else -1) - x
+
+
+def truncated(x: Node, y: Node) -> Node:
+    """x / y towards zero. The runtime raises for a divisor of 0, and would end the process for the smallest by -1."""
+    if not _may_be_minus_one(y):
+        return ops.div(x, y)
+    opposite = ops.equal(y, -1)
+    return ops.where(opposite, negated(x), ops.div(x, ops.where(opposite, _filled(1, y), y)))
+
+
+def floored(x: Node, y: Node) -> Node:
+    """The largest integer not above x / y."""
+    quotient = truncated(x, y)
+    if x.dtype is u8:
+        return quotient
+    rest = remainder(x, y)
+    below = ops.logical_and(
+        ops.logical_not(ops.equal(rest, 0)), ops.logical_not(ops.equal(ops.less(x, 0), ops.less(y, 0)))
+    )
+    return quotient - ops.cast(below, dtype=x.dtype)
+
+
+def remainder(x: Node, y: Node) -> Node:
+    """x - floored(x, y) * y, with the sign of y."""
+    if _may_be_minus_one(y):
+        y = ops.where(ops.equal(y, -1), _filled(1, y), y)
+    return ops.mod(x, y)
+
+
+def fmod(x: Node, y: Node) -> Node:
+    """x - truncated(x, y) * y, with the sign of x."""
+    return x - truncated(x, y) * y
+
+
+def _may_be_minus_one(y: Node) -> bool:
+    return y.dtype is not u8 and not (y.op is ops.const and -1 not in y.attrs["value"].array)
+
+
+def shifted_left(x: Node, y: Node) -> Node:
+    """x * 2^y, wrapped around; 0 where y is none of the places of a bit."""
+    inside, factor = _bit(y)
+    return ops.where(inside, x * factor, _filled(0, x))
+
+
+def shifted_right(x: Node, y: Node) -> Node:
+    """The largest integer not above x / 2^y: 0 or -1 where y is none of the places of a bit."""
+    bits = 8 * x.dtype.itemsize
+    inside, factor = _bit(y)
+    if x.dtype is u8:
+        return ops.where(inside, ops.div(x, factor), _filled(0, x))
+    sign = ops.where(ops.less(x, 0), _filled(-1, x), _filled(0, x))
+    inside = ops.logical_and(inside, ops.less(y, bits - 1))  # 2^(bits - 1) is negative
+    return ops.where(inside, floored(x, ops.where(inside, factor, _filled(1, y))), sign)
+
+
+def _bit(y: Node) -> tuple[Node, Node]:
+    """Whether y is the place of a bit, and the integer in which that one is set."""
+    bits = 8 * y.dtype.itemsize
+    table = ops.literal(np.left_shift(np.asarray(1, y.dtype.numpy), np.arange(bits).astype(y.dtype.numpy)))
+    inside = ops.logical_and(ops.less(y, bits), ops.logical_not(ops.less(y, 0)))
+    place = ops.cast(ops.where(inside, y, _filled(0, y)), dtype=i64)
+    return inside, ops.gather(table, place, axis=0)
+
+
+def greatest_common_divisor(x: Node, y: Node) -> Node:
+    """Of the sizes of x and y, by Euclid's algorithm: as many steps as the smallest and the next Fibonacci number of
+    the dtype take."""
+    shape = broadcast_shapes("gcd", x.shape, y.shape)
+    x, y = (ops.broadcast_to(v if v.dtype is u8 else ops.abs(v), shape=shape) for v in (x, y))
+    a, b = (leaf(name, x.ty) for name in ("a", "b"))
+    zero = ops.equal(b, 0)
+    rest = ops.mod(a, ops.where(zero, _filled(1, b), b))
+    following = (("a", ops.where(zero, a, b)), ("b", ops.where(zero, b, rest)))
+    steps = int(8 * x.dtype.itemsize * 1.5)
+    run = ops.scan(x, y, body=Graph.make("euclid", (a, b), following), carries=2, sequences=0, length=steps)
+    return ops.get(run, index=0)
 
 
 def to_power(x: Node, exponent: int) -> Node:

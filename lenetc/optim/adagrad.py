@@ -7,11 +7,12 @@ from typing import Any
 
 from ir import ops
 from ir.node import Node
-from lenetc.optim.groups import Group, Params, refuse_options
-from lenetc.optim.optimizer import Optimizer, Rule, Setting, is_on
+from lenetc.optim.optimizer.groups import Group, Params, refuse_options
+from lenetc.optim.optimizer.rule import Factor, Rule, RuleOptimizer, Setting, is_on
+from lenetc.tensors.tensor import Tensor
 
 
-class Adagrad(Optimizer):
+class Adagrad(RuleOptimizer):
     """Steps divided by the root of all squared gradients so far, with g = grad + weight_decay * p:
 
         sum = sum + g²
@@ -26,13 +27,16 @@ class Adagrad(Optimizer):
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-2,
+        lr: float | Tensor = 1e-2,
         lr_decay: float = 0,
         weight_decay: float = 0,
         initial_accumulator_value: float = 0,
         eps: float = 1e-10,
+        foreach: bool | None = None,
         *,
         maximize: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
         **unknown: Any,
     ) -> None:
         defaults = {
@@ -41,24 +45,25 @@ class Adagrad(Optimizer):
             "eps": eps,
             "weight_decay": weight_decay,
             "initial_accumulator_value": initial_accumulator_value,
+            "foreach": foreach,
             "maximize": maximize,
+            "differentiable": differentiable,
+            "fused": fused,
         }
         refuse_options("Adagrad", unknown, defaults)
         super().__init__(params, defaults)
 
-    def _buffers(self, group: Group) -> Mapping[str, float]:
+    def _buffers(self, group: Group, param: Tensor) -> Mapping[str, float | Factor]:
         return {"sum": float(group["initial_accumulator_value"])}
 
     def _rule(self, group: Group, setting: Setting) -> Rule:
         lr, lr_decay, eps = setting.hyper("lr"), setting.hyper("lr_decay"), setting.fit(setting.hyper("eps"))
         assert setting.step is not None
         rate = setting.fit(lr / ((setting.step - 1.0) * lr_decay + 1.0) if is_on(lr_decay) else lr)
-        weight_decay = setting.hyper("weight_decay")
-        decay = setting.fit(weight_decay)
+        gradient = setting.gradient(group)
 
         def update(p: Node, g: Node, total: Node) -> tuple[Node, ...]:
-            g = -g if group["maximize"] else g
-            g = g + p * decay if is_on(weight_decay) else g
+            g = gradient(p, g)
             total = total + g * g
             return p - g * rate / (ops.sqrt(total) + eps), total
 

@@ -1,4 +1,4 @@
-"""Adam and AdamW."""
+"""Adam, and what others need for their bias correction."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 
 from ir import ops
 from ir.node import Node
-from lenetc.optim.groups import Group, Params, refuse_options
-from lenetc.optim.optimizer import Optimizer, Rule, Scalar, Setting, is_on
+from lenetc.optim.optimizer.groups import Group, Params, refuse_options
+from lenetc.optim.optimizer.rule import Factor, Rule, RuleOptimizer, Scalar, Setting, is_on
+from lenetc.tensors.tensor import Tensor
 
 
-class Adam(Optimizer):
+class Adam(RuleOptimizer):
     """Adaptive moment estimation, with g = grad + weight_decay * p:
 
         m = beta1 * m + (1 - beta1) * g
@@ -30,13 +31,17 @@ class Adam(Optimizer):
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0,
         amsgrad: bool = False,
         *,
+        foreach: bool | None = None,
         maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
         decoupled_weight_decay: bool = False,
         **unknown: Any,
     ) -> None:
@@ -47,12 +52,16 @@ class Adam(Optimizer):
             "weight_decay": weight_decay,
             "amsgrad": amsgrad,
             "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+            "fused": fused,
             "decoupled_weight_decay": decoupled_weight_decay,
         }
         refuse_options(type(self).__name__, unknown, defaults)
         super().__init__(params, defaults)
 
-    def _buffers(self, group: Group) -> Mapping[str, float]:
+    def _buffers(self, group: Group, param: Tensor) -> Mapping[str, float | Factor]:
         moments = {"exp_avg": 0.0, "exp_avg_sq": 0.0}
         return {**moments, "max_exp_avg_sq": 0.0} if group["amsgrad"] else moments
 
@@ -81,43 +90,6 @@ class Adam(Optimizer):
             return p - m * rate / (ops.sqrt(largest) + least), m, v, largest
 
         return update
-
-
-class AdamW(Adam):
-    """Adam whose weight decay is no part of the gradient: p = p - lr * weight_decay * p, then Adam's step.
-
-    Source: torch.optim.AdamW; Loshchilov and Hutter, Decoupled weight decay regularization, 2017.
-    """
-
-    def __init__(
-        self,
-        params: Params,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 1e-2,
-        amsgrad: bool = False,
-        *,
-        maximize: bool = False,
-        **unknown: Any,
-    ) -> None:
-        super().__init__(
-            params,
-            lr,
-            betas,
-            eps,
-            weight_decay,
-            amsgrad,
-            maximize=maximize,
-            decoupled_weight_decay=True,
-            **unknown,
-        )
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """As for every optimizer; weight decay stays decoupled, be it Adam's state."""
-        super().load_state_dict(state_dict)
-        for group in self.param_groups:
-            group["decoupled_weight_decay"] = True
 
 
 def one_minus_power(beta: Scalar, step: Node) -> Node:

@@ -8,11 +8,12 @@ from typing import Any
 from ir import ops
 from ir.node import Node
 from ir.op import scalar
-from lenetc.optim.groups import Group, Params, refuse_options
-from lenetc.optim.optimizer import Optimizer, Rule, Setting, is_on
+from lenetc.optim.optimizer.groups import Group, Params, refuse_options
+from lenetc.optim.optimizer.rule import Factor, Rule, RuleOptimizer, Setting, is_on
+from lenetc.tensors.tensor import Tensor
 
 
-class SGD(Optimizer):
+class SGD(RuleOptimizer):
     """buf = momentum * buf + (1 - dampening) * g; p = p - lr * buf, where g = grad + weight_decay * p.
 
     The first buf is g. nesterov: p = p - lr * (g + momentum * buf). maximize: g = -grad + weight_decay * p.
@@ -25,13 +26,16 @@ class SGD(Optimizer):
     def __init__(
         self,
         params: Params,
-        lr: float = 1e-3,
+        lr: float | Tensor = 1e-3,
         momentum: float = 0,
         dampening: float = 0,
-        weight_decay: float = 0,
+        weight_decay: float | Tensor = 0,
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
         **unknown: Any,
     ) -> None:
         defaults = {
@@ -41,6 +45,9 @@ class SGD(Optimizer):
             "weight_decay": weight_decay,
             "nesterov": nesterov,
             "maximize": maximize,
+            "foreach": foreach,
+            "differentiable": differentiable,
+            "fused": fused,
         }
         refuse_options("SGD", unknown, defaults)
         super().__init__(params, defaults)
@@ -52,7 +59,7 @@ class SGD(Optimizer):
                 f"momentum={group['momentum']}, dampening={group['dampening']}"
             )
 
-    def _buffers(self, group: Group) -> Mapping[str, float]:
+    def _buffers(self, group: Group, param: Tensor) -> Mapping[str, float | Factor]:
         return {"momentum_buffer": 0.0} if group["momentum"] != 0 else {}
 
     def _counts(self, group: Group) -> bool:

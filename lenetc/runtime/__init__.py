@@ -6,7 +6,7 @@ other rooms. Only here is `onnxruntime` imported.
 
 from lenetc.runtime.binding import Binding
 from lenetc.runtime.device import DeviceError, cuda_missing, lanes, resolve_device, version
-from lenetc.runtime.memory import Slot, Value, empty, item, moved, overwrite, to_device, to_numpy
+from lenetc.runtime.memory import Slot, Value, empty, item, moved, overwrite, stored, to_device, to_numpy
 from lenetc.runtime.session import NOT_ON_CUDA, RunError, Session
 from lenetc.runtime.threads import get_num_threads, set_num_threads
 
@@ -27,6 +27,7 @@ __all__ = [
     "overwrite",
     "resolve_device",
     "set_num_threads",
+    "stored",
     "to_device",
     "to_numpy",
     "version",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ir.types import Array
-from lenetc.runtime.memory import Value, empty
+from lenetc.runtime.memory import BF16, Value, empty, to_device
 
 if TYPE_CHECKING:
     from lenetc.runtime.session import Session
@@ -34,6 +34,8 @@ class Binding:
         """Bind an input: an array on the host, or a value on the device. What is bound already costs nothing."""
         if self._inputs.get(name) is value:
             return
+        if isinstance(value, np.ndarray) and value.dtype == BF16:
+            value = to_device(value, "cpu")
         if isinstance(value, np.ndarray):
             self._io.bind_cpu_input(name, value)
         else:

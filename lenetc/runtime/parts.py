@@ -25,7 +25,7 @@ import numpy as np
 
 from ir.node import Graph, Where
 from ir.types import Array
-from lenetc.runtime.memory import Value, empty
+from lenetc.runtime.memory import Value, empty, stored
 from lenetc.runtime.session import Session
 from passes.kernels.schedule import memory
 from passes.kernels.threads import threads
@@ -67,13 +67,13 @@ class SplitSession:
         self.parts, self.reads = [loaded[name] for name in names], [reads[name] for name in names]
         self.joins = {name: (loaded[name], reads[name]) for name in programs if name not in names}
         self.shapes = {
-            name: ([int(dim) for dim in node.shape], node.dtype.numpy)
+            name: ([int(dim) for dim in node.shape], stored(node.dtype))
             for name, node in split.results[-1].graph.results
         }
         # What the parts give, in memory that every run uses again.
         self.given = [
             {
-                name: empty([int(dim) for dim in node.shape], node.dtype.numpy, "cpu")
+                name: empty([int(dim) for dim in node.shape], stored(node.dtype), "cpu")
                 for name, node in stages[-1].graph.results
             }
             for stages in split.parts

@@ -3,51 +3,78 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 import lenetc.tensors.tensor as t
-from ir.errors import DTypeError
+from ir.errors import DTypeError, UnsupportedError
 from ir.op import scalar
-from ir.types import DType, bool_, f32, i64
+from ir.types import DType, bool_, i64
 from lenetc.evaluation.scalars import Scalar
 from lenetc.evaluation.tracing import here
 from lenetc.tensors.arrays import array_of
+from lenetc.tensors.dtypes import get_default_dtype, promote_types
 
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
 
 Number: TypeAlias = int | float | bool
-_ORDER = {"bool": 0, "int": 1, "float": 2}
+promoted = promote_types
 
 
 def result_dtype(x: Tensor, y: Tensor | Number) -> DType:
     """The dtype of an operation on x and y by PyTorch's promotion: kind, then tensors over scalars, then width."""
     if not isinstance(y, t.Tensor):
-        kind = "bool" if isinstance(y, bool) else "int" if isinstance(y, int) else "float"
-        if _ORDER[kind] <= _ORDER[x.dtype.kind]:
-            return x.dtype
-        return f32 if kind == "float" else i64
+        return _with_number(x.dtype, y)
     a, b = x.dtype, y.dtype
     if a is b:
         return a
-    if a.kind != b.kind:
-        return promoted(a, b)
-    if (x.ndim == 0) != (y.ndim == 0):
+    if a.kind == b.kind and (x.ndim == 0) != (y.ndim == 0):
         return b if x.ndim == 0 else a
-    return promoted(a, b)
+    return promote_types(a, b)
 
 
-def promoted(a: DType, b: DType) -> DType:
-    """The dtype that holds both, as torch.promote_types has it."""
-    if a.kind != b.kind:
-        return a if _ORDER[a.kind] > _ORDER[b.kind] else b
-    if {a.name, b.name} == {"f16", "bf16"}:
-        return f32
-    if a.kind == "int" and "u8" in (a.name, b.name):
-        return b if a.name == "u8" else a
-    return a if a.numpy.itemsize >= b.numpy.itemsize and a.name not in ("f16", "bf16") else b
+def _with_number(dtype: DType, y: Number) -> DType:
+    kind = _kind_of(y)
+    return dtype if promote_types(dtype, kind).kind == dtype.kind else kind
+
+
+def _kind_of(number: Any) -> DType:
+    """The dtype of a tensor made of a number."""
+    if isinstance(number, bool):
+        return bool_
+    return i64 if isinstance(number, int) else get_default_dtype()
+
+
+def result_dtype_of(*operands: Any) -> DType:
+    """The dtype of an operation on tensors and numbers: numbers, and tensors without dimensions, count where no other
+    operand is of their kind or a larger one."""
+    classes: tuple[list[DType], list[DType], list[DType]] = ([], [], [])
+    for x in operands:
+        if isinstance(x, t.Tensor):
+            classes[x.ndim == 0].append(x.dtype)
+        else:
+            classes[2].append(_kind_of(x))
+    found: DType | None = None
+    for dtypes in classes:
+        if dtypes:
+            joint = reduce(promote_types, dtypes)
+            if found is None or promote_types(found, joint).kind != found.kind:
+                found = joint
+    assert found is not None
+    return found
+
+
+def result_type(tensor1: Any, tensor2: Any) -> DType:
+    """The dtype of an operation on two tensors or numbers (torch.result_type)."""
+    return result_dtype_of(operand_of("result_type", tensor1), operand_of("result_type", tensor2))
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether `obj` is a tensor."""
+    return isinstance(obj, t.Tensor)
 
 
 def is_operand(value: Any) -> bool:
@@ -66,6 +93,10 @@ def operand_of(what: str, value: Any) -> Any:
         return value.item()
     if isinstance(value, (t.Tensor, bool, int, float)):
         return value
+    if isinstance(value, (complex, np.complexfloating)):
+        raise UnsupportedError(
+            f"{what}: complex numbers are not here; compute with two real tensors, or angles and sizes"
+        ).at(here())
     if not hasattr(value, "__array__"):
         raise DTypeError(
             f"{what} takes tensors and numbers, not a {type(value).__module__}.{type(value).__name__}"
@@ -94,7 +125,6 @@ def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:
     if isinstance(value, t.Tensor):
         return value
     if isinstance(value, (bool, int, float, Scalar)):
-        kind = bool_ if isinstance(value, bool) else i64 if isinstance(value, int) else f32
-        return t.Tensor._from_node(scalar(value, dtype or kind))
+        return t.Tensor._from_node(scalar(value, dtype or _kind_of(value)))
     array = array_of(value)
     return t.Tensor._from_array(array if dtype is None else array.astype(dtype.numpy))

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
 
 class _Modes(threading.local):
-    """Whether operations are recorded in this thread."""
+    """Whether operations are recorded in this thread, and what its blocks of inference_mode said."""
 
     enabled = True
+
+    def __init__(self) -> None:
+        self.inference: list[bool] = []
 
 
 _modes = _Modes()
@@ -85,6 +88,35 @@ class enable_grad(_GradMode):
     mode = True
 
 
+class inference_mode(_GradMode):
+    """Operations in the block are not recorded (torch.inference_mode); with mode=False they are as outside. What is
+    made in it is an ordinary tensor."""
+
+    def __new__(cls, mode: Any = True) -> Any:
+        return cls()(mode) if callable(mode) else super().__new__(cls)
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__()
+        self.is_inference = mode
+
+    def _recreate_cm(self) -> inference_mode:
+        return inference_mode(self.is_inference)
+
+    def __enter__(self) -> None:
+        self._before.append(is_grad_enabled())
+        _modes.inference.append(self.is_inference)
+        _modes.enabled = is_grad_enabled() and not self.is_inference
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        _modes.inference.pop()
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether this is a block of inference_mode (torch.is_inference_mode_enabled)."""
+    return any(_modes.inference[-1:])
+
+
 class GradFn:
     """One recorded operation, as PyTorch shows it: a view of the IR node that it made.
 
@@ -96,6 +128,7 @@ class GradFn:
             "__weakref__",
             "_leaves",
             "freed",
+            "hooks",
             "next_functions",
             "node",
             "retained",
@@ -120,6 +153,7 @@ class GradFn:
         self.freed = False
         self.retained: weakref.ref[Tensor] | None = None
         self.variable: Tensor | None = None
+        self.hooks: dict[int, Callable[[Tensor], Any]] | None = None
 
     def name(self) -> str:
         """PyTorch's name of the node, e.g. "AddmmBackward0"."""

@@ -14,7 +14,7 @@ LINE_WIDTH = 80
 SUMMARIZED_ABOVE = 1000
 EDGE_ITEMS = 3
 
-_DTYPES = ("float32", "float64", "float16", "int64", "int32", "uint8", "bool")
+_DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
 # Where there are elements to look at, these three are recognized by them and are not named.
 _IMPLIED_DTYPES = ("float32", "int64", "bool")
 
@@ -27,7 +27,7 @@ def format_array(array: np.ndarray, *, prefix: str = "tensor(", suffixes: Sequen
     which this function adds by itself where PyTorch prints them; a suffix `device='cuda:0'` goes before both,
     as in PyTorch. A note that does not fit on its line goes to the next one.
 
-    Raises TypeError for a dtype other than float32, float64, float16, int64, int32, uint8 and bool.
+    Raises TypeError for a dtype that tensors cannot have.
     Source: `torch.Tensor.__repr__`.
     """
     if array.dtype.name not in _DTYPES:
@@ -37,7 +37,8 @@ def format_array(array: np.ndarray, *, prefix: str = "tensor(", suffixes: Sequen
     devices = [note for note in suffixes if note.startswith("device=")]
     others = [note for note in suffixes if not note.startswith("device=")]
     notes = [*devices, *_size_and_dtype(array), *others]
-    return _append_notes(prefix + _body(array, column=len(prefix)), notes, indent=len(prefix)) + ")"
+    values = array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+    return _append_notes(prefix + _body(values, column=len(prefix)), notes, indent=len(prefix)) + ")"
 
 
 def _size_and_dtype(array: np.ndarray) -> list[str]:

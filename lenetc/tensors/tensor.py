@@ -18,7 +18,7 @@ from ir import ops
 from ir.dims import Dim
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node, building_at
-from ir.types import Array, DType, bool_, f16, f32, f64, i32, i64
+from ir.types import Array, DType, bf16
 from lenetc.evaluation import lazy
 from lenetc.evaluation.cell import Cell, Context, Counts, known, lock
 from lenetc.evaluation.tracing import here, where_now
@@ -54,6 +54,8 @@ class Tensor(Methods):
         "_requires_grad",
         "_shares",
         "_view",
+        "after_grad",
+        "hooks",
     )
 
     def __init__(self, *data: Any) -> None:
@@ -73,6 +75,9 @@ class Tensor(Methods):
         self._is_detached = False  # by .data or .detach(): gradients end here, whatever it shares
         self._accumulate: weakref.ref[AccumulateGrad] | None = None
         self._view: View | None = None
+        # Of a leaf: what is called with its gradient, and with it once `.grad` has that.
+        self.hooks: dict[int, Callable[[Tensor], Any]] | None = None
+        self.after_grad: dict[int, Callable[[Tensor], Any]] | None = None
         if cell.trace is not None:
             cell.trace.made.append(weakref.ref(self))
 
@@ -294,7 +299,7 @@ class Tensor(Methods):
             with set_grad_enabled(False):
                 self.detach().copy_(value)
         else:
-            self._cell.become(value._cell.type, value.detach().numpy())
+            self._cell.become(value._cell.type, value._array())
 
     # Looking at values.
 
@@ -304,11 +309,18 @@ class Tensor(Methods):
             raise LenetcError("can't call numpy() on a tensor that requires grad; use detach().numpy()").at(
                 here()
             )
+        if self.dtype is bf16:
+            raise DTypeError("numpy: NumPy has no bfloat16; use .float().numpy()").at(here())
         return self._array()
 
     def _array(self) -> Array:
         self._refresh()
         return self._cell.numpy()
+
+    def _held(self) -> Array:
+        """The values for reading only."""
+        self._refresh()
+        return self._cell.held()
 
     # Operators with a NumPy scalar or array on the left are the tensor's, as PyTorch's are: the graph is kept.
     __array_priority__ = 1000
@@ -466,29 +478,7 @@ class Tensor(Methods):
             place = "" if name.startswith("_") else here()
             raise AttributeError(f"{error}\n  at {place}" if place else str(error), name=name, obj=self)
 
-    # Other dtypes and devices; last, for their names are those of Python's types.
-
-    def float(self) -> Tensor:
-        return self.to(f32)
-
-    def double(self) -> Tensor:
-        return self.to(f64)
-
-    def half(self) -> Tensor:
-        return self.to(f16)
-
-    def long(self) -> Tensor:
-        return self.to(i64)
-
-    def int(self) -> Tensor:
-        return self.to(i32)
-
-    def bool(self) -> Tensor:
-        return self.to(bool_)
-
-    def type_as(self, other: Tensor) -> Tensor:
-        require_tensors("type_as", other)
-        return self.to(other.dtype)
+    # Devices.
 
     def cpu(self) -> Tensor:
         return self.to("cpu")

@@ -166,7 +166,9 @@ def _step(program: Program, values: Mapping[str, Value]) -> Kernel:
     nexts = {next_name(name): _memory(node, device) for name, node in graph.updates}
     session = session_of(program)
     binding = session.bind({node.attrs["name"]: values[node.attrs["name"]] for node in graph.inputs}, nexts)
-    shapes = {name: ([int(d) for d in node.shape], node.dtype.numpy) for name, node in graph.results}
+    shapes = {
+        name: ([int(d) for d in node.shape], runtime.stored(node.dtype)) for name, node in graph.results
+    }
     kept = binding.received(shapes)
 
     def run() -> None:
@@ -192,7 +194,8 @@ def _feeds(program: Program) -> Mapping[str, Array]:
         dtype = program.graph("traced").input_named(name).dtype.numpy
         feeds[name] = np.asarray(leaves[position], dtype)
     for hyper in captured.hypers:
-        feeds[hyper.input] = np.asarray(hyper.optimizer.option(hyper.group, hyper.key), np.float32)
+        dtype = program.graph("traced").input_named(hyper.input).dtype.numpy
+        feeds[hyper.input] = np.asarray(hyper.optimizer.option(hyper.group, hyper.key), dtype)
     return feeds
 
 
@@ -208,7 +211,7 @@ def load(graph: Graph, values: Values, target: Target) -> Kernel:
 
 
 def _memory(node: Node, device: str) -> Value:
-    return runtime.empty([int(dim) for dim in node.shape], node.dtype.numpy, device)
+    return runtime.empty([int(dim) for dim in node.shape], runtime.stored(node.dtype), device)
 
 
 class Kernel:

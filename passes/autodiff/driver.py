@@ -7,9 +7,9 @@ its forward node. Rules emit ops that have rules, so gradients can be differenti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary, ref
 
 from ir import ops
@@ -40,13 +40,21 @@ def _(g: Node, out: Node, x: Node, *inputs: Node, backward: str) -> tuple[Gradie
     return None, *found
 
 
-def gradients(outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node]) -> list[Gradient]:
+Hooks: TypeAlias = Mapping[Node, Callable[[Node], Node]]
+
+
+def gradients(
+    outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node], hooks: Hooks | None = None
+) -> list[Gradient]:
     """Gradients of sum(output * cotangent) for each node of `wrt`; None where nothing depends on it.
 
-    outputs: pairs (output, cotangent) of equal types. Raises NoGradientError for an op without a rule.
+    outputs: pairs (output, cotangent) of equal types. hooks: functions that give what goes on from a node in place of
+    its gradient. Raises NoGradientError for an op without a rule.
     """
     if not outputs:
         return [None] * len(wrt)
+    if hooks:  # which are to be called every time
+        return _gradients(outputs, wrt, hooks)
     asked = tuple(map(ref, (*chain.from_iterable(outputs), *wrt)))
     known = _known.get(outputs[0][0])
     if known is not None and known.asked == asked:
@@ -54,7 +62,7 @@ def gradients(outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node]) -> list
         if all(x is None or y is not None for x, y in zip(known.found, again, strict=True)):
             return again
     before = _customs[0]
-    found = _gradients(outputs, wrt)
+    found = _gradients(outputs, wrt, {})
     if before == _customs[0]:
         _known[outputs[0][0]] = _Known(asked, tuple([None if x is None else ref(x) for x in found]))
     return found
@@ -71,7 +79,7 @@ _known: WeakKeyDictionary[Node, _Known] = WeakKeyDictionary()
 _customs = [0]  # how often a user's own backward function was called: it is to be called every time
 
 
-def _gradients(outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node]) -> list[Gradient]:
+def _gradients(outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node], hooks: Hooks) -> list[Gradient]:
     order = list(topological((), [node for node, _ in outputs]))
     active = set(wrt)
     for node in order:
@@ -93,6 +101,8 @@ def _gradients(outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node]) -> lis
         with building_at(node.where._replace(phase="backward")):
             received = [_total(slot) for slot in pending.pop(node)]
             if received[0] is not None:
+                if node in hooks:
+                    received[0] = hooks[node](received[0])
                 found[node] = received[0]
             if not any(x in active for x in node.inputs):
                 continue
@@ -111,10 +121,37 @@ def _types(node: Node) -> tuple[Type, ...]:
 def _total(received: list[Node]) -> Gradient:
     if not received:
         return None
+    joined = _side_by_side(received) if len(received) > 1 else None
+    if joined is not None:
+        return joined
     total = received[0]
     for gradient in received[1:]:
         total = total + gradient
     return total
+
+
+def _side_by_side(received: Sequence[Node]) -> Gradient:
+    """The sum of what slices that lie side by side send: one after the other. None where they do not."""
+    if any(x.op is not ops.pad or x.attrs["value"] != 0 for x in received):
+        return None
+    whole = received[0].shape
+    cut = {i for x in received for i, size in enumerate(x.inputs[0].shape) if size != whole[i]}
+    if len(cut) != 1:
+        return None
+    (axis,) = cut
+    starts = [x.attrs["low"][axis] for x in received]
+    if not all(isinstance(start, int) for start in starts):
+        return None
+    pieces = sorted(zip(starts, received, strict=True), key=lambda piece: piece[0])
+    end = pieces[0][0]
+    for start, x in pieces:
+        if start != end:
+            return None
+        end = start + x.inputs[0].shape[axis]
+    joined = ops.concat(*(x.inputs[0] for _, x in pieces), axis=axis)
+    low = tuple(pieces[0][0] if i == axis else 0 for i in range(len(whole)))
+    high = tuple(whole[axis] - end if i == axis else 0 for i in range(len(whole)))
+    return joined if joined.shape == whole else ops.pad(joined, low=low, high=high)
 
 
 def _apply(node: Node, received: list[Gradient]) -> Sequence[Gradient]:

@@ -1,21 +1,24 @@
-"""The gradient of `scan`: a second scan, the other way, of the body's gradient (as of jax.lax.scan).
+"""The gradient of `scan`: a second scan, the other way, of what each step needs from the step after it.
 
-    forward   c[t+1], y[t] = body(c[t], x[t], w)         run again by a scan that also stacks c[0], c[1], ...
-    backward  dc[t], dx[t], dw += body's vjp at (c[t], x[t], w) of (dc[t+1], dy[t])
+    forward   c[t+1], y[t] = body(c[t], x[t], w)         which also stacks the values that are needed again
+    before    what the gradient makes of those values alone, for all steps at once
+    backward  dc[t] = body's vjp of (dc[t+1], dy[t])      and nothing else
+    after     dx, and the sum of dw over the steps, which for a product is one product over all rows of all steps
 
-dc and the sum dw are its carries, dx its items. It is made of ops that have gradients, so it has one too.
+It is made of ops that have gradients, so it has one too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from ir import ops
-from ir.dims import Dim, linear, symbols
-from ir.node import Graph, Node, topological
-from ir.op import leaf
-from ir.types import TupleType, Type
+from ir.dims import Dim
+from ir.node import Graph, Node
+from ir.types import Type
+from passes.autodiff.fission import Forward, Steps, fresh, results_of
 from passes.autodiff.registry import Gradient
+from passes.autodiff.regroup import regrouped
 
 # Differentiates a body: from pairs (output, cotangent) and nodes to the gradients of these.
 Gradients = Callable[[Sequence[tuple[Node, Node]], Sequence[Node]], list[Gradient]]
@@ -33,68 +36,36 @@ def gradient(
     reverse: bool,
 ) -> tuple[Gradient, ...]:
     """Gradients of a scan's operands, given those of its results; `gradients` is the driver's."""
-    stacked = range(carries, carries + sequences)  # positions among the operands
-    rest = range(carries + sequences, len(operands))
     taken = {str(node.attrs["name"]) for node in body.inputs}
     cotangents = {
-        i: _fresh(f"{key}_grad", node.ty, taken)
-        for i, (key, node) in enumerate(_results(body))
+        i: fresh(f"{key}_grad", node.ty, taken)
+        for i, (key, node) in enumerate(results_of(body))
         if node.dtype.is_float
     }
-    moving, found = _differentiate(
-        gradients, body, cotangents, [i for i, gradient in enumerate(g) if gradient is not None], carries
-    )
+    received = [i for i, gradient in enumerate(g) if gradient is not None]
+    moving, found = _differentiate(gradients, body, cotangents, received, carries)
+    waiting = [cotangents[i] for i in moving]
+    reached = {i: node for i, node in enumerate(found) if node is not None}
+    reached = dict(zip(reached, regrouped([*reached.values()], waiting), strict=True))
+    known = {cotangents[i]: sent for i, sent in enumerate(g) if i >= carries and sent is not None}
+    forward = Forward(operands, body, carries, sequences, length, reverse)
+    steps = Steps(forward, known, waiting, list(reached.values()), taken)
 
-    # Its carries: the gradients of the `moving` carries, then the sums for the loop-invariant operands.
-    summed = [i for i in rest if found[i] is not None]
-    sums = {i: _fresh(f"{body.inputs[i].attrs['name']}_sum", body.inputs[i].ty, taken) for i in summed}
+    rest = carries + sequences
+    added = [i for i, node in reached.items() if i >= rest and not steps.sums_up(node)]
     state = [
-        (cotangents[i], g[i] or _zeros(operands[i].ty), found[i] or _zeros(operands[i].ty)) for i in moving
+        (cotangents[i], g[i] or _zeros(operands[i].ty), reached.get(i) or _zeros(operands[i].ty))
+        for i in moving
     ]
-    state += [(sums[i], _zeros(operands[i].ty), sums[i] + found[i]) for i in summed]  # type: ignore[operator]
-    items = [i for i in stacked if found[i] is not None]
-    made = [new for _, _, new in state] + [found[i] for i in items]
-
-    # Its sequences: the gradients of the stacked results, and those values of each step that it reads again.
-    read = _needed(body.inputs, [node for node in made if node is not None])
-    saved = _saved(operands, body, read, carries, sequences, length, reverse)
-    received = [i for i, gradient in enumerate(g) if i >= carries and gradient is not None]
-    steps = [(cotangents[i], g[i]) for i in received]
-    steps += [
-        (body.inputs[i], saved[i] if i < carries else operands[i])
-        for i in (*range(carries), *stacked)
-        if i in read
-    ]
-    invariant = [(body.inputs[i], operands[i]) for i in rest if i in read]
-
-    results = [(f"d{number}", node) for number, node in enumerate(made) if node is not None]
-    inputs = [*(node for node, _, _ in state), *(node for node, _ in steps), *(node for node, _ in invariant)]
-    back = ops.scan(
-        *(start for _, start, _ in state),
-        *(value for _, value in steps if value is not None),
-        *(value for _, value in invariant),
-        body=Graph.make(f"{body.name}_grad", inputs, results),
-        carries=len(state),
-        sequences=len(steps),
-        length=length,
-        reverse=not reverse,
-    )
-    position = {operand: number for number, operand in enumerate((*moving, *summed, *items))}
-    return tuple(ops.get(back, index=position[i]) if i in position else None for i in range(len(operands)))
-
-
-def _results(body: Graph) -> tuple[tuple[str, Node], ...]:
-    return body.results + body.updates
-
-
-def _fresh(name: str, type: Type, taken: set[str]) -> Node:
-    """A new leaf for a body whose inputs are called `taken`."""
-    name = "".join(c if c.isalnum() else "_" for c in name)
-    name = name if name.isidentifier() else f"_{name}"
-    while name in taken:
-        name += "_"
-    taken.add(name)
-    return leaf(name, type)
+    for i in added:
+        total = fresh(f"{body.inputs[i].attrs['name']}_sum", operands[i].ty, taken)
+        state.append((total, _zeros(total.ty), total + reached[i]))
+    steps.loop_over(state)
+    later = {i: steps.stacked(node) for i, node in reached.items() if carries <= i < rest}
+    later |= {i: steps.total(node) for i, node in reached.items() if i >= rest and i not in added}
+    last, values = steps.run(state, [*later.values()])
+    results = dict(zip((*moving, *added, *later), (*last, *values), strict=True))
+    return tuple(results.get(i) for i in range(len(operands)))
 
 
 def _differentiate(
@@ -116,45 +87,3 @@ def _differentiate(
 
 def _zeros(type: Type) -> Node:
     return ops.broadcast_to(ops.scalar(0, type.dtype), shape=type.shape)
-
-
-def _needed(inputs: Sequence[Node], outputs: Iterable[Node]) -> set[int]:
-    """Positions of the `inputs` that `outputs` read, and of those that tell the sizes of symbols in them."""
-    below = set(topological((), outputs))
-    read = {i for i, node in enumerate(inputs) if node in below}
-    types = [
-        t for node in below for t in (node.type.items if isinstance(node.type, TupleType) else (node.type,))
-    ]
-    unknown = {name for t in types for dim in t.shape for name in symbols(dim)}
-    for i in sorted(range(len(inputs)), key=lambda i: i not in read):
-        told = {solved[0] for dim in inputs[i].shape if (solved := linear(dim))}
-        if told & unknown:
-            unknown -= told
-            read.add(i)
-    return read
-
-
-def _saved(
-    operands: Sequence[Node],
-    body: Graph,
-    read: set[int],
-    carries: int,
-    sequences: int,
-    length: Dim,
-    reverse: bool,
-) -> dict[int, Node]:
-    """For each carry in `read`, its values before each step, stacked to [length, ...]."""
-    results = list(_results(body))
-    position: dict[int, int] = {}
-    for i in (i for i in range(carries) if i in read):
-        carry = body.inputs[i]
-        items = [node for _, node in results[carries:]]
-        position[i] = carries + (items.index(carry) if carry in items else len(items))
-        if carry not in items:
-            results.append((f"{carry.attrs['name']}_before", carry))
-    if len(results) > len(body.outputs):
-        body = Graph.make(f"{body.name}_saving", body.inputs, results)
-    again = ops.scan(
-        *operands, body=body, carries=carries, sequences=sequences, length=length, reverse=reverse
-    )
-    return {i: ops.get(again, index=index) for i, index in position.items()}

@@ -141,6 +141,12 @@ def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
     return dx, g * ops.where(at_zero, zero, out * ops.log(x))
 
 
+@vjp(ops.fmod)
+def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
+    quotient = ops.stop_gradient(x / y)
+    return g, -(g * ops.where(ops.less(quotient, 0.0), -ops.floor(-quotient), ops.floor(quotient)))
+
+
 @vjp(ops.maximum)
 def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
     return _won(g, ops.less(x, y), ops.equal(x, y)), _won(g, ops.less(y, x), ops.equal(x, y))
@@ -172,6 +178,11 @@ def _(g: Node, out: Node, x: Node, *, uid: int) -> Gradient:
     return g
 
 
+@vjp(ops.with_slope)
+def _(g: Node, out: Node, y: Node, x: Node, slope: Node) -> tuple[Gradient, ...]:
+    return g, g * slope, None
+
+
 @vjp(ops.with_gradient)
 def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
     return None, g
@@ -180,6 +191,11 @@ def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
 @vjp(ops.sum)
 def _(g: Node, out: Node, x: Node, *, axes: tuple[int, ...], keepdims: bool) -> Gradient:
     return ops.broadcast_to(_keep(g, x, axes), shape=x.shape)
+
+
+@vjp(ops.cumsum)
+def _(g: Node, out: Node, x: Node, *, axis: int, reverse: bool) -> Gradient:
+    return ops.cumsum(g, axis=axis, reverse=not reverse)
 
 
 @vjp(ops.reduce_max)
@@ -322,6 +338,27 @@ def _product_gradient(
 @vjp(ops.matmul)
 def _(g: Node, out: Node, x: Node, y: Node) -> tuple[Gradient, ...]:
     return g @ swap_last(y), swap_last(x) @ g
+
+
+@vjp(ops.solve)
+def _(g: Node, out: Node, a: Node, b: Node) -> tuple[Gradient, ...]:
+    of_b = ops.solve(swap_last(a), g)
+    return -(of_b @ swap_last(out)), of_b
+
+
+@vjp(ops.cholesky)
+def _(g: Node, out: Node, a: Node) -> Gradient:
+    # I. Murray, Differentiation of the Cholesky decomposition, 2016.
+    across = swap_last(out)
+    size = a.shape[-1]
+    row, column = (ops.reshape(ops.iota(size=size), shape=shape) for shape in ((size, 1), (1, size)))
+    lower = ops.where(ops.less(row, column), ops.scalar(0, g.dtype), across @ g)
+    diagonal = ops.where(ops.equal(row, column), lower, ops.scalar(0, g.dtype))
+    inner = (lower + swap_last(lower) - diagonal) * 0.5
+    whole = ops.solve(across, swap_last(ops.solve(across, inner)))
+    # What is below the diagonal stands for what is above it, too.
+    zero = ops.scalar(0, g.dtype)
+    return ops.where(ops.less(row, column), zero, ops.where(ops.equal(row, column), whole, whole * 2.0))
 
 
 @vjp(ops.conv2d)

@@ -29,6 +29,8 @@ ELEMENT_TYPES: dict[str, int] = {
     "bf16": TensorProto.BFLOAT16,
     "i64": TensorProto.INT64,
     "i32": TensorProto.INT32,
+    "i16": TensorProto.INT16,
+    "i8": TensorProto.INT8,
     "u8": TensorProto.UINT8,
     "bool": TensorProto.BOOL,
 }

@@ -19,7 +19,7 @@ _NAMES = {number: name for name, number in ELEMENT_TYPES.items()}
 _FLOATS = "f16 f32 f64"
 _ALL_FLOATS = "bf16 f16 f32 f64"
 _NUMBERS = "bf16 f16 f32 f64 i32 i64 u8"
-_ALL = "bf16 f16 f32 f64 i32 i64 u8 bool"
+_ALL = "bf16 f16 f32 f64 i8 i16 i32 i64 u8 bool"
 
 # Operators by the dtypes that they have kernels for. The dtype is that of the operand in DECIDING, else of the first.
 _GROUPS: dict[str, str] = {

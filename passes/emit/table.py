@@ -8,7 +8,7 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
-from ir.types import Type, bool_, f16, f32, f64, i64
+from ir.types import Type, bool_, f16, f32, f64, i32, i64
 from passes.emit import lanes as lanes
 from passes.emit import nn as nn
 from passes.emit.builder import ELEMENT_TYPES, Builder, emit, value_info
@@ -70,9 +70,14 @@ def _(b: Builder, node: Node, x: str, *inputs: str) -> Any:
     return x
 
 
-@emit(ops.with_gradient)
-def _(b: Builder, node: Node, x: str, y: str) -> Any:
+@emit(ops.with_gradient, ops.with_slope)
+def _(b: Builder, node: Node, x: str, *others: str) -> Any:
     return x
+
+
+@emit(ops.fmod)
+def _(b: Builder, node: Node, x: str, y: str) -> Any:
+    return b.op("Mod", x, y, fmod=1)
 
 
 @emit(ops.div)
@@ -121,6 +126,16 @@ def _(b: Builder, node: Node, x: str) -> Any:
     if not node.attrs["axes"]:
         return x
     return b.op("ReduceMax", x, b.ints(*node.attrs["axes"]), keepdims=int(node.attrs["keepdims"]))
+
+
+@emit(ops.cumsum)
+def _(b: Builder, node: Node, x: str) -> Any:
+    # The runtime has no kernel for halves.
+    half = node.dtype.name in ("f16", "bf16")
+    x = b.op("Cast", x, to=ELEMENT_TYPES["f32"]) if half else x
+    backwards = {"reverse": 1} if node.attrs["reverse"] else {}
+    added = b.op("CumSum", x, b.const(np.int64(node.attrs["axis"])), **backwards)
+    return b.op("Cast", added, to=ELEMENT_TYPES[node.dtype.name]) if half else added
 
 
 @emit(ops.argmax)
@@ -242,11 +257,16 @@ def _added(b: Builder, node: Node, updates: str, indices: str, axis: int) -> Any
     return b.op("Cast", total, to=ELEMENT_TYPES[node.dtype.name]) if half else total
 
 
+_COUNTED = 4096  # numbers in a row that a model holds; of more it holds the limits
+
+
 @emit(ops.iota)
 def _(b: Builder, node: Node) -> Any:
     size, dtype = node.attrs["size"], node.dtype
-    if isinstance(size, int):
+    if isinstance(size, int) and size <= _COUNTED and dtype.name != "bf16":
         return b.const(np.arange(size, dtype=dtype.numpy))
+    if isinstance(size, int) and dtype in (i32, i64, f32, f64):
+        return b.op("Range", *(b.const(number, dtype.numpy) for number in (0, size, 1)))
     counted = b.count(size)
     return counted if dtype is i64 else b.op("Cast", counted, to=ELEMENT_TYPES[dtype.name])
 

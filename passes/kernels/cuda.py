@@ -9,8 +9,9 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
-from ir.types import DType, TupleType, f32, f64, i32
+from ir.types import f32, f64, i32
 from passes.rewrite.match import Rules, with_shape
+from passes.rewrite.wider import Wider, in_wider
 
 RULES = Rules()
 
@@ -20,9 +21,15 @@ _NO_BF16 = (
     *("log_softmax", "conv2d", "conv2d_input_grad", "max_pool2d", "avg_pool2d"),
 )
 # The dtype to compute in, for ops and dtypes without a kernel. f64 holds integers up to 2^53.
-WIDER: dict[str, tuple[DType, tuple[str, ...]]] = {
-    "bf16": (f32, _NO_BF16),
-    "u8": (i32, ("maximum", "minimum", "mod", "equal", "less", "greater")),
+_OF_INTEGERS = frozenset(
+    "neg abs sign add sub mul div where relu pad reduce_max argmax bitwise_and bitwise_or bitwise_xor".split()
+)
+_COMPARED = frozenset(("maximum", "minimum", "mod", "equal", "less", "greater"))
+WIDER: Wider = {
+    "bf16": (f32, frozenset(_NO_BF16)),
+    "i16": (i32, _COMPARED | _OF_INTEGERS),
+    "i8": (i32, _COMPARED | _OF_INTEGERS),
+    "u8": (i32, _COMPARED),
 }
 _INTEGERS = ("u8", "i32", "i64")
 
@@ -30,12 +37,7 @@ _INTEGERS = ("u8", "i32", "i64")
 @RULES.on(*dict.fromkeys(name for _, names in WIDER.values() for name in names))
 def in_a_wider_dtype(node: Node) -> Node | None:
     """log(x: bf16) => cast(log(cast(x, f32)), bf16); so for whatever has no kernel for a narrow dtype"""
-    narrow = node.inputs[0].dtype
-    wide, names = WIDER.get(narrow.name, (narrow, ()))
-    if node.op.name not in names or isinstance(node.type, TupleType):
-        return None
-    made = node.op(*(ops.cast(x, dtype=wide) for x in node.inputs), **node.attrs)
-    return ops.cast(made, dtype=narrow) if made.dtype is not node.dtype else made
+    return in_wider(node, WIDER)
 
 
 @RULES.on("argmax")

@@ -2,8 +2,9 @@
 
 ONNX Runtime 1.31's Sigmoid is wrong by 7 % at -14 and 0 below -18, on CUDA as well; its largest elements lose NaN,
 depending on where it is. `TABLE` has a formula for each such op, `ON_CPU` for those that only the kernels of the CPU
-get wrong. A formula may hold the op that it stands for (the largest element, NaN aside), so each node is replaced
-once, last of all, and a node that is in its formula already is left.
+get wrong, `WITHOUT_KERNEL` for those that it has no kernel for. A formula may hold the op that it stands for (the
+largest element, NaN aside), so each node is replaced once, last of all, and a node that is in its formula already is
+left.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ir import ops
 from ir.dims import Dim
 from ir.node import Graph, Node, building_at
 from ir.types import f32, f64, i32
+from passes.kernels import elimination
 from passes.rewrite.driver import rebuilt
 from passes.strategies import finite
 
@@ -26,7 +28,7 @@ Formula = Callable[..., "Node | None"]  # (*operands, **attributes); None where 
 
 def exact(graph: Graph, device: str, fired: Counter[str]) -> Graph:
     """`graph` with every op of the tables replaced, in bodies of scans too; `fired` counts them."""
-    table = TABLE | ON_CPU if device == "cpu" else TABLE
+    table = TABLE | WITHOUT_KERNEL | (ON_CPU if device == "cpu" else {})
     given = set(graph.nodes())
     new: dict[Node, Node] = {}
     for node in graph.nodes():
@@ -179,7 +181,7 @@ def _cos(x: Node) -> Node | None:
 
 # W. J. Cody, Rational Chebyshev approximations for the error function, 1969: numerators and denominators of
 # erf(x) / x in x * x up to 1/2, of exp(x * x) * erfc(x) in x beyond. Highest power first.
-_ERF = (
+ERF = (
     (
         0.185777706184603153,
         3.16112374387056560,
@@ -189,7 +191,7 @@ _ERF = (
     ),
     (1.0, 23.6012909523441209, 244.024637934444173, 1282.61652607737228, 2844.23683343917062),
 )
-_ERFC = (
+ERFC = (
     (
         *(2.15311535474403846e-8, 0.564188496988670089, 8.88314979438837594, 66.1191906371416295),
         *(298.635138197400131, 881.952221241769090, 1712.04761263407058, 2051.07837782607147),
@@ -202,7 +204,7 @@ _ERFC = (
 )
 
 
-def _ratio(x: Node, polynomials: Sequence[Sequence[float]]) -> Node:
+def ratio(x: Node, polynomials: Sequence[Sequence[float]]) -> Node:
     """Numerator(x) / denominator(x) by Horner's rule."""
     above, below = (
         reduce(lambda value, c: value * x + c, p[2:], x * p[0] + p[1] if p[0] != 1 else x + p[1])
@@ -217,8 +219,8 @@ def _erf(x: Node) -> Node | None:
         return None
     size = ops.abs(x)
     small, large = ops.minimum(size, 0.5), ops.minimum(size, 6.0)
-    tail = 1.0 - ops.exp(-(large * large)) * _ratio(large, _ERFC)
-    found = ops.where(ops.less(size, 0.5), small * _ratio(small * small, _ERF), tail)
+    tail = 1.0 - ops.exp(-(large * large)) * ratio(large, ERFC)
+    found = ops.where(ops.less(size, 0.5), small * ratio(small * small, ERF), tail)
     return ops.where(ops.less(x, 0.0), -found, found)
 
 
@@ -232,6 +234,8 @@ TABLE: dict[str, Formula] = {
     "sign": _sign,
     "erf": _erf,
 }
+# What the runtime has no kernel for at all.
+WITHOUT_KERNEL: dict[str, Formula] = {"solve": elimination.solve, "cholesky": elimination.cholesky}
 ON_CPU: dict[str, Formula] = {
     "tanh": _tanh,
     "log_softmax": _log_softmax,

@@ -13,7 +13,7 @@ import numpy as np
 from ir import ops
 from ir.dims import product as product_of
 from ir.node import Graph, Node
-from ir.types import f32
+from ir.types import f32, f64
 from passes.kernels import cuda, lanes
 from passes.kernels.exact import exact
 from passes.kernels.integer_sums import exact_sum
@@ -62,8 +62,11 @@ class Gemm:
         self.beta: float = attrs["beta"]
 
     def built(self) -> Node | None:
-        """The gemm; None where a factor does not fit the dtype."""
-        if number(self.alpha, self.a) is None or number(self.beta, self.a) is None:
+        """The gemm; None where a factor does not fit the dtype, or would lose digits in f32, as ONNX has it."""
+        factors = (self.alpha, self.beta)
+        if any(number(factor, self.a) is None for factor in factors):
+            return None
+        if self.a.dtype is f64 and any(float(np.float32(factor)) != factor for factor in factors):
             return None
         operands = (self.a, self.b) if self.c is None else (self.a, self.b, self.c)
         beta = 1.0 if self.c is None else self.beta

@@ -258,9 +258,9 @@ def double_not(node: Node) -> Node | None:
     return node.inputs[0].inputs[0] if node.inputs[0].op is ops.logical_not else None
 
 
-@RULES.on("stop_gradient", "alias", "custom", "with_gradient")
+@RULES.on("stop_gradient", "alias", "custom", "with_gradient", "with_slope")
 def drop_marker(node: Node) -> Node | None:
-    """stop_gradient(x) => x; so for alias, custom and with_gradient, which mean nothing once gradients are made"""
+    """stop_gradient(x) => x; so for the other marks, which mean nothing once gradients are made"""
     return node.inputs[0]
 
 

@@ -32,7 +32,7 @@ UNARY = (
     "floor",
     "is_nan",
 )
-ARITHMETIC = ("add", "sub", "mul", "div", "pow", "maximum", "minimum")
+ARITHMETIC = ("add", "sub", "mul", "div", "pow", "fmod", "maximum", "minimum")
 COMPARISONS = ("equal", "less", "greater")
 LOGIC = ("logical_not", "logical_and", "logical_or", "mod", "bitwise_and", "bitwise_or", "bitwise_xor")
 ELEMENTWISE = (*UNARY, *ARITHMETIC, *COMPARISONS, *LOGIC, "where", "cast", "relu_grad")

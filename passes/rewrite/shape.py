@@ -163,6 +163,16 @@ def concat_of_one(node: Node) -> Node | None:
 
 
 @RULES.on("concat")
+def merge_concats(node: Node) -> Node | None:
+    """concat(concat(x, y), z) => concat(x, y, z), along one axis"""
+    inner = [x.op is ops.concat and x.attrs == node.attrs and used_once(x) for x in node.inputs]
+    if not any(inner):
+        return None
+    parts = [x.inputs if is_one else (x,) for x, is_one in zip(node.inputs, inner, strict=True)]
+    return ops.concat(*(x for part in parts for x in part), **node.attrs)
+
+
+@RULES.on("concat")
 def concat_of_slices(node: Node) -> Node | None:
     """concat(x[:3], x[3:]) => x"""
     axis = node.attrs["axis"]

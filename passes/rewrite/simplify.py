@@ -10,21 +10,23 @@ from passes.rewrite import algebra, empty, nn, shape
 from passes.rewrite.control import simplify_scans
 from passes.rewrite.driver import RewriteError, rewrite
 from passes.rewrite.match import Rules
+from passes.rewrite.wider import widened
 from passes.target import Target
 
 RULES = Rules((*empty.RULES, *algebra.RULES, *shape.RULES, *nn.RULES))
 _ROUNDS = 20
 # What the graphs that are still there came to (None: to themselves), for a whole and its parts start from the same.
-_known: WeakKeyDictionary[Graph, tuple[Graph | None, list[str]]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Graph, dict[str, tuple[Graph | None, list[str]]]] = WeakKeyDictionary()
 
 
 def simplify(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     """`graph` with no rule left to fire: `simplify(simplify(g))` is `simplify(g)`. Notes count the rules."""
-    known = _known.get(graph)
+    by_device = _known.setdefault(graph, {})
+    known = by_device.get(target.device)
     if known is None:
         fired: Counter[str] = Counter()
-        found = to_rest(graph, RULES, fired)
-        known = _known[graph] = None if found is graph else found, counts(fired)
+        found = to_rest(widened(graph, target.device, fired), RULES, fired)
+        known = by_device[target.device] = None if found is graph else found, counts(fired)
     return known[0] or graph, [*known[1]]
 
 

@@ -235,7 +235,9 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys((*ELEMENTWISE, "stop_gradient", "broadcast_to"), _aligned),
     "sum": _sum,
     **dict.fromkeys(("reduce_max", "argmax"), _reduced),
-    **dict.fromkeys(("softmax", "log_softmax", "take_along_axis", "argsort", "scatter", "concat"), _along),
+    **dict.fromkeys(
+        ("softmax", "log_softmax", "take_along_axis", "argsort", "scatter", "cumsum", "concat"), _along
+    ),
     "reshape": _reshape,
     "transpose": _transpose,
     **dict.fromkeys(("slice", "pad"), _slice),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lenetc import optim
 from lenetc.optim import lr_scheduler
 
 torch = pytest.importorskip("torch")
@@ -19,7 +20,9 @@ STEPS = 60
 GOLDENS = json.loads((Path(__file__).parents[1] / "lenetc" / "goldens" / "lr_scheduler.json").read_text())
 SGD = [{"lr": 0.1, "momentum": 0.9}, {"lr": 0.02, "momentum": 0.5}, {"lr": 3.0, "momentum": 0.0}]
 ADAM = [{"lr": 0.01, "betas": (0.9, 0.999)}, {"lr": 0.003, "betas": (0.8, 0.99)}]
-SCHEDULED = {"lr", "momentum", "betas", "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum"}
+SCHEDULED = {
+    *("lr", "momentum", "betas", "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum", "swa_lr"),
+}
 
 CHAINED = [
     "StepLR(optimizer, 7{})",
@@ -38,6 +41,18 @@ CHAINED = [
     "CosineAnnealingLR(optimizer, 20.5{})",
     "LambdaLR(optimizer, lambda epoch: 0.95**epoch{})",
     "LambdaLR(optimizer, lambda epoch: min((epoch + 1) / 10, (epoch + 1) ** -0.5){})",
+    "MultiplicativeLR(optimizer, lambda epoch: 1 - 1 / (epoch + 2){})",
+    "ConstantLR(optimizer{})",
+    "ConstantLR(optimizer, 0.25, total_iters=20{})",
+    "PolynomialLR(optimizer{})",
+    "PolynomialLR(optimizer, 61, power=2.0{})",
+    "CosineAnnealingWarmRestarts(optimizer, 7{})",
+    "CosineAnnealingWarmRestarts(optimizer, 5, T_mult=2, eta_min=0.004{})",
+    "CyclicLR(optimizer, 0.01, 0.2, 7, cycle_momentum=False, mode='exp_range', gamma=0.97{})",
+    "CyclicLR(optimizer, 0.01, 0.2, 7, 4, scale_fn=lambda x: 1 / x, cycle_momentum=False{})",
+    "swa_utils.SWALR(optimizer, 0.05{})",
+    "swa_utils.SWALR(optimizer, 0.2, anneal_epochs=21, anneal_strategy='linear'{})",
+    "swa_utils.SWALR(optimizer, 0.2, anneal_epochs=0{})",
 ]
 ONE_CYCLE = [
     "OneCycleLR(optimizer, 0.5, 60{})",
@@ -49,6 +64,23 @@ ONE_CYCLE = [
     "OneCycleLR(optimizer, 0.5, 100, div_factor=10, final_div_factor=2.0{})",
     "OneCycleLR(optimizer, 0.5, 60, cycle_momentum=False{})",
     "OneCycleLR(optimizer, 0.5, 60, base_momentum=0.1, max_momentum=0.99{})",
+    "CyclicLR(optimizer, 0.01, 0.2, 7{})",
+    "CyclicLR(optimizer, 0.01, 0.2, 7, mode='triangular2', base_momentum=0.5{})",
+]
+COMBINED = [
+    "SequentialLR(optimizer, [LinearLR(optimizer, 0.1, total_iters=9), CosineAnnealingLR(optimizer, 50)], [10])",
+    "SequentialLR(optimizer, [ConstantLR(optimizer, 0.1, 4), ExponentialLR(optimizer, 0.9), StepLR(optimizer, 5)],"
+    " [5, 20])",
+    "SequentialLR(optimizer, [SequentialLR(optimizer, [StepLR(optimizer, 2), StepLR(optimizer, 3)], [5]),"
+    " ExponentialLR(optimizer, 0.9)], [20])",
+    "ChainedScheduler([ConstantLR(optimizer, 0.1, 10), ExponentialLR(optimizer, 0.9)])",
+    "ChainedScheduler([MultiStepLR(optimizer, [5, 25]), CosineAnnealingWarmRestarts(optimizer, 7)], optimizer)",
+]
+PLATEAU = [
+    "ReduceLROnPlateau(optimizer)",
+    "ReduceLROnPlateau(optimizer, 'max', 0.5, 2, threshold=0.1, cooldown=3, min_lr=0.001)",
+    "ReduceLROnPlateau(optimizer, factor=0.7, patience=0, threshold=0.05, threshold_mode='abs', eps=1e-3)",
+    "ReduceLROnPlateau(optimizer, mode='max', patience=1, threshold_mode='abs', min_lr=[0.01, 0.001, 0.5])",
 ]
 
 
@@ -71,11 +103,14 @@ def torch_optimizer(groups):
 def schedules(expression, groups):
     """The same schedule in each library, as (optimizer, schedule) pairs: ours, then PyTorch's."""
     return [
-        (optimizer, eval(expression, {**vars(module), "optimizer": optimizer}))
-        for optimizer, module in (
-            (Groups(groups), lr_scheduler),
-            (torch_optimizer(groups), torch.optim.lr_scheduler),
+        (
+            optimizer,
+            eval(
+                expression,
+                {**vars(module.lr_scheduler), "optimizer": optimizer, "swa_utils": module.swa_utils},
+            ),
         )
+        for optimizer, module in ((Groups(groups), optim), (torch_optimizer(groups), torch.optim))
     ]
 
 
@@ -90,7 +125,7 @@ def compare(pairs, steps=STEPS):
     (ours, our_schedule), (theirs, their_schedule) = pairs
     for step in range(steps + 1):
         assert_equal_groups(ours, theirs, step)
-        assert our_schedule.last_epoch == their_schedule.last_epoch
+        assert getattr(our_schedule, "last_epoch", None) == getattr(their_schedule, "last_epoch", None)
         assert our_schedule.get_last_lr() == pytest.approx(their_schedule.get_last_lr(), rel=1e-12, abs=1e-15)
         if step < steps:
             for optimizer, schedule in pairs:
@@ -142,6 +177,62 @@ def test_jumps_and_edited_rates(schedule):
                     warnings.simplefilter("ignore")
                     scheduler.step(action)
         assert_equal_groups(pairs[0][0], pairs[1][0], action)
+
+
+# A SequentialLR in another takes a step when the other is made, which both libraries warn of.
+nested = pytest.mark.filterwarnings("ignore:.*before .?optimizer.step")
+
+
+@nested
+@pytest.mark.parametrize("schedule", COMBINED)
+def test_schedules_of_schedules(schedule):
+    compare(schedules(schedule, SGD))
+
+
+@pytest.mark.parametrize("schedule", PLATEAU)
+def test_metrics(schedule):
+    pairs = schedules(schedule, SGD)
+    for epoch in range(STEPS):
+        metric = math.sin(epoch / 5) + (epoch % 7) / 7 - epoch / 40
+        for optimizer, scheduler in pairs:
+            optimizer.step()
+            scheduler.step(metric)
+        assert_equal_groups(pairs[0][0], pairs[1][0], epoch)
+        ours, theirs = (scheduler.state_dict() for _, scheduler in pairs)
+        assert ours.keys() == theirs.keys()
+        assert {k: ours[k] for k in ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")} == {
+            k: theirs[k] for k in ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
+        }
+
+
+def test_fractions_of_epochs():
+    for expression in (
+        "CosineAnnealingWarmRestarts(optimizer, 3)",
+        "CosineAnnealingWarmRestarts(optimizer, 2, 2)",
+    ):
+        pairs = schedules(expression, SGD)
+        for epoch in [x / 4 for x in range(60)] + [1.5, 0, 9, None, None]:
+            for optimizer, scheduler in pairs:
+                optimizer.step()
+                scheduler.step(epoch)
+            assert_equal_groups(pairs[0][0], pairs[1][0], epoch)
+
+
+@nested
+@pytest.mark.parametrize("schedule", [*CHAINED, *ONE_CYCLE, *COMBINED])
+def test_states_of_pytorch_are_taken(schedule):
+    (ours, mine), (theirs, other) = schedules(schedule.format(""), SGD)
+    for _ in range(13):
+        theirs.step()
+        other.step()
+    mine.load_state_dict(copy.deepcopy(other.state_dict()))
+    for group, source in zip(ours.param_groups, theirs.param_groups, strict=True):
+        group.update({key: source[key] for key in SCHEDULED & source.keys()})
+    for _ in range(9):
+        for optimizer, scheduler in ((ours, mine), (theirs, other)):
+            optimizer.step()
+            scheduler.step()
+        assert_equal_groups(ours, theirs, schedule)
 
 
 @pytest.mark.parametrize("steps_first", [0, 1])

@@ -22,6 +22,17 @@ DTYPES = {
 }
 
 
+class _WithSlope(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, y: Any, x: Any, slope: Any) -> Any:
+        ctx.save_for_backward(slope)
+        return y.clone()
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return g, g * ctx.saved_tensors[0], None
+
+
 def _divided(x: Any, y: Any) -> Any:
     return x / y if x.is_floating_point() else torch.div(x, y, rounding_mode="trunc")
 
@@ -167,12 +178,14 @@ TORCH: dict[str, Callable[..., Any]] = {
     "softplus": F.softplus,
     "is_nan": torch.isnan,
     "relu_grad": lambda g, y: torch.where(y == 0, torch.zeros((), dtype=g.dtype), g),
+    "with_slope": lambda y, x, slope: _WithSlope.apply(y, *torch.broadcast_tensors(x, slope)),
     "with_gradient": lambda x, y: x.detach() + (y - y.detach()),
     "div": _divided,
     "equal": torch.eq,
     "less": torch.lt,
     "greater": torch.gt,
     "mod": torch.remainder,
+    "fmod": torch.fmod,
     "cast": lambda x, *, dtype: x.to(DTYPES[dtype.name]),
     "stop_gradient": lambda x: x.detach(),
     "alias": lambda x, *, uid: x,
@@ -197,6 +210,11 @@ TORCH: dict[str, Callable[..., Any]] = {
     "iota": lambda *, size, dtype=None: torch.arange(size, dtype=DTYPES[dtype.name] if dtype else None),
     "sum": lambda x, *, axes, keepdims=False: x.sum(axes, keepdim=keepdims, dtype=x.dtype) if axes else x,
     "reduce_max": lambda x, *, axes, keepdims=False: torch.amax(x, axes, keepdims) if axes else x,
+    "cumsum": lambda x, *, axis, reverse: (
+        x.flip(axis).cumsum(axis, dtype=x.dtype).flip(axis) if reverse else x.cumsum(axis, dtype=x.dtype)
+    ),
+    "solve": torch.linalg.solve,
+    "cholesky": lambda a: torch.linalg.cholesky(a.tril() + a.tril(-1).mT),
     "argmax": lambda x, *, axis, keepdims=False: torch.argmax(x, axis, keepdims),
     "argsort": lambda x, *, axis, count, descending=False: torch.argsort(
         x, dim=axis, descending=descending, stable=True

@@ -49,6 +49,7 @@ from lenetc.compiler.reads.kinds import (
     class_of,
     code_of,
     fields_of,
+    hooks_of,
     is_of_c,
     is_ours_type,
     is_special,
@@ -63,6 +64,7 @@ from lenetc.compiler.reads.kinds import (
 )
 from lenetc.compiler.reads.names import names_of
 from lenetc.evaluation.cell import Cell
+from lenetc.evaluation.random import Generator
 from lenetc.evaluation.tracing import is_ours
 from lenetc.nn.modules.module import Module
 from lenetc.optim.optimizer import Optimizer
@@ -142,6 +144,8 @@ class Followed:
         kind = type(value)  # not isinstance, which asks the object itself
         if issubclass(kind, Tensor):
             self._tensor(value, path)
+        elif kind is Generator:
+            self.tensors.update(dict.fromkeys(value.cells(), path))
         elif kind is FunctionType:
             self._function(value, path)
         elif kind is MethodType:
@@ -195,10 +199,15 @@ class Followed:
         self.tensors.setdefault(value._cell, path)
         self.settled.append(Got(path, "requires_grad", value, requires_grad_of))
         self.settled.append(Got(path, "dtype", value, type_of))
+        self.settled.append(Got(path, "hooks", value, hooks_of))
+        for table in (value.hooks, value.after_grad):
+            self._todo += [(hook, f"{path}.hooks") for hook in (table or {}).values()]
 
     def _function(self, function: FunctionType, path: str) -> None:
         code = function.__code__
         if is_ours(code.co_filename):
+            if hasattr(function, "__wrapped__"):  # of a decorator of ours
+                self._todo.append((function.__wrapped__, path))
             return
         self._spaced(function.__dict__, path, self.names, self.entries)
         if id(code) not in self.codes:
@@ -260,6 +269,10 @@ class Followed:
             else:
                 self.settled.append(Items(f"{path}.{table}", held))
             self._todo += [(part, f"{path}.{key}") for key, part in held.items() if part is not None]
+        self.settled.append(Items(f"{path}.hooks", fields.get("_hooks", {})))
+        for name, hooks in fields.get("_hooks", {}).items():
+            self.settled.append(Items(f"{path}.{name}", hooks))
+            self._todo += [(hook.function, f"{path}.{name}") for hook in hooks.values()]
         kind = type(module)
         wanted = self.names | library_names(cast(Any, kind))
         # A change by assignment counts up the epoch; one of the user's own classes may be made otherwise.
@@ -282,6 +295,14 @@ class Followed:
             self._todo += [(value, f"{path}.state") for value in state.values() if isinstance(value, Tensor)]
         self.entries.append(Named(f"{path}.param_groups", "param_groups", optimizer.__dict__))
         self.entries.append(Named(f"{path}.state", "state", optimizer.__dict__))
+        for hooks in (optimizer._step_pre_hooks, optimizer._step_post_hooks):
+            self._todo.append((hooks, path))
+        for group in optimizer.param_groups:
+            for key, option in group.items():  # the value of one that is a tensor is state, not an option
+                parts = option if isinstance(option, tuple) else (option,)
+                if key != "params" and any(isinstance(part, Tensor) for part in parts):
+                    self.entries.append(Named(f"{path}.param_groups", key, group))
+                    self._todo += [(part, f"{path}.param_groups") for part in parts]
         wanted = self.names
         own = {key for key in optimizer.__dict__ if key in wanted and key not in OF_OPTIMIZERS}
         self._spaced(optimizer.__dict__, path, frozenset(own), self.entries)

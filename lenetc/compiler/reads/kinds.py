@@ -89,7 +89,7 @@ CLASS_FIELDS = frozenset(
     ("__init_subclass__", "__subclasshook__", "__class__", "__weakref__", "__dict__", "__doc__")
 )
 # What modules keep for themselves: no result depends on it.
-BOOKKEEPING = frozenset(("_parameters", "_buffers", "_modules", "_names", "_non_persistent"))
+BOOKKEEPING = frozenset(("_parameters", "_buffers", "_modules", "_names", "_non_persistent", "_hooks"))
 DEFAULTS: dict[str, Callable[[Any], Any]] = {
     "__defaults__": lambda function: function.__defaults__,
     "__kwdefaults__": lambda function: function.__kwdefaults__,
@@ -102,6 +102,11 @@ def code_of(function: FunctionType) -> CodeType:
 
 def requires_grad_of(tensor: Tensor) -> bool:
     return tensor.requires_grad
+
+
+def hooks_of(tensor: Tensor) -> tuple[int, ...]:
+    """The numbers of the hooks of a leaf, which no two share."""
+    return (*(tensor.hooks or ()), *(tensor.after_grad or ()))
 
 
 def type_of(tensor: Tensor) -> Type:

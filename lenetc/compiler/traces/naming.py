@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from lenetc.evaluation import random
 from lenetc.evaluation.cell import Cell
-from lenetc.evaluation.random import default_generator
 from lenetc.evaluation.tracing import Trace
 from lenetc.tensors.tensor import Tensor
 
@@ -47,12 +47,16 @@ def state_names(function: Callable[..., Any], trace: Trace) -> dict[Cell, str]:
         if isinstance(value, Tensor):
             names.setdefault(value._cell, key)
     for optimizer in trace.optimizers:
+        for group in optimizer.param_groups:
+            for key, option in group.items():
+                if isinstance(option, Tensor):
+                    names.setdefault(option._cell, f"optimizer.{key}")
         for parameter, state in optimizer.state.items():
             owner = names.get(parameter._cell, "parameter")
             for key, value in state.items():
                 if isinstance(value, Tensor):
                     names.setdefault(value._cell, "optimizer.step" if key == "step" else f"{owner}.{key}")
-    names.update({cell: label for label, cell in default_generator.cells().items()})
+    names.update(random.state_names((*trace.captured, *trace.current)))
     return names
 
 

@@ -1,4 +1,4 @@
-"""Activation functions, softmax and dropout."""
+"""Activation functions and softmax."""
 
 from __future__ import annotations
 
@@ -6,24 +6,15 @@ import math
 import warnings
 
 from ir import ops
-from ir.errors import DTypeError
-from ir.node import Node, building_at
-from ir.op import Op
-from ir.types import DType, f32
-from lenetc.evaluation import random
-from lenetc.evaluation.tracing import here, user_frame, where_now
-from lenetc.operations import elementwise, in_place
-from lenetc.operations.autocast import widened
-from lenetc.tensors.arrays import axis_of, need_number
+from ir.node import Node
+from ir.types import DType
+from lenetc.evaluation.tracing import user_frame
+from lenetc.operations import creation, elementwise, shaping, softmaxes
+from lenetc.tensors.arrays import axis_of
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 tanh = elementwise.tanh
 sigmoid = elementwise.sigmoid
-
-
-def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """max(input, 0), with gradient 0 at 0 (torch.nn.functional.relu)."""
-    return in_place.relu_(input) if inplace else elementwise.relu(input)
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
@@ -42,32 +33,62 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     return apply("GeluBackward0", forms[approximate], input)
 
 
-def softmax(input: Tensor, dim: int | None = None, *, dtype: DType | None = None) -> Tensor:
+def softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
+) -> Tensor:
     """exp(input) over its sum along `dim` (torch.nn.functional.softmax)."""
-    axis, x = _along("softmax", input, dim, dtype)
-    return apply("SoftmaxBackward0", lambda a: _over(ops.softmax, a, axis), x)
+    return softmaxes.softmax(input, _along("softmax", input, dim), dtype)
 
 
-def log_softmax(input: Tensor, dim: int | None = None, *, dtype: DType | None = None) -> Tensor:
+def log_softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
+) -> Tensor:
     """log(softmax(input)) along `dim`, computed stably (torch.nn.functional.log_softmax)."""
-    axis, x = _along("log_softmax", input, dim, dtype)
-    return apply("LogSoftmaxBackward0", lambda a: _over(ops.log_softmax, a, axis), x)
+    return softmaxes.log_softmax(input, _along("log_softmax", input, dim), dtype)
 
 
-def _over(op: Op, x: Node, axis: int) -> Node:
-    return op(x, axis=axis) if x.rank else ops.reshape(op(ops.reshape(x, shape=(1,)), axis=0), shape=())
+def softmin(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
+) -> Tensor:
+    """softmax of -input along `dim` (torch.nn.functional.softmin)."""
+    return softmaxes.softmax(-input, _along("softmin", input, dim), dtype)
 
 
-def _along(what: str, x: Tensor, dim: int | None, dtype: DType | None) -> tuple[int, Tensor]:
+def gumbel_softmax(
+    logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
+) -> Tensor:
+    """A sample of softmax(logits) along `dim` that gradients pass, of temperature `tau` (Jang et al. 2016).
+
+    hard: one-hot, with the gradient of the sample that is not. Source: torch.nn.functional.gumbel_softmax.
+    """
+    if eps != 1e-10:
+        warn("`eps` parameter is deprecated and has no effect.")
+    require_tensors("gumbel_softmax", logits)
+    # The uniform numbers are multiples of 2^-24: 0 stands for what lies below.
+    draws = elementwise.clamp(creation.rand(tuple(logits.shape), dtype=logits.dtype), min=2.0**-25)
+    noise = -elementwise.log(-elementwise.log(draws))
+    soft = softmax((logits + noise) / tau, dim)
+    if not hard:
+        return soft
+    axis = axis_of(dim, logits.ndim, "gumbel_softmax")
+
+    def largest(x: Node) -> Node:
+        place = ops.argmax(x, axis=axis)
+        return ops.cast(shaping.one_hot_mask(place, x.shape[axis], axis), dtype=x.dtype)
+
+    return apply("", largest, soft.detach()) - soft.detach() + soft
+
+
+def _along(what: str, x: Tensor, dim: int | None) -> int:
+    """`dim`, or the dimension that PyTorch chooses, with its warning."""
     require_tensors(what, x)
-    x = widened(x)
-    if dim is None:
-        warn(
-            f"Implicit dimension choice for {what} has been deprecated. "
-            "Change the call to include dim=X as an argument."
-        )
-        dim = 0 if x.ndim in (0, 1, 3) else 1
-    return axis_of(dim, x.ndim, what), x if dtype is None else x.to(dtype)
+    if dim is not None:
+        return dim
+    warn(
+        f"Implicit dimension choice for {what} has been deprecated. "
+        "Change the call to include dim=X as an argument."
+    )
+    return 0 if x.ndim in (0, 1, 3) else 1
 
 
 def warn(message: str) -> None:
@@ -96,26 +117,3 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 def logsigmoid(input: Tensor) -> Tensor:
     """log(sigmoid(input)), computed stably (torch.nn.functional.logsigmoid)."""
     return apply("LogSigmoidBackward0", lambda x: -ops.softplus(-x), input)
-
-
-def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """In training, zeros with probability p, the rest scaled by 1/(1-p) (torch.nn.functional.dropout).
-
-    The mask is part of the graph: a compiled program draws a new one in every run.
-    """
-    require_tensors("dropout", input)
-    need_number("dropout", "p", p)
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-    if not training or p == 0:
-        return input
-    if not input.dtype.is_float:
-        raise DTypeError(f"dropout: needs floating point, but the input is {input.type_text()}").at(here())
-    with building_at(where_now()):
-        if p == 1:
-            mask = Tensor._from_node(ops.broadcast_to(ops.scalar(0, input.dtype), shape=tuple(input.shape)))
-        else:
-            draws = random.node(random.uniform, tuple(input.shape), f32)
-            kept = ops.cast(ops.logical_not(ops.less(draws, p)), dtype=input.dtype)
-            mask = Tensor._from_node(kept * (1 / (1 - p)))
-    return in_place.mul_(input, mask) if inplace else elementwise.mul(input, mask)

@@ -1,4 +1,4 @@
-"""Affine maps and embeddings."""
+"""Affine and bilinear maps."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from ir import ops
 from ir.dims import product
 from ir.errors import DTypeError, ShapeError
 from ir.node import Node
-from ir.types import f16, f32, f64, i32, i64
-from lenetc.evaluation.ranges import require_range
+from ir.types import f16, f32, f64
 from lenetc.evaluation.tracing import here
-from lenetc.operations import shaping
+from lenetc.operations import integers, shaping
 from lenetc.operations.autocast import narrowed
-from lenetc.tensors.arrays import index_of
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 
@@ -32,6 +30,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         found = input @ weight
         return found if bias is None else found + bias
     outputs, inputs = weight.shape
+    if not input.dtype.is_float and input.shape[-1] == inputs:
+        found = input @ shaping.transposed(weight)
+        return found if bias is None else found + bias
     if input.shape[-1] != inputs:
         raise ShapeError(
             f"linear: mat1 and mat2 shapes cannot be multiplied: the input {input.type_text()} has "
@@ -79,34 +80,36 @@ def same_dtype(what: str, input: Tensor, *others: Tensor | None) -> None:
             ).at(here())
 
 
-def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
-    """Rows of weight[V,D] by index: input[*] -> [*,D] (torch.nn.functional.embedding).
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """input1[*,I] weight[O,I,J] input2[*,J] + bias[O] -> [*,O] (torch.nn.functional.bilinear).
 
-    The row `padding_idx` gets no gradient. Raises DTypeError for indices that are not integers,
-    LabelError for one that is out of range.
+    Raises ShapeError and DTypeError naming the types.
     """
-    require_tensors("embedding", input, weight)
-    if input.dtype not in (i64, i32):
-        raise DTypeError(
-            f"embedding: the indices must be integers, i64 or i32, but they are {input.type_text()}; use .long()"
+    require_tensors("bilinear", input1, input2, weight, optional=[bias])
+    same_dtype("bilinear", input1, input2, weight, bias)
+    both = f"{input1.type_text()} and {input2.type_text()} and the weight {weight.type_text()}"
+    if weight.ndim != 3 or not input1.ndim or input1.shape[:-1] != input2.shape[:-1]:
+        raise ShapeError(
+            f"bilinear: the inputs must agree in all but their last dimension, and the weight must have 3: {both}"
         ).at(here())
-    if weight.ndim != 2:
-        raise ShapeError(f"embedding: the weight must have 2 dimensions, but it is {weight.type_text()}").at(
-            here()
-        )
-    rows = weight.shape[0]
-    padding_idx = None if padding_idx is None else index_of("embedding: padding_idx", padding_idx)
-    require_range("embedding", "index", input, int(rows), None, f"{rows} rows in {weight.type_text()}")
-    if padding_idx is not None and not -rows <= padding_idx < rows:
-        raise ValueError(
-            f"embedding: padding_idx {padding_idx} must be within the {rows} rows of {weight.type_text()}"
-        )
+    outputs, first, second = weight.shape
+    if input1.shape[-1] != first or input2.shape[-1] != second:
+        raise ShapeError(f"bilinear: the weight takes {first} and {second} features: {both}").at(here())
+    if bias is not None and tuple(bias.shape) != (outputs,):
+        raise ShapeError(
+            f"bilinear: the bias {bias.type_text()} does not fit the weight {weight.type_text()}"
+        ).at(here())
+    leading = tuple(input1.shape[:-1])
+    rows = product(leading)
 
-    def build(w: Node, indices: Node) -> Node:
-        found = ops.gather(w, indices, axis=0)
-        if padding_idx is None:
-            return found
-        padding = ops.reshape(ops.equal(indices, padding_idx % rows), shape=(*indices.shape, 1))
-        return ops.where(padding, ops.stop_gradient(found), found)
+    def build(x: Node, y: Node, w: Node, *offsets: Node) -> Node:
+        matrix = ops.reshape(ops.transpose(w, perm=(1, 0, 2)), shape=(first, outputs * second))
+        matmul = ops.matmul if x.dtype.is_float else integers.matmul
+        half = matmul(ops.reshape(x, shape=(rows, first)), matrix)
+        half = ops.reshape(half, shape=(rows, outputs, second))
+        found = matmul(half, ops.reshape(y, shape=(rows, second, 1)))
+        found = ops.reshape(found, shape=(*leading, outputs))
+        return found + offsets[0] if offsets else found
 
-    return apply("EmbeddingBackward0", build, weight, input, edges=(weight,))
+    operands = (input1, input2, weight) if bias is None else (input1, input2, weight, bias)
+    return apply("AddBackward0" if bias is not None else "TrilinearBackward0", build, *operands)

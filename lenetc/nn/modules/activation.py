@@ -1,53 +1,10 @@
-"""Activation layers and dropout."""
+"""Softmax layers."""
 
 from __future__ import annotations
 
 from lenetc.nn import functional as F
 from lenetc.nn.modules.module import Module
-from lenetc.tensors.arrays import need_number
-from lenetc.tensors.tensor import Tensor
-
-
-class ReLU(Module):
-    """max(input, 0) (torch.nn.ReLU)."""
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.relu(input, self.inplace)
-
-    def extra_repr(self) -> str:
-        return "inplace=True" if self.inplace else ""
-
-
-class Tanh(Module):
-    """tanh(input) (torch.nn.Tanh)."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.tanh(input)
-
-
-class Sigmoid(Module):
-    """1 / (1 + exp(-input)) (torch.nn.Sigmoid)."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.sigmoid(input)
-
-
-class GELU(Module):
-    """functional.gelu (torch.nn.GELU)."""
-
-    def __init__(self, approximate: str = "none") -> None:
-        super().__init__()
-        self.approximate = approximate
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.gelu(input, self.approximate)
-
-    def extra_repr(self) -> str:
-        return f"approximate={self.approximate!r}"
+from lenetc.tensors.tensor import Tensor, require_tensors
 
 
 class Softmax(Module):
@@ -71,21 +28,18 @@ class LogSoftmax(Softmax):
         return F.log_softmax(input, self.dim)
 
 
-class Dropout(Module):
-    """In training mode, functional.dropout (Srivastava et al. 2014; torch.nn.Dropout).
-
-    Raises ValueError unless 0 <= p <= 1.
-    """
-
-    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
-        super().__init__()
-        need_number("Dropout", "p", p)
-        if not 0 <= p <= 1:
-            raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-        self.p, self.inplace = p, inplace
+class Softmin(Softmax):
+    """functional.softmin along `dim` (torch.nn.Softmin)."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.dropout(input, self.p, self.training, self.inplace)
+        return F.softmin(input, self.dim)
 
-    def extra_repr(self) -> str:
-        return f"p={self.p}, inplace={self.inplace}"
+
+class Softmax2d(Module):
+    """softmax over the channels of [N,C,H,W] or [C,H,W] (torch.nn.Softmax2d)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        require_tensors("Softmax2d", input)
+        if input.ndim not in (3, 4):
+            raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.ndim}D instead")
+        return F.softmax(input, -3)

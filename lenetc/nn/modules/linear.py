@@ -1,7 +1,8 @@
-"""Affine layers, embeddings, and the layer that does nothing."""
+"""Affine and bilinear layers, and the layer that does nothing."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from lenetc.nn import functional as F
@@ -9,7 +10,6 @@ from lenetc.nn import init
 from lenetc.nn.modules.module import Module
 from lenetc.nn.parameter import Parameter
 from lenetc.operations.creation import empty
-from lenetc.tensors.arrays import index_of
 from lenetc.tensors.tensor import Tensor
 
 
@@ -19,14 +19,14 @@ class Linear(Module):
     weight: Parameter
     bias: Parameter | None
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
-        self.weight = Parameter(empty(out_features, in_features))
-        if bias:
-            self.bias = Parameter(empty(out_features))
-        else:
-            self.register_parameter("bias", None)
+        how = {"device": device, "dtype": dtype}
+        self.weight = Parameter(empty(out_features, in_features, **how))
+        self.register_parameter("bias", Parameter(empty(out_features, **how)) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -42,41 +42,45 @@ class Linear(Module):
         )
 
 
-class Embedding(Module):
-    """Rows of weight[num_embeddings,embedding_dim] by index: integers [*] -> [*,D] (torch.nn.Embedding).
-
-    Rows start normal; row `padding_idx` starts as zeros and is not trained. Raises ValueError for one out
-    of range.
-    """
+class Bilinear(Module):
+    """input1[*,I], input2[*,J] -> [*,O] (torch.nn.Bilinear). weight[O,I,J] and bias[O] start within 1/sqrt(I)."""
 
     weight: Parameter
+    bias: Parameter | None
 
-    def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None) -> None:
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
-        num_embeddings = index_of("num_embeddings", num_embeddings)
-        if padding_idx is not None:
-            padding_idx = index_of("padding_idx", padding_idx)
-            if not -num_embeddings <= padding_idx < num_embeddings:
-                raise ValueError(f"padding_idx {padding_idx} must be within the {num_embeddings} embeddings")
-            padding_idx %= num_embeddings
-        self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
-        self.weight = Parameter(empty(num_embeddings, embedding_dim))
+        if in1_features <= 0:
+            raise ValueError(f"in1_features must be > 0, but got (in1_features={in1_features})")
+        self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
+        how = {"device": device, "dtype": dtype}
+        self.weight = Parameter(empty(out_features, in1_features, in2_features, **how))
+        self.register_parameter("bias", Parameter(empty(out_features, **how)) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw new first values."""
-        init.normal_(self.weight)
-        if self.padding_idx is not None:
-            values = self.weight.detach().numpy()
-            values[self.padding_idx] = 0
-            self.weight._cell.set_value(values)
+        bound = 1 / math.sqrt(self.in1_features)
+        init.uniform_(self.weight, -bound, bound)
+        if self.bias is not None:
+            init.uniform_(self.bias, -bound, bound)
 
-    def forward(self, input: Tensor) -> Tensor:
-        return F.embedding(input, self.weight, self.padding_idx)
+    def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
+        return F.bilinear(input1, input2, self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+            f"out_features={self.out_features}, bias={self.bias is not None}"
+        )
 
 
 class Identity(Module):

@@ -7,12 +7,15 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
-from ir.types import DType, f16, f32, f64
+from ir.errors import UnsupportedError
+from ir.types import DType, bf16, f16, f32, f64
+from lenetc.autograd.hooks import RemovableHandle
 from lenetc.evaluation import lazy
 from lenetc.evaluation.cell import Context, Counts
-from lenetc.evaluation.tracing import current_scope, scope
+from lenetc.evaluation.tracing import current_scope, here, scope
 from lenetc.evaluation.watched import Watched
 from lenetc.nn import state
+from lenetc.nn.modules.hooks import Hook, called
 from lenetc.nn.parameter import Parameter
 from lenetc.operations.creation import zeros_like
 from lenetc.tensors.tensor import Tensor, Unreturned
@@ -43,6 +46,7 @@ class Module:
         for kind in ("_parameters", "_buffers", "_modules"):
             fields[kind] = Watched()
         fields["_non_persistent"] = set()
+        fields["_hooks"] = {}
         fields["_names"] = (-1, {})
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -57,8 +61,9 @@ class Module:
         path = calling[-1]._path_of(self) if calling else ""
         calling.append(self)
         try:
+            hooks = self.__dict__["_hooks"]
             with scope(path):
-                return self.forward(*args, **kwargs)
+                return called(self, hooks, args, kwargs) if hooks else self.forward(*args, **kwargs)
         finally:
             calling.pop()
 
@@ -70,6 +75,73 @@ class Module:
             self.__dict__["_names"] = (Counts.epoch, names)
         name, path = names.get(part, ""), current_scope()
         return f"{path}.{name}" if path and name else path or name
+
+    # Hooks.
+
+    def _register_hook(
+        self,
+        kind: str,
+        function: Callable[..., Any],
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> RemovableHandle:
+        table = self.__dict__["_hooks"].setdefault(kind, Watched())
+        return RemovableHandle(table, Hook(function, with_kwargs, always_call), prepend)
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call hook(module, args) before forward, or hook(module, args, kwargs); what it returns replaces them."""
+        return self._register_hook("forward_pre", hook, prepend, with_kwargs)
+
+    def register_forward_hook(
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> RemovableHandle:
+        """Call hook(module, args, output) behind forward, or hook(module, args, kwargs, output); what it returns, if
+        that is not None, is the output. always_call: also where forward raises."""
+        return self._register_hook("forward", hook, prepend, with_kwargs, always_call)
+
+    def register_full_backward_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call hook(module, grad_output) with the gradients of the outputs; what it returns replaces them."""
+        return self._register_hook("backward_pre", hook, prepend)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call hook(module, grad_input, grad_output) with the gradients of the arguments; what it returns replaces
+        those. Arguments that need no gradient have None."""
+        return self._register_hook("backward", hook, prepend)
+
+    def register_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Raises UnsupportedError: PyTorch has replaced it by register_full_backward_hook."""
+        raise UnsupportedError(
+            "register_backward_hook sees what the last operation of a module sees, and is deprecated in PyTorch; use "
+            "register_full_backward_hook"
+        ).at(here())
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call hook(module, prefix, keep_vars) before state_dict() reads this module's state."""
+        return self._register_hook("state_dict_pre", hook)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call hook(module, state_dict, prefix, local_metadata) when state_dict() has read this module's state; it
+        changes the dict in place."""
+        return self._register_hook("state_dict_post", hook)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
+        before load_state_dict() looks for this module's state; it changes the dict, a copy, in place."""
+        return self._register_hook("load_state_dict_pre", hook)
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call hook(module, incompatible_keys) when load_state_dict() has loaded this module's state."""
+        return self._register_hook("load_state_dict_post", hook)
 
     # Registration.
 
@@ -187,16 +259,19 @@ class Module:
     # Walking.
 
     def named_modules(
-        self, memo: set[Module] | None = None, prefix: str = ""
+        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Module]]:
-        """This module and all below it, each once, with dotted names; its own name is `prefix`."""
+        """This module and all below it, with dotted names, each once or, unless remove_duplicate, under every name;
+        its own name is `prefix`."""
         seen = set() if memo is None else memo
         if self not in seen:
-            seen.add(self)
+            if remove_duplicate:
+                seen.add(self)
             yield prefix, self
             for name, module in self._modules.items():
                 if module is not None:
-                    yield from module.named_modules(seen, f"{prefix}.{name}" if prefix else name)
+                    below = f"{prefix}.{name}" if prefix else name
+                    yield from module.named_modules(seen, below, remove_duplicate)
 
     def modules(self) -> Iterator[Module]:
         return (module for _, module in self.named_modules())
@@ -216,7 +291,8 @@ class Module:
         self, kind: str, prefix: str, recurse: bool, remove_duplicate: bool
     ) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
-        for path, module in self.named_modules(prefix=prefix) if recurse else [(prefix, self)]:
+        walked = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
+        for path, module in walked if recurse else [(prefix, self)]:
             for name, value in module.__dict__[kind].items():
                 if value is not None and not (remove_duplicate and id(value) in seen):
                     seen.add(id(value))
@@ -259,6 +335,26 @@ class Module:
             raise AttributeError(f"{type(self).__name__} has no parameter named {target!r}")
         return found
 
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer with the dotted name `target`. Raises AttributeError where there is none."""
+        path, _, name = target.rpartition(".")
+        found: Tensor | None = self.get_submodule(path)._buffers.get(name)
+        if found is None:
+            raise AttributeError(f"{type(self).__name__} has no buffer named {target!r}")
+        return found
+
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put `module` where `target`, with dots, says; with `strict` in the place of one that there is."""
+        path, _, name = target.rpartition(".")
+        if not target:
+            raise ValueError("Cannot set the submodule without a target name!")
+        if not isinstance(module, Module):
+            raise ValueError(f"{type(module).__name__} is not a Module")
+        owner = self.get_submodule(path)
+        if strict and not isinstance(getattr(owner, name, None), Module):
+            raise AttributeError(f"{type(owner).__name__} has no module named {name!r}")
+        setattr(owner, name, module)
+
     # Changing all at once.
 
     def apply(self, fn: Callable[[Module], Any]) -> Self:
@@ -269,7 +365,9 @@ class Module:
         return self
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode, which Dropout and BatchNorm look at, here and below."""
+        """Set training mode, which Dropout and BatchNorm look at, here and below. Raises ValueError for no bool."""
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
         for module in self.modules():
             if module.training != mode:
                 module.training = mode
@@ -293,8 +391,16 @@ class Module:
             elif parameter.grad is not None:
                 parameter.grad = zeros_like(parameter.grad)
 
-    def to(self, *args: Any, dtype: DType | None = None, device: Any = None) -> Self:
+    def to(
+        self,
+        *args: Any,
+        dtype: DType | None = None,
+        device: Any = None,
+        non_blocking: bool = False,
+        memory_format: Any = None,
+    ) -> Self:
         """Floating point parameters and buffers with another dtype, and / or a device name, as Tensor.to.
+        non_blocking and memory_format ask for nothing here.
 
         Raises TypeError for a dtype that is not floating point, DeviceError where a device cannot be used.
         """
@@ -320,6 +426,21 @@ class Module:
     def cuda(self, device: Any = None) -> Self:
         return self.to("cuda")
 
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
+        """The parameters and buffers on a device, with values that do not matter (they stay)."""
+        return self.to(device)
+
+    def type(self, dst_type: DType) -> Self:
+        """All parameters and buffers as `dst_type`, a floating point dtype."""
+        return self.to(dst_type)
+
+    def bfloat16(self) -> Self:
+        return self.to(bf16)
+
+    def share_memory(self) -> Self:
+        """The module itself: threads share its memory as it is."""
+        return self
+
     def float(self) -> Self:
         return self.to(f32)
 
@@ -331,19 +452,28 @@ class Module:
 
     # State.
 
-    def state_dict(self, *, prefix: str = "", keep_vars: bool = False) -> dict[str, Tensor]:
-        """Parameters and persistent buffers by dotted name, sharing storage; detached unless `keep_vars`."""
-        return {
-            name: tensor if keep_vars else tensor.detach() for name, tensor in state.named_state(self, prefix)
-        }
+    def state_dict(
+        self,
+        destination: dict[str, Tensor] | None = None,
+        prefix: str = "",
+        keep_vars: bool = False,
+    ) -> dict[str, Tensor]:
+        """Parameters and persistent buffers by dotted name, sharing storage; detached unless `keep_vars`.
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> state.IncompatibleKeys:
+        They are added to `destination`, if one is given.
+        """
+        return state.collect(self, {} if destination is None else destination, prefix, keep_vars)
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> state.IncompatibleKeys:
         """Copy values into parameters and persistent buffers; all or, where something is wrong, nothing.
 
-        Values are tensors or arrays. Raises LenetcError for a shape that differs, and with `strict` for names
-        that are missing or unexpected.
+        Values are tensors, PyTorch's among them, or arrays. assign: tensors, in their dtypes, take the place of those
+        that there are. Raises LenetcError for a shape that differs, and with `strict` for names that are missing or
+        unexpected.
         """
-        return state.load(self, state_dict, strict)
+        return state.load(self, state_dict, strict, assign)
 
     # Text.
 

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from lenetc.autograd import engine
+from lenetc.autograd import engine, hooks
+from lenetc.operations.methods.casting import CastingMethods
+from lenetc.operations.methods.creation import CreationMethods
 from lenetc.operations.methods.elementwise import ElementwiseMethods
 from lenetc.operations.methods.in_place import InPlaceMethods
 from lenetc.operations.methods.in_place_moves import InPlaceMoves
 from lenetc.operations.methods.indexing import IndexingMethods
 from lenetc.operations.methods.operators import Operators
+from lenetc.operations.methods.products import ProductMethods
 from lenetc.operations.methods.reductions import ReductionMethods
 from lenetc.operations.methods.shaping import ShapingMethods
+from lenetc.operations.methods.softmaxes import SoftmaxMethods
 from lenetc.operations.methods.sorting import SortingMethods
 from lenetc.tensors.tensor import Tensor
 
 
 class Methods(
+    CastingMethods,
     Operators,
     ElementwiseMethods,
+    ProductMethods,
     ReductionMethods,
     IndexingMethods,
     ShapingMethods,
+    SoftmaxMethods,
     SortingMethods,
     InPlaceMethods,
     InPlaceMoves,
+    CreationMethods,
 ):
     """To a type checker the base of Tensor, which is given them below."""
 
     __slots__ = ()
 
     backward = engine.backward_from
+    register_hook = hooks.register_hook
+    register_post_accumulate_grad_hook = hooks.register_post_accumulate_grad_hook
 
 
 for _table in reversed(Methods.__mro__[:-1]):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lenetc.operations import elementwise, in_place, indexing
+from lenetc.operations import elementwise, in_place, indexing, products
+from lenetc.operations.elementwise import bits, division, powers
 from lenetc.tensors.convert import is_operand
 from lenetc.tensors.tensor import Tensor
 
@@ -34,10 +35,18 @@ class Operators:
     __rsub__ = _operator(elementwise.rsub)
     __mul__ = __rmul__ = _operator(elementwise.mul)
     __truediv__ = _operator(elementwise.div)
-    __rtruediv__ = _operator(elementwise.rdiv)
+    __rtruediv__ = _operator(division.rdiv)
+    __floordiv__ = _operator(elementwise.floor_divide)
+    __rfloordiv__ = _operator(division.rfloor_divide)
+    __mod__ = _operator(elementwise.remainder)
+    __rmod__ = _operator(division.rremainder)
+    __lshift__ = _operator(elementwise.bitwise_left_shift)
+    __rlshift__ = _operator(bits.rlshift)
+    __rshift__ = _operator(elementwise.bitwise_right_shift)
+    __rrshift__ = _operator(bits.rrshift)
     __pow__ = _operator(elementwise.pow)
-    __rpow__ = _operator(elementwise.rpow)
-    __matmul__ = elementwise.matmul
+    __rpow__ = _operator(powers.rpow)
+    __matmul__ = products.matmul
     __neg__ = elementwise.neg
     __pos__ = elementwise.positive
     __abs__ = elementwise.abs
@@ -55,6 +64,10 @@ class Operators:
     __isub__ = _operator(in_place.sub_)
     __imul__ = _operator(in_place.mul_)
     __itruediv__ = _operator(in_place.div_)
+    __ifloordiv__ = _operator(in_place.floor_divide_)
+    __imod__ = _operator(in_place.remainder_)
+    __ilshift__ = _operator(in_place.bitwise_left_shift_)
+    __irshift__ = _operator(in_place.bitwise_right_shift_)
     __ipow__ = _operator(in_place.pow_)
     __iand__ = _operator(in_place.bitwise_and_)
     __ior__ = _operator(in_place.bitwise_or_)

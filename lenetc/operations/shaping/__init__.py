@@ -23,6 +23,7 @@ from lenetc.operations.shaping.joining import *  # noqa: F403
 from lenetc.operations.shaping.moving import *  # noqa: F403
 from lenetc.operations.shaping.moving import transposed as transposed
 from lenetc.operations.shaping.repeating import *  # noqa: F403
+from lenetc.operations.shaping.repeating import expand as expand
 from lenetc.operations.shaping.slicing import *  # noqa: F403
 from lenetc.operations.shaping.splitting import *  # noqa: F403
 from lenetc.operations.shaping.triangles import *  # noqa: F403

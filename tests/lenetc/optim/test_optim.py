@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lenetc
-from ir.errors import LenetcError
+from ir.errors import LenetcError, UnsupportedError
 from lenetc import optim
 from lenetc.evaluation import lazy
 from lenetc.evaluation.cell import Counts
@@ -103,6 +103,10 @@ def test_state_before_the_first_step_is_empty_and_as_pytorchs_after():
         "weight_decay": 0,
         "amsgrad": False,
         "maximize": False,
+        "foreach": None,
+        "capturable": False,
+        "differentiable": False,
+        "fused": None,
         "decoupled_weight_decay": False,
         "params": [0, 1],
     }
@@ -246,8 +250,8 @@ def test_names_reach_the_groups():
 def test_repr():
     optimizer = optim.SGD([{"params": leaf(1)}, {"params": leaf(2), "lr": 1.5}], momentum=0.9)
     lines = (
-        "    dampening: 0\n    lr: {}\n    maximize: False\n    momentum: 0.9\n    nesterov: False\n"
-        "    weight_decay: 0\n"
+        "    dampening: 0\n    differentiable: False\n    foreach: None\n    fused: None\n    lr: {}\n"
+        "    maximize: False\n    momentum: 0.9\n    nesterov: False\n    weight_decay: 0\n"
     )
     first, second = lines.format(0.001), lines.format(1.5)
     assert repr(optimizer) == f"SGD (\nParameter Group 0\n{first}\nParameter Group 1\n{second})"
@@ -278,17 +282,16 @@ WRONG = [
         TypeError,
         "no option 'zap'; its options are lr, momentum, dampening",
     ),
-    (
-        lambda: optim.SGD([{"params": leaf(2), "learning_rate": 1}]),
-        TypeError,
-        "SGD has no option 'learning_rate'",
-    ),
-    (lambda: optim.AdamW([leaf(2)], fused=True), TypeError, "AdamW: the option 'fused' means nothing here"),
-    (
-        lambda: optim.RMSprop([leaf(2)], foreach=None),
-        TypeError,
-        "RMSprop: the option 'foreach' means nothing",
-    ),
+    (lambda: optim.AdamW([leaf(2)], fused=True, foreach=True), RuntimeError, "cannot be `True` together"),
+    (lambda: optim.Adam([leaf(2)], differentiable=True), UnsupportedError, "differentiable=True is not supp"),
+    (lambda: optim.SparseAdam([leaf(2)]), UnsupportedError, "SparseAdam is for sparse gradients"),
+    (lambda: optim.Adam([leaf(2)], betas=(lenetc.tensor(0.9), 0.9)), ValueError, "2 numbers or 2 tensors"),
+    (lambda: optim.SGD([leaf(2)], lr=lenetc.ones(2)), ValueError, r"must have 1 element, but it is f32\[2\]"),
+    (lambda: optim.Rprop([leaf(2)], etas=(1.1, 1.2)), ValueError, "etas .* must be one between 0 and 1 and"),
+    (lambda: optim.Adadelta([leaf(2)], rho=1.1), ValueError, "rho .* must be between 0 and 1, got 1.1"),
+    (lambda: optim.Adafactor([leaf(2)], eps=(-1, 1)), ValueError, "eps .* must be 2 numbers of at least 0"),
+    (lambda: optim.Muon([leaf(2)]), ValueError, r"Muon is for matrices, but a parameter is f32\[2\]"),
+    (lambda: optim.Muon([leaf(2, 2)], adjust_lr_fn="big"), ValueError, "adjust_lr_fn must be .* got 'big'"),
     (lambda: optim.SGD([{"lr": 1.0}]), ValueError, "param group 0 has no entry 'params'"),
     (lambda: optim.SGD([{"params": leaf(2)}, leaf(1)]), TypeError, "a param group must be a dict"),
     (lambda: optim.SGD([{"params": {leaf(2)}}]), TypeError, "parameters need an order, and sets have none"),

@@ -182,7 +182,7 @@ def difference(mine: Any, reference: Any, same_dtype: bool = True) -> str:
         return f"{type(mine).__name__} for a tensor"
     theirs = reference.detach().resolve_conj().resolve_neg()
     tolerance = TOLERANCES.get(theirs.dtype, 0.0)
-    expected = (theirs.float() if theirs.dtype is torch.bfloat16 else theirs).numpy()
+    expected = (theirs.float() if theirs.dtype is torch.bfloat16 else theirs).numpy(force=True)
     if same_dtype and mine.dtype != expected.dtype and theirs.dtype is not torch.bfloat16:
         return f"dtype {mine.dtype} for {expected.dtype}"
     if mine.shape != expected.shape:

@@ -17,7 +17,18 @@ class Skip:
     applies: Callable[[Any], bool] | None = None
 
 
-SKIPPED: dict[str, list[Skip]] = {}
+def _draws(sample: Any) -> bool:
+    return bool(sample.kwargs.get("dropout_p") or sample.kwargs.get("training"))
+
+
+_RANDOM = Skip("random numbers of another generator; their statistics are tested", _draws)
+SKIPPED: dict[str, list[Skip]] = {
+    "nn.functional.multi_head_attention_forward": [
+        Skip("dropout: random numbers of another generator", lambda sample: bool(sample.args[9]))
+    ],
+    "nn.functional.rrelu": [_RANDOM],
+    "nn.functional.scaled_dot_product_attention": [_RANDOM],
+}
 
 _KINDS = Skip(
     "complex, sparse and quantized tensors are refused as kinds",

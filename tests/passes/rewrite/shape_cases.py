@@ -135,6 +135,20 @@ def concat_of_one() -> Rewrites:
 
 
 @case
+def merge_concats() -> Rewrites:
+    a, b, c = x(N, 2), y(N, 3), arg("z", N, 4)
+    return [
+        (ops.concat(ops.concat(a, b, axis=1), c, axis=1), ops.concat(a, b, c, axis=1)),
+        (ops.concat(a, ops.concat(b, c, axis=1), axis=1), ops.concat(a, b, c, axis=1)),
+    ]
+
+
+@refused("merge_concats")
+def _() -> object:
+    return ops.concat(ops.concat(x(N, 2), y(N, 2), axis=0), arg("z", 2 * N, 3), axis=1)
+
+
+@case
 def concat_of_slices() -> Rewrites:
     ranges = ((0, 2), (2, 5), (5, 6))
     parts = [ops.slice(x(N, 6), starts=(0, a), stops=(N, b), steps=(1, 1)) for a, b in ranges]

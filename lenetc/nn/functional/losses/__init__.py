@@ -1,0 +1,4 @@
+"""Losses as functions: of regression, of classifiers, of margins and distances.
+
+They share `reduction.py`; `nn.functional` gives their names to users.
+"""

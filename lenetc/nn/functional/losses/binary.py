@@ -1,0 +1,99 @@
+"""Binary cross-entropy, of probabilities and of their logits."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ir import ops
+from ir.errors import ShapeError
+from ir.node import Node
+from lenetc.evaluation.tracing import here
+from lenetc.nn.functional.losses.reduction import check_reduction, chosen, reduced
+from lenetc.tensors.tensor import Tensor, apply, require_tensors
+
+
+def _same_size(what: str, input: Tensor, target: Tensor, *factors: Tensor | None) -> None:
+    require_tensors(what, input, target, optional=factors)
+    if input.shape != target.shape:
+        raise ShapeError(f"Target size ({target.shape}) must be the same as input size ({input.shape})").at(
+            here()
+        )
+
+
+def binary_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """-(target log(input) + (1 - target) log(1 - input)), for inputs in [0, 1].
+
+    Logarithms are cut off at -100; the loss of an input outside of [0, 1] is NaN. weight: factors of the elements,
+    broadcast.
+    Source: torch.nn.functional.binary_cross_entropy.
+    """
+    reduction = chosen(size_average, reduce, reduction)
+    check_reduction(reduction)
+    _same_size("binary_cross_entropy", input, target, weight)
+
+    def entropy(x: Node, y: Node, floor: float | None) -> Node:
+        logs = (ops.log(x), ops.log(1.0 - x))
+        if floor is not None:
+            logs = tuple(ops.maximum(log, ops.scalar(floor, x.dtype)) for log in logs)  # type: ignore[assignment]
+        return -(y * logs[0] + (1.0 - y) * logs[1])
+
+    def build(x: Node, y: Node, *factors: Node) -> Node:
+        # At 0 and 1, PyTorch's gradient is (x - y) / 1e-12, a number in f32.
+        least = float(np.float32(1e-12))
+        product = x * (1.0 - x)
+        end = ops.less(product, least)
+        fixed = ops.stop_gradient(x)
+        at_end = entropy(fixed, y, -100.0) + (x - fixed) * ops.stop_gradient((x - y) / least)
+        inside = entropy(ops.where(end, ops.scalar(0.5, x.dtype), x), y, None)
+        losses = ops.where(end, at_end, inside)
+        losses = ops.where(ops.less(product, 0.0), ops.scalar(math.nan, x.dtype), losses)
+        return reduced(losses * factors[0] if factors else losses, reduction)
+
+    operands = (input, target) if weight is None else (input, target, weight)
+    return apply("BinaryCrossEntropyBackward0", build, *operands, edges=(input, target))
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """binary_cross_entropy(sigmoid(input), target), computed stably.
+
+    weight: factors of the elements, pos_weight: factors of the positive part; both broadcast.
+    Source: torch.nn.functional.binary_cross_entropy_with_logits.
+    """
+    reduction = chosen(size_average, reduce, reduction)
+    check_reduction(reduction)
+    _same_size("binary_cross_entropy_with_logits", input, target, weight, pos_weight)
+    given = [x for x in (weight, pos_weight) if x is not None]
+
+    def build(x: Node, y: Node, *extra: Node) -> Node:
+        nodes = list(extra)
+        factor = nodes.pop(0) if weight is not None else None
+        positive, whole = y, None
+        if nodes:
+            positive = y * nodes[0]
+            whole = positive - y + 1.0
+        # Two formulas for one loss: this has its digits for y = 1, and the gradient of the other, which is
+        # sigmoid(x) - y, has them for y = 0.
+        ahead, behind = ops.softplus(-x), ops.softplus(x)
+        if whole is not None:
+            ahead, behind = ahead * whole, behind * whole
+        losses = ops.with_gradient((1.0 - y) * x + ahead, behind - positive * x)
+        return reduced(losses if factor is None else losses * factor, reduction)
+
+    return apply("BinaryCrossEntropyWithLogitsBackward0", build, input, target, *given, edges=(input, target))

@@ -1,0 +1,311 @@
+"""Largest elements of windows, and putting them back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ir import ops
+from ir.dims import product
+from ir.errors import DTypeError, ShapeError
+from ir.node import Node
+from ir.types import f32, f64, i64
+from lenetc.evaluation.ranges import require_range
+from lenetc.evaluation.tracing import here
+from lenetc.nn.functional.spatial.sizes import Sizes, image_attributes, is_batch, over_batch, spread
+from lenetc.tensors.tensor import Tensor, apply, require_tensors
+
+_NAMES = {1: "SqueezeBackward1", 2: "MaxPool2DWithIndicesBackward0", 3: "MaxPool3DWithIndicesBackward0"}
+
+
+class Maxima(NamedTuple):
+    """The largest element of each window, and, where they are asked for, what stands in their places."""
+
+    values: Node
+    places: Node | None
+
+
+def checked_window(what: str, dims: int, how: dict[str, Any]) -> dict[str, Any]:
+    """The attributes of a pool, each spread over `dims` axes; the stride is the kernel where it is None or empty, as in
+    PyTorch. Raises ValueError for what is out of range, ShapeError for a padding of more than half of the kernel."""
+    if how["stride"] is None or how["stride"] in ((), []):
+        how["stride"] = how["kernel_size"]
+    made = {key.removesuffix("_size"): spread(value, dims, key) for key, value in how.items()}
+    for name in ("kernel", "stride", "dilation"):
+        if name in made and min(made[name]) < 1:
+            raise ValueError(f"{what}: {name} must be positive, but it is {made[name]}")
+    if min(made["padding"]) < 0:
+        raise ValueError(f"{what}: padding must not be negative, but it is {made['padding']}")
+    for kernel, padding in zip(made["kernel"], made["padding"], strict=True):
+        if 2 * padding > kernel:
+            raise ShapeError(
+                f"{what}: padding should be at most half of the kernel size, but got padding={made['padding']}, "
+                f"kernel_size={made['kernel']}"
+            ).at(here())
+    return made
+
+
+def need_images(what: str, x: Tensor, dims: int) -> bool:
+    """Whether x is a batch, as `is_batch`. Raises ShapeError where there is no channel or no pixel."""
+    batched = is_batch(what, x, dims)
+    if 0 in x.shape[-dims - 1 :]:
+        raise ShapeError(f"{what}: of the sizes of {x.type_text()} only the batch's may be 0").at(here())
+    return batched
+
+
+def maxima(x: Node, places: Node | None, how: dict[str, Any]) -> Maxima:
+    """The largest elements of windows over the axes behind x[N,C,...], the first of equal ones, or the last NaN; and
+    those of `places`, which has the type of x, that stand where they do."""
+    dims = x.rank - 2
+    if dims < 3:
+        image = (*x.shape[:2], 1, x.shape[2]) if dims == 1 else x.shape
+        how = image_attributes(how, dims)
+        x, places = ops.reshape(x, shape=image), None if places is None else ops.reshape(places, shape=image)
+        y = ops.max_pool2d(x, **how)
+        found = Maxima(y, None if places is None else ops.max_pool2d_pick(places, x, **how))
+        return _shaped(found, (*y.shape[:2], *y.shape[4 - dims :]))
+    # In the planes first, then among planes: row-major as it was, so that the first of equal maxima is the same one.
+    attributes = {key: value for key, value in how.items() if isinstance(value, tuple)}
+    n, c, depth, *image = x.shape
+    planes = {**how, **{key: value[1:] for key, value in attributes.items()}}
+    through = {**how, **{key: (value[0], int(key != "padding")) for key, value in attributes.items()}}
+    flat = _shaped(Maxima(x, places), (n, c * depth, *image))
+    found = maxima(*flat, planes)
+    height, width = found.values.shape[2:]
+    stacked = _shaped(found, (n, c, depth, height * width))
+    found = maxima(*stacked, through)
+    return _shaped(found, (n, c, found.values.shape[2], height, width))
+
+
+def _shaped(found: Maxima, shape: tuple[Any, ...]) -> Maxima:
+    values, places = (None if x is None else ops.reshape(x, shape=shape) for x in found)
+    assert values is not None
+    return Maxima(values, places)
+
+
+def numbered(x: Node) -> tuple[Node, Node]:
+    """x[N,C,...], in a dtype that holds its places, and for each element its place among those of its channel."""
+    count = product(x.shape[2:])
+    dtype = f64 if x.dtype is f64 or int(count) > 1 << 24 else f32
+    wide = x if x.dtype is dtype else ops.cast(x, dtype=dtype)
+    places = ops.literal(
+        np.arange(int(count), dtype=dtype.numpy).reshape([int(size) for size in x.shape[2:]])
+    )
+    return wide, ops.broadcast_to(places, shape=x.shape)
+
+
+def where_largest(x: Node, how: dict[str, Any]) -> Node:
+    """The place, among the elements of its channel, of the largest element of each window of x[N,C,...], as i64."""
+    found = maxima(*numbered(x), how)
+    assert found.places is not None
+    return ops.cast(found.places, dtype=i64)
+
+
+def _max_pool(dims: int, input: Tensor, ceil_mode: bool, return_indices: bool, **window: Any) -> Any:
+    what = f"max_pool{dims}d"
+    require_tensors(what, input)
+    how = {**checked_window(what, dims, window), "ceil_mode": bool(ceil_mode)}
+    batched = need_images(what, input, dims)
+    if not input.dtype.is_float:
+        raise DTypeError(f"{what} takes floating point tensors, not {input.type_text()}; use .float()").at(
+            here()
+        )
+    values = apply(_NAMES[dims], over_batch(lambda x: maxima(x, None, how).values, batched), input)
+    if not return_indices:
+        return values
+    return values, apply("", over_batch(lambda x: where_largest(x, how), batched), input)
+
+
+def max_pool1d(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Largest element of each window: [N,C,L], or [C,L] -> [N,C,OL]; as max_pool2d
+    (torch.nn.functional.max_pool1d)."""
+    return _max_pool(
+        1,
+        input,
+        ceil_mode,
+        return_indices,
+        kernel_size=kernel_size,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+    )
+
+
+def max_pool2d(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Largest element of each window: [N,C,H,W], or [C,H,W] -> [N,C,OH,OW] (torch.nn.functional.max_pool2d).
+
+    stride: the kernel size if None. return_indices: return (values, indices), which are places in each flat image
+    H*W, as i64. The gradient goes to the first maximum of a window, row by row. Raises ShapeError where no window
+    fits, DTypeError for integers.
+    """
+    return _max_pool(
+        2,
+        input,
+        ceil_mode,
+        return_indices,
+        kernel_size=kernel_size,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+    )
+
+
+def max_pool3d(
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Largest element of each window: [N,C,D,H,W], or [C,D,H,W] -> [N,C,OD,OH,OW]; as max_pool2d
+    (torch.nn.functional.max_pool3d)."""
+    return _max_pool(
+        3,
+        input,
+        ceil_mode,
+        return_indices,
+        kernel_size=kernel_size,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+    )
+
+
+def _unpooled_sizes(
+    what: str, dims: int, input: Tensor, how: dict[str, Any], output_size: Sequence[int] | None
+) -> tuple[int, ...]:
+    """The sizes that a pool made input's of: `output_size`, where it is given and possible."""
+    axes = zip(input.shape[-dims:], how["kernel"], how["stride"], how["padding"], strict=True)
+    usual = tuple(int((n - 1) * s + k - 2 * p) for n, k, s, p in axes)
+    if output_size is None:
+        return usual
+    given = tuple(int(size) for size in output_size)
+    given = given[2:] if len(given) == dims + 2 else given
+    if len(given) != dims:
+        raise ValueError(
+            f"{what}: output_size should be a sequence containing {dims} or {dims + 2} elements, but it has a "
+            f"length of {len(given)}"
+        )
+    for size, middle, step in zip(given, usual, how["stride"], strict=True):
+        if not middle - step < size < middle + step:
+            raise ValueError(
+                f"{what}: invalid output_size {list(given)}: each size must be nearer to {list(usual)} than the "
+                f"stride {list(how['stride'])}"
+            )
+    return given
+
+
+def _max_unpool(
+    dims: int, input: Tensor, indices: Tensor, output_size: Sequence[int] | None, **window: Any
+) -> Tensor:
+    what = f"max_unpool{dims}d"
+    require_tensors(what, input, indices)
+    how = checked_window(what, dims, window)
+    batched = need_images(what, input, dims)
+    if indices.dtype is not i64:
+        raise DTypeError(f"{what}: the indices should be i64, but they are {indices.type_text()}").at(here())
+    if indices.shape != input.shape:
+        raise ShapeError(
+            f"{what}: expected the shape of the indices to be that of the input {input.type_text()}, but they are "
+            f"{indices.type_text()}"
+        ).at(here())
+    sizes = _unpooled_sizes(what, dims, input, how, output_size)
+    require_range(what, "index", indices, int(product(sizes)), None, f"an output of {list(sizes)}")
+
+    def build(y: Node, places: Node) -> Node:
+        n, c, *rest = y.shape
+        flat = (n, c, product(tuple(rest)))
+        x = _put(ops.reshape(y, shape=flat), ops.reshape(places, shape=flat), int(product(sizes)))
+        return ops.reshape(x, shape=(n, c, *sizes))
+
+    name = f"MaxUnpool{max(dims, 2)}DBackward0"
+    return apply(name, over_batch(build, batched), input, indices, edges=(input,))
+
+
+def _put(y: Node, places: Node, size: int) -> Node:
+    """y[N,C,L] put into zeros [N,C,size] where `places` say; of several for one place the last. The gradient goes to
+    each of them, as in PyTorch."""
+    order = ops.broadcast_to(ops.iota(size=y.shape[2]), shape=y.shape)
+    added = ops.put_along_axis(y, places, axis=2, size=size)
+    return ops.with_gradient(_last(y, places, order, size), added)
+
+
+def _last(y: Node, places: Node, order: Node, size: int) -> Node:
+    """`_put`, one bit of the order after the other, the highest first: those with the bit stay, where there are any."""
+    one, none = ops.scalar(1, i64), ops.scalar(0, i64)
+    stays = ops.broadcast_to(one, shape=y.shape)
+    for bit in reversed(range(max(int(y.shape[2]) - 1, 0).bit_length())):
+        high = ops.bitwise_and(ops.div(order, 1 << bit), 1) * stays
+        is_met = ops.put_along_axis(high, places, axis=2, size=size)
+        met_here = ops.take_along_axis(is_met, places, axis=2)
+        stays = ops.where(ops.greater(met_here, 0), high, stays)
+    kept = ops.where(ops.greater(stays, none), y, ops.scalar(0, y.dtype))
+    return ops.put_along_axis(kept, places, axis=2, size=size)
+
+
+def max_unpool1d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """[N,C,L], or [C,L], put into zeros; as max_unpool2d (torch.nn.functional.max_unpool1d)."""
+    return _max_unpool(
+        1, input, indices, output_size, kernel_size=kernel_size, stride=stride, padding=padding
+    )
+
+
+def max_unpool2d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """input[N,C,OH,OW], or [C,OH,OW], put into zeros [N,C,H,W] where the indices of max_pool2d say
+    (torch.nn.functional.max_unpool2d).
+
+    output_size: height and width, or all sizes, where several images have such a pool. Of elements for one place the
+    last one stays, and all get its gradient. Raises ShapeError, DTypeError for indices that are not i64, and
+    LabelError, an IndexError, for one that is out of range.
+    """
+    return _max_unpool(
+        2, input, indices, output_size, kernel_size=kernel_size, stride=stride, padding=padding
+    )
+
+
+def max_unpool3d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """[N,C,OD,OH,OW], or [C,OD,OH,OW], put into zeros; as max_unpool2d (torch.nn.functional.max_unpool3d)."""
+    return _max_unpool(
+        3, input, indices, output_size, kernel_size=kernel_size, stride=stride, padding=padding
+    )

@@ -1,0 +1,1 @@
+"""Losses as modules, by the topics of `nn.functional.losses`."""

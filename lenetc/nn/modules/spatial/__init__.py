@@ -1,0 +1,1 @@
+"""Layers over lines, images and volumes: convolutions, pools, padding, resizing (parts of torch.nn.modules)."""

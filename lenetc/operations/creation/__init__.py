@@ -1,0 +1,20 @@
+"""Making tensors: from data, of a constant, of ranges, of random numbers. PyTorch's functions of the same names."""
+
+from __future__ import annotations
+
+from lenetc.operations.creation import data, filled, likes, ranges, sampling, typed
+from lenetc.operations.creation.data import *
+from lenetc.operations.creation.filled import *
+from lenetc.operations.creation.likes import *
+from lenetc.operations.creation.ranges import *
+from lenetc.operations.creation.sampling import *
+from lenetc.operations.creation.typed import *
+
+__all__ = [
+    *data.__all__,
+    *filled.__all__,
+    *likes.__all__,
+    *ranges.__all__,
+    *sampling.__all__,
+    *typed.__all__,
+]

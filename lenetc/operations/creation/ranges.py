@@ -1,0 +1,131 @@
+"""Numbers in a row: arange, linspace, logspace."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ir.errors import LenetcError
+from ir.types import DType, f32, i64
+from lenetc.evaluation.tracing import here
+from lenetc.operations.creation.arguments import checked, finished, of_out, sizes_of
+from lenetc.tensors.convert import operand_of
+from lenetc.tensors.tensor import Tensor
+
+__all__ = ["arange", "linspace", "logspace", "range"]
+
+
+def _number(what: str, value: Any) -> Any:
+    operand = operand_of(what, value)
+    return operand.item() if isinstance(operand, Tensor) else operand
+
+
+def _whole(kind: DType, *numbers: Any) -> Any:
+    """The numbers as those that a range of `kind` is made of: integers for integers, as in PyTorch."""
+    return numbers if kind.is_float else tuple(map(int, numbers))
+
+
+def _checked_range(what: str, first: Any, last: Any, by: Any) -> None:
+    if not all(math.isfinite(value) for value in (first, last, by)):
+        raise LenetcError(f"{what}: from {first} to {last} by {by} there is no end of numbers").at(here())
+    if by == 0:
+        raise LenetcError(f"{what}: the step must not be zero").at(here())
+    if (last - first) * by < 0:
+        raise LenetcError(f"{what}: from {first} to {last} no step of {by} leads").at(here())
+
+
+def arange(
+    *limits: Any,
+    start: Any = 0,
+    end: Any = None,
+    step: Any = 1,
+    out: Tensor | None = None,
+    dtype: DType | None = None,
+    requires_grad: bool = False,
+    device: Any = None,
+    **idle: Any,
+) -> Tensor:
+    """start, start + step, ... before end: arange(end), arange(start, end) or arange(start, end, step).
+
+    i64, or f32 where one of them is a float. Raises LenetcError for a step of 0, and for one that leads away.
+    """
+    if len(limits) == 1 and end is None:
+        (end,) = limits
+    elif limits:
+        start, end, step = (*limits, *(end, step)[len(limits) - 1 :])
+    first, last, by = (_number("arange", limit) for limit in (start, end, step))
+    _checked_range("arange", first, last, by)
+    has_float = any(isinstance(value, float) for value in (first, last, by))
+    kind = checked("arange", of_out(dtype, out, f32 if has_float else i64))
+    if kind.kind == "int":
+        first, last, by = _whole(kind, first, last, by)
+        _checked_range("arange", first, last, by)
+    made = Tensor._from_array(np.arange(first, last, by).astype(kind.numpy)).to(kind)
+    return finished("arange", made, requires_grad, device, out, idle)
+
+
+def range(
+    start: Any = 0,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    out: Tensor | None = None,
+    dtype: DType | None = None,
+    requires_grad: bool = False,
+    device: Any = None,
+    **idle: Any,
+) -> Tensor:
+    """start, start + step, ... up to end, which is among them where a step meets it; f32. PyTorch will drop it."""
+    if end is None:
+        start, end = 0, start
+    first, last, by = (_number("range", limit) for limit in (start, end, step))
+    _checked_range("range", first, last, by)
+    kind = checked("range", of_out(dtype, out, f32))
+    count = math.floor((last - first) / by) + 1
+    made = Tensor._from_array((first + np.arange(count) * by).astype(kind.numpy)).to(kind)
+    return finished("range", made, requires_grad, device, out, idle)
+
+
+def linspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    *,
+    out: Tensor | None = None,
+    dtype: DType | None = None,
+    requires_grad: bool = False,
+    device: Any = None,
+    **idle: Any,
+) -> Tensor:
+    """`steps` numbers from start to end, both included, at equal distances."""
+    (count,) = sizes_of("linspace", (steps,))
+    first, last = (float(_number("linspace", limit)) for limit in (start, end))
+    kind = checked("linspace", of_out(dtype, out, f32))
+    first, last = _whole(kind, first, last)
+    made = Tensor._from_array(np.linspace(first, last, int(count)).astype(kind.numpy)).to(kind)
+    return finished("linspace", made, requires_grad, device, out, idle)
+
+
+def logspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    out: Tensor | None = None,
+    dtype: DType | None = None,
+    requires_grad: bool = False,
+    device: Any = None,
+    **idle: Any,
+) -> Tensor:
+    """`base` to the power of `steps` numbers from start to end at equal distances."""
+    (count,) = sizes_of("logspace", (steps,))
+    first, last = (float(_number("logspace", limit)) for limit in (start, end))
+    kind = checked("logspace", of_out(dtype, out, f32))
+    first, last = _whole(kind, first, last)
+    powers = np.linspace(first, last, int(count))
+    with np.errstate(all="ignore"):
+        made = Tensor._from_array(np.power(float(base), powers).astype(kind.numpy)).to(kind)
+    return finished("logspace", made, requires_grad, device, out, idle)

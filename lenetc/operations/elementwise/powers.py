@@ -1,0 +1,103 @@
+"""Powers and roots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import lenetc.tensors.tensor as t
+from ir import ops
+from ir.errors import DTypeError, LenetcError
+from ir.node import Node
+from ir.types import DType, bool_, f64
+from lenetc.evaluation.tracing import here
+from lenetc.operations import integers
+from lenetc.operations.elementwise.operands import binary, cast, unary
+from lenetc.tensors.convert import operand_of, result_dtype
+
+if TYPE_CHECKING:
+    from lenetc.tensors.convert import Number
+    from lenetc.tensors.tensor import Tensor
+
+__all__ = ["float_power", "ldexp", "pow", "reciprocal", "rsqrt", "sqrt", "square"]
+
+
+def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
+    """input ** exponent, broadcast. Integers to integer powers are integers, which wrap around as products do. Small
+    whole exponents become products, as in PyTorch.
+
+    Raises LenetcError for an integer to a negative number; to a negative tensor it is 0 unless it is 1 or -1.
+    """
+    input, exponent = operand_of("pow", input), operand_of("pow", exponent)
+    if isinstance(exponent, t.Tensor):
+        whole = not result_dtype(exponent, input).is_float
+        return binary("PowBackward1", "pow", integers.power if whole else ops.pow, input, exponent)
+    t.require_tensors("pow", input)
+    assert isinstance(input, t.Tensor)
+    dtype = result_dtype(input, exponent)
+    if dtype is bool_:
+        return t.apply("", lambda a: a if exponent else ops.logical_or(a, ops.logical_not(a)), input)
+    if not dtype.is_float:
+        return _to_whole_power(input, int(exponent), dtype)
+    powers: dict[float, Callable[[Node], Node]] = {
+        1: lambda a: a * 1,
+        2: lambda a: a * a,
+        3: lambda a: a * a * a,
+        0.5: ops.sqrt,
+        -0.5: lambda a: ops.with_gradient(1.0 / ops.sqrt(a), ops.pow(a, -0.5)),
+    }
+    if exponent in powers:
+        return t.apply("PowBackward0", lambda a: powers[exponent](cast(a, dtype)), input)
+    return binary("PowBackward0", "pow", ops.pow, input, exponent)
+
+
+def _to_whole_power(x: Tensor, exponent: int, dtype: DType) -> Tensor:
+    if exponent < 0:
+        raise LenetcError(
+            f"pow: integers to negative integer powers are not allowed: {x.type_text()} ** {exponent}; "
+            "convert the base with .float()"
+        ).at(here())
+    return t.apply("", lambda a: integers.to_power(cast(a, dtype), exponent), x)
+
+
+def rpow(x: Tensor, base: Any) -> Tensor:
+    """base ** x."""
+    base = operand_of("pow", base)
+    if isinstance(base, t.Tensor):  # made of an array
+        return pow(base, x)
+    whole = not result_dtype(x, base).is_float
+    return binary("PowBackward1", "pow", integers.power if whole else ops.pow, base, x)
+
+
+def float_power(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
+    """input ** exponent, computed in f64, broadcast."""
+    base, power = (
+        x.to(f64) if isinstance(x, t.Tensor) else float(x)
+        for x in (operand_of("float_power", input), operand_of("float_power", exponent))
+    )
+    if not isinstance(base, t.Tensor) and not isinstance(power, t.Tensor):
+        raise DTypeError("float_power takes at least one tensor, not two numbers").at(here())
+    return pow(base, power)
+
+
+def ldexp(input: Tensor, other: Tensor) -> Tensor:
+    """input * 2 ** other, broadcast, as a float."""
+    t.require_tensors("ldexp", input)
+    return input * pow(2.0, other)
+
+
+def sqrt(input: Tensor) -> Tensor:
+    return unary("SqrtBackward0", ops.sqrt, input)
+
+
+def rsqrt(input: Tensor) -> Tensor:
+    return unary("RsqrtBackward0", lambda a: 1.0 / ops.sqrt(a), input, "rsqrt")
+
+
+def square(input: Tensor) -> Tensor:
+    return pow(input, 2)
+
+
+def reciprocal(input: Tensor) -> Tensor:
+    """1 / input; of integers a float."""
+    return unary("ReciprocalBackward0", lambda a: 1.0 / a, input, "reciprocal")

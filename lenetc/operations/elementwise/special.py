@@ -1,0 +1,242 @@
+"""Functions of statistics and of number theory: the error function, the gamma function and their relatives.
+
+All but erf are computed in f64 and rounded once; derivatives are PyTorch's formulas.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from ir import ops
+from ir.errors import LenetcError
+from ir.node import Node
+from lenetc.evaluation.tracing import here
+from lenetc.operations.elementwise.operands import copied_sign, filled, in_f64, smooth, unary
+from lenetc.tensors.arrays import index_of
+from passes.kernels.exact import ERF, ERFC, ratio
+
+if TYPE_CHECKING:
+    from lenetc.tensors.tensor import Tensor
+
+__all__ = ["digamma", "erf", "erfc", "erfinv", "lgamma", "mvlgamma", "polygamma"]
+
+
+def erf(input: Tensor) -> Tensor:
+    """The error function."""
+    return unary("ErfBackward0", ops.erf, input)
+
+
+# The third approximation of W. J. Cody: (1 / sqrt(pi) - x * exp(x²) * erfc(x)) * x² in 1 / x², beyond 4.
+_TAIL = (
+    (
+        *(1.63153871373020978e-2, 3.05326634961232344e-1, 3.60344899949804439e-1, 1.25781726111229246e-1),
+        *(1.60837851487422766e-2, 6.58749161529837803e-4),
+    ),
+    (
+        *(1.0, 2.56852019228982242, 1.87295284992346725, 5.27905102951428412e-1),
+        *(6.05183413124413191e-2, 2.33520497626869185e-3),
+    ),
+)
+_MOST = 30.0  # erfc is 0 from there on
+
+
+def _erfc(x: Node) -> Node:
+    size = ops.minimum(ops.abs(x), _MOST)
+    small, middle = ops.minimum(size, 0.5), ops.minimum(size, 4.0)
+    near = 1.0 - small * ratio(small * small, ERF)
+    # exp(-x²) of a rounded square would lose digits.
+    coarse = ops.floor(size * 16.0) * (1 / 16)
+    gauss = ops.exp(-(coarse * coarse)) * ops.exp(-((size - coarse) * (size + coarse)))
+    far = ops.maximum(size, 4.0)
+    square = 1.0 / (far * far)
+    tail = (1 / math.sqrt(math.pi) - square * ratio(square, _TAIL)) / far
+    above = ops.where(ops.greater(size, 4.0), gauss * tail, gauss * ratio(middle, ERFC))
+    above = ops.where(ops.less(size, 0.5), near, above)
+    return ops.where(ops.less(x, 0.0), 2.0 - above, above)
+
+
+_SLOPE = 2 / math.sqrt(math.pi)
+
+
+def erfc(input: Tensor) -> Tensor:
+    """1 - erf(x), exact in the tail too."""
+    build = smooth(_erfc, lambda x, out: ops.exp(-(x * x)) * -_SLOPE)
+    return unary("ErfcBackward0", build, input, "erfc")
+
+
+# A start with 8 digits, in x² up to 0.7 and in sqrt(-log((1 - |x|) / 2)) beyond. Highest power first.
+_CENTRAL = (
+    (-0.140543331, 0.914624893, -1.645349621, 0.886226899),
+    (0.012229801, -0.329097515, 1.442710462, -2.118377725, 1.0),
+)
+_OUTER = (
+    (1.641345311, 3.429567803, -1.624906493, -1.970840454),
+    (1.637067800, 3.543889200, 1.0),
+)
+
+
+def _erfinv(x: Node) -> Node:
+    """A rational approximation, and two of Newton's steps with the complement, which keeps its digits near to 1."""
+    size = ops.abs(x)
+    small = ops.minimum(size, 0.7)
+    inside = ops.less(size, 1.0)
+    outer = ops.sqrt(-ops.log((1.0 - ops.where(inside, size, filled(0.5, x))) * 0.5))
+    found = ops.where(ops.greater(size, 0.7), ratio(outer, _OUTER), small * ratio(small * small, _CENTRAL))
+    for _ in range(2):
+        found = found + (_erfc(found) - (1.0 - size)) / (ops.exp(-(found * found)) * _SLOPE)
+    infinite = ops.where(ops.equal(size, 1.0), filled(math.inf, x), filled(math.nan, x))
+    # Beyond 0.5 the complement has the digits, below erf: a step with x itself.
+    near = small * ratio(small * small, _CENTRAL)
+    for _ in range(2):
+        near = near - (ops.erf(near) - small) / (ops.exp(-(near * near)) * _SLOPE)
+    found = ops.where(ops.less(size, 0.5), near, found)
+    return copied_sign(ops.where(inside, found, infinite), x)
+
+
+def erfinv(input: Tensor) -> Tensor:
+    """The inverse of the error function; infinite at -1 and 1, NaN beyond."""
+    build = smooth(_erfinv, lambda x, out: ops.exp(out * out) * (1 / _SLOPE))
+    return unary("ErfinvBackward0", build, input, "erfinv")
+
+
+# C. Lanczos' approximation with g = 7, as P. Godfrey computed it.
+_LANCZOS = (
+    *(0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313),
+    *(-176.61502916214059, 12.507343278686905, -0.13857109526572012, 9.9843695780195716e-6),
+    1.5056327351493116e-7,
+)
+
+
+def _sin_pi(x: Node) -> Node:
+    """sin(pi x) up to its sign, of the distance to the nearest whole number."""
+    return ops.sin((x - ops.floor(x + 0.5)) * math.pi)
+
+
+def _lgamma(x: Node) -> Node:
+    mirrored = ops.less(x, 0.5)
+    z = ops.where(mirrored, 1.0 - x, x) - 1.0
+    total = filled(_LANCZOS[0], x)
+    for i, c in enumerate(_LANCZOS[1:], 1):
+        total = total + c / (z + float(i))
+    base = z + 7.5
+    positive = (z + 0.5) * ops.log(base) - base + ops.log(total) + 0.5 * math.log(2 * math.pi)
+    reflected = math.log(math.pi) - ops.log(ops.abs(_sin_pi(x))) - positive
+    infinite = ops.logical_or(
+        ops.equal(ops.abs(x), math.inf),
+        ops.logical_and(mirrored, ops.logical_and(ops.equal(x, ops.floor(x)), ops.less(x, 0.5))),
+    )
+    return ops.where(infinite, filled(math.inf, x), ops.where(mirrored, reflected, positive))
+
+
+_SHIFT = 10  # from there on the asymptotic series has all digits
+_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6)  # B2, B4, ...
+
+
+def _digamma(x: Node) -> Node:
+    """The asymptotic series at x + 10, less what lies between; of 1 - x where x is below 1/2."""
+    mirrored = ops.less(x, 0.5)
+    z = ops.where(mirrored, 1.0 - x, x)
+    far = z + float(_SHIFT)
+    square = 1.0 / (far * far)
+    series = filled(0.0, x)
+    for k, b in reversed([*enumerate(_BERNOULLI, 1)]):
+        series = (series + b / (2 * k)) * square
+    found = ops.log(far) - 0.5 / far - series
+    for k in range(_SHIFT):
+        found = found - 1.0 / (z + float(k))
+    reflected = found - math.pi * _cot_pi(x)
+    pole = ops.logical_and(mirrored, ops.equal(x, ops.floor(x)))
+    at_zero = ops.where(ops.equal(x, 0.0), -1.0 / x, filled(math.nan, x))
+    return ops.where(pole, at_zero, ops.where(mirrored, reflected, found))
+
+
+def _cot_pi(x: Node) -> Node:
+    turn = (x - ops.floor(x + 0.5)) * math.pi
+    return ops.cos(turn) / ops.sin(turn)
+
+
+def _polygamma(n: int) -> Callable[[Node], Node]:
+    """The n-th derivative of digamma: that of its series, and of its reflection, for n above 0."""
+
+    def build(x: Node) -> Node:
+        mirrored = ops.less(x, 0.5)
+        z = ops.where(mirrored, 1.0 - x, x)
+        far = z + float(_SHIFT)
+        per = 1.0 / far
+        series = filled(0.0, x)
+        for k, b in reversed([*enumerate(_BERNOULLI, 1)]):
+            weight = b * math.factorial(2 * k + n - 1) / math.factorial(2 * k) / math.factorial(n)
+            series = (series + weight) * (per * per)
+        total = (per * 0.5 + 1 / n + series) * _power(per, n)
+        for k in range(_SHIFT):
+            total = total + _power(1.0 / (z + float(k)), n + 1)
+        sign = 1.0 if n % 2 else -1.0
+        found = total * (sign * math.factorial(n))
+        # (-1)^n of that at 1 - x, less the n-th derivative of pi cot(pi x), a polynomial of the cotangent.
+        cot = _cot_pi(x)
+        turned = reduce(lambda value, c: value * cot + c, _cot_derivative(n), filled(0.0, x))
+        reflected = -sign * found - math.pi ** (n + 1) * turned
+        pole = ops.logical_and(mirrored, ops.equal(x, ops.floor(x)))
+        return ops.where(pole, filled(sign * math.inf, x), ops.where(mirrored, reflected, found))
+
+    return build
+
+
+def _power(x: Node, n: int) -> Node:
+    return reduce(lambda value, _: value * x, range(n - 1), x)
+
+
+def _cot_derivative(n: int) -> list[float]:
+    """The n-th derivative of cot as a polynomial of it, highest power first: that of cot is -1 - cot²."""
+    lowest_first = [0.0, 1.0]
+    for _ in range(n):
+        slope = [i * c for i, c in enumerate(lowest_first)][1:]
+        lowest_first = [-c for c in slope] + [0.0, 0.0]
+        for i, c in enumerate(slope):
+            lowest_first[i + 2] -= c
+    return lowest_first[::-1]
+
+
+def _with_slope(n: int) -> Callable[[Node], Node]:
+    """polygamma of order n, whose derivative is that of the next order."""
+    value = _polygamma(n) if n else _digamma
+    return smooth(
+        value, lambda x, out: smooth(_polygamma(n + 1), lambda x, out: in_f64(_polygamma(n + 2), x))(x)
+    )
+
+
+def lgamma(input: Tensor) -> Tensor:
+    """The logarithm of the absolute value of the gamma function; infinite at 0, -1, -2 ..."""
+    return unary("LgammaBackward0", smooth(_lgamma, lambda x, out: _with_slope(0)(x)), input, "lgamma")
+
+
+def digamma(input: Tensor) -> Tensor:
+    """The derivative of lgamma."""
+    return unary("DigammaBackward0", _with_slope(0), input, "digamma")
+
+
+def polygamma(n: int, input: Tensor) -> Tensor:
+    """The n-th derivative of digamma. Raises LenetcError for a negative n."""
+    order = index_of("polygamma: n", n)
+    if order < 0:
+        raise LenetcError(f"polygamma: n must not be negative, but it is {order}").at(here())
+    return unary("PolygammaBackward0", _with_slope(order), input, "polygamma")
+
+
+def polygamma_of(input: Tensor, n: int) -> Tensor:
+    """polygamma(n, input): the method."""
+    return polygamma(n, input)
+
+
+def mvlgamma(input: Tensor, p: int) -> Tensor:
+    """The logarithm of the multivariate gamma function of dimension p. Raises LenetcError for p below 1."""
+    size = index_of("mvlgamma: p", p)
+    if size < 1:
+        raise LenetcError(f"mvlgamma: p must be at least 1, but it is {size}").at(here())
+    total = lgamma(input)
+    for i in range(1, size):
+        total = total + lgamma(input - i / 2)
+    return total + size * (size - 1) / 4 * math.log(math.pi)

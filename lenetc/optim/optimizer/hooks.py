@@ -1,0 +1,43 @@
+"""Functions that somebody wants to have called, in order, until they take them off again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+Hook: TypeAlias = Callable[..., Any]
+
+
+class Hooks:
+    """Hooks in the order in which they are called."""
+
+    def __init__(self) -> None:
+        self._hooks: dict[RemovableHandle, Hook] = {}
+
+    def __iter__(self) -> Iterator[Hook]:
+        return iter(list(self._hooks.values()))
+
+    def add(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        handle = RemovableHandle(self._hooks)
+        others = dict(self._hooks) if prepend else {}
+        for key in others:
+            del self._hooks[key]
+        self._hooks[handle] = hook
+        self._hooks.update(others)
+        return handle
+
+
+class RemovableHandle:
+    """Takes a hook off (torch.utils.hooks.RemovableHandle); as a context, at its end."""
+
+    def __init__(self, hooks: dict[RemovableHandle, Hook]) -> None:
+        self._hooks = hooks
+
+    def remove(self) -> None:
+        self._hooks.pop(self, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()

@@ -1,0 +1,115 @@
+"""Lazy loops at ever new sizes: after a few of them one program serves all, with the same values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lenetc
+import lenetc.nn.functional as F
+from lenetc.evaluation import lazy
+from lenetc.evaluation.sizes import Family
+
+LENGTHS = [13, 27, 40, 18, 55, 31, 99, 14]
+
+
+@pytest.fixture
+def compilations(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The programs made in a test, each as its number of inputs."""
+    made: list[int] = []
+    compile_ = lazy._compile
+
+    def counting(roots: Any, inputs: Any, device: str) -> Any:
+        made.append(len(inputs))
+        return compile_(roots, inputs, device)
+
+    monkeypatch.setattr(lazy, "_compile", counting)
+    monkeypatch.setattr(lazy, "_cache", {})
+    monkeypatch.setattr(lazy, "_families", {})
+    return made
+
+
+def rows(n: int, width: int = 4) -> lenetc.Tensor:
+    return lenetc.from_numpy(np.random.default_rng(n).standard_normal((n, width)).astype(np.float32))
+
+
+def normalized(n: int) -> lenetc.Tensor:
+    x = rows(n).requires_grad_()
+    y = (x - x.mean(0)) / x.std(0)
+    (y * y[0]).sum().backward()
+    assert x.grad is not None
+    return lenetc.cat([y.detach().flatten(), x.grad.flatten()])
+
+
+def windows(n: int) -> lenetc.Tensor:
+    x = rows(n)
+    return (x[1:] - x[:-1]).reshape(-1) * 2
+
+
+def products(n: int) -> lenetc.Tensor:
+    x = rows(n)
+    return F.softmax(x @ x.T, dim=1).reshape(-1)
+
+
+def labels(n: int) -> lenetc.Tensor:
+    targets = lenetc.from_numpy(np.arange(n) % 4)
+    return F.cross_entropy(rows(n), targets)
+
+
+def convolved(n: int) -> lenetc.Tensor:
+    return F.conv2d(rows(n, 16).reshape(n, 1, 4, 4), lenetc.ones(2, 1, 3, 3)).sum(0)
+
+
+@pytest.mark.parametrize("function", [normalized, windows, products, labels, convolved])
+def test_one_program_serves_ever_new_lengths(
+    function: Callable[[int], lenetc.Tensor], compilations: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [function(n).detach().numpy() for n in LENGTHS]
+    count = len(compilations)
+    again = [function(n + 5).detach().numpy() for n in LENGTHS]
+    assert len(compilations) == count, "sizes after those of the first round are new, programs are not"
+    monkeypatch.setattr(Family, "find", lambda *_: None)
+    for n, value, later in zip(LENGTHS, found, again, strict=True):
+        np.testing.assert_allclose(value, function(n).detach().numpy(), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(later, function(n + 5).detach().numpy(), rtol=1e-5, atol=1e-5)
+
+
+def test_two_axes_change_by_themselves(compilations: list[int]) -> None:
+    sizes = [(3, 5), (4, 7), (6, 11), (5, 9), (9, 4), (7, 7), (12, 13)]
+    for n, width in sizes:
+        x = rows(n, width)
+        np.testing.assert_allclose((x @ x.T).sum(1).numpy(), (x.numpy() @ x.numpy().T).sum(1), rtol=1e-4)
+    assert len(compilations) < len(sizes)
+
+
+def test_a_size_of_one_and_numbers_that_are_no_expression_are_compiled_for_themselves(
+    compilations: list[int],
+) -> None:
+    for n in [5, 8, 13, 1, 2, 21, 30]:
+        x = rows(n)
+        np.testing.assert_allclose((x + x[:1]).numpy(), x.numpy() + x.numpy()[:1], rtol=1e-6)
+    for n in [5, 8, 13, 17, 21, 30]:
+        half = rows(n)[: n * n % 7 + 1]
+        assert half.shape[0] == min(n, n * n % 7 + 1)
+        np.testing.assert_allclose((half * 3).numpy(), half.numpy() * 3, rtol=1e-6)
+
+
+def test_what_cannot_be_compiled_for_any_size_is_compiled_for_each(
+    compilations: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting = lazy._compile
+
+    def fixed_only(roots: Any, inputs: Any, device: str) -> Any:
+        if any(not isinstance(dim, int) for node in inputs for dim in node.shape):
+            raise lenetc.nn.functional.LabelError("this pass wants numbers")
+        return counting(roots, inputs, device)
+
+    monkeypatch.setattr(lazy, "_compile", fixed_only)
+    for n in LENGTHS:
+        np.testing.assert_allclose(
+            windows(n).numpy(), np.diff(rows(n).numpy(), axis=0).ravel() * 2, rtol=1e-5
+        )
+    assert len(compilations) == len(LENGTHS)

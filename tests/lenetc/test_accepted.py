@@ -1,0 +1,74 @@
+"""Names that scripts use and that ask for nothing here."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import lenetc
+from ir.errors import UnsupportedError
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "backends.cudnn",
+        "backends.cuda",
+        "backends.mps",
+        "jit",
+        "onnx",
+        "hub",
+        "distributed",
+        "accelerator",
+        "mps",
+    ],
+)
+def test_modules_can_be_imported_and_tell_what_they_lack(path: str) -> None:
+    module = importlib.import_module(f"lenetc.{path}")
+    found: Any = lenetc
+    for name in path.split("."):
+        found = getattr(found, name)
+    assert found is module
+    with pytest.raises(AttributeError, match=f"lenetc.{path} has no 'no_such_name'"):
+        _ = module.no_such_name
+
+
+def test_settings_are_kept_and_one_of_them_means_something() -> None:
+    lenetc.backends.cudnn.benchmark = True
+    assert lenetc.backends.cudnn.benchmark
+    lenetc.backends.cudnn.benchmark = False
+    lenetc.use_deterministic_algorithms(True)
+    assert lenetc.are_deterministic_algorithms_enabled()
+    lenetc.use_deterministic_algorithms(False)
+    lenetc.backends.cuda.matmul.allow_tf32 = True
+    assert lenetc.get_float32_matmul_precision() == "high"
+    lenetc.backends.cuda.matmul.allow_tf32 = False
+    assert lenetc.get_float32_matmul_precision() == "highest"
+
+
+def test_decorators_give_back_what_they_are_given() -> None:
+    def double(x: Any) -> Any:
+        return x * 2
+
+    assert lenetc.jit.script(double) is double
+    assert lenetc.jit.ignore(drop=True)(double) is double
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: lenetc.onnx.export(None, (), "x.onnx"),
+        lambda: lenetc.jit.save(None, "x.pt"),
+        lambda: lenetc.hub.load("a/b", "c"),
+        lambda: lenetc.distributed.init_process_group("gloo"),
+        lambda: lenetc.cuda.Event(enable_timing=True),
+        lambda: lenetc.cuda.Stream(),
+        lambda: lenetc.cuda.set_device(1),
+    ],
+)
+def test_what_would_have_to_do_something_says_what_to_use(call: Callable[[], Any]) -> None:
+    with pytest.raises(UnsupportedError, match=r"supported: |first device"):
+        call()
