@@ -236,7 +236,7 @@ RULES: dict[str, Rule] = {
     "sum": _sum,
     **dict.fromkeys(("reduce_max", "argmax"), _reduced),
     **dict.fromkeys(
-        ("softmax", "log_softmax", "take_along_axis", "argsort", "scatter", "cumsum", "concat"), _along
+        ("softmax", "log_softmax", "take_along_axis", "argsort", "cumsum", "scatter", "concat"), _along
     ),
     "reshape": _reshape,
     "transpose": _transpose,

@@ -141,7 +141,7 @@ def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False, *
     """Largest element of all; or (values, indices) along a dim; or elementwise with another tensor (torch.max)."""
     t.require_tensors("max", input)
     if other is not None or isinstance(dim, t.Tensor):
-        return maximum(input, dim if other is None else other)
+        return maximum(input, dim if other is None else other)  # type: ignore[arg-type]
     if dim is None:
         if keepdim:
             raise LenetcError("max and min: keepdim is for a dim").at(here())
@@ -165,7 +165,7 @@ def min(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False, *
     """Smallest element, as max."""
     t.require_tensors("min", input)
     if other is not None or isinstance(dim, t.Tensor):
-        return minimum(input, dim if other is None else other)
+        return minimum(input, dim if other is None else other)  # type: ignore[arg-type]
     name = "MinBackward1" if dim is None else "MinBackward0"
     found = max(t.apply(name, turned, input), dim, keepdim)
     if isinstance(found, Extreme):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ir import ops
-from ir.dims import product
+from ir.dims import Dim, product
 from ir.errors import DTypeError, ShapeError
 from ir.node import Node
 from ir.types import f32, f64, i64
@@ -60,7 +60,7 @@ def maxima(x: Node, places: Node | None, how: dict[str, Any]) -> Maxima:
     those of `places`, which has the type of x, that stand where they do."""
     dims = x.rank - 2
     if dims < 3:
-        image = (*x.shape[:2], 1, x.shape[2]) if dims == 1 else x.shape
+        image: Sequence[Dim] = (*x.shape[:2], 1, x.shape[2]) if dims == 1 else x.shape
         how = image_attributes(how, dims)
         x, places = ops.reshape(x, shape=image), None if places is None else ops.reshape(places, shape=image)
         y = ops.max_pool2d(x, **how)
