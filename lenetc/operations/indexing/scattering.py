@@ -90,6 +90,9 @@ def _add(a: Node, i: Node, s: Node, axis: int) -> Node:
 
 
 def _multiply(a: Node, i: Node, s: Node, axis: int) -> Node:
+    if a.dtype is bool_:
+        found = ops.scatter(ops.cast(a, dtype=u8), i, ops.cast(s, dtype=u8), axis=axis, reduction="min")
+        return ops.cast(found, dtype=bool_)
     return ops.scatter(a, i, s, axis=axis, reduction="mul")
 
 

@@ -13,7 +13,7 @@ from ir.dims import Dim
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from ir.op import literal
-from ir.types import bool_, i64
+from ir.types import i64
 from lenetc.evaluation.tracing import here
 from lenetc.operations.shaping.joining import stack
 from lenetc.operations.shaping.repeating import expand
@@ -102,7 +102,7 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
         rows = [ops.reshape(p, shape=(*p.shape, 1)) for p in (powers if increasing else powers[::-1])]
         return ops.concat(*rows, axis=1)
 
-    return t.apply("VanderBackward0", build, x if x.dtype is not bool_ else x.to(i64))
+    return t.apply("VanderBackward0", build, x if x.dtype.is_float else x.to(i64))
 
 
 def one_hot_mask(labels: Node, classes: Dim, axis: int) -> Node:
