@@ -34,7 +34,7 @@ NAMES = frozenset(
     kron kthvalue laguerre_polynomial_l lcm ldexp ldl_factor ldl_factor_ex ldl_solve le legendre_polynomial_p
     lerp less less_equal lgamma log log10 log1p log2 log_ndtr log_softmax logaddexp logaddexp2 logcumsumexp
     logical_and logical_not logical_or logical_xor logit logsumexp lstsq lt lu lu_factor lu_factor_ex lu_solve
-    lu_unpack matmul matrix_norm matrix_power matrix_rank max maximum mean min minimum mm mode
+    lu_unpack masked_select matmul matrix_norm matrix_power matrix_rank max maximum mean min minimum mm mode
     modified_bessel_i0 modified_bessel_i1 modified_bessel_k0 modified_bessel_k1 msort mul multi_dot
     multigammaln multinomial multiply mv mvlgamma nan_to_num nanmean nanquantile nansum narrow_copy
     native_batch_norm ndtr ndtri ne neg negative nextafter nonzero norm normal not_equal orgqr ormqr outer

@@ -101,9 +101,13 @@ class Tensor(Methods):
     def _refresh(self) -> None:
         """Of a view: read the base again if it has changed since."""
         view = self._view
-        if view is None or self._is_read_through() or view.cell.present() == view.seen:
+        if view is None or self._is_read_through():
             return
         base = view.base()
+        if base is not None and base._view is not None:
+            base._refresh()
+        if view.cell.present() == view.seen:
+            return
         if base is None or self._cell.trace is not Context.trace:
             raise LenetcError(
                 f"this {self.type_text()} is a view of a tensor that has been changed in place since; take it again, "
