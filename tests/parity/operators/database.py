@@ -148,7 +148,9 @@ def function_of(info: Any) -> Callable[..., Any] | None:
     if info.name.startswith("nn.functional.embedding") and found is not None:
         return translated(info.op)  # its samples begin with the weight
     if found is not None and callable(found) and not isinstance(found, type):
-        return found
+        # The database's own order of arguments, where it has one.
+        own = isinstance(info.op, types.FunctionType) and info.op.__name__ == "<lambda>"
+        return translated(info.op) if own else found
     method = getattr(lenetc.Tensor, info.name, None)
     if isinstance(info.op, types.FunctionType) and info.op.__module__.startswith("torch.testing"):
         if info.name in vars(lenetc.Tensor) or info.name + "_" in vars(lenetc.Tensor) or found is not None:
