@@ -44,6 +44,8 @@ from lenetc.operations.sorting import *
 from lenetc.tensors.convert import is_tensor, result_type
 from lenetc.tensors.dtypes import *
 from lenetc.operations.softmaxes import *
+from lenetc.tensors.formats import *
+from lenetc.tensors.formats import layout, memory_format
 from lenetc.tensors.size import Size
 from lenetc.tensors.tensor import Tensor
 from lenetc.tuning.tune import tune

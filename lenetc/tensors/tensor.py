@@ -23,6 +23,8 @@ from lenetc.evaluation import lazy
 from lenetc.evaluation.cell import Cell, Context, Counts, known, lock
 from lenetc.evaluation.tracing import here, where_now
 from lenetc.missing import missing
+from lenetc.runtime.device import device
+from lenetc.tensors import formats
 from lenetc.tensors.arrays import array_of, axis_of, index_of
 from lenetc.tensors.grad_fn import AccumulateGrad, GradFn, is_grad_enabled, record, set_grad_enabled
 from lenetc.tensors.printing import format_array
@@ -156,8 +158,12 @@ class Tensor(Methods):
         return str(self._cell.type)
 
     @property
-    def device(self) -> str:
-        return lazy.default_device()
+    def device(self) -> device:
+        return device(lazy.default_device())
+
+    @property
+    def layout(self) -> formats.layout:
+        return formats.strided
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one dimension."""
