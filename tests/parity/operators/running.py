@@ -228,6 +228,8 @@ def compiled_failures(info: Any, dtype: str, count: int | None = None) -> list[F
             case.expected, torch.Tensor
         ):  # values for Python, which a compiled function has none of
             continue
+        if reason_for(info, case.sample, "compiled") is not None:
+            continue
         translate = Translation()
         try:
             arguments.append(
