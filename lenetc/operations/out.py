@@ -49,6 +49,22 @@ NAMES = frozenset(
 """.split()
 )
 
+# Of these PyTorch casts no result: `out` has its dtype.
+EXACT = frozenset(
+    """
+    abs absolute addbmm addmm addmv alias_copy amax amin aminmax argmax argmin as_strided_copy baddbmm bmm
+    ceil cholesky_ex conj_physical cross cummax cummin det diag diagonal_copy dot eigh eigvalsh expand_copy
+    fix floor frac frexp gather heaviside histc histogram index_add index_copy index_reduce index_select inv
+    inv_ex inverse kthvalue ldl_factor ldl_factor_ex ldl_solve log_softmax logcumsumexp lu_factor lu_factor_ex
+    lu_solve lu_unpack masked_select matmul matrix_norm mm mode msort multi_dot mv nan_to_num nanquantile
+    narrow_copy neg negative nonzero norm ormqr permute_copy qr quantile renorm round scatter scatter_add
+    scatter_reduce sgn sign slice_scatter slogdet softmax solve solve_ex solve_triangular sort
+    split_with_sizes_copy squeeze_copy svd svdvals t_copy take take_along_dim tensordot topk transpose_copy
+    triangular_solve tril triu trunc unbind_copy unfold_copy unsqueeze_copy vdot vecdot vector_norm view_copy
+    where
+""".split()
+)
+
 
 def give_out(names: dict[str, Any]) -> None:
     """Let the functions among `names`, the globals of a module, take `out=` where PyTorch's do."""
@@ -99,6 +115,10 @@ def put(what: str, target: t.Tensor, value: t.Tensor) -> None:
     Raises DTypeError where PyTorch does not cast the one to the other, ShapeError for another shape in a compiled
     function.
     """
+    if what in EXACT and value.dtype is not target.dtype:
+        raise DTypeError(
+            f"{what}: expected out tensor to have dtype {value.dtype.name}, but got {target.dtype.name} instead"
+        ).at(here())
     if not can_cast(value.dtype, target.dtype):
         raise DTypeError(
             f"{what}: result type {value.type_text()} can't be cast to that of out, {target.type_text()}"

@@ -12,7 +12,7 @@ import torch
 @dataclass(frozen=True)
 class Skip:
     """reason: why a user would accept it. applies: which samples, all where None. dtypes: of which samples, all where
-    empty: "f32", "f64", "i64", or "wrong" for wrong inputs."""
+    empty: "f32", "f64", "i64", "wrong" for wrong inputs, or a variant: "method", "in place" and their like."""
 
     reason: str
     applies: Callable[[Any], bool] | None = None
@@ -57,7 +57,20 @@ _DRAWN = """
     randint_like randn randn_like uniform nn.functional.dropout nn.functional.dropout2d
     nn.functional.dropout3d nn.functional.alpha_dropout nn.functional.feature_alpha_dropout
 """.split()
+_UNBOUND = Skip(
+    "an operator's method given a number for its tensor",
+    lambda sample: not isinstance(sample.input, torch.Tensor),
+    ("wrong",),
+)
 SKIPPED: dict[str, list[Skip]] = {
+    **{f"__r{name}__": [_UNBOUND] for name in "add and div matmul mod mul or pow sub xor".split()},
+    "addbmm": [
+        Skip(
+            "a tensor of another shape than the result's takes that in place, which PyTorch itself warns of",
+            lambda sample: sample.input.shape != (sample.args[0] @ sample.args[1]).shape[1:],
+            ("in place",),
+        )
+    ],
     "cov": [
         Skip(
             "the gradient of two observations' weights is the rounding of what cancels out",
