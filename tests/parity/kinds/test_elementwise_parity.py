@@ -150,6 +150,8 @@ OUT = [
         "t.add(g, y, out=o)",
     ),
     "t.special.expit(x, out=o) is o",
+    *("t.matmul(x, y, out=o)", "t.argmax(x, out=i)", "t.isposinf(x, out=o)", "F.gelu(x, out=o)"),
+    *("t.max(x, 0, out=(o, i))", "t.max(x, y, out=o)", "t.sort(x, out=(g, i))"),
 ]
 
 
@@ -164,10 +166,16 @@ def test_out(code: str) -> None:
         "e": (np.zeros(0), "f32"),
         "g": ([1.0, 2.0], "f32"),
     }
-    target = code.partition("out=")[2][0]
+    target = code.partition("out=")[2].lstrip("(")[0]
     check(f"g.requires_grad_(); {code}; ({code}, {target}, {target}.dtype is {target}.dtype)", values)
 
 
 def test_operators_with_numbers_on_the_left() -> None:
     codes = ["7 // x", "7.5 % x", "2 ** x", "5 << i", "64 >> i", "7 % i", "2.5 // i", "True & (i > 0)"]
     check_all(codes, {"x": ([1.5, -2.0, 0.25], "f32"), "i": ([1, 2, 3], "i64")})
+
+
+def test_functions_of_the_package_that_change_in_place() -> None:
+    names = ["exp_", "zero_", "sigmoid_", "detach_", "neg_"]
+    codes = [f"t.{name}(x); x" for name in names] + [f"t.{name}(3)" for name in names]
+    check_all([*codes, "t.fill_(x, 2); x", "t.clamp_(x, max=1); x"], {"x": ([1.5, -2.0, 0.25], "f32")})

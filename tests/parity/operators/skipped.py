@@ -12,7 +12,7 @@ import torch
 @dataclass(frozen=True)
 class Skip:
     """reason: why a user would accept it. applies: which samples, all where None. dtypes: of which samples, all where
-    empty: "f32", "f64", "i64", "compiled", or "wrong" for wrong inputs."""
+    empty: "f32", "f64", "i64", "compiled", "wrong" for wrong inputs, or a variant: "method", "in place" ..."""
 
     reason: str
     applies: Callable[[Any], bool] | None = None
@@ -67,8 +67,21 @@ def _has_mask(sample: Any) -> bool:
     return any(isinstance(x, torch.Tensor) and x.dtype is torch.bool for x in places)
 
 
+_UNBOUND = Skip(
+    "an operator's method given a number for its tensor",
+    lambda sample: not isinstance(sample.input, torch.Tensor),
+    ("wrong",),
+)
 SKIPPED: dict[str, list[Skip]] = {
     "__getitem__": [Skip(_BY_VALUES, _has_mask, ("compiled",))],
+    **{f"__r{name}__": [_UNBOUND] for name in "add and div matmul mod mul or pow sub xor".split()},
+    "addbmm": [
+        Skip(
+            "a tensor of another shape than the result's takes that in place, which PyTorch itself warns of",
+            lambda sample: sample.input.shape != (sample.args[0] @ sample.args[1]).shape[1:],
+            ("in place",),
+        )
+    ],
     "cov": [
         Skip(
             "the gradient of two observations' weights is the rounding of what cancels out",
