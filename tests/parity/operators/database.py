@@ -91,7 +91,9 @@ class Translation:
 def array(value: torch.Tensor) -> np.ndarray[Any, Any]:
     """The values, those of bfloat16 as f32."""
     plain = value.detach().resolve_conj().resolve_neg()
-    return np.array((plain.float() if plain.dtype is torch.bfloat16 else plain).contiguous().numpy(force=True))
+    return np.array(
+        (plain.float() if plain.dtype is torch.bfloat16 else plain).contiguous().numpy(force=True)
+    )
 
 
 def dtype_of(dtype: torch.dtype) -> Any:
