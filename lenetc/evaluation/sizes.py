@@ -261,7 +261,10 @@ def _expression(column: tuple[int, ...], basis: Sequence[tuple[tuple[int, ...], 
             if all(factor * x + rest == y for x, y in zip(sizes, column, strict=True)):
                 return dim * factor + rest
     for (left, a), (right, b) in itertools.combinations_with_replacement(basis, 2):
-        factor, remainder = divmod(column[0], left[0] * right[0])
+        at = next((i for i, x in enumerate(left) if x and right[i]), None)
+        if at is None:  # one or the other was 0 every time
+            continue
+        factor, remainder = divmod(column[at], left[at] * right[at])
         if not remainder and all(factor * x * y == z for x, y, z in zip(left, right, column, strict=True)):
             return a * b * factor
     return None

@@ -77,6 +77,14 @@ def test_one_program_serves_ever_new_lengths(
         np.testing.assert_allclose(later, function(n + 5).detach().numpy(), rtol=1e-5, atol=1e-5)
 
 
+def test_an_axis_may_begin_empty(compilations: list[int]) -> None:
+    sizes = [(3, 0), (4, 7), (6, 11), (5, 9), (9, 4), (7, 0)]
+    for n, width in sizes:
+        x = rows(n, width)
+        np.testing.assert_array_equal((x * 2).reshape(n * width).numpy(), x.numpy().reshape(-1) * 2)
+    assert len(compilations) < len(sizes)
+
+
 def test_two_axes_change_by_themselves(compilations: list[int]) -> None:
     sizes = [(3, 5), (4, 7), (6, 11), (5, 9), (9, 4), (7, 7), (12, 13)]
     for n, width in sizes:

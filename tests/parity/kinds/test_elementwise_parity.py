@@ -91,6 +91,7 @@ HALVES = [
     *("x.sum()", "x.mean()", "x.var(0)", "x.amax(1)", "x.argmax()", "x.prod()", "x.norm()", "x.sum(0)"),
     *("x @ y.t()", "F.softmax(x, 1)", "F.gelu(x)", "F.layer_norm(x, (3,))", "t.cat([x, y])", "x[0]", "x.t()"),
     *("x.float()", "x.long()", "x.double()", "x.to(t.bfloat16)", "x.half()", "x * t.ones(2, 3)", "x.isnan()"),
+    *("x.expand(4, *x.shape)", "t.argwhere(x)"),
     *("x.nan_to_num()", "t.isfinite(x / 0)", "x.masked_fill(x > y, 0) if False else x", "F.linear(x, y)"),
 ]
 
