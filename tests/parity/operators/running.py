@@ -222,7 +222,9 @@ def compiled_failures(info: Any, dtype: str, count: int | None = None) -> list[F
     function = function_of(info)
     assert function is not None
     arguments, used = [], []
-    for case in cases(info, dtype, count):  # translated at once: some operators change tensors of later samples
+    for case in cases(
+        info, dtype, count
+    ):  # translated at once: some operators change tensors of later samples
         if not _tensors(
             case.expected, torch.Tensor
         ):  # values for Python, which a compiled function has none of
