@@ -261,11 +261,9 @@ def _expression(column: tuple[int, ...], basis: Sequence[tuple[tuple[int, ...], 
             if all(factor * x + rest == y for x, y in zip(sizes, column, strict=True)):
                 return dim * factor + rest
     for (left, a), (right, b) in itertools.combinations_with_replacement(basis, 2):
-        at = next((i for i, x in enumerate(left) if x and right[i]), None)
-        if at is None:  # one or the other was 0 every time
-            continue
-        factor, remainder = divmod(column[at], left[at] * right[at])
-        if not remainder and all(factor * x * y == z for x, y, z in zip(left, right, column, strict=True)):
+        products = [x * y for x, y in zip(left, right, strict=True)]
+        factor = next((z // p for z, p in zip(column, products, strict=True) if p), 0)
+        if factor and all(factor * p == z for p, z in zip(products, column, strict=True)):
             return a * b * factor
     return None
 

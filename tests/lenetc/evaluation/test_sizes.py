@@ -93,6 +93,13 @@ def test_two_axes_change_by_themselves(compilations: list[int]) -> None:
     assert len(compilations) < len(sizes)
 
 
+def test_a_product_of_sizes_is_told_from_sizes_of_zero_too(compilations: list[int]) -> None:
+    for n, width in [(0, 3), (2, 5), (4, 2), (3, 4), (6, 7), (5, 9)]:
+        x = rows(n, width)
+        np.testing.assert_allclose((x.reshape(-1) * 2).numpy(), x.numpy().ravel() * 2, rtol=1e-6)
+    assert len(compilations) < 6
+
+
 def test_a_size_of_one_and_numbers_that_are_no_expression_are_compiled_for_themselves(
     compilations: list[int],
 ) -> None:

@@ -226,9 +226,10 @@ def compiled_failures(info: Any, dtype: str, count: int | None = None) -> list[F
     """The same with all samples in one compiled function, forward only."""
     function = function_of(info)
     assert function is not None
-    found = list(cases(info, dtype, count))
     arguments, used = [], []
-    for case in found:
+    for case in cases(
+        info, dtype, count
+    ):  # translated at once: some operators change tensors of later samples
         if not _tensors(
             case.expected, torch.Tensor
         ):  # values for Python, which a compiled function has none of
