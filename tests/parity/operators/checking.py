@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ir.errors import UnsupportedError
 from tests.parity.operators import running
 from tests.parity.operators.database import DTYPES, Foreign, Translation, function_of, infos, samples
+from tests.parity.operators.skipped import reason_for
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ def refusal(name: str) -> str | None:
         assert function is not None
         for dtype in ("f32", "i64"):
             for sample in samples(info, dtype, False):
+                if reason_for(info, sample, dtype) is not None:
+                    continue
                 translate = Translation()
                 try:
                     args, kwargs = translate([sample.input, *sample.args]), translate(sample.kwargs)

@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.parity
 
 STEPS = 60
-GOLDENS = json.loads((Path(__file__).parents[1] / "lenetc" / "goldens" / "lr_scheduler.json").read_text())
+GOLDENS = json.loads((Path(__file__).parents[2] / "lenetc" / "goldens" / "lr_scheduler.json").read_text())
 SGD = [{"lr": 0.1, "momentum": 0.9}, {"lr": 0.02, "momentum": 0.5}, {"lr": 3.0, "momentum": 0.0}]
 ADAM = [{"lr": 0.01, "betas": (0.9, 0.999)}, {"lr": 0.003, "betas": (0.8, 0.99)}]
 SCHEDULED = {

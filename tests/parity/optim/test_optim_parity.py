@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.parity
 
 STEPS = 20
-GOLDENS = json.loads((Path(__file__).parents[1] / "lenetc" / "goldens" / "optim.json").read_text())
+GOLDENS = json.loads((Path(__file__).parents[2] / "lenetc" / "goldens" / "optim.json").read_text())
 CASES = [
     ("SGD", {}),
     ("SGD", {"lr": 0.1, "weight_decay": 0.1}),
