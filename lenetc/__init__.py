@@ -56,20 +56,41 @@ from lenetc.nn.functional import pairwise_distance, pdist, prelu, relu_, rms_nor
 from lenetc.nn.functional import threshold, threshold_
 from lenetc.func.derivatives import vmap
 from lenetc.accepted import (
+    _assert,
+    _dynamo,
     accelerator,
     are_deterministic_algorithms_enabled,
     backends,
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    cpu,
     distributed,
+    fx,
     get_num_interop_threads,
     hub,
     jit,
+    layout,
+    memory_format,
     mps,
+    multiprocessing,
     onnx,
+    preserve_format,
+    profiler,
+    serialization,
+    set_default_device,
     set_flush_denormal,
     set_num_interop_threads,
+    set_warn_always,
+    sparse,
+    sparse_coo_tensor,
+    sparse_csr_tensor,
+    strided,
+    types,
     use_deterministic_algorithms,
     xpu,
 )
+from lenetc import paths as _paths
 from lenetc.evaluation import random
 from lenetc import pictures as _pictures, profiling as _profiling
 from lenetc.missing import names_of

@@ -63,6 +63,7 @@ from lenetc.nn.modules.normalization import (
     RMSNorm,
     SyncBatchNorm,
 )
+from lenetc.nn.modules.parallel import DataParallel
 from lenetc.nn.modules.rectifiers import (
     Hardshrink,
     Hardsigmoid,
@@ -209,6 +210,7 @@ __all__ = [
     "CosineSimilarity",
     "CrossEntropyLoss",
     "CrossMapLRN2d",
+    "DataParallel",
     "Dropout",
     "Dropout1d",
     "Dropout2d",

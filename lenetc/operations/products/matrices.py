@@ -19,7 +19,7 @@ from lenetc.operations.autocast import narrowed
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
 
-__all__ = ["bmm", "chain_matmul", "matmul", "mm", "mv"]
+__all__ = ["bmm", "chain_matmul", "matmul", "mm", "mv", "spmm"]
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
@@ -69,6 +69,9 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices. Raises ShapeError for anything else."""
     need_ranks("mm", ("input", input, 2), ("mat2", mat2, 2))
     return matmul(input, mat2)
+
+
+spmm = mm  # all matrices are dense here
 
 
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
