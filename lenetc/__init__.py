@@ -44,6 +44,8 @@ from lenetc.operations.sorting import *
 from lenetc.tensors.convert import is_tensor, result_type
 from lenetc.tensors.dtypes import *
 from lenetc.operations.softmaxes import *
+from lenetc.tensors.formats import *
+from lenetc.tensors.formats import layout, memory_format
 from lenetc.tensors.size import Size
 from lenetc.tensors.tensor import Tensor
 from lenetc.tuning.tune import tune
@@ -55,27 +57,26 @@ from lenetc.nn.functional import bilinear, celu, celu_, cosine_similarity, group
 from lenetc.nn.functional import pairwise_distance, pdist, prelu, relu_, rms_norm, rrelu, rrelu_, selu, selu_
 from lenetc.nn.functional import threshold, threshold_
 from lenetc.func.derivatives import vmap
+from lenetc.nn.functional import adaptive_avg_pool1d, avg_pool1d, channel_shuffle, conv1d, conv2d, conv3d
+from lenetc.nn.functional import conv_transpose1d, conv_transpose2d, conv_transpose3d
+from lenetc.nn.functional import max_pool1d, max_pool2d, max_pool3d, pixel_shuffle, pixel_unshuffle
+from lenetc.nn.functional.spatial.sampling import grid_sampler, grid_sampler as grid_sampler_2d
+from lenetc.nn.functional.spatial.sampling import grid_sampler as grid_sampler_3d
 from lenetc.accepted import (
     _assert,
     _dynamo,
     accelerator,
     are_deterministic_algorithms_enabled,
     backends,
-    channels_last,
-    channels_last_3d,
-    contiguous_format,
     cpu,
     distributed,
     fx,
     get_num_interop_threads,
     hub,
     jit,
-    layout,
-    memory_format,
     mps,
     multiprocessing,
     onnx,
-    preserve_format,
     profiler,
     serialization,
     set_default_device,
@@ -85,7 +86,6 @@ from lenetc.accepted import (
     sparse,
     sparse_coo_tensor,
     sparse_csr_tensor,
-    strided,
     types,
     use_deterministic_algorithms,
     xpu,

@@ -105,24 +105,6 @@ def _assert(condition: Any, message: str) -> None:
     assert condition, message
 
 
-class memory_format:
-    """An order of a tensor's numbers in memory (torch.memory_format), which the compiler chooses."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __repr__(self) -> str:
-        return f"lenetc.{self._name}"
-
-
-class layout(memory_format):
-    """How a tensor holds its numbers (torch.layout): all of them here, `strided`."""
-
-
-contiguous_format, preserve_format = memory_format("contiguous_format"), memory_format("preserve_format")
-channels_last, channels_last_3d = memory_format("channels_last"), memory_format("channels_last_3d")
-strided = layout("strided")
-
 # Backends.
 
 

@@ -9,6 +9,7 @@ from lenetc.missing import names_of
 from lenetc.operations.dense.cholesky import cholesky, cholesky_ex
 from lenetc.operations.dense.determinants import det, slogdet
 from lenetc.operations.dense.equations import (
+    cond,
     inv,
     inv_ex,
     solve,
@@ -17,7 +18,8 @@ from lenetc.operations.dense.equations import (
     tensorinv,
     tensorsolve,
 )
-from lenetc.operations.dense.powers import matrix_power
+from lenetc.operations.dense.orthogonal import linalg_qr as qr
+from lenetc.operations.dense.powers import matrix_exp, matrix_power
 from lenetc.operations.dense.refused import (
     eig,
     eigh,
@@ -37,9 +39,11 @@ from lenetc.operations.dense.refused import (
     svd,
     svdvals,
 )
+from lenetc.operations.dense.stacks import last_diagonal as diagonal
+from lenetc.operations.out import give_out
 from lenetc.operations.products.matrices import matmul, multi_dot
 from lenetc.operations.products.vectors import last_cross as cross
-from lenetc.operations.products.vectors import vecdot
+from lenetc.operations.products.vectors import vander, vecdot
 from lenetc.operations.reductions.norms import linalg_norm as norm
 from lenetc.operations.reductions.norms import matrix_norm, vector_norm
 
@@ -47,8 +51,10 @@ __all__ = [
     "LinAlgError",
     "cholesky",
     "cholesky_ex",
+    "cond",
     "cross",
     "det",
+    "diagonal",
     "eig",
     "eigh",
     "eigvals",
@@ -65,12 +71,14 @@ __all__ = [
     "lu_factor_ex",
     "lu_solve",
     "matmul",
+    "matrix_exp",
     "matrix_norm",
     "matrix_power",
     "matrix_rank",
     "multi_dot",
     "norm",
     "pinv",
+    "qr",
     "slogdet",
     "solve",
     "solve_ex",
@@ -79,9 +87,12 @@ __all__ = [
     "svdvals",
     "tensorinv",
     "tensorsolve",
+    "vander",
     "vecdot",
     "vector_norm",
 ]
+
+give_out(globals())
 
 if not TYPE_CHECKING:
     __getattr__ = names_of(__name__)

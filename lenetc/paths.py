@@ -13,7 +13,8 @@ from typing import Any
 from lenetc import autograd, distributions, func, nn, utils
 from lenetc.accepted import module_at
 from lenetc.evaluation import random
-from lenetc.nn.modules import dropout, normalization, recurrent, transformer
+from lenetc.nn.modules import dropout, normalization, recurrent
+from lenetc.nn.modules.attention import transformer
 from lenetc.nn.modules.losses import base as losses
 from lenetc.nn.modules.spatial import conv
 

@@ -310,15 +310,6 @@ sample("scatter", F(4, N), I(6, N, draw=up_to(4)), F(6, N), axis=0, kinks=True)
 sample("scatter", I(N, 5), I(N, 7, draw=up_to(5), dtype=i32), I(N, 7), axis=1)
 sample("scatter", B(N, 5), I(N, 7, draw=up_to(5)), B(N, 7), axis=1)
 sample("scatter", F(N, 3), I(N, 4, draw=up_to(3)), F(N, 4), axis=1, reduction="mul")
-sample(
-    "scatter",
-    F(2, 3, draw=ties),
-    I(2, 5, draw=up_to(3)),
-    F(2, 5, draw=ties),
-    axis=1,
-    reduction="mul",
-    kinks=True,
-)
 for reduction in ("max", "min"):
     sample("scatter", F(N, 3), I(N, 4, draw=up_to(3)), F(N, 4), axis=1, reduction=reduction)
     sample(

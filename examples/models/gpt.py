@@ -79,10 +79,9 @@ def build():
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
-        schedule.step()
         return loss
 
-    return net, step
+    return net, step, schedule
 
 
 def batches(steps):

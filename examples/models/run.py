@@ -17,7 +17,10 @@ NAMES = sorted(path.stem for path in HERE.glob("*.py") if path.stem not in ("run
 
 
 def load(name: str, framework: str) -> SimpleNamespace:
-    """The file of a model with `framework` ("lenetc" or "torch") for what it imports: its `build` and `batches`."""
+    """The file of a model with `framework` ("lenetc" or "torch") for what it imports: its `build` and `batches`.
+
+    `build()` gives a module, a step that takes a batch and gives the loss, and schedules to step after it.
+    """
     text = (HERE / f"{name}.py").read_text()
     names: dict[str, Any] = {"__name__": f"examples.models.{name}"}
     exec(compile(text.replace("lenetc", framework), f"{name}.py", "exec"), names)
@@ -29,11 +32,13 @@ def losses(name: str, framework: str, steps: int) -> Iterator[float]:
     library = importlib.import_module(framework)
     library.manual_seed(0)
     model = load(name, framework)
-    _, step = model.build()
+    _, step, *schedules = model.build()
     if framework == "lenetc":
         step = library.compile(step)
     for batch in model.batches(steps):
         yield float(step(*map(library.from_numpy, batch)))
+        for schedule in schedules:
+            schedule.step()
 
 
 if __name__ == "__main__":

@@ -126,5 +126,6 @@ def _custom_backward(
                 f"{cls.__name__}.backward returned a gradient of shape {list(gradient.shape)} for an "
                 f"argument of shape {list(arg.shape)}"
             ).at(str(where))
-        result.append(None if gradient is None or not arg.requires_grad else gradient.node)
+        # As in PyTorch, a gradient of another dtype is cast: that of an argument that forward has cast.
+        result.append(None if gradient is None or not arg.requires_grad else gradient.to(arg.dtype).node)
     return result

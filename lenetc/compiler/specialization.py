@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from lenetc.evaluation.scalars import Scalar, plain
 from lenetc.runtime import Binding, Session, Slot, Value
 from lenetc.runtime.parts import SplitBinding, SplitSession, session_of
 from lenetc.tensors.tensor import Tensor
+from lenetc.tensors.views import View
 
 _COPIED = 2**16  # bytes of an input array that is copied rather than bound
 _BINDINGS = 16  # prepared runs kept for each program; two are in use while nothing else writes its state
@@ -126,6 +127,7 @@ class Specialization:
             len(self.types) == 1
             and isinstance(captured.result, Tensor)
             and isinstance(first, Result)
+            and not first.is_view
             and (first.history is None or first.history.is_freed or self.steps is not None)
             and not (captured.grads or captured.changed or captured.argument_grads)
         )
@@ -224,6 +226,8 @@ class Specialization:
             if result.history is not None:
                 attach(tensor, result.history, call, {})
         self._change(captured, by_name, leaves, call)
+        by_label = {result.name: tensor for tensor, result in captured.made}
+        self._mark_views(captured.made, captured, leaves, by_label)
         captured.made = []
         for name, label in captured.argument_grads.items():
             if not label:
@@ -402,7 +406,32 @@ class Specialization:
             return plain(item) if what is None else leaves[captured.positions[what]]
 
         out = [leaf_of(what, item) for what, item in zip(captured.leaves, static, strict=True)]
+        self._mark_views(
+            [(tensor, by_label[name]) for name, tensor in made.items() if name in by_label],
+            captured,
+            leaves,
+            made,
+        )
         return rebuild(captured.result, iter(out))
+
+    def _mark_views(
+        self,
+        results: Iterable[tuple[Tensor, Result]],
+        captured: Capture,
+        leaves: Sequence[Any],
+        made: Mapping[str, Tensor],
+    ) -> None:
+        """Let results that are views of something be values of their own, which are not changed in place and not shown
+        once that has changed."""
+        for tensor, result in results:
+            if not result.is_view or self.steps:
+                continue
+            tensor._shares, tensor._view, of = "a view", None, result.view_of
+            if isinstance(of, str):
+                base = made[of] if of in made else leaves[captured.positions[of]]
+                of = base._cell if isinstance(base, Tensor) else None
+            if of is not None:
+                tensor._view = View.came_out(of)
 
     def _check_finite(self, leaves: Sequence[Any], values: Sequence[Value]) -> None:
         """With detect_anomaly: find the op that made the first NaN. The state is still as it was before the call."""

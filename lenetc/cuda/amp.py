@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+
 from ir.types import DType, f16
 from lenetc import amp
 from lenetc.operations.autocast import autocast as any_autocast
 
-__all__ = ["GradScaler", "autocast"]
+__all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
+
+custom_fwd = functools.partial(amp.custom_fwd, device_type="cuda")
+custom_bwd = functools.partial(amp.custom_bwd, device_type="cuda")
 
 
 class autocast(any_autocast):

@@ -56,7 +56,7 @@ class Bernoulli(OfLocation):
     def __getattr__(self, name: str) -> Any:
         if name == "logits":
             probs = _clamped(self.__dict__["probs"])
-            return e.log(probs) - e.log(1 - probs)
+            return e.log(probs) - e.log1p(-probs)
         if name == "probs":
             return e.sigmoid(self.__dict__["logits"])
         raise AttributeError(f"Bernoulli has no {name!r}")

@@ -29,6 +29,7 @@ _BELOW_ONE = 1 - 2.0**-24
 _LITERAL = 4096  # entries of a table that a program holds; larger ones it computes
 _KEPT = 1 << 16  # entries of a table that are kept for the next draw
 _BLOCK = 1 << 15  # elements that are computed at once, so that they stay in the processor's cache
+_NARROW = 64  # elements, of fewer of which a row is too short for NumPy to be fast
 
 
 def _words(text: str, count: int) -> Array:
@@ -166,11 +167,19 @@ def _rows(sizes: Sequence[int], first: int = 0) -> tuple[Array, Array]:
     return odd, word
 
 
-def _columns(shape: tuple[int, ...]) -> tuple[Array, Array, Array]:
-    """The sums for the leading axes, as columns, and the last axis's entries of the other word."""
-    *leading, size = shape
-    odd, word = (part.reshape(-1, 1) for part in _rows(leading))
-    return odd, word, _table(len(leading), size)[1]
+def _columns(shape: tuple[int, ...]) -> tuple[Array, Array, Array | int, Array]:
+    """The odd and the other word for the leading axes, as columns, and for the trailing ones, as rows that are long
+    enough for NumPy to be fast."""
+    axis = len(shape) - 1
+    while axis and math.prod(shape[axis:]) < _NARROW:
+        axis -= 1
+    odd, word = (part.reshape(-1, 1) for part in _rows(shape[:axis]))
+    *inner, last = shape[axis:]
+    table = _table(len(shape) - 1, last)[1]
+    if not inner:
+        return odd, word, 0, table
+    inner_odd, inner_word = (part.reshape(-1, 1) for part in _rows(inner, axis))
+    return odd, word, np.repeat(inner_odd, last), (inner_word + table).reshape(-1)
 
 
 _kept_columns = functools.lru_cache(maxsize=64)(_columns)
@@ -178,23 +187,23 @@ _kept_columns = functools.lru_cache(maxsize=64)(_columns)
 
 def array_of(kind: Kind, draw: Array, shape: tuple[int, ...]) -> Array:
     """The numbers of `kind` that the words of a draw give, block by block."""
-    numbers = kind.numbers
     sizes = shape or (1,)
-    odd, word, last = (_kept_columns if math.prod(sizes) <= _KEPT else _columns)(sizes)
-    words = [draw[i : i + 1] for i in range(2 * numbers)]
-    columns = len(last)
+    odd, word, inner_odd, inner_word = (_kept_columns if math.prod(sizes) <= _KEPT else _columns)(sizes)
+    pairs = [(draw[2 * i : 2 * i + 1], draw[2 * i + 1 : 2 * i + 2]) for i in range(kind.numbers)]
+    columns = len(inner_word)
     if len(odd) * columns <= _BLOCK:
-        pairs = (_element(words[i] + odd, (words[i + 1] + word) + last) for i in range(0, 2 * numbers, 2))
-        return np.asarray(kind.of(np, *pairs)).reshape(shape)
+        found = [_element((a + odd) + inner_odd, (b + word) + inner_word) for a, b in pairs]
+        return np.asarray(kind.of(np, *found)).reshape(shape)
     out = np.empty((len(odd), columns), kind.dtype.numpy)
-    height, width = max(1, _BLOCK // max(columns, 1)), _BLOCK
+    height = max(1, _BLOCK // columns)
     for top in range(0, len(odd), height):
         rows = slice(top, top + height)
-        starts = [(words[2 * i] + odd[rows], words[2 * i + 1] + word[rows]) for i in range(numbers)]
-        for left in range(0, columns, width):
-            block = slice(left, left + width)
-            found = [_element(a, b + last[block]) for a, b in starts]
-            out[rows, block] = kind.of(np, *found)
+        starts = [(a + odd[rows], b + word[rows]) for a, b in pairs]
+        for left in range(0, columns, _BLOCK):
+            part = slice(left, left + _BLOCK)
+            over = inner_odd if isinstance(inner_odd, int) else inner_odd[part]
+            found = [_element(a + over, b + inner_word[part]) for a, b in starts]
+            out[rows, part] = kind.of(np, *found)
     return out.reshape(shape)
 
 

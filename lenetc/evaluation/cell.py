@@ -112,6 +112,12 @@ class Cell:
             self.replace(node)
             pending[self.number] = self
 
+    def is_leaf(self) -> bool:
+        """Whether the node is, or would be, a leaf that stands for the value."""
+        if Context.trace is None and self._node is None:
+            return True
+        return self.node.op.name == "input"
+
     def present(self) -> object:
         """What tells the present value from earlier and later ones."""
         if self.catch_up is not None:

@@ -109,8 +109,9 @@ class Generator:
             key, counter = self._key.node, self._counter.node
             self._counter.node = counter + 1
         else:
-            key, counter = (known(cell.numpy()).node for cell in self.cells())
-            self._move_on()
+            numbers = self._counter.numpy().reshape(1)
+            key, counter = known(self._key.numpy()).node, known(numbers.reshape(())).node
+            self._move_on(numbers)
         words: Node = bits.words(key, ops.reshape(counter, shape=(1,)))
         return words
 
@@ -132,12 +133,13 @@ class Generator:
             trace.before_change(self._counter.saved())
             with tracing(None):
                 return self.draw()
-        found: Array = bits.words(self._key.numpy(), self._counter.numpy().reshape(1))
-        self._move_on()
+        number = self._counter.numpy().reshape(1)
+        found: Array = bits.words(self._key.numpy(), number)
+        self._move_on(number)
         return found
 
-    def _move_on(self) -> None:
-        self._counter.set_value((self._counter.numpy().reshape(1) + np.int32(1)).reshape(()))
+    def _move_on(self, number: Array) -> None:
+        self._counter.set_value((number + 1).reshape(()))
 
     def __reduce__(self) -> Any:
         return _restored, (self.device, np.asarray(self.get_state()))

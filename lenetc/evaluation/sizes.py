@@ -164,9 +164,12 @@ class Family:
         if len(self.seen) not in _TRIES:
             return None
         made = _generalized(self.seen[-ENOUGH - 1 :], found, nodes, leaves, through)
-        if made is not None:
-            self.shared.append(made)
-        return made
+        if made is None:
+            return None
+        self.shared.append(made)
+        return (
+            made if made.fits(found) else None
+        )  # not one without elements, for which there are rules of its own
 
 
 def _generalized(

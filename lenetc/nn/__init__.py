@@ -8,7 +8,43 @@ from typing import TYPE_CHECKING
 from lenetc.missing import names_of
 from lenetc.nn import functional, init, utils
 from lenetc.nn.modules.activation import LogSoftmax, Softmax, Softmax2d, Softmin
-from lenetc.nn.modules.attention import MultiheadAttention
+from lenetc.nn.modules.activations.rectifiers import (
+    Hardshrink,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    ReLU6,
+    RReLU,
+    Softshrink,
+    Threshold,
+)
+from lenetc.nn.modules.activations.units import (
+    CELU,
+    ELU,
+    GELU,
+    GLU,
+    SELU,
+    LogSigmoid,
+    Mish,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Softsign,
+    Tanh,
+    Tanhshrink,
+)
+from lenetc.nn.modules.adaptive import AdaptiveLogSoftmaxWithLoss
+from lenetc.nn.modules.attention.multihead import MultiheadAttention
+from lenetc.nn.modules.attention.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from lenetc.nn.modules.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from lenetc.nn.modules.distance import CosineSimilarity, PairwiseDistance
 from lenetc.nn.modules.dropout import (
@@ -21,11 +57,29 @@ from lenetc.nn.modules.dropout import (
 )
 from lenetc.nn.modules.embedding import Embedding, EmbeddingBag
 from lenetc.nn.modules.flatten import Flatten, Unflatten
+from lenetc.nn.modules.lazy.conv import (
+    LazyConv1d,
+    LazyConv2d,
+    LazyConv3d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
+    LazyConvTranspose3d,
+)
+from lenetc.nn.modules.lazy.linear import LazyLinear
+from lenetc.nn.modules.lazy.normalization import (
+    LazyBatchNorm1d,
+    LazyBatchNorm2d,
+    LazyBatchNorm3d,
+    LazyInstanceNorm1d,
+    LazyInstanceNorm2d,
+    LazyInstanceNorm3d,
+)
 from lenetc.nn.modules.linear import Bilinear, Identity, Linear
 from lenetc.nn.modules.losses.classification import (
     BCELoss,
     BCEWithLogitsLoss,
     CrossEntropyLoss,
+    CTCLoss,
     MultiLabelSoftMarginLoss,
     MultiMarginLoss,
     NLLLoss,
@@ -64,19 +118,6 @@ from lenetc.nn.modules.normalization import (
     SyncBatchNorm,
 )
 from lenetc.nn.modules.parallel import DataParallel
-from lenetc.nn.modules.rectifiers import (
-    Hardshrink,
-    Hardsigmoid,
-    Hardswish,
-    Hardtanh,
-    LeakyReLU,
-    PReLU,
-    ReLU,
-    ReLU6,
-    RReLU,
-    Softshrink,
-    Threshold,
-)
 from lenetc.nn.modules.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell, RNNCellBase
 from lenetc.nn.modules.spatial.conv import (
     Conv1d,
@@ -85,14 +126,6 @@ from lenetc.nn.modules.spatial.conv import (
     ConvTranspose1d,
     ConvTranspose2d,
     ConvTranspose3d,
-)
-from lenetc.nn.modules.spatial.lazy_conv import (
-    LazyConv1d,
-    LazyConv2d,
-    LazyConv3d,
-    LazyConvTranspose1d,
-    LazyConvTranspose2d,
-    LazyConvTranspose3d,
 )
 from lenetc.nn.modules.spatial.moving import (
     ChannelShuffle,
@@ -144,29 +177,7 @@ from lenetc.nn.modules.spatial.pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
-from lenetc.nn.modules.transformer import (
-    Transformer,
-    TransformerDecoder,
-    TransformerDecoderLayer,
-    TransformerEncoder,
-    TransformerEncoderLayer,
-)
-from lenetc.nn.modules.units import (
-    CELU,
-    ELU,
-    GELU,
-    GLU,
-    SELU,
-    LogSigmoid,
-    Mish,
-    Sigmoid,
-    SiLU,
-    Softplus,
-    Softsign,
-    Tanh,
-    Tanhshrink,
-)
-from lenetc.nn.parameter import Parameter, UninitializedBuffer, UninitializedParameter
+from lenetc.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
 __all__ = [
     "CELU",
@@ -180,6 +191,7 @@ __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveLogSoftmaxWithLoss",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
@@ -193,6 +205,8 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "Bilinear",
+    "Buffer",
+    "CTCLoss",
     "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
@@ -242,12 +256,19 @@ __all__ = [
     "LPPool3d",
     "LSTMCell",
     "LayerNorm",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
     "LazyConv1d",
     "LazyConv2d",
     "LazyConv3d",
     "LazyConvTranspose1d",
     "LazyConvTranspose2d",
     "LazyConvTranspose3d",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
+    "LazyLinear",
     "LeakyReLU",
     "Linear",
     "LocalResponseNorm",

@@ -32,6 +32,20 @@ class Parameter(Tensor):
         return f"Parameter containing:\n{super().__repr__()}"
 
 
+class Buffer(Tensor):
+    """A tensor that a module registers as a buffer when it is assigned to an attribute (torch.nn.Buffer).
+
+    It shares the storage of `data`. persistent: whether it belongs to the state_dict.
+    """
+
+    __slots__ = ("persistent",)
+
+    def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
+        source = empty(0) if data is None else data
+        self._init((source if isinstance(source, Tensor) else Tensor(source))._cell)
+        self.persistent = persistent
+
+
 class Uninitialized(Tensor):
     """A tensor whose shape is not known yet."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,14 +36,14 @@ class autocast:
     normalizations, sums, means, exponentials and logarithms go back to f32. Parameters stay f32, and so do their
     gradients and the optimizer's arithmetic.
 
-    device_type: "cuda" or "cpu", the device that the program is for. dtype: `float16` (the default) or, for CUDA,
-    `bfloat16`. Small gradients underflow in f16: multiply the loss, and divide the gradients. CUDA computes bf16
-    convolutions in f32, as ONNX Runtime has no kernel for them; products are in bf16.
+    device_type: "cuda" or "cpu", the device that the program is for. dtype: `float16` (the default) or
+    `bfloat16`, which the CPU computes in f32 and rounds. Small gradients underflow in f16: multiply the loss, and
+    divide the gradients. CUDA computes bf16 convolutions in f32, as ONNX Runtime has no kernel for them; products are
+    in bf16.
 
     cache_enabled: PyTorch's choice whether to keep rounded parameters; one program rounds each once.
 
-    Raises ValueError for another device, DTypeError for another dtype and for bf16 on the CPU, where the runtime
-    has no kernels for it.
+    Raises ValueError for another device, DTypeError for another dtype.
     """
 
     def __init__(
@@ -57,8 +58,6 @@ class autocast:
         self.dtype = dtype or f16
         if self.dtype not in _HALVES:
             raise DTypeError(f"autocast: dtype {self.dtype!r} is not half precision; use float16 or bfloat16")
-        if self.dtype is bf16 and device_type == "cpu":
-            raise DTypeError("autocast: ONNX Runtime has no bfloat16 kernels for the CPU; use float16 there")
         self.enabled = enabled
 
     def __enter__(self) -> autocast:
@@ -77,6 +76,21 @@ class autocast:
                 return function(*args, **kwargs)
 
         return wrapped  # type: ignore[return-value]
+
+
+@contextlib.contextmanager
+def autocast_as(dtype: DType | None) -> Iterator[None]:
+    """Compute products in `dtype`, which `autocast_dtype()` has given before, in the block."""
+    _active.dtypes.append(dtype)
+    try:
+        yield
+    finally:
+        _active.dtypes.pop()
+
+
+def is_autocast_available(device_type: str) -> bool:
+    """Whether `autocast` knows the device (torch.amp.is_autocast_available)."""
+    return device_type in ("cpu", "cuda")
 
 
 def autocast_dtype() -> DType | None:

@@ -13,7 +13,7 @@ from ir.errors import DTypeError, ShapeError
 from ir.node import Node
 from ir.types import f64
 from lenetc.evaluation.tracing import here
-from lenetc.operations import elementwise
+from lenetc.operations import elementwise, products, reductions
 from lenetc.operations.elementwise import special
 from lenetc.tensors.convert import as_tensor, number_for, promoted
 
@@ -49,6 +49,7 @@ def _in_f64_only(x: Tensor, exponent: Tensor | Number) -> Tensor:
 
 
 abs_: InPlace = _in_place(elementwise.abs, "abs_")
+conj_physical_: InPlace = _in_place(elementwise.conj_physical, "conj_physical_")
 absolute_: InPlace = _in_place(elementwise.absolute, "absolute_")
 neg_: InPlace = _in_place(elementwise.neg, "neg_")
 negative_: InPlace = _in_place(elementwise.negative, "negative_")
@@ -153,6 +154,14 @@ clip_: InPlace = _in_place(elementwise.clip, "clip_")
 heaviside_: InPlace = _in_place(elementwise.heaviside, "heaviside_")
 copysign_: InPlace = _in_place(elementwise.copysign, "copysign_")
 nan_to_num_: InPlace = _in_place(elementwise.nan_to_num, "nan_to_num_")
+addmm_: InPlace = _in_place(products.addmm, "addmm_")
+addmv_: InPlace = _in_place(products.addmv, "addmv_")
+addr_: InPlace = _in_place(products.addr, "addr_")
+addbmm_: InPlace = _in_place(products.addbmm, "addbmm_")
+baddbmm_: InPlace = _in_place(products.baddbmm, "baddbmm_")
+cumsum_: InPlace = _in_place(reductions.cumsum, "cumsum_")
+cumprod_: InPlace = _in_place(reductions.cumprod, "cumprod_")
+renorm_: InPlace = _in_place(reductions.renorm, "renorm_")
 
 
 def fill_(x: Tensor, value: Number | Tensor) -> Tensor:

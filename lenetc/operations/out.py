@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,36 +15,37 @@ from lenetc.evaluation.tracing import here
 from lenetc.tensors.dtypes import can_cast
 from lenetc.tensors.grad_fn import is_grad_enabled, set_grad_enabled
 
-# PyTorch's functions with out=, of the package itself, of its `special` and of its `linalg`.
+# PyTorch's functions with out=, of the package itself, of its `special` and of its `linalg`; but not those that make
+# tensors of no other, which take their dtype from it.
 NAMES = frozenset(
     """
-    abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr airy_ai alias_copy all amax amin aminmax
-    angle any arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin as_strided_copy asin
+    abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr airy_ai alias_copy all amax amin
+    aminmax angle any arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin as_strided_copy asin
     asinh atan atan2 atanh baddbmm bernoulli bessel_j0 bessel_j1 bessel_y0 bessel_y1 bitwise_and
     bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor bmm bucketize cat ceil
     chebyshev_polynomial_t chebyshev_polynomial_u chebyshev_polynomial_v chebyshev_polynomial_w cholesky
     cholesky_ex cholesky_inverse cholesky_solve clamp clamp_max clamp_min clip column_stack complex concat
     concatenate cond conj_physical copysign cos cosh cross cummax cummin cumprod cumsum deg2rad det diag
-    diagonal_copy diff digamma div divide dot dstack eig eigh eigvals eigvalsh empty entr eq equal erf erfc
-    erfcx erfinv exp exp2 expand_copy expit expm1 eye fix float_power floor floor_divide fmax fmin fmod frac
-    frexp full gammaln gather gcd ge geqrf ger greater greater_equal gt hash_tensor heaviside
-    hermite_polynomial_h hermite_polynomial_he histc histogram histogramdd householder_product hstack hypot i0
-    i0e i1 i1e igamma igammac index_add index_copy index_reduce index_select inner inv inv_ex inverse isin
-    isneginf isposinf kron kthvalue laguerre_polynomial_l lcm ldexp ldl_factor ldl_factor_ex ldl_solve le
-    legendre_polynomial_p lerp less less_equal lgamma linspace log log10 log1p log2 log_ndtr log_softmax
-    logaddexp logaddexp2 logcumsumexp logical_and logical_not logical_or logical_xor logit logspace logsumexp
-    lstsq lt lu lu_factor lu_factor_ex lu_solve lu_unpack matmul matrix_norm matrix_power matrix_rank max
-    maximum mean min minimum mm mode modified_bessel_i0 modified_bessel_i1 modified_bessel_k0 modified_bessel_k1
-    msort mul multi_dot multigammaln multinomial multiply mv mvlgamma nan_to_num nanmean nanquantile nansum
-    narrow_copy native_batch_norm ndtr ndtri ne neg negative nextafter nonzero norm normal not_equal ones orgqr
-    ormqr outer permute_copy pinv polar polygamma pow psi qr quantile rad2deg randn reciprocal remainder renorm
-    round row_stack rsqrt scaled_modified_bessel_k0 scaled_modified_bessel_k1 scatter scatter_add scatter_reduce
-    searchsorted sgn shifted_chebyshev_polynomial_t shifted_chebyshev_polynomial_u
-    shifted_chebyshev_polynomial_v shifted_chebyshev_polynomial_w sigmoid sign signbit sin sinc sinh
-    slice_scatter slogdet softmax solve solve_ex solve_triangular sort spherical_bessel_j0 split_with_sizes_copy
-    sqrt square squeeze_copy stack std sub subtract svd svdvals t_copy take take_along_dim tan tanh tensordot
-    tensorinv tensorsolve topk transpose_copy triangular_solve tril triu true_divide trunc unbind_copy
-    unfold_copy unsqueeze_copy var vdot vecdot vector_norm view_copy vstack where xlog1py xlogy zeros zeta
+    diagonal_copy diff digamma div divide dot dstack eig eigh eigvals eigvalsh entr eq equal erf erfc erfcx
+    erfinv exp exp2 expand_copy expit expm1 fix float_power floor floor_divide fmax fmin fmod frac frexp
+    gammaln gather gcd ge geqrf ger greater greater_equal gt hash_tensor heaviside hermite_polynomial_h
+    hermite_polynomial_he histc histogram histogramdd householder_product hstack hypot i0 i0e i1 i1e igamma
+    igammac index_add index_copy index_reduce index_select inner inv inv_ex inverse isin isneginf isposinf
+    kron kthvalue laguerre_polynomial_l lcm ldexp ldl_factor ldl_factor_ex ldl_solve le legendre_polynomial_p
+    lerp less less_equal lgamma log log10 log1p log2 log_ndtr log_softmax logaddexp logaddexp2 logcumsumexp
+    logical_and logical_not logical_or logical_xor logit logsumexp lstsq lt lu lu_factor lu_factor_ex lu_solve
+    lu_unpack masked_select matmul matrix_norm matrix_power matrix_rank max maximum mean min minimum mm mode
+    modified_bessel_i0 modified_bessel_i1 modified_bessel_k0 modified_bessel_k1 msort mul multi_dot
+    multigammaln multinomial multiply mv mvlgamma nan_to_num nanmean nanquantile nansum narrow_copy
+    native_batch_norm ndtr ndtri ne neg negative nextafter nonzero norm normal not_equal orgqr ormqr outer
+    permute_copy pinv polar polygamma pow psi qr quantile rad2deg reciprocal remainder renorm round row_stack
+    rsqrt scaled_modified_bessel_k0 scaled_modified_bessel_k1 scatter scatter_add scatter_reduce searchsorted
+    sgn shifted_chebyshev_polynomial_t shifted_chebyshev_polynomial_u shifted_chebyshev_polynomial_v
+    shifted_chebyshev_polynomial_w sigmoid sign signbit sin sinc sinh slice_scatter slogdet softmax solve
+    solve_ex solve_triangular sort spherical_bessel_j0 split_with_sizes_copy sqrt square squeeze_copy stack
+    std sub subtract svd svdvals t_copy take take_along_dim tan tanh tensordot tensorinv tensorsolve topk
+    transpose_copy triangular_solve tril triu true_divide trunc unbind_copy unfold_copy unsqueeze_copy var
+    vdot vecdot vector_norm view_copy vstack where xlog1py xlogy zeta
 """.split()
 )
 
@@ -51,6 +53,8 @@ NAMES = frozenset(
 def give_out(names: dict[str, Any]) -> None:
     """Let the functions among `names`, the globals of a module, take `out=` where PyTorch's do."""
     for name in NAMES & names.keys():
+        if "out" in inspect.signature(names[name]).parameters:
+            continue  # sees to it itself
         names[name] = with_out(names[name])
 
 

@@ -78,8 +78,9 @@ def is_tensor(obj: Any) -> bool:
 
 
 def is_operand(value: Any) -> bool:
-    """Whether `value` can stand beside a tensor in arithmetic: a tensor, a number, or an array."""
-    return isinstance(value, (t.Tensor, bool, int, float, np.generic)) or hasattr(value, "__array__")
+    """Whether `value` can stand beside a tensor in arithmetic, or is to be refused there: a tensor, a number, an
+    array."""
+    return isinstance(value, (t.Tensor, bool, int, float, complex, np.generic)) or hasattr(value, "__array__")
 
 
 def operand_of(what: str, value: Any) -> Any:

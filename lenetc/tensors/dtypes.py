@@ -72,9 +72,8 @@ class finfo:
             self.tiny = float(np.finfo(np.float32).tiny)
         else:
             info = np.finfo(dtype.numpy)
-            self.eps, self.resolution, self.max, self.tiny = (
-                float(value) for value in (info.eps, info.resolution, info.max, info.tiny)
-            )
+            self.eps, self.max, self.tiny = (float(value) for value in (info.eps, info.max, info.tiny))
+            self.resolution = 10.0**-info.precision
         self.min = -self.max
         self.smallest_normal = self.tiny
 

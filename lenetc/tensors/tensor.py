@@ -23,6 +23,8 @@ from lenetc.evaluation import lazy
 from lenetc.evaluation.cell import Cell, Context, Counts, known, lock
 from lenetc.evaluation.tracing import here, where_now
 from lenetc.missing import missing
+from lenetc.runtime.device import device
+from lenetc.tensors import formats
 from lenetc.tensors.arrays import array_of, axis_of, index_of
 from lenetc.tensors.grad_fn import AccumulateGrad, GradFn, is_grad_enabled, record, set_grad_enabled
 from lenetc.tensors.printing import format_array
@@ -101,9 +103,13 @@ class Tensor(Methods):
     def _refresh(self) -> None:
         """Of a view: read the base again if it has changed since."""
         view = self._view
-        if view is None or self._is_read_through() or view.cell.present() == view.seen:
+        if view is None or self._is_read_through():
             return
         base = view.base()
+        if base is not None and base._view is not None:
+            base._refresh()
+        if view.cell.present() == view.seen:
+            return
         if base is None or self._cell.trace is not Context.trace:
             raise LenetcError(
                 f"this {self.type_text()} is a view of a tensor that has been changed in place since; take it again, "
@@ -152,8 +158,12 @@ class Tensor(Methods):
         return str(self._cell.type)
 
     @property
-    def device(self) -> str:
-        return lazy.default_device()
+    def device(self) -> device:
+        return device(lazy.default_device())
+
+    @property
+    def layout(self) -> formats.layout:
+        return formats.strided
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one dimension."""
@@ -192,7 +202,7 @@ class Tensor(Methods):
             raise LenetcError("you can only change requires_grad flags of leaf variables; use detach()").at(
                 here()
             )
-        if requires_grad and self._grad_fn is None and self._cell.node.op is not ops.input:
+        if requires_grad and self._grad_fn is None and not self._cell.is_leaf():
             # An identity of its own: two equal expressions must not share a gradient.
             self._cell.node = ops.alias(self._cell.node, uid=self._cell.number)
         if self._requires_grad != requires_grad:
@@ -392,7 +402,7 @@ class Tensor(Methods):
         return format_array(self._array(), suffixes=suffixes)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and not self.ndim else format(repr(self), spec)
+        return format(repr(self) if self.ndim else self.item(), spec)
 
     # In-place changes: a new value for the cell.
 
@@ -475,6 +485,8 @@ class Tensor(Methods):
 
         def __getattr__(self, name: str) -> Any:
             error = missing("Tensor", name, dir(type(self)))
+            if isinstance(error, LenetcError):
+                raise error.at(here())
             place = "" if name.startswith("_") else here()
             raise AttributeError(f"{error}\n  at {place}" if place else str(error), name=name, obj=self)
 

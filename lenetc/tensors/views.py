@@ -30,8 +30,9 @@ class View:
 
     def __init__(self, base: Tensor, read: Read, write: Write, is_tracked: bool) -> None:
         trace = Context.trace
+        self._base: Tensor | weakref.ref[Tensor] | None
         if trace is None:
-            self._base: Tensor | weakref.ref[Tensor] = base
+            self._base = base
         else:  # what a trace made and nobody but its views holds does not come out of it
             trace.bases.append(base)
             self._base = weakref.ref(base)
@@ -40,6 +41,16 @@ class View:
         self.write = write
         self.is_tracked = is_tracked
         self.seen = self.cell.present()
+
+    @classmethod
+    def came_out(cls, cell: Cell) -> View:
+        """What comes out of a compiled function as a view of the value of `cell`: a value of its own, which is not
+        shown any more once the other has changed."""
+        view = cls.__new__(cls)
+        view._base, view.cell, view.is_tracked, view.write = None, cell, False, True
+        view.read = lambda base: base
+        view.seen = cell.present()
+        return view
 
     def base(self) -> Tensor | None:
         """The base; None where it is gone, or has become a tensor of another shape."""

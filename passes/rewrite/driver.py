@@ -203,16 +203,25 @@ def substitute(
     which become the graph's inputs in that order. Provenance is that of the nodes given."""
     new = dict(leaves)
     for _, root in (*results, *updates):
-        stack = [] if root in new else [(root, iter(root.inputs))]
+        stack = [] if root in new else [(root, iter(_needed(root)))]
         while stack:
             node, operands = stack[-1]
             for x in operands:
                 if x not in new:
-                    stack.append((x, iter(x.inputs)))
+                    stack.append((x, iter(_needed(x))))
                     break
             else:
                 stack.pop()
+                if node.op is ops.custom:
+                    new[node] = new[node.inputs[0]]
+                    continue
                 found = new[node] = rebuilt(node, tuple([new[x] for x in node.inputs]), node.attrs)
                 found.where = node.where  # an equal node of an earlier trace may remember another line
     renewed = [tuple((key, new[node]) for key, node in part) for part in (results, updates)]
     return Graph.make(name, leaves.values(), renewed[0], renewed[1])
+
+
+def _needed(node: Node) -> tuple[Node, ...]:
+    """The operands that a graph needs: of a user-written operation its value, as how to differentiate it was for
+    tracing, and reads what nothing else has to."""
+    return node.inputs[:1] if node.op is ops.custom else node.inputs

@@ -281,9 +281,7 @@ def test_an_unknown_option_and_its_neighbour() -> None:
     ):
         optim.SGD(net.parameters(), lr=0.1, momentun=0.9)
     with pytest.raises(TypeError, match=r"Adam has no option 'beta1'.*betas"):
-        optim.Adam([{"params": net.parameters(), "beta1": 0.9}])
-    with pytest.raises(TypeError, match=r"'fused' means nothing here.*leave it out"):
-        optim.SGD(net.parameters(), lr=0.1, fused=True)
+        optim.Adam(net.parameters(), beta1=0.9)
     with pytest.raises(ValueError, match="lr of param group 0 must be a number of at least 0, got -1"):
         optim.SGD(net.parameters(), lr=-1)
 
@@ -536,7 +534,7 @@ def test_what_depends_on_shapes_only_compiles() -> None:
 
 
 def test_a_mask_as_an_index() -> None:
-    with pytest.raises(LenetcError, match=r"a shape that depends on values; use lenetc.where"):
+    with pytest.raises(LenetcError, match=r"the shape of the result depends on the values.*lenetc.where"):
         lenetc.compile(lambda x: x[x > 0])(IMAGES)
 
 
@@ -629,7 +627,7 @@ def test_names_that_lenetc_lacks() -> None:
     for owner, name, says in (
         (lenetc, "argmaxx", "lenetc has no 'argmaxx': not all of PyTorch is here. Did you mean argmax"),
         (lenetc, "fft", "lenetc has no 'fft'.*autograd.Function"),
-        (nn, "LSTMCell", "lenetc.nn has no 'LSTMCell'"),
+        (nn, "LSTMCel", "lenetc.nn has no 'LSTMCel'.*Did you mean LSTMCell"),
         (F, "grid_sample", "lenetc.nn.functional has no 'grid_sample'"),
         (optim, "Adamm", "lenetc.optim has no 'Adamm'.*Did you mean Adam"),
         (lenetc.zeros(3), "cumsumm", "Tensor has no 'cumsumm'.*Compose it"),
@@ -744,9 +742,8 @@ def test_backward_of_what_has_no_gradient() -> None:
 def test_in_place_changes_that_cannot_be() -> None:
     x, w = lenetc.zeros(2, 3), lenetc.ones(3, requires_grad=True)
     for call, says in (
-        (lambda: x.view(6).add_(1), "in-place changes of a view"),
-        (lambda: x[0].fill_(1), "in-place changes of a view"),
-        (lambda: x.T.mul_(2), "in-place changes of a view"),
+        (lambda: x[0].expand(2, 3).add_(1), "in-place changes of a view"),
+        (lambda: x.unfold(1, 2, 1).fill_(1), "in-place changes of a view"),
         (lambda: w.add_(1), "a leaf variable that requires grad.*no_grad"),
         (lambda: x.add_(lenetc.ones(4, 2, 3)), r"the result has shape \[4, 2, 3\], the tensor \[2, 3\]"),
         (lambda: lenetc.tensor([1, 2]).add_(1.5), r"f32\[2\], which cannot be stored in i64\[2\]"),

@@ -296,7 +296,8 @@ class Followed:
         self.entries.append(Named(f"{path}.param_groups", "param_groups", optimizer.__dict__))
         self.entries.append(Named(f"{path}.state", "state", optimizer.__dict__))
         for hooks in (optimizer._step_pre_hooks, optimizer._step_post_hooks):
-            self._todo.append((hooks, path))
+            self.settled.append(Items(f"{path}.hooks", hooks.hooks))  # a change of which counts up the epoch
+            self._todo += [(hook, f"{path}.hooks") for hook in hooks]
         for group in optimizer.param_groups:
             for key, option in group.items():  # the value of one that is a tensor is state, not an option
                 parts = option if isinstance(option, tuple) else (option,)

@@ -55,7 +55,9 @@ def state_names(function: Callable[..., Any], trace: Trace) -> dict[Cell, str]:
             owner = names.get(parameter._cell, "parameter")
             for key, value in state.items():
                 if isinstance(value, Tensor):
-                    names.setdefault(value._cell, "optimizer.step" if key == "step" else f"{owner}.{key}")
+                    names.setdefault(
+                        value._cell, f"{'optimizer' if key in optimizer._common else owner}.{key}"
+                    )
     names.update(random.state_names((*trace.captured, *trace.current)))
     return names
 

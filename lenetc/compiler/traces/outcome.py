@@ -55,7 +55,7 @@ def outcome(
         label = free_name(label, taken)
         taken.add(label)
         results.append((label, tensor.node))
-        made[tensor] = Result(label, history or history_of(tensor, trace))
+        made[tensor] = Result(label, history or history_of(tensor, trace), bool(tensor._shares))
         return made[tensor]
 
     by_grad = {id(tensor._grad): tensor for tensor in trace.grads if tensor._grad is not None}
@@ -98,6 +98,7 @@ def outcome(
     escaped, histories = _escaped(trace, made)
     for tensor in escaped:
         come_out(tensor, "kept", histories.get(id(tensor)))
+    _note_views(trace, traced, made)
     is_repeatable = (
         is_constant and not escaped and not any(r.history and r.history.is_inner for r in made.values())
     )
@@ -156,6 +157,16 @@ def outcome(
         is_repeatable=is_repeatable,
         error=error,
     )
+
+
+def _note_views(trace: Trace, traced: Traced, made: Mapping[Tensor, Result]) -> None:
+    """What each result that is a view shows."""
+    names = {tensor._cell: result.name for tensor, result in made.items() if not result.is_view}
+    names |= {tensor._cell: key for key, tensor in reversed(traced.tensors.items())}
+    for tensor, result in made.items():
+        if result.is_view and tensor._view is not None:
+            cell = tensor._view.cell
+            result.view_of = names.get(cell, None if cell.trace is trace else cell)
 
 
 def _is_constant(item: Any) -> bool:

@@ -33,10 +33,14 @@ class Hyper:
 
 @dataclass
 class Result:
-    """A tensor that comes out: which of the graph's results it is, and what backward needs to know of it."""
+    """A tensor that comes out: which of the graph's results it is, and what backward needs to know of it. is_view:
+    whether it shows elements of another tensor; view_of: which one, by the name of an argument or of a result, or by
+    its cell, where it is there outside."""
 
     name: str
     history: History | None = None
+    is_view: bool = False
+    view_of: Cell | str | None = None
 
 
 @dataclass

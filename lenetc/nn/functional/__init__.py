@@ -32,6 +32,7 @@ from lenetc.nn.functional.embedding import embedding, embedding_bag
 from lenetc.nn.functional.labels import one_hot
 from lenetc.nn.functional.linear import bilinear, linear
 from lenetc.nn.functional.losses.binary import binary_cross_entropy, binary_cross_entropy_with_logits
+from lenetc.nn.functional.losses.ctc import ctc_loss
 from lenetc.nn.functional.losses.entropy import cross_entropy, nll_loss
 from lenetc.nn.functional.losses.likelihood import gaussian_nll_loss, kl_div, poisson_nll_loss
 from lenetc.nn.functional.losses.margin import (
@@ -98,6 +99,7 @@ from lenetc.nn.functional.spatial.convolution import (
     conv_transpose3d,
 )
 from lenetc.nn.functional.spatial.folding import channel_shuffle, fold, pixel_shuffle, pixel_unshuffle, unfold
+from lenetc.nn.functional.spatial.fractional import fractional_max_pool2d, fractional_max_pool3d
 from lenetc.nn.functional.spatial.max_pool import (
     max_pool1d,
     max_pool2d,
@@ -107,7 +109,6 @@ from lenetc.nn.functional.spatial.max_pool import (
     max_unpool3d,
 )
 from lenetc.nn.functional.spatial.padding import pad
-from lenetc.nn.functional.spatial.refused import fractional_max_pool2d, fractional_max_pool3d
 from lenetc.nn.functional.spatial.resize import interpolate, upsample, upsample_bilinear, upsample_nearest
 from lenetc.nn.functional.spatial.sampling import affine_grid, grid_sample
 from lenetc.nn.functional.units import (
@@ -123,6 +124,7 @@ from lenetc.nn.functional.units import (
     softsign,
     tanhshrink,
 )
+from lenetc.operations.out import with_out
 
 __all__ = [
     "LabelError",
@@ -153,6 +155,7 @@ __all__ = [
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "dropout1d",
     "dropout2d",
@@ -246,4 +249,6 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
+    for _name in ("gelu", "hardshrink", "linear", "logsigmoid", "softplus", "softshrink"):
+        globals()[_name] = with_out(globals()[_name])  # as PyTorch's, which are of C
     __getattr__ = names_of(__name__)

@@ -12,7 +12,7 @@ from ir.dims import product
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from ir.op import scalar
-from ir.types import f32
+from ir.types import f32, f64
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.operations import elementwise, reductions
@@ -288,14 +288,16 @@ def rms_norm(
 ) -> Tensor:
     """input[*,normalized_shape] over the root of its mean square over these dimensions, times weight.
 
-    eps: what is added to the mean square, the dtype's epsilon if None (Zhang and Sennrich 2019). Raises ShapeError
+    eps: what is added to the mean square, the epsilon of f32, or f64, if None (Zhang and Sennrich 2019). Raises
+    ShapeError
     where the last dimensions differ. Source: torch.nn.functional.rms_norm.
     """
     shape = _last_dimensions("rms_norm", input, normalized_shape, weight)
     input = widened(input)
     same_dtype("rms_norm", input, weight)
     axes = tuple(range(input.ndim - len(shape), input.ndim))
-    added = float(np.finfo(input.dtype.numpy).eps) if eps is None else eps
+    exact = np.float64 if input.dtype is f64 else np.float32
+    added = float(np.finfo(exact).eps) if eps is None else eps
 
     def build(x: Node, *weights: Node) -> Node:
         wide = means.widened(x)

@@ -16,7 +16,7 @@ from lenetc.evaluation.tracing import current_scope, here, scope
 from lenetc.evaluation.watched import Watched
 from lenetc.nn import state
 from lenetc.nn.modules.hooks import Hook, called
-from lenetc.nn.parameter import Parameter
+from lenetc.nn.parameter import Buffer, Parameter
 from lenetc.operations.creation import zeros_like
 from lenetc.tensors.tensor import Tensor, Unreturned
 
@@ -202,6 +202,11 @@ class Module:
                         table.pop(name, None)
                 self._register(kind, name, value)
                 return
+        if isinstance(value, Buffer):
+            for table in (self.__dict__, self._parameters, self._modules):
+                table.pop(name, None)
+            self.register_buffer(name, value, value.persistent)
+            return
         for kind, what in (
             ("_parameters", "parameter"),
             ("_modules", "child module"),

@@ -79,6 +79,10 @@ class _Normalization(Module):
                 here()
             )
 
+    def _channel_axis(self, input: Tensor) -> int:
+        """Which dimension of an input holds the channels."""
+        return 1
+
     def extra_repr(self) -> str:
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
@@ -179,10 +183,12 @@ class _InstanceNorm(_Normalization):
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)
 
+    def _channel_axis(self, input: Tensor) -> int:
+        return input.ndim - self.dimensions[0]
+
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
-        single = input.ndim == self.dimensions[0]
-        axis = input.ndim - self.dimensions[0]
+        single, axis = input.ndim == self.dimensions[0], self._channel_axis(input)
         if input.shape[axis] != self.num_features:
             if self.affine:
                 raise ValueError(

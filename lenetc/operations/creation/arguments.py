@@ -8,9 +8,8 @@ from typing import Any
 from ir.dims import Dim, Poly
 from ir.errors import DTypeError, LenetcError, ShapeError, UnsupportedError
 from ir.types import DType
-from lenetc.evaluation.cell import Context
 from lenetc.evaluation.tracing import here
-from lenetc.operations import in_place
+from lenetc.operations.out import put
 from lenetc.operations.shaping import as_shape
 from lenetc.tensors.arrays import index_of
 from lenetc.tensors.tensor import Tensor, require_tensors
@@ -49,8 +48,8 @@ def finished(
 ) -> Tensor:
     """`result` on `device`, requiring grad if it should; or `out` with its values. idle: other keywords.
 
-    Raises TypeError for a keyword that PyTorch has not, DTypeError where `out` has another dtype, ShapeError where it
-    has another shape and is not empty, UnsupportedError for a layout that is not strided.
+    Raises TypeError for a keyword that PyTorch has not, DTypeError where `out` has another dtype, UnsupportedError for
+    a layout that is not strided.
     """
     for name, value in idle.items():
         if name not in _IDLE:
@@ -66,14 +65,7 @@ def finished(
         raise DTypeError(
             f"{what}: dtype {result.dtype!r} does not match dtype of out parameter ({out.dtype!r})"
         ).at(here())
-    if out.shape == result.shape:
-        return in_place.copy_(out, result)
-    if out.numel() != 0 or Context.trace is not None:
-        raise ShapeError(
-            f"{what}: the result has the shape {list(result.shape)}, out is {out.type_text()}; "
-            "give an out of that shape, or lenetc.empty(0)"
-        ).at(here())
-    out._cell.become(result._cell.type, result._cell.value())
+    put(what, out, result)
     return out
 
 

@@ -11,7 +11,8 @@ from ir import ops
 from ir.dims import Dim
 from ir.errors import ShapeError, UnsupportedError
 from ir.op import scalar
-from ir.types import DType, Type, bf16, bool_, f32, i64, u8
+from ir.types import DType, Type, bool_, f32, i64, u8
+from lenetc import runtime
 from lenetc.evaluation.cell import Cell, Context
 from lenetc.evaluation.tracing import here
 from lenetc.operations.creation.arguments import (
@@ -30,10 +31,10 @@ __all__ = ["empty", "empty_permuted", "empty_strided", "eye", "full", "ones", "z
 
 def filled(shape: tuple[Dim, ...], value: Number, kind: DType) -> Tensor:
     """A tensor of `shape` with every element `value`, which fits `kind`."""
-    if Context.trace is not None or kind is bf16:  # sizes may be symbolic there; NumPy has no bf16
+    if Context.trace is not None:  # sizes may be symbolic there
         return Tensor._from_node(ops.broadcast_to(scalar(value, kind), shape=shape))
     sizes = tuple(map(int, shape))
-    return Tensor._from_cell(Cell(Type(kind, sizes), value=np.full(sizes, value, kind.numpy)))
+    return Tensor._from_cell(Cell(Type(kind, sizes), value=np.full(sizes, value, runtime.stored(kind))))
 
 
 def full(
@@ -135,7 +136,14 @@ def empty_permuted(
     device: Any = None,
     **idle: Any,
 ) -> Tensor:
-    """A tensor of `size` whose values do not matter; the order of its axes in memory asks for nothing here."""
+    """A tensor of `size` whose values do not matter; the order of its axes in memory asks for nothing here.
+
+    Raises ShapeError where that is no order of the axes.
+    """
+    if sorted(physical_layout) != list(range(len(size))):
+        raise ShapeError(
+            f"empty_permuted: {tuple(physical_layout)} is no order of the {len(size)} axes of {tuple(size)}"
+        ).at(here())
     return empty(size, dtype=dtype, requires_grad=requires_grad, device=device, **idle)
 
 

@@ -11,7 +11,7 @@ from lenetc.evaluation.random import Generator
 from lenetc.evaluation.tracing import here
 from lenetc.operations.creation.arguments import like
 from lenetc.operations.creation.data import tensor
-from lenetc.operations.creation.filled import empty, full, ones, zeros
+from lenetc.operations.creation.filled import empty, empty_strided, full, ones, zeros
 from lenetc.operations.creation.sampling import rand, randint, randn
 from lenetc.tensors.convert import Number
 from lenetc.tensors.size import Size
@@ -94,6 +94,11 @@ def _new(function: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
 new_zeros = _new(zeros, "new_zeros")
 new_ones = _new(ones, "new_ones")
 new_empty = _new(empty, "new_empty")
+
+
+def new_empty_strided(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """Raises UnsupportedError: a tensor has no strides of its own."""
+    return empty_strided(*args, **kwargs)
 
 
 def new_full(

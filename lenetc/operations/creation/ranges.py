@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 
 from ir.errors import LenetcError
-from ir.types import DType, f32, i64
+from ir.types import DType, f32, f64, i64
+from lenetc.evaluation.cell import Context
 from lenetc.evaluation.tracing import here
+from lenetc.operations import elementwise
 from lenetc.operations.creation.arguments import checked, finished, of_out, sizes_of
+from lenetc.tensors.convert import as_tensor as to_tensor
 from lenetc.tensors.convert import operand_of
 from lenetc.tensors.tensor import Tensor
 
@@ -34,6 +37,27 @@ def _checked_range(what: str, first: Any, last: Any, by: Any) -> None:
         raise LenetcError(f"{what}: the step must not be zero").at(here())
     if (last - first) * by < 0:
         raise LenetcError(f"{what}: from {first} to {last} no step of {by} leads").at(here())
+
+
+def _is_computed(*limits: Any) -> bool:
+    """Whether a limit is a tensor whose value is not known, in a compiled function."""
+    return Context.trace is not None and any(isinstance(limit, Tensor) for limit in limits)
+
+
+def _between(start: Any, end: Any, count: int, kind: DType) -> Tensor:
+    """Numbers at equal distances in f64: counted from the nearer end, so that both are met."""
+    first, last = (to_tensor(_whole_tensor(kind, limit), f64).to(f64) for limit in (start, end))
+    step = (last - first) / max(count - 1, 1)
+    index = Tensor._from_array(np.arange(count, dtype=np.float64))
+    return elementwise.where(
+        elementwise.lt(index, count / 2), first + index * step, last - (count - 1 - index) * step
+    )
+
+
+def _whole_tensor(kind: DType, limit: Any) -> Any:
+    if isinstance(limit, Tensor):
+        return limit.detach() if kind.is_float else limit.detach().to(i64)
+    return limit if kind.is_float else int(limit)
 
 
 def arange(
@@ -101,8 +125,11 @@ def linspace(
 ) -> Tensor:
     """`steps` numbers from start to end, both included, at equal distances."""
     (count,) = sizes_of("linspace", (steps,))
-    first, last = (float(_number("linspace", limit)) for limit in (start, end))
     kind = checked("linspace", of_out(dtype, out, f32))
+    if _is_computed(start, end):
+        made = _between(start, end, int(count), kind).to(kind)
+        return finished("linspace", made, requires_grad, device, out, idle)
+    first, last = (float(_number("linspace", limit)) for limit in (start, end))
     first, last = _whole(kind, first, last)
     made = Tensor._from_array(np.linspace(first, last, int(count)).astype(kind.numpy)).to(kind)
     return finished("linspace", made, requires_grad, device, out, idle)
@@ -122,8 +149,11 @@ def logspace(
 ) -> Tensor:
     """`base` to the power of `steps` numbers from start to end at equal distances."""
     (count,) = sizes_of("logspace", (steps,))
-    first, last = (float(_number("logspace", limit)) for limit in (start, end))
     kind = checked("logspace", of_out(dtype, out, f32))
+    if _is_computed(start, end):
+        made = elementwise.pow(float(base), _between(start, end, int(count), kind)).to(kind)
+        return finished("logspace", made, requires_grad, device, out, idle)
+    first, last = (float(_number("logspace", limit)) for limit in (start, end))
     first, last = _whole(kind, first, last)
     powers = np.linspace(first, last, int(count))
     with np.errstate(all="ignore"):

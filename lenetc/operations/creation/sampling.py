@@ -13,7 +13,7 @@ from ir.dims import Dim
 from ir.errors import DTypeError, LenetcError, ShapeError, UnsupportedError
 from ir.node import Node, building_at
 from ir.ops.rules import broadcast_shapes
-from ir.types import DType, f32, f64, i32, i64
+from ir.types import Array, DType, f32, f64, i32, i64
 from lenetc.evaluation import bits, random
 from lenetc.evaluation.cell import Context, known
 from lenetc.evaluation.random import Generator
@@ -180,7 +180,6 @@ def normal(
     size: Sequence[Any] | None = None,
     *,
     generator: Generator | None = None,
-    out: Tensor | None = None,
     dtype: DType | None = None,
     requires_grad: bool = False,
     device: Any = None,
@@ -207,11 +206,11 @@ def normal(
     elif size is None:
         raise DTypeError("normal: of two numbers a size is needed as well").at(here())
     else:
-        shape, kind = sequence_of_sizes("normal", size), float_dtype("normal", of_out(dtype, out, f32))
+        shape, kind = sequence_of_sizes("normal", size), float_dtype("normal", dtype or f32)
     found = drawn(bits.normal, shape, generator, kind)
     mean, std = (x.detach() if isinstance(x, t.Tensor) else x for x in (mean, std))
     made = (found * std + mean).to(kind)
-    return finished("normal", made, requires_grad, device, out, idle)
+    return finished("normal", made, requires_grad, device, None, idle)
 
 
 def chosen(p: Any, shape: Sequence[Dim], generator: Generator | None, dtype: DType) -> Tensor:
@@ -227,9 +226,7 @@ def check_share(what: str, p: Any) -> None:
         raise LenetcError(f"{what} expects p to be in [0, 1], but got p={p}").at(here())
 
 
-def bernoulli(
-    input: Tensor, p: float | None = None, *, generator: Generator | None = None, out: Tensor | None = None
-) -> Tensor:
+def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability that `input` tells, or with p, else 0, in the dtype of `input`.
 
     Raises DTypeError for probabilities that are not floating point.
@@ -239,8 +236,14 @@ def bernoulli(
         float_dtype("bernoulli", input.dtype)
     else:
         check_share("bernoulli", p)
-    made = chosen(input if p is None else p, tuple(input.shape), generator, input.dtype)
-    return finished("bernoulli", made, False, None, out, {})
+    if p is not None:
+        return chosen(p, tuple(input.shape), generator, input.dtype)
+    found = drawn(bits.uniform, tuple(input.shape), generator)
+
+    def build(share: Node, uniform: Node) -> Node:
+        return ops.cast(ops.less(uniform, ops.cast(share, dtype=f32)), dtype=share.dtype)
+
+    return t.apply("BernoulliBackward0", build, input, found)
 
 
 def exponentials(shape: Sequence[Dim], generator: Generator | None, dtype: DType = f32) -> Tensor:
@@ -249,25 +252,22 @@ def exponentials(shape: Sequence[Dim], generator: Generator | None, dtype: DType
     return elementwise.clamp(found, min=2.0**-25).to(dtype)
 
 
-_SAMPLES = 64  # without replacement: one pass each
+_SAMPLES = 64  # without replacement, in a program: one pass each
 _RACES = 1 << 22  # times that are drawn at once
+_CATEGORIES = 1 << 24
 
 
 def multinomial(
-    input: Tensor,
-    num_samples: int,
-    replacement: bool = False,
-    *,
-    generator: Generator | None = None,
-    out: Tensor | None = None,
+    input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
 ) -> Tensor:
     """`num_samples` categories for each row of weights [C] or [R,C], i64.
 
     Of exponential times, each divided by its weight, the first one is that of a category with a probability in
     proportion to its weight; the next ones are those of draws without replacement.
 
-    Raises LenetcError for more samples without replacement than categories, DTypeError for weights that are not
-    floating point, UnsupportedError for very many samples in a compiled function.
+    Raises LenetcError for more samples without replacement than categories and, outside of compiled functions, for
+    weights that are negative, not finite or all 0; DTypeError for weights that are not floating point,
+    UnsupportedError for very many samples in a compiled function.
     """
     require_tensors("multinomial", input)
     count = index_of("multinomial: num_samples", num_samples)
@@ -283,20 +283,30 @@ def multinomial(
         raise LenetcError(
             f"multinomial: cannot sample {count} of {categories} categories without replacement"
         ).at(here())
-    weights = input.detach().to(f64 if input.dtype is f64 else f32)
-    rows = tuple(input.shape[:-1])
-    if replacement and count * int(categories) <= _RACES:
-        times = exponentials((*rows, count, categories), generator, weights.dtype)
-        made = reductions.argmax(weights.unsqueeze(-2) / times, -1)
-    elif not replacement and count <= _SAMPLES:
-        made = _one_by_one(weights / exponentials((*rows, categories), generator, weights.dtype), count)
-    elif Context.trace is not None:
+    if int(categories) > _CATEGORIES:
+        raise LenetcError(f"multinomial: {categories} categories are more than 2^24").at(here())
+    if Context.trace is None:
+        weights = input.detach().to(f64).numpy()
+        _check_weights(weights)
+        return Tensor._from_array(_of_values(weights, count, replacement, generator))
+    if count * int(categories) > _RACES if replacement else count > _SAMPLES:
         raise UnsupportedError(
             f"multinomial: {count} samples of {categories} are too many for a compiled function; draw them before"
         ).at(here())
-    else:
-        made = Tensor._from_array(_of_values(weights.numpy(), count, replacement, generator))
-    return finished("multinomial", made, False, None, out, {})
+    scores = input.detach().to(f64 if input.dtype is f64 else f32)
+    rows = tuple(input.shape[:-1])
+    if replacement:
+        times = exponentials((*rows, count, categories), generator, scores.dtype)
+        return reductions.argmax(scores.unsqueeze(-2) / times, -1)
+    return _one_by_one(scores / exponentials((*rows, categories), generator, scores.dtype), count)
+
+
+def _check_weights(weights: Array) -> None:
+    """Raise LenetcError for weights that tell no probabilities."""
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        raise LenetcError("multinomial: a weight among them is infinite, NaN or negative").at(here())
+    if (weights.sum(-1) <= 0).any():
+        raise LenetcError("multinomial: the weights of a row add up to 0").at(here())
 
 
 def _one_by_one(scores: Tensor, count: int) -> Tensor:
@@ -310,17 +320,21 @@ def _one_by_one(scores: Tensor, count: int) -> Tensor:
     return t.apply("", lambda *nodes: ops.concat(*nodes, axis=scores.ndim - 1), *found)
 
 
-def _of_values(weights: Any, count: int, replacement: bool, generator: Generator | None) -> Any:
-    """The same of known weights, by their cumulative sums or by sorting."""
-    if not replacement:
-        times = -np.log(1.0 - random.values(bits.uniform, weights.shape, generator).astype(np.float64))
-        order = np.argsort(-weights / np.maximum(times, 2.0**-25), axis=-1, kind="stable")
-        return order[..., :count]
-    table = weights.reshape(-1, weights.shape[-1]).astype(np.float64)
-    uniform = random.values(bits.uniform, (len(table), count), generator)
-    edges = np.cumsum(table, axis=-1)
-    found = [np.searchsorted(row, u * row[-1], side="right") for row, u in zip(edges, uniform, strict=True)]
-    return np.stack(found).reshape(*weights.shape[:-1], count)
+def _of_values(weights: Array, count: int, replacement: bool, generator: Generator | None) -> Array:
+    """The same of known weights; very many samples with replacement by cumulative sums."""
+    if replacement and count * weights.shape[-1] > _RACES:
+        table = weights.reshape(-1, weights.shape[-1])
+        uniform = random.values(bits.uniform, (len(table), count), generator)
+        edges = np.cumsum(table, axis=-1)
+        found = [
+            np.searchsorted(row, u * row[-1], side="right") for row, u in zip(edges, uniform, strict=True)
+        ]
+        return np.stack(found).reshape(*weights.shape[:-1], count)
+    shape = (*weights.shape[:-1], count, weights.shape[-1]) if replacement else weights.shape
+    times = np.maximum(-np.log(1.0 - random.values(bits.uniform, shape, generator)), np.float32(2.0**-25))
+    if replacement:
+        return np.asarray(np.argmax(weights[..., None, :] / times, axis=-1))
+    return np.argsort(-weights / times, axis=-1, kind="stable")[..., :count]
 
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ir.types import DType, bf16, bool_, f16, f32, f64, i32, i64, u8
+from ir.types import DType, bf16, bool_, f16, f32, f64, i8, i16, i32, i64, u8
 from lenetc.operations.creation.likes import of_kind
 from lenetc.tensors.tensor import Tensor
 
@@ -12,11 +12,13 @@ __all__ = [
     "BFloat16Tensor",
     "BoolTensor",
     "ByteTensor",
+    "CharTensor",
     "DoubleTensor",
     "FloatTensor",
     "HalfTensor",
     "IntTensor",
     "LongTensor",
+    "ShortTensor",
 ]
 
 
@@ -66,6 +68,18 @@ class IntTensor(metaclass=_Typed):
     """Tensors of int32."""
 
     dtype = i32
+
+
+class ShortTensor(metaclass=_Typed):
+    """Tensors of int16."""
+
+    dtype = i16
+
+
+class CharTensor(metaclass=_Typed):
+    """Tensors of int8."""
+
+    dtype = i8
 
 
 class ByteTensor(metaclass=_Typed):

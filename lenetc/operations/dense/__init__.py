@@ -3,5 +3,6 @@
 from lenetc.operations.dense.cholesky import *
 from lenetc.operations.dense.determinants import *
 from lenetc.operations.dense.equations import *
+from lenetc.operations.dense.orthogonal import *
 from lenetc.operations.dense.powers import *
 from lenetc.operations.dense.refused import *

@@ -15,14 +15,16 @@ from ir.types import i32
 from lenetc.evaluation.tracing import here
 from lenetc.operations import shaping
 from lenetc.operations.dense.stacks import identity, need_matrices, need_square, need_success, stacked
+from lenetc.operations.reductions.norms import matrix_norm, refuse_singular_values
 from lenetc.tensors.arrays import axis_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lenetc.tensors.convert import Number
     from lenetc.tensors.tensor import Tensor
 
-__all__ = ["inverse"]
+__all__ = ["inverse", "triangular_solve"]
 _SINGULAR = "the matrix is singular"
 
 
@@ -31,6 +33,13 @@ class Inverse(NamedTuple):
 
     inverse: Tensor
     info: Tensor
+
+
+class Triangular(NamedTuple):
+    """What triangular_solve returns (torch.return_types.triangular_solve)."""
+
+    solution: Tensor
+    cloned_coefficient: Tensor
 
 
 class Solution(NamedTuple):
@@ -152,6 +161,29 @@ def solve_triangular(
         return ops.where(ops.equal(row, column), scalar(1, a.dtype), kept) if unitriangular else kept
 
     return solved("solve_triangular", t.apply("TriangularBackward0", triangle, A), B, left)
+
+
+def triangular_solve(
+    b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
+) -> Triangular:
+    """(X, A) with A X = b, or with A^T X = b if `transpose`, of one triangle of A. Raises as
+    linalg.solve_triangular."""
+    need_matrices("triangular_solve", b, A)
+    turned, side = (shaping.transpose(A, -2, -1), not upper) if transpose else (A, upper)
+    found = solve_triangular(turned, b, upper=side, unitriangular=unitriangular)
+    return Triangular(found, A.clone())
+
+
+def cond(A: Tensor, p: Number | str | None = None) -> Tensor:
+    """The condition number of square matrices, norm(A) * norm(inv(A)), for a norm of `linalg.matrix_norm`.
+
+    Raises UnsupportedError for the norms by singular values, of which None is one.
+    """
+    need_matrices("cond", A)
+    refuse_singular_values("cond", 2 if p is None else p)
+    need_square("cond", A)
+    assert p is not None
+    return matrix_norm(A, p) * matrix_norm(inv_ex(A).inverse, p)
 
 
 def tensorinv(A: Tensor, ind: int = 2) -> Tensor:

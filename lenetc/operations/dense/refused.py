@@ -13,6 +13,7 @@ __all__ = [
     "lobpcg",
     "lu",
     "lu_solve",
+    "nuclear_norm",
     "orgqr",
     "ormqr",
     "pca_lowrank",
@@ -38,6 +39,7 @@ _LEAST_SQUARES = "for a matrix of full rank use linalg.solve(A.mT @ A, A.mT @ B)
 _BY_SOLVE = "use linalg.solve, inv, det or cholesky"
 
 svd = _refused("svd", _SINGULAR_VALUES)
+nuclear_norm = _refused("nuclear_norm", _SINGULAR_VALUES)
 svdvals = _refused("svdvals", _SINGULAR_VALUES)
 svd_lowrank = _refused("svd_lowrank", _SINGULAR_VALUES)
 pca_lowrank = _refused("pca_lowrank", _SINGULAR_VALUES)

@@ -12,6 +12,7 @@ from ir.ops.rules import broadcast_shapes
 from ir.types import f32, f64, i32
 from lenetc.evaluation.ranges import require_range
 from lenetc.evaluation.tracing import here
+from lenetc.operations import shaping
 
 if TYPE_CHECKING:
     from ir.dims import Dim
@@ -76,3 +77,8 @@ def first_place(wrong: Node) -> Node:
 def need_success(what: str, info: Tensor, reason: str) -> None:
     """Raise LabelError, a RuntimeError, unless every `info` is 0: at once, or when a compiled function runs."""
     require_range(what, "count of the first column that fails", info, 1, None, reason)
+
+
+def last_diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """The diagonals of the matrices in the last two dimensions (torch.linalg.diagonal)."""
+    return shaping.diagonal(A, offset, dim1, dim2)

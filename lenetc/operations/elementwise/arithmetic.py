@@ -27,6 +27,7 @@ __all__ = [
     "add",
     "addcdiv",
     "addcmul",
+    "angle",
     "deg2rad",
     "lerp",
     "mul",
@@ -142,6 +143,16 @@ def signs(a: Node) -> Node:
 def sgn(input: Tensor) -> Tensor:
     """The sign of real numbers."""
     return t.apply("SgnBackward0", signs, input)
+
+
+def angle(input: Tensor) -> Tensor:
+    """pi for negative numbers, 0 for others, as a float; NaN for NaN."""
+
+    def build(a: Node) -> Node:
+        found = ops.where(ops.less(a, 0.0), scalar(math.pi, a.dtype), scalar(0.0, a.dtype))
+        return flat(ops.where(ops.is_nan(a), a, found), a)
+
+    return unary("AngleBackward0", build, input, "angle")
 
 
 def deg2rad(input: Tensor) -> Tensor:

@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "clone",
+    "conj",
+    "conj_physical",
     "imag",
     "is_complex",
+    "is_conj",
     "is_floating_point",
     "real",
+    "resolve_conj",
+    "resolve_neg",
 ]
 
 
@@ -131,6 +136,21 @@ def real(input: Tensor) -> Tensor:
     """input itself: its numbers are real."""
     t.require_tensors("real", input)
     return input
+
+
+def conj(input: Tensor) -> Tensor:
+    """input itself: its numbers are real (torch.conj, conj_physical, resolve_conj, resolve_neg)."""
+    t.require_tensors("conj", input)
+    return input
+
+
+conj_physical = resolve_conj = resolve_neg = conj
+
+
+def is_conj(input: Tensor) -> bool:
+    """Whether elements are to be conjugated when they are read: they are real."""
+    t.require_tensors("is_conj", input)
+    return False
 
 
 def imag(input: Tensor) -> Tensor:

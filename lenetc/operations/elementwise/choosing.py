@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from ir import ops
 from ir.errors import DTypeError, LenetcError
 from ir.node import Node
 from ir.op import scalar
-from ir.types import DType, bf16, bool_, i64, u8
+from ir.types import DType, bool_, i64, u8
 from lenetc.evaluation.tracing import here
 from lenetc.operations.elementwise.casting import to
 from lenetc.operations.elementwise.comparisons import ne
@@ -28,6 +28,7 @@ from lenetc.operations.elementwise.operands import (
 from lenetc.operations.elementwise.trigonometry import is_negative
 from lenetc.tensors.arrays import need_number
 from lenetc.tensors.convert import as_tensor, operand_of, promoted, result_dtype, result_dtype_of
+from lenetc.tensors.dtypes import finfo
 
 if TYPE_CHECKING:
     from lenetc.tensors.convert import Number
@@ -48,7 +49,6 @@ __all__ = [
     "signbit",
     "where",
 ]
-BF16_MAX = 3.3895313892515355e38
 
 
 def maximum(input: Tensor, other: Tensor) -> Tensor:
@@ -63,9 +63,18 @@ def minimum(input: Tensor, other: Tensor) -> Tensor:
     return binary("MinimumBackward0", "minimum", ops.minimum, input, other)
 
 
-def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number) -> Tensor:
-    """Elements of input where condition holds, of other elsewhere, broadcast (torch.where)."""
+@overload
+def where(condition: Tensor) -> tuple[Tensor, ...]: ...
+@overload
+def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number) -> Tensor: ...
+def where(
+    condition: Tensor, input: Tensor | Number | None = None, other: Tensor | Number | None = None
+) -> Any:
+    """Elements of input where condition holds, of other elsewhere, broadcast; of a condition alone where it holds, as
+    nonzero(as_tuple=True) (torch.where)."""
     t.require_tensors("where", condition)
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
     if condition.dtype not in (bool_, u8):
         raise DTypeError(f"where: the condition must be bool, but it is {condition.type_text()}").at(here())
     x, y = operand_of("where", input), operand_of("where", other)
@@ -118,7 +127,8 @@ def _between(input: Tensor, low: Tensor | None, high: Tensor | None) -> Tensor:
         if high is not None:
             most = rest.pop(0)
             x = ops.where(_yields(ops.greater(x, most), most), most, x)
-        return x
+        # NaN has no gradient.
+        return ops.where(ops.equal(x, x), x, ops.stop_gradient(x)) if dtype.is_float else x
 
     return t.apply("ClampBackward0", build, *given)
 
@@ -242,7 +252,7 @@ def nan_to_num(
     def build(a: Node) -> Node:
         if not a.dtype.is_float:
             return a
-        most = BF16_MAX if a.dtype is bf16 else float(np.finfo(a.dtype.numpy).max)
+        most = finfo(a.dtype).max
         a = ops.where(ops.is_nan(a), filled(0.0 if nan is None else nan, a), a)
         a = ops.where(ops.equal(a, math.inf), filled(most if posinf is None else posinf, a), a)
         return ops.where(ops.equal(a, -math.inf), filled(-most if neginf is None else neginf, a), a)

@@ -8,11 +8,12 @@ import lenetc.tensors.tensor as t
 from ir import ops
 from ir.errors import DTypeError, LenetcError
 from ir.node import Node
-from ir.types import u8
+from ir.types import i64
 from lenetc.evaluation.tracing import here
 from lenetc.operations import integers
 from lenetc.operations.elementwise.operands import (
     binary,
+    cast,
     filled,
     flat,
     graded,
@@ -148,8 +149,9 @@ def lcm(input: Tensor, other: Tensor) -> Tensor:
     def build(x: Node, y: Node) -> Node:
         divisor = integers.greatest_common_divisor(x, y)
         divisor = ops.where(ops.equal(divisor, 0), filled(1, divisor), divisor)
-        product = ops.div(x, divisor) * y
-        return product if product.dtype is u8 else ops.abs(product)
+        # The size is taken of the whole product, and wrapped around afterwards.
+        quotient = ops.div(x, divisor)
+        return cast(ops.abs(cast(quotient, i64) * cast(y, i64)), x.dtype)
 
     return binary("", "lcm", build, input, other)
 

@@ -12,7 +12,7 @@ import lenetc.tensors.tensor as t
 from ir import ops
 from ir.node import Node
 from lenetc.operations.autocast import widened
-from lenetc.operations.elementwise.operands import binary, filled, smooth, smooth_pair, unary
+from lenetc.operations.elementwise.operands import binary, filled, in_f64, smooth, smooth_pair, unary
 from lenetc.tensors.arrays import need_number
 
 if TYPE_CHECKING:
@@ -145,7 +145,9 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
         low, high = (0.0, 1.0) if eps is None else (float(eps), 1.0 - float(eps))
         outside = ops.logical_or(ops.less(x, low), ops.greater(x, high))
         beyond = filled(math.nan if eps is None else 0.0, x)
-        return ops.where(outside, beyond, 1.0 / (x * (1.0 - x)))
+        product = x * (1.0 - x)
+        steep = ops.where(ops.equal(product, 0.0), filled(math.inf, x), 1.0 / product)
+        return ops.where(outside, beyond, steep)
 
     return unary("LogitBackward0", smooth(value, slope), input, "logit")
 
@@ -161,7 +163,7 @@ def xlogy(input: Tensor | Number, other: Tensor | Number) -> Tensor:
 
     def slopes(x: Node, y: Node, out: Node) -> tuple[Node, Node]:
         unused = ops.logical_and(ops.equal(x, 0.0), ops.logical_not(ops.greater(y, 0.0)))
-        return ops.where(unused, filled(0.0, x), ops.log(y)), x / y
+        return ops.where(unused, filled(0.0, x), in_f64(ops.log, y)), x / y
 
     build = smooth_pair(lambda x, y: _times_log(x, y, ops.log(y)), slopes)
     return binary("XlogyBackward0", "xlogy", build, input, other, to_float=True)

@@ -179,7 +179,10 @@ def _polygamma(n: int) -> Callable[[Node], Node]:
         cot = _cot_pi(x)
         turned = reduce(lambda value, c: value * cot + c, _cot_derivative(n), filled(0.0, x))
         reflected = -sign * found - math.pi ** (n + 1) * turned
-        pole = ops.logical_and(mirrored, ops.equal(x, ops.floor(x)))
+        # Minus infinity is none.
+        pole = ops.logical_and(
+            ops.logical_and(mirrored, ops.equal(x, ops.floor(x))), ops.greater(x, -math.inf)
+        )
         return ops.where(pole, filled(sign * math.inf, x), ops.where(mirrored, reflected, found))
 
     return build

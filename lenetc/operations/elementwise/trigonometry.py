@@ -17,6 +17,7 @@ from lenetc.operations.elementwise.operands import (
     binary,
     copied_sign,
     filled,
+    in_f64,
     smooth,
     smooth_pair,
     unary,
@@ -141,10 +142,8 @@ def is_negative(x: Node) -> Node:
     """Whether x has a minus sign, -0 included; NaN has none."""
     if not x.dtype.is_float:
         return ops.less(x, 0)
-    zero = ops.equal(x, 0.0)
-    return ops.logical_or(
-        ops.less(x, 0.0), ops.logical_and(zero, ops.less(1.0 / ops.where(zero, x, filled(1.0, x)), 0.0))
-    )
+    # Not 1 / where(...): the runtime's Where makes 0 of -0.
+    return ops.logical_or(ops.less(x, 0.0), ops.logical_and(ops.equal(x, 0.0), ops.less(1.0 / x, 0.0)))
 
 
 def atan2(input: Tensor, other: Tensor) -> Tensor:
@@ -153,7 +152,7 @@ def atan2(input: Tensor, other: Tensor) -> Tensor:
 
     def slopes(y: Node, x: Node, out: Node) -> tuple[Node, Node]:
         square = y * y + x * x
-        per = 1.0 / square
+        per = ops.where(ops.equal(square, 0.0), filled(0.0, x), 1.0 / square)  # no angle, no slope
         return x * per, -(y * per)
 
     return binary("Atan2Backward0", "atan2", smooth_pair(_atan2, slopes), input, other, to_float=True)
@@ -261,7 +260,7 @@ def _sinc_slope(x: Node) -> Node:
 
 def sinc(input: Tensor) -> Tensor:
     """sin(pi x) / (pi x); 1 at 0."""
-    return unary("SincBackward0", smooth(_sinc, lambda x, out: _sinc_slope(x)), input, "sinc")
+    return unary("SincBackward0", smooth(_sinc, lambda x, out: in_f64(_sinc_slope, x)), input, "sinc")
 
 
 arccos, arccosh, arcsin, arcsinh = acos, acosh, asin, asinh

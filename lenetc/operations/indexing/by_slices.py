@@ -149,7 +149,7 @@ def index_put(
     indices: integers or masks for the first dimensions, None for one that is whole. Raises as x[indices] = values.
     """
     t.require_tensors("index_put", input, values)
-    if isinstance(indices, t.Tensor) or not isinstance(indices, (tuple, list)):
+    if not isinstance(indices, (tuple, list)):
         raise DTypeError(f"index_put: indices are a tuple of tensors, not {type(indices).__name__}").at(
             here()
         )

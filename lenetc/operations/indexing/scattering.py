@@ -90,6 +90,9 @@ def _add(a: Node, i: Node, s: Node, axis: int) -> Node:
 
 
 def _multiply(a: Node, i: Node, s: Node, axis: int) -> Node:
+    if a.dtype is bool_:
+        found = ops.scatter(ops.cast(a, dtype=u8), i, ops.cast(s, dtype=u8), axis=axis, reduction="min")
+        return ops.cast(found, dtype=bool_)
     return ops.scatter(a, i, s, axis=axis, reduction="mul")
 
 
@@ -151,7 +154,7 @@ def reduction(what: str, x: Tensor, reduce: Any, include_self: bool) -> Way:
 def _limits(x: Tensor) -> tuple[Any, Any]:
     if x.dtype.is_float:
         return -math.inf, math.inf
-    info = np.iinfo(x.dtype.numpy)
+    info = np.iinfo(x.dtype.numpy.type)  # type: ignore[type-var]
     return int(info.min), int(info.max)
 
 

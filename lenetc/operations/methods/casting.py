@@ -16,6 +16,11 @@ class CastingMethods:
     is_floating_point = casting.is_floating_point
     is_complex = casting.is_complex
     is_signed = casting.is_signed
+    is_conj = casting.is_conj
+    conj = casting.conj
+    conj_physical = casting.conj
+    resolve_conj = casting.conj
+    resolve_neg = casting.conj
     element_size = casting.element_size
     float = casting.conversion(f32)
     double = casting.conversion(f64)

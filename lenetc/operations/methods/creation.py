@@ -10,6 +10,7 @@ class CreationMethods:
 
     new = likes.new
     new_empty = likes.new_empty
+    new_empty_strided = likes.new_empty_strided
     new_full = likes.new_full
     new_ones = likes.new_ones
     new_tensor = likes.new_tensor

@@ -24,6 +24,7 @@ class ElementwiseMethods:
     addcmul = elementwise.addcmul
     addcdiv = elementwise.addcdiv
     lerp = elementwise.lerp
+    angle = elementwise.angle
     deg2rad = elementwise.deg2rad
     rad2deg = elementwise.rad2deg
 

@@ -9,6 +9,7 @@ class InPlaceMethods:
     __slots__ = ()
 
     abs_ = in_place.abs_
+    conj_physical_ = in_place.conj_physical_
     absolute_ = in_place.absolute_
     neg_ = in_place.neg_
     negative_ = in_place.negative_
@@ -126,3 +127,11 @@ class InPlaceMethods:
     fill_ = in_place.fill_
     zero_ = in_place.zero_
     copy_ = in_place.copy_
+    addmm_ = in_place.addmm_
+    addmv_ = in_place.addmv_
+    addr_ = in_place.addr_
+    addbmm_ = in_place.addbmm_
+    baddbmm_ = in_place.baddbmm_
+    cumsum_ = in_place.cumsum_
+    cumprod_ = in_place.cumprod_
+    renorm_ = in_place.renorm_

@@ -7,6 +7,7 @@ from typing import Any
 
 from lenetc.operations import elementwise, in_place, indexing, products
 from lenetc.operations.elementwise import bits, division, powers
+from lenetc.operations.products.matrices import rmatmul
 from lenetc.tensors.convert import is_operand
 from lenetc.tensors.tensor import Tensor
 
@@ -47,6 +48,7 @@ class Operators:
     __pow__ = _operator(elementwise.pow)
     __rpow__ = _operator(powers.rpow)
     __matmul__ = products.matmul
+    __rmatmul__ = _operator(rmatmul)
     __neg__ = elementwise.neg
     __pos__ = elementwise.positive
     __abs__ = elementwise.abs

@@ -41,3 +41,6 @@ class ProductMethods:
     geqrf = dense.geqrf
     orgqr = dense.orgqr
     ormqr = dense.ormqr
+    qr = dense.qr
+    matrix_exp = dense.matrix_exp
+    triangular_solve = dense.triangular_solve

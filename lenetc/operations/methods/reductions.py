@@ -43,3 +43,4 @@ class ReductionMethods:
     cummax = reductions.cummax
     cummin = reductions.cummin
     logcumsumexp = reductions.logcumsumexp
+    diff = reductions.diff

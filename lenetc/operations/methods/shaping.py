@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lenetc.operations import shaping
+from lenetc.operations.shaping import diagonals, moving, repeating, slicing, splitting, triangles, viewing
 
 if TYPE_CHECKING:
     from ir.dims import Dim
@@ -14,86 +14,86 @@ if TYPE_CHECKING:
 class ShapingMethods:
     __slots__ = ()
 
-    adjoint = shaping.adjoint
-    as_strided = shaping.as_strided
-    broadcast_to = shaping.broadcast_to
-    chunk = shaping.chunk
-    contiguous = shaping.contiguous
-    diag = shaping.diag
-    diag_embed = shaping.diag_embed
-    diagflat = shaping.diagflat
-    diagonal = shaping.diagonal
-    diagonal_scatter = shaping.diagonal_scatter
-    dsplit = shaping.dsplit
-    element_size = shaping.element_size
-    expand = shaping.expand
-    expand_as = shaping.expand_as
-    flatten = shaping.flatten
-    flip = shaping.flip
-    fliplr = shaping.fliplr
-    flipud = shaping.flipud
-    hsplit = shaping.hsplit
-    is_contiguous = shaping.is_contiguous
-    moveaxis = shaping.moveaxis
-    movedim = shaping.movedim
-    narrow = shaping.narrow
-    narrow_copy = shaping.narrow_copy
-    permute = shaping.permute
-    ravel = shaping.ravel
-    repeat = shaping.repeat
-    repeat_interleave = shaping.repeat_interleave
-    reshape = shaping.reshape
-    reshape_as = shaping.reshape_as
-    roll = shaping.roll
-    rot90 = shaping.rot90
-    select = shaping.select
-    select_scatter = shaping.select_scatter
-    slice_scatter = shaping.slice_scatter
-    split = shaping.split
-    split_with_sizes = shaping.split_with_sizes
-    squeeze = shaping.squeeze
-    storage_offset = shaping.storage_offset
-    stride = shaping.stride
-    swapaxes = shaping.swapaxes
-    swapdims = shaping.swapdims
-    tensor_split = shaping.tensor_split
-    tile = shaping.tile
-    trace = shaping.trace
-    transpose = shaping.transpose
-    tril = shaping.tril
-    triu = shaping.triu
-    unbind = shaping.unbind
-    unflatten = shaping.unflatten
-    unfold = shaping.unfold
-    unsqueeze = shaping.unsqueeze
-    view = shaping.view
-    view_as = shaping.view_as
-    vsplit = shaping.vsplit
-    t = shaping.transposed
+    adjoint = moving.adjoint
+    as_strided = viewing.as_strided
+    broadcast_to = repeating.broadcast_to
+    chunk = splitting.chunk
+    contiguous = viewing.contiguous
+    diag = diagonals.diag
+    diag_embed = diagonals.diag_embed
+    diagflat = diagonals.diagflat
+    diagonal = diagonals.diagonal
+    diagonal_scatter = diagonals.diagonal_scatter
+    dsplit = splitting.dsplit
+    element_size = viewing.element_size
+    expand = repeating.expand
+    expand_as = repeating.expand_as
+    flatten = viewing.flatten
+    flip = moving.flip
+    fliplr = moving.fliplr
+    flipud = moving.flipud
+    hsplit = splitting.hsplit
+    is_contiguous = viewing.is_contiguous
+    moveaxis = moving.moveaxis
+    movedim = moving.movedim
+    narrow = slicing.narrow
+    narrow_copy = slicing.narrow_copy
+    permute = moving.permute
+    ravel = viewing.ravel
+    repeat = repeating.repeat
+    repeat_interleave = repeating.repeat_interleave
+    reshape = viewing.reshape
+    reshape_as = viewing.reshape_as
+    roll = moving.roll
+    rot90 = moving.rot90
+    select = slicing.select
+    select_scatter = slicing.select_scatter
+    slice_scatter = slicing.slice_scatter
+    split = splitting.split
+    split_with_sizes = splitting.split_with_sizes
+    squeeze = viewing.squeeze
+    storage_offset = viewing.storage_offset
+    stride = viewing.stride
+    swapaxes = moving.swapaxes
+    swapdims = moving.swapdims
+    tensor_split = splitting.tensor_split
+    tile = repeating.tile
+    trace = diagonals.trace
+    transpose = moving.transpose
+    tril = triangles.tril
+    triu = triangles.triu
+    unbind = splitting.unbind
+    unflatten = viewing.unflatten
+    unfold = slicing.unfold
+    unsqueeze = viewing.unsqueeze
+    view = viewing.view
+    view_as = viewing.view_as
+    vsplit = splitting.vsplit
+    t = moving.transposed
 
     @property
     def T(self) -> Tensor:
         """All dimensions in reverse order."""
-        return shaping.reversed_dims(self)  # type: ignore[arg-type]
+        return moving.reversed_dims(self)  # type: ignore[arg-type]
 
     @property
     def mT(self) -> Tensor:
         """The last two dimensions exchanged."""
-        return shaping.matrix_transposed(self)  # type: ignore[arg-type]
+        return moving.matrix_transposed(self)  # type: ignore[arg-type]
 
     @property
     def H(self) -> Tensor:
         """The transpose of a matrix."""
-        return shaping.hermitian(self)  # type: ignore[arg-type]
+        return moving.hermitian(self)  # type: ignore[arg-type]
 
     @property
     def mH(self) -> Tensor:
         """As mT: the numbers are real."""
-        return shaping.matrix_transposed(self)  # type: ignore[arg-type]
+        return moving.matrix_transposed(self)  # type: ignore[arg-type]
 
     def nelement(self) -> Dim:
         """Number of elements."""
-        return shaping.numel(self)  # type: ignore[arg-type]
+        return viewing.numel(self)  # type: ignore[arg-type]
 
     def ndimension(self) -> int:
         """Number of dimensions."""

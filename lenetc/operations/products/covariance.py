@@ -70,8 +70,6 @@ def corrcoef(input: Tensor) -> Tensor:
     found = cov(input)
     if not found.ndim:
         return found / found
-    size = found.shape[0]
-    variances = shaping.reshape(found, -1)[:: size + 1]
-    deviations = sqrt(variances)
+    deviations = sqrt(shaping.diagonal(found))
     scaled = found / shaping.reshape(deviations, -1, 1) / shaping.reshape(deviations, 1, -1)
     return clamp(scaled, -1, 1)

@@ -41,7 +41,7 @@ class Named(NamedTuple):
             return self
         axes = [self.labels.index(label) for label in gone]
         kept = tuple(label for label in self.labels if label not in gone)
-        return Named(sum(self.x, axes, dtype=self.x.dtype), kept)
+        return Named(sum(self.x, axes), kept)
 
     def ordered(self, *labels: Label) -> Named:
         if labels == self.labels:
@@ -130,16 +130,12 @@ def _without_repeats(x: Tensor, labels: tuple[Label, ...]) -> Named:
         while labels.count(label) > 1:
             first = labels.index(label)
             second = labels.index(label, first + 1)
-            size = x.shape[first]
-            if size != x.shape[second]:
+            if x.shape[first] != x.shape[second]:
                 raise ShapeError(
                     f"einsum(): the subscript {label!r} is repeated, but its sizes in {x.type_text()} differ"
                 ).at(here())
-            others = [i for i in range(x.ndim) if i not in (first, second)]
-            moved = shaping.permute(x, [first, second, *others])
-            flat = shaping.reshape(moved, [size * size, *moved.shape[2:]])
-            x = flat[:: int(size) + 1]
-            labels = (label, *(labels[i] for i in others))
+            rest = tuple(k for i, k in enumerate(labels) if i not in (first, second))
+            x, labels = shaping.diagonal(x, dim1=first, dim2=second), (*rest, label)
     return Named(x, labels)
 
 

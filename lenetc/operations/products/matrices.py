@@ -15,6 +15,7 @@ from ir.types import bool_
 from lenetc.evaluation.tracing import here
 from lenetc.operations import integers, shaping
 from lenetc.operations.autocast import narrowed
+from lenetc.tensors.convert import as_tensor
 
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
@@ -54,6 +55,11 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         (x.ndim, other.ndim), "UnsafeViewBackward0"
     )
     return t.apply(name, build, x, other)
+
+
+def rmatmul(input: Tensor, other: Any) -> Tensor:
+    """other @ input, for what is an array."""
+    return matmul(as_tensor(other), input)
 
 
 def need_ranks(what: str, *operands: tuple[str, Tensor, int]) -> None:

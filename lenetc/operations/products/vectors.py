@@ -10,13 +10,15 @@ import lenetc.tensors.tensor as t
 from ir import ops
 from ir.errors import DTypeError, ShapeError
 from ir.node import Node
+from ir.op import scalar
+from ir.types import bool_, i64
 from lenetc.evaluation.tracing import here
 from lenetc.operations import shaping
 from lenetc.operations.elementwise import mul
 from lenetc.operations.products.einsum import tensordot
 from lenetc.operations.products.matrices import matmul, need_ranks
 from lenetc.operations.reductions.sums import sum
-from lenetc.tensors.arrays import axis_of
+from lenetc.tensors.arrays import axis_of, index_of
 
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
@@ -113,6 +115,24 @@ def last_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     return cross(input, other, dim)
 
 
+def vander(x: Tensor, N: int | None = None) -> Tensor:
+    """[..., n, N] of the powers 0 to N - 1 (n of them if None) of each element (torch.linalg.vander)."""
+    t.require_tensors("vander", x)
+    count = (int(x.shape[-1]) if x.ndim else 1) if N is None else index_of("vander: N", N)
+    if count <= 1:
+        raise ShapeError(f"vander: N must be greater than 1, but it is {count}").at(here())
+
+    def build(a: Node) -> Node:
+        a = ops.cast(a, dtype=i64) if a.dtype is bool_ else a
+        a = ops.reshape(a, shape=(*(a.shape or (1,)), 1))
+        powers = [ops.broadcast_to(scalar(1, a.dtype), shape=a.shape)]
+        for _ in range(count - 1):
+            powers.append(powers[-1] * a)
+        return ops.concat(*powers, axis=a.rank - 1)
+
+    return t.apply("CatBackward0", build, x)
+
+
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """The sums of products along `dim`, broadcast (torch.linalg.vecdot)."""
     t.require_tensors("vecdot", x, y)
@@ -120,4 +140,6 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
         raise DTypeError(
             f"vecdot: both must have one dtype, but they are {x.type_text()} and {y.type_text()}"
         ).at(here())
-    return sum(mul(x, y), dim, dtype=x.dtype)
+    if not x.dtype.is_float:
+        raise DTypeError(f"vecdot: expected floating point tensors, but they are {x.type_text()}").at(here())
+    return sum(mul(x, y), dim)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import lenetc.tensors.tensor as t
 from ir import ops
-from ir.errors import DTypeError, ShapeError
+from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from ir.op import scalar
 from ir.types import DType, bool_, i64, u8
@@ -17,7 +17,8 @@ from lenetc.operations.elementwise.operands import cast
 from lenetc.operations.reductions.dims import as_row, axis_in, cut, need_float, numpy_names
 from lenetc.operations.reductions.extremes import Extreme, turned
 from lenetc.operations.reductions.sums import sum
-from lenetc.tensors.arrays import axis_of, need_number
+from lenetc.operations.shaping import cat
+from lenetc.tensors.arrays import axis_of, index_of, need_number
 from passes.autodiff import means
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ __all__ = [
     "cumprod",
     "cumsum",
     "cumulative_trapezoid",
+    "diff",
     "logcumsumexp",
     "trapezoid",
     "trapz",
@@ -194,3 +196,36 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Number = 1, 
     """The integrals of samples y up to each but the first, as trapezoid."""
     areas, axis = _areas("cumulative_trapezoid", y, x, dx, dim)
     return cumsum(areas, axis) / 2
+
+
+@numpy_names
+def diff(
+    input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
+) -> Tensor:
+    """The differences of neighbours along `dim`, taken `n` times, after `prepend` and `append` are joined to it; of
+    bools whether they differ.
+
+    Raises ShapeError for a scalar, LenetcError for a negative n.
+    """
+    t.require_tensors("diff", input, optional=(prepend, append))
+    axis = axis_in(input, dim, "diff")
+    if not input.ndim:
+        raise ShapeError(f"diff: expects input to be at least one-dimensional, not {input.type_text()}").at(
+            here()
+        )
+    n = index_of("diff: n", n)
+    if n < 0:
+        raise LenetcError(f"diff: order must be non-negative, but it is {n}").at(here())
+    if not n:
+        return input.clone()
+    parts = [part for part in (prepend, input, append) if part is not None]
+    x = cat(parts, axis) if len(parts) > 1 else input
+    size = x.shape[axis]
+
+    def build(a: Node) -> Node:
+        for _ in range(min(n, size) if isinstance(size, int) else n):
+            high, low = cut(a, axis, 1, a.shape[axis]), cut(a, axis, 0, a.shape[axis] - 1)
+            a = ops.logical_not(ops.equal(high, low)) if a.dtype is bool_ else high - low
+        return a
+
+    return t.apply("SubBackward0", build, x)

@@ -65,6 +65,12 @@ def need_float(what: str, x: Tensor) -> None:
         ).at(here())
 
 
+def need_dim(what: str, dim: Any, keepdim: bool) -> None:
+    """Raise LenetcError for a keepdim without a dim, which PyTorch has no such function for."""
+    if keepdim and dim is None:
+        raise LenetcError(f"{what}(): keepdim is for a dim").at(here())
+
+
 def need_elements(what: str, x: Tensor, axes: Sequence[int]) -> None:
     """Raise ShapeError where there is nothing to choose from along `axes`."""
     if any(x.shape[axis] == 0 for axis in axes):

@@ -7,14 +7,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import lenetc.tensors.tensor as t
 from ir import ops
-from ir.errors import DTypeError, LenetcError
+from ir.errors import DTypeError
 from ir.node import Node
 from ir.op import scalar
 from ir.types import bool_, i64, u8
 from lenetc.evaluation.tracing import here
 from lenetc.operations.elementwise import maximum, minimum
 from lenetc.operations.integers import inverted
-from lenetc.operations.reductions.dims import Axes, axes_of, axis_in, need_elements, numpy_names, without
+from lenetc.operations.reductions.dims import (
+    Axes,
+    axes_of,
+    axis_in,
+    need_dim,
+    need_elements,
+    numpy_names,
+    without,
+)
 from passes.autodiff import means
 
 if TYPE_CHECKING:
@@ -137,14 +145,13 @@ def picked(name: str, x: Tensor, indices: Tensor, axis: int, keepdim: bool) -> E
 
 
 @numpy_names
-def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False, *, other: Any = None) -> Any:
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """Largest element of all; or (values, indices) along a dim; or elementwise with another tensor (torch.max)."""
     t.require_tensors("max", input)
     if other is not None or isinstance(dim, t.Tensor):
-        return maximum(input, dim if other is None else other)  # type: ignore[arg-type]
+        return maximum(input, dim if other is None else other)
     if dim is None:
-        if keepdim:
-            raise LenetcError("max and min: keepdim is for a dim").at(here())
+        need_dim("max", dim, keepdim)
         axes = tuple(range(input.ndim))
         if input.dtype.is_float:
             return t.apply("MaxBackward1", lambda a: largest(a, axes, pick=masked), input)
@@ -161,11 +168,11 @@ def max(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False, *
 
 
 @numpy_names
-def min(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False, *, other: Any = None) -> Any:
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """Smallest element, as max."""
     t.require_tensors("min", input)
     if other is not None or isinstance(dim, t.Tensor):
-        return minimum(input, dim if other is None else other)  # type: ignore[arg-type]
+        return minimum(input, dim if other is None else other)
     name = "MinBackward1" if dim is None else "MinBackward0"
     found = max(t.apply(name, turned, input), dim, keepdim)
     if isinstance(found, Extreme):

@@ -157,7 +157,6 @@ def refuse_singular_values(what: str, ord: Any) -> None:
         ).at(here())
 
 
-@numpy_names
 def norm(
     input: Tensor,
     p: Number | str | None = "fro",

@@ -13,11 +13,11 @@ from ir.types import bool_, f32, f64, i64, u8
 from lenetc.evaluation.cell import Context
 from lenetc.evaluation.tracing import here
 from lenetc.operations import shaping
-from lenetc.operations.elementwise import floor, isnan, lerp, where
+from lenetc.operations.elementwise import ceil, floor, isnan, lerp, round, where
 from lenetc.operations.elementwise.operands import cast
 from lenetc.operations.reductions.comparisons import any
 from lenetc.operations.reductions.cumulative import cummax
-from lenetc.operations.reductions.dims import axis_in, need_elements, numpy_names
+from lenetc.operations.reductions.dims import axis_in, need_dim, need_elements, numpy_names
 from lenetc.operations.reductions.extremes import Extreme, argmax, masked, picked
 from lenetc.operations.reductions.sums import sum
 from lenetc.operations.sorting import argsort, sort
@@ -47,6 +47,11 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
 
 def _median(what: str, x: Tensor, dim: int | None, keepdim: bool) -> Any:
     t.require_tensors(what, x)
+    need_dim(what, dim, keepdim)
+    if x.dtype is bool_:
+        raise DTypeError(f"{what}: not implemented for bool, {x.type_text()}; use .to(lenetc.uint8)").at(
+            here()
+        )
     name = f"{what.capitalize()}Backward{0 if dim is None else 1}"
     if dim is None:
         flat = shaping.reshape(x.detach(), -1)
@@ -64,14 +69,13 @@ def _middle(what: str, x: Tensor, axis: int) -> Tensor:
     if not x.ndim:
         return t.apply("", lambda a: scalar(0, i64), x)
     places = argsort(x, axis)
-    last = as_tensor(x.shape[axis] - 1)
+    last = int(x.shape[axis]) - 1
+    middle = places[(slice(None),) * axis + (slice(last // 2, last // 2 + 1),)]
     if not x.dtype.is_float:
-        return places[(slice(None),) * axis + (slice(int(last) // 2, int(last) // 2 + 1),)]
+        return middle
     missing = isnan(x)
     if what == "nanmedian":
-        middle = floor((last - sum(missing, axis, True)).clamp(min=0) / 2).long()
-        return places.gather(axis, middle)
-    middle = places[(slice(None),) * axis + (slice(int(last) // 2, int(last) // 2 + 1),)]
+        return places.gather(axis, (last - sum(missing, axis, True)).clamp(min=0) // 2)
     return where(any(missing, axis, True), argmax(x, axis, True), middle)
 
 
@@ -155,10 +159,10 @@ def _quantile(
         raise DTypeError(
             f"{what}() q must be a number or a vector of {x.dtype}, but it is {shares.type_text()}"
         ).at(here())
-    if Context.trace is None or not isinstance(q, t.Tensor):
-        given = shares.detach()
-        if (not isinstance(q, t.Tensor) and not 0 <= q <= 1) or bool(any((given < 0) | (given > 1))):
-            raise LenetcError(f"{what}() q must be in the range [0, 1], but it is {q}").at(here())
+    known = Context.trace is None or not isinstance(q, t.Tensor)
+    outside = known and bool(any((q < 0) | (q > 1)) if isinstance(q, t.Tensor) else not 0 <= q <= 1)
+    if outside:
+        raise LenetcError(f"{what}() q must be in the range [0, 1], but it is {q}").at(here())
     if interpolation not in ("linear", "lower", "higher", "midpoint", "nearest"):
         raise LenetcError(
             f"{what}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}"
@@ -186,12 +190,7 @@ def _quantile(
 
 def _between(ordered: Tensor, ranks: Tensor, interpolation: str) -> Tensor:
     """The elements of `ordered` at `ranks` along the last dimension, or between two."""
-    below = floor(ranks)
-    above = -floor(-ranks)
-    if interpolation == "nearest":  # to the even one of two
-        half = ranks - below
-        even = floor(below / 2) * 2 - below == 0
-        below = where((half < 0.5) | ((half == 0.5) & even), below, above)
+    below, above = (round(ranks),) * 2 if interpolation == "nearest" else (floor(ranks), ceil(ranks))
     low = ordered.gather(-1, below.detach().long())
     if interpolation in ("lower", "nearest"):
         return low

@@ -14,7 +14,16 @@ from ir.types import DType, bool_, f32, i64, u8
 from lenetc.operations.autocast import widened
 from lenetc.operations.elementwise.operands import cast
 from lenetc.operations.reductions.comparisons import all, any
-from lenetc.operations.reductions.dims import Axes, axes_of, axis_in, cut, need_float, numpy_names, without
+from lenetc.operations.reductions.dims import (
+    Axes,
+    axes_of,
+    axis_in,
+    cut,
+    need_dim,
+    need_float,
+    numpy_names,
+    without,
+)
 from passes.autodiff import means
 
 if TYPE_CHECKING:
@@ -57,10 +66,15 @@ def nansum(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: DTy
     target = dtype or x.dtype
 
     def build(a: Node) -> Node:
-        numbers = ops.where(ops.is_nan(a), scalar(0, a.dtype), a)
-        return total(cast(numbers, target), axes, keepdim)
+        return total(cast(_numbers(a, ops.is_nan(a)), target), axes, keepdim)
 
     return t.apply("NansumBackward0", build, x)
+
+
+def _numbers(a: Node, missing: Node) -> Node:
+    """a with 0 where it is NaN, and a gradient of 0 times what arrives there, as PyTorch's."""
+    present = ops.cast(ops.logical_not(missing), dtype=a.dtype)
+    return ops.with_gradient(ops.where(missing, scalar(0, a.dtype), a), a * present)
 
 
 @numpy_names
@@ -72,9 +86,10 @@ def prod(
     Raises SymbolicDimError for a dimension whose size is not known.
     """
     t.require_tensors("prod", input)
+    need_dim("prod", dim, keepdim)
     target = dtype or (input.dtype if input.dtype.is_float else i64)
     if target is bool_:
-        return all(input.to(bool_), dim, keepdim and dim is not None)
+        return all(input.to(bool_), dim, keepdim)
     axes = tuple(range(input.ndim)) if dim is None else (axis_in(input, dim, "prod"),)
     axes = axes if input.ndim else ()
 
@@ -85,7 +100,7 @@ def prod(
         a = means.widened(cast(a, target))
         rows = ops.reshape(ops.transpose(a, perm=(*axes, *kept)), shape=(count, *(a.shape[i] for i in kept)))
         made = cast(product_of_rows(rows, count), target)
-        return ops.reshape(made, shape=shape if keepdim and dim is not None else made.shape[1:])
+        return ops.reshape(made, shape=shape if keepdim else made.shape[1:])
 
     return t.apply("ProdBackward0" if dim is None else "ProdBackward1", build, input)
 
@@ -123,7 +138,7 @@ def nanmean(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: DT
 
     def build(a: Node) -> Node:
         missing = ops.is_nan(a)
-        numbers = means.widened(cast(ops.where(missing, scalar(0, a.dtype), a), target))
+        numbers = means.widened(cast(_numbers(a, missing), target))
         count = ops.sum(cast(ops.logical_not(missing), numbers.dtype), axes=axes, keepdims=keepdim)
         return means.narrowed(ops.sum(numbers, axes=axes, keepdims=keepdim) / count, target)
 

@@ -8,10 +8,10 @@ import numpy as np
 
 import lenetc.tensors.tensor as t
 from ir import ops
-from ir.errors import LenetcError, ShapeError
+from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from ir.op import literal
-from ir.types import i64
+from ir.types import bool_, i64
 from lenetc.evaluation.tracing import here
 from lenetc.operations.shaping.slicing import unchanged
 from lenetc.operations.shaping.triangles import zero
@@ -146,6 +146,8 @@ def trace(input: Tensor) -> Tensor:
     t.require_tensors("trace", input)
     if input.ndim != 2:
         raise ShapeError(f"trace: takes a matrix, not {input.type_text()}").at(here())
+    if input.dtype is bool_:
+        raise DTypeError(f"trace: takes numbers, not {input.type_text()}").at(here())
 
     def build(a: Node) -> Node:
         found = _taken(a, 0)

@@ -13,7 +13,7 @@ from ir.dims import Dim
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from ir.op import literal
-from ir.types import bool_, i64
+from ir.types import i64
 from lenetc.evaluation.tracing import here
 from lenetc.operations.shaping.joining import stack
 from lenetc.operations.shaping.repeating import expand
@@ -78,9 +78,8 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
             here()
         )
     chosen = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    places = np.array(list(chosen(range(int(input.shape[0])), length)), np.int64).reshape(-1, length)
-    if not length:
-        places = places.reshape(0)
+    found = list(chosen(range(int(input.shape[0])), length))
+    places = np.array(found, np.int64).reshape((len(found), length) if length else (0,))
     return t.apply("IndexBackward0", lambda a: ops.gather(a, literal(places), axis=0), input, saves=False)
 
 
@@ -103,7 +102,7 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
         rows = [ops.reshape(p, shape=(*p.shape, 1)) for p in (powers if increasing else powers[::-1])]
         return ops.concat(*rows, axis=1)
 
-    return t.apply("VanderBackward0", build, x if x.dtype is not bool_ else x.to(i64))
+    return t.apply("VanderBackward0", build, x if x.dtype.is_float else x.to(i64))
 
 
 def one_hot_mask(labels: Node, classes: Dim, axis: int) -> Node:

@@ -84,7 +84,7 @@ def repeat(x: Tensor, *sizes: Any, repeats: Any = None) -> Tensor:
     return _repeated("repeat", x, whole("repeat", given("repeat", sizes, repeats)))
 
 
-def _repeated(what: str, x: Tensor, times: list[Dim]) -> Tensor:
+def _repeated(what: str, x: Tensor, times: Sequence[Dim]) -> Tensor:
     if len(times) < x.ndim:
         raise ShapeError(
             f"{what}: {times} must have a number for each dimension of {x.type_text()}, and may have more"
@@ -108,7 +108,7 @@ def tile(input: Tensor, *sizes: Any, dims: Any = None) -> Tensor:
     """As repeat; dimensions that `dims` does not reach, in front, stay as they are (torch.tile)."""
     t.require_tensors("tile", input)
     times = whole("tile", given("tile", sizes, dims))
-    return _repeated("tile", input, [1] * (input.ndim - len(times)) + times)
+    return _repeated("tile", input, [*(1,) * (input.ndim - len(times)), *times])
 
 
 def repeat_interleave(

@@ -14,6 +14,9 @@ from ir.dims import Dim
 from ir.errors import BoundsError, ShapeError
 from ir.node import Node
 from ir.op import literal
+from ir.types import i64
+from lenetc.evaluation.cell import Context
+from lenetc.evaluation.ranges import require_range
 from lenetc.evaluation.tracing import here
 from lenetc.tensors.arrays import axis_of, index_of
 
@@ -167,11 +170,15 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
         raise ShapeError(f"narrow: start must be an integer without dimensions, not {start.type_text()}").at(
             here()
         )
-    first, amount, size = (
-        index_of("narrow: start", start),
-        index_of("narrow: length", length),
-        input.shape[axis],
-    )
+    amount, size = index_of("narrow: length", length), input.shape[axis]
+    if (
+        isinstance(start, t.Tensor)
+        and Context.trace is not None
+        and isinstance(size, int)
+        and 0 <= amount <= size
+    ):
+        return _narrowed_at(input, axis, start, amount, size)
+    first = index_of("narrow: start", start)
     if amount < 0:
         raise ShapeError(f"narrow: the length must not be negative, but it is {amount}").at(here())
     if isinstance(size, int) and not -size <= first <= size:
@@ -184,6 +191,19 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
             f"narrow: start {first} and length {amount} exceed dimension {dim} of {input.type_text()}"
         ).at(here())
     return part(input, axis, (from_front, from_front + amount, 1))
+
+
+def _narrowed_at(x: Tensor, axis: int, start: Tensor, amount: int, size: int) -> Tensor:
+    """`narrow` from a place that the program computes."""
+    where = f"{amount} elements of dimension {axis} of {x.type_text()}"
+    require_range("narrow", "start", start, size - amount + 1, None, where, low=-size)
+
+    def build(a: Node, s: Node) -> Node:
+        s = s if s.dtype is i64 else ops.cast(s, dtype=i64)
+        first = ops.where(ops.less(s, 0), s + size, s)
+        return ops.gather(a, ops.iota(size=amount) + first, axis=axis)
+
+    return t.apply("SliceBackward0", build, x, start, saves=False, view=True)
 
 
 def narrow_copy(input: Tensor, dim: int, start: Any, length: int) -> Tensor:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
+from lenetc.evaluation.watched import Watched
+
 Hook: TypeAlias = Callable[..., Any]
 
 
@@ -12,25 +14,25 @@ class Hooks:
     """Hooks in the order in which they are called."""
 
     def __init__(self) -> None:
-        self._hooks: dict[RemovableHandle, Hook] = {}
+        self.hooks: Watched[RemovableHandle, Hook] = Watched()
 
     def __iter__(self) -> Iterator[Hook]:
-        return iter(list(self._hooks.values()))
+        return iter(list(self.hooks.values()))
 
     def add(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        handle = RemovableHandle(self._hooks)
-        others = dict(self._hooks) if prepend else {}
+        handle = RemovableHandle(self.hooks)
+        others = dict(self.hooks) if prepend else {}
         for key in others:
-            del self._hooks[key]
-        self._hooks[handle] = hook
-        self._hooks.update(others)
+            del self.hooks[key]
+        self.hooks[handle] = hook
+        self.hooks.update(others)
         return handle
 
 
 class RemovableHandle:
     """Takes a hook off (torch.utils.hooks.RemovableHandle); as a context, at its end."""
 
-    def __init__(self, hooks: dict[RemovableHandle, Hook]) -> None:
+    def __init__(self, hooks: Watched[RemovableHandle, Hook]) -> None:
         self._hooks = hooks
 
     def remove(self) -> None:

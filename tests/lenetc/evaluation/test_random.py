@@ -301,6 +301,39 @@ def test_dropout_drops_the_share_it_is_told_to(p: float) -> None:
     np.testing.assert_array_equal(x.grad.numpy(), values)  # the same mask
 
 
+@pytest.mark.parametrize(
+    ("drop", "shape", "apart"),
+    [
+        (F.dropout1d, (40, 50, 3), (0, 1)),
+        (F.dropout1d, (2000, 3), (0,)),
+        (F.dropout2d, (40, 50, 3, 2), (0, 1)),
+        (F.dropout3d, (40, 50, 2, 3, 2), (0, 1)),
+        (F.dropout3d, (2000, 2, 3, 2), (0,)),
+    ],
+)
+def test_channels_are_dropped_as_a_whole(drop: Any, shape: tuple[int, ...], apart: tuple[int, ...]) -> None:
+    lenetc.manual_seed(2)
+    values = drop(lenetc.ones(*shape), 0.3).numpy()
+    inner = tuple(axis for axis in range(len(shape)) if axis not in apart)
+    assert (values.min(inner) == values.max(inner)).all()
+    kept = values.max(inner) > 0
+    assert abs(kept.mean() - 0.7) < 4.5 * np.sqrt(0.21 / kept.size)
+    np.testing.assert_allclose(values[values != 0], 1 / 0.7, rtol=1e-6)
+
+
+@pytest.mark.parametrize("drop", [F.alpha_dropout, F.feature_alpha_dropout])
+def test_dropout_for_selu_keeps_mean_and_variance(drop: Any) -> None:
+    lenetc.manual_seed(2)
+    x = lenetc.randn(300, 300, 2)
+    values = drop(x, 0.4, training=True).numpy()
+    assert values.mean() == pytest.approx(0, abs=0.03) and values.std() == pytest.approx(1, abs=0.03)
+    if drop is F.feature_alpha_dropout:
+        numbers, counts = np.unique(values, return_counts=True)
+        dropped = values == numbers[counts.argmax()]
+        assert (dropped[:, :, 0] == dropped[:, :, 1]).all() and abs(dropped.mean() - 0.4) < 0.01
+    assert drop(x, 0.4) is x
+
+
 def test_a_step_that_is_seeded_again_repeats() -> None:
     compiled = CompiledFunction(noise, "cpu")
     ones = np.ones((3, 2), np.float32)

@@ -157,3 +157,10 @@ def test_hooks_of_state() -> None:
 def test_legacy_backward_hooks_are_refused() -> None:
     with pytest.raises(NotImplementedError, match="register_full_backward_hook"):
         _layer().register_backward_hook(print)
+
+
+def test_buffers_by_assignment() -> None:
+    net = nn.Module()
+    net.kept, net.passing = nn.Buffer(lenetc.ones(2)), nn.Buffer(lenetc.ones(3), persistent=False)
+    assert [name for name, _ in net.named_buffers()] == ["kept", "passing"]
+    assert list(net.state_dict()) == ["kept"]

@@ -92,6 +92,30 @@ def test_layers_start_uniform_within_one_over_the_root_of_fan_in(make: Any, boun
         assert values.std() == pytest.approx(bound / math.sqrt(3), rel=0.15)
 
 
+def test_sparse_columns_have_their_zeros() -> None:
+    values = filled(init.sparse_, 40, 30, sparsity=0.33, std=0.5)
+    assert ((values == 0).sum(0) == 14).all() and values[values != 0].std() == pytest.approx(0.5, rel=0.1)
+    assert len({tuple(column) for column in (values == 0).T.tolist()}) == 30
+
+
+@pytest.mark.parametrize(("a", "b"), [(3.0, 4.0), (-9.0, -5.0), (2.0, 100.0)])
+def test_normal_numbers_of_a_tail(a: float, b: float) -> None:
+    values = filled(init.trunc_normal_, 100, 50, a=a, b=b)
+    assert a <= values.min() and values.max() <= b
+    x = np.linspace(a, min(b, a + 10), 200_001)
+    density = np.exp(-(x**2) / 2 + min(a * a, b * b) / 2)
+    assert values.mean() == pytest.approx((x * density).sum() / density.sum(), abs=0.03)
+
+
+def test_numbers_of_a_generator_and_old_names() -> None:
+    state = lenetc.get_rng_state().tolist()
+    one, other = (init.kaiming_uniform_(lenetc.empty(3, 4), generator=lenetc.Generator()) for _ in range(2))
+    np.testing.assert_array_equal(one.numpy(), other.numpy())
+    with pytest.warns(FutureWarning, match="nn.init.xavier_normal_"):
+        init.xavier_normal(lenetc.empty(3, 4), generator=lenetc.Generator())
+    assert lenetc.get_rng_state().tolist() == state
+
+
 def test_same_seed_same_values_in_any_dtype() -> None:
     first, second = filled(init.normal_, 10), filled(init.normal_, 10)
     np.testing.assert_array_equal(first, second)

@@ -536,3 +536,62 @@ def test_counters_that_part_inside_of_one_program_are_refused():
         LenetcError, match=r"(?s)Adam: of parameters that stepped together .* groups of their own"
     ):
         step(np.ones(1, np.float32))
+
+
+def test_lbfgs_steps_outside_of_compiled_functions_only():
+    w = leaf(2)
+    optimizer = optim.LBFGS([w])
+    step = lenetc.compile(lambda: optimizer.step(lambda: (w * w).sum()))
+    with pytest.raises(LenetcError, match=r"LBFGS looks at losses .* compile the closure instead"):
+        step()
+
+    @lenetc.compile
+    def closure():
+        optimizer.zero_grad()
+        loss = ((w - 3.0) ** 2).sum()
+        loss.backward()
+        return loss
+
+    assert optimizer.step(closure).item() == 8
+    assert values(w) == pytest.approx([3, 3], abs=1e-3)
+    with pytest.raises(TypeError, match="needs a closure"):
+        optimizer.step()
+    with pytest.raises(ValueError, match="one set of options for all parameters, but got 2"):
+        optim.LBFGS([{"params": [w]}, {"params": [leaf(1)]}])
+
+
+def test_hooks_are_called_in_order_and_taken_off():
+    w, called = leaf(1), []
+    optimizer = optim.SGD([w])
+    first = optimizer.register_state_dict_pre_hook(lambda o: called.append("before"))
+    optimizer.register_state_dict_pre_hook(lambda o: called.append("at first"), prepend=True)
+    optimizer.register_state_dict_post_hook(lambda o, state: {**state, "more": 1})
+    optimizer.register_load_state_dict_pre_hook(
+        lambda o, state: {k: v for k, v in state.items() if k != "more"}
+    )
+    optimizer.register_load_state_dict_post_hook(lambda o: called.append("after"))
+    saved = optimizer.state_dict()
+    assert saved["more"] == 1
+    first.remove()
+    optimizer.load_state_dict(saved)
+    optimizer.state_dict()
+    assert called == ["at first", "before", "after", "at first"]
+    with (
+        optimizer.register_step_pre_hook(lambda o, args, kwargs: 3),
+        pytest.raises(RuntimeError, match="int"),
+    ):
+        optimizer.step()
+    optimizer.step()
+
+
+def test_a_rate_that_is_a_tensor_stays_that_tensor():
+    w, lr = leaf(1), lenetc.tensor(0.5)
+    optimizer = optim.SGD([w], lr=lr)
+    step = compiled(optimizer, w)
+    schedule = optim.lr_scheduler.StepLR(optimizer, 1, 0.5)
+    for expected in (0.0, 0.0):
+        step(np.ones(1, np.float32))
+        schedule.step()
+        assert values(w) == [expected]
+    assert optimizer.param_groups[0]["lr"] is lr and lr.item() == 0.125 and programs(step) == 1
+    assert schedule.base_lrs[0].item() == 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import tempfile
 from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ def trained(name: str) -> CompiledFunction:
 @cache
 def of_lenet(scan: bool = False) -> Profile:
     """In one program."""
+    gc.collect()  # nodes that other tests have made, and that are still there, have the lines of those
     with threads_of(1):
         images, labels = next(digits(1, 8))
         if scan:

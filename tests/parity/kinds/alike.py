@@ -50,6 +50,11 @@ def run(library: Any, code: str, values: Mapping[str, Any]) -> Any:
         return eval(last, space)
 
 
+def name_of(dtype: Any) -> str:
+    """PyTorch's name of a dtype of either library."""
+    return str(dtype).removeprefix("torch.") if isinstance(dtype, torch.dtype) else str(dtype.long_name)
+
+
 def plain(value: Any) -> Any:
     """A result as (dtype, shape, array), or as it is where it is no tensor."""
     if isinstance(value, (tuple, list)):

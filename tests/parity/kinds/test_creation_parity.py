@@ -180,7 +180,148 @@ SEQUENCES = [
         "t.stack([])",
     ),
 ]
+OPTIONS = [
+    *(
+        "t.zeros(2, out=t.empty(2))",
+        "t.zeros(2, 3, out=t.empty(0)).shape",
+        "t.ones(2, out=t.zeros(2).long())",
+    ),
+    *(
+        "t.zeros(2, dtype=t.int64, out=t.empty(2))",
+        "t.arange(3, out=t.empty(3))",
+        "t.full((2,), 3, out=t.empty(2))",
+    ),
+    *(
+        "t.zeros(2, device='cpu', pin_memory=False, layout=None)",
+        "t.zeros(2, foo=3)",
+    ),
+    *("t.zeros_like(t.ones(2), device='cpu', memory_format=None)", "t.empty_like(t.ones(2, 3)).shape"),
+    *("t.scalar_tensor(3)", "t.scalar_tensor(3, dtype=t.int64)", "t.asarray([1, 2.])", "t.from_numpy([1])"),
+    *(
+        "t.asarray(t.ones(2), copy=True)",
+        "t.frombuffer(bytearray(8), dtype=t.int32)",
+        "t.range(0, 3)",
+        "t.range(1, 2, .3)",
+    ),
+    *("t.logspace(0, 2, 3)", "t.logspace(0, 3.5, 4, dtype=t.int32)", "t.logspace(0., 1., 4, base=2)"),
+    *(
+        "t.linspace(0, 1, 5, dtype=t.int64)",
+        "t.linspace(5, -2, 4, dtype=t.int64)",
+        "t.arange(-2.5, 4, 1.5, dtype=t.int64)",
+    ),
+    *(
+        "t.linspace(0, 1, steps=3)",
+        "t.linspace(start=0, end=1, steps=2)",
+        "t.eye(2, dtype=t.int64, out=t.empty(2).long())",
+    ),
+    *("t.empty_permuted((2, 3), (1, 0)).shape", "t.empty_permuted((2,), (0, 1))"),
+]
+TYPED = [
+    *("t.FloatTensor(2, 3).shape", "t.FloatTensor([1, 2])", "t.FloatTensor()", "t.FloatTensor(3.5)"),
+    *("t.LongTensor([1.5, 2])", "t.LongTensor(3).shape", "t.LongTensor(t.ones(2))", "t.BoolTensor([1, 0])"),
+    *(
+        "t.DoubleTensor([1, 2])",
+        "t.IntTensor([1])",
+        "t.ByteTensor([1])",
+        "t.HalfTensor([1])",
+        "t.ShortTensor([1])",
+    ),
+    *(
+        "t.FloatTensor(t.Size([2, 3])).shape",
+        "isinstance(t.ones(2), t.FloatTensor)",
+        "isinstance(t.ones(2), t.LongTensor)",
+    ),
+    *(
+        "t.ones(2).new(3).shape",
+        "t.ones(2).long().new([1, 2])",
+        "t.ones(2).new(t.ones(3))",
+        "t.ones(2).new()",
+    ),
+    *("t.ones(2).new_tensor([1, 2])", "t.ones(2).new_tensor(3, dtype=t.int64)", "t.ones(2).new_zeros(2, 3)"),
+    *("t.ones(2).long().new_ones((2,))", "t.ones(2).new_full((2,), 3)", "t.ones(2).new_empty((2,)).shape"),
+    *(
+        "t.ones(2).new_zeros(size=(2,), dtype=t.int64)",
+        "t.ones(2).new_ones(2, requires_grad=True).requires_grad",
+    ),
+]
 RANDOM = [
+    *(
+        "t.randint_like(t.ones(3), 5)",
+        "t.randint_like(t.ones(3), 2, 5)",
+        "t.normal(2., 3., (2,))",
+        "t.normal(2., 3.)",
+    ),
+    *("t.normal(t.zeros(2), -1.)", "t.normal(t.zeros(2).long(), 1.)", "t.normal(t.ones(3, 1), t.ones(2))"),
+    *(
+        "t.normal(0., t.ones(3))",
+        "t.bernoulli(t.tensor([1, 0]))",
+        "t.bernoulli(t.ones(3), 0.5)",
+        "t.ones(3).bernoulli()",
+    ),
+    *("t.multinomial(t.ones(3), 4)", "t.multinomial(t.ones(3), 0)", "t.multinomial(t.ones(2, 3), 5, True)"),
+    *(
+        "t.multinomial(t.ones(2, 3, 4), 1)",
+        "t.multinomial(t.ones(3).long(), 1)",
+        "t.multinomial(t.tensor([-1., 1]), 1)",
+    ),
+    *(
+        "t.multinomial(t.zeros(3), 1)",
+        "t.ones(3).multinomial(2)",
+        "t.ones(3).long().uniform_()",
+        "t.ones(3).uniform_(3, 1)",
+    ),
+    *(
+        "t.ones(3).uniform_(to=3)",
+        "t.ones(3).normal_(0, -1)",
+        "t.ones(3).exponential_(-1)",
+        "t.ones(3).exponential_()",
+    ),
+    *(
+        "t.ones(3).geometric_(1.)",
+        "t.ones(3).long().geometric_(0.5)",
+        "t.ones(3).random_(5, 2)",
+        "t.ones(3).random_()",
+    ),
+    *(
+        "t.ones(3).int().random_(to=5)",
+        "t.ones(3).bernoulli_(2.)",
+        "t.ones(3).bernoulli_(t.ones(3))",
+        "t.ones(3).cauchy_()",
+    ),
+    *("t.ones(3).log_normal_()", "t.ones(3, requires_grad=True).normal_()", "t.rand(2, out=t.empty(2))"),
+    *(
+        "t.rand(2, generator=3)",
+        "t.rand(2, generator=t.Generator().manual_seed(3))",
+        "t.randint(300, (2,), dtype=t.uint8)",
+    ),
+    *(
+        "t.randn(2, generator=None)",
+        "t.randperm(3, generator=t.Generator())",
+        "t.manual_seed(2**64) and t.ones(1)",
+    ),
+    *("t.get_rng_state().new_zeros(1)", "F.dropout(t.ones(3), 1.5)", "F.dropout(t.ones(3).long(), 0.5)"),
+    *("F.dropout1d(t.ones(3), 0.5)", "F.dropout1d(t.ones(2, 3, 4), 0.5)", "F.dropout2d(t.ones(3), 0.5)"),
+    *(
+        "F.dropout3d(t.ones(2, 2, 2, 2), 0.5)",
+        "F.alpha_dropout(t.ones(3), -1)",
+        "F.feature_alpha_dropout(t.ones(3, 2), 0.5, True)",
+    ),
+    *(
+        "F.feature_alpha_dropout(t.ones(3), 0.5, True)",
+        "nn.Dropout2d(1.5)(t.ones(1))",
+        "nn.init.sparse_(t.ones(3), 0.5)",
+    ),
+    *(
+        "nn.init.sparse_(t.ones(3, 4), 0.5)",
+        "nn.init.uniform_(t.ones(3), 3, 1)",
+        "nn.init.normal_(t.ones(3), 0, -1)",
+    ),
+    *(
+        "nn.init.uniform_(t.ones(3).long())",
+        "nn.init.xavier_uniform_(t.ones(0, 3))",
+        "nn.init.kaiming_uniform_(t.ones(0, 3))",
+    ),
+    *("nn.init.kaiming_normal(t.ones(2, 3))", "nn.init.orthogonal_(t.ones(0, 3))"),
     *(
         "t.rand(2, 3)",
         "t.rand((2, 3))",
@@ -221,7 +362,10 @@ RANDOM = [
 ]
 
 
-@pytest.mark.parametrize("codes", [TENSOR, FILLED, SEQUENCES], ids=["tensor", "filled", "sequences"])
+KINDS = {"tensor": TENSOR, "filled": FILLED, "sequences": SEQUENCES, "options": OPTIONS, "typed": TYPED}
+
+
+@pytest.mark.parametrize("codes", KINDS.values(), ids=KINDS)
 def test_constructors(codes: list[str]) -> None:
     check_all(codes, {})
 

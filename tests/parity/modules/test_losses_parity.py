@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 import lenetc  # noqa: E402
 import lenetc.nn as nn  # noqa: E402
 import lenetc.nn.functional as F  # noqa: E402
-from tests.parity.both import check  # noqa: E402
+from tests.parity.both import check, copy_state  # noqa: E402
 
 tnn, tF = torch.nn, torch.nn.functional
 rng = np.random.default_rng(3)
@@ -148,3 +148,66 @@ def test_refusals(name: str, operands: tuple[Any, ...], options: dict[str, Any])
         getattr(tF, name)(*map(torch.as_tensor, operands), **theirs)
     with pytest.raises((RuntimeError, ValueError, IndexError)):
         getattr(F, name)(*map(lenetc.tensor, operands), **options)
+
+
+LOGS = np.log(rng.dirichlet(np.ones(5), (6, 3)))
+MARKS = rng.integers(1, 5, (3, 3))
+FLAT_MARKS = np.concatenate([MARKS[0], MARKS[1, :2], MARKS[2, :1]])
+
+
+@pytest.mark.parametrize(
+    ("marks", "inputs", "counts", "options"),
+    [
+        (MARKS, np.array([6, 5, 4]), np.array([3, 2, 1]), {}),
+        (MARKS, (6, 5, 4), (3, 0, 1), {"reduction": "sum"}),
+        (MARKS % 4, np.array([2, 5, 4]), np.array([3, 2, 1]), {"zero_infinity": True, "blank": 4}),
+        (FLAT_MARKS, (6, 5, 4), (3, 2, 1), {"reduction": "none"}),
+    ],
+)
+def test_ctc(marks: Any, inputs: Any, counts: Any, options: dict[str, Any]) -> None:
+    def lengths(make: Any, given: Any) -> Any:
+        return make(given) if isinstance(given, np.ndarray) else given
+
+    def call(function: Any, make: Any, x: Any) -> Any:
+        return function(x, make(marks), lengths(make, inputs), lengths(make, counts), **options)
+
+    check(
+        lambda x: call(F.ctc_loss, lenetc.from_numpy, x),
+        lambda x: call(tF.ctc_loss, torch.from_numpy, x),
+        LOGS,
+        chains=False,
+        rtol=1e-8,
+    )
+
+
+def test_ctc_without_a_batch_compiled_and_infinite() -> None:
+    loss, reference = nn.CTCLoss(), tnn.CTCLoss()
+    marks, x = MARKS[0], LOGS[:, 0].astype(np.float32)
+    compiled = lenetc.compile(lambda x: loss(x, lenetc.tensor(marks), (6,), (3,)))
+    expected = reference(torch.tensor(x), torch.tensor(marks), (6,), (3,)).item()
+    assert compiled(lenetc.tensor(x)).item() == pytest.approx(expected, rel=1e-5)
+    assert loss(lenetc.tensor(x), lenetc.tensor(marks), (1,), (3,)).item() == float("inf")
+    with pytest.raises(IndexError, match="label 5 is out of bounds"):
+        loss(lenetc.tensor(x), lenetc.tensor(marks * 0 + 5), (6,), (3,))
+
+
+@pytest.mark.parametrize("options", [{}, {"div_value": 2.0, "head_bias": True}])
+def test_adaptive_log_softmax(options: dict[str, Any]) -> None:
+    mine = nn.AdaptiveLogSoftmaxWithLoss(16, 20, [5, 9], **options)
+    reference = tnn.AdaptiveLogSoftmaxWithLoss(16, 20, [5, 9], **options)
+    assert repr(mine) == repr(reference)
+    copy_state(mine, reference)
+    targets = np.array([0, 4, 5, 8, 9, 19])
+    x = normal(6, 16).astype(np.float32)
+    check(
+        lambda x: mine(x, lenetc.tensor(targets)).loss + mine.log_prob(x).sum(),
+        lambda x: reference(x, torch.tensor(targets)).loss + reference.log_prob(x).sum(),
+        x,
+        parameters=(list(mine.parameters()), list(reference.parameters())),
+        chains=False,
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    assert mine.predict(lenetc.tensor(x)).tolist() == reference.predict(torch.tensor(x)).tolist()
+    with pytest.raises(IndexError):
+        mine(lenetc.tensor(x), lenetc.tensor(targets + 1))

@@ -99,3 +99,22 @@ def test_refusals(call: str) -> None:
 def test_sync_batch_norm_is_refused() -> None:
     with pytest.raises(NotImplementedError, match="BatchNorm1d"):
         nn.SyncBatchNorm(3)
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules")
+@pytest.mark.parametrize(
+    ("name", "arguments", "shape"),
+    [
+        ("LazyBatchNorm2d", (), (2, 3, 4, 4)),
+        ("LazyInstanceNorm1d", (), (2, 3, 5)),
+        ("LazyInstanceNorm2d", (1e-3, 0.2, True, False), (2, 3, 4, 4)),
+        ("LazyLinear", (4,), (2, 3)),
+    ],
+)
+def test_lazy_modules(name: str, arguments: tuple[Any, ...], shape: tuple[int, ...]) -> None:
+    mine, reference = getattr(nn, name)(*arguments), getattr(tnn, name)(*arguments)
+    assert repr(mine) == repr(reference)
+    x = normal(*shape)
+    mine(lenetc.tensor(x)), reference(torch.tensor(x))
+    assert type(mine).__name__ == type(reference).__name__ == name.removeprefix("Lazy")
+    check_modules(mine, reference, x, chains=False, rtol=1e-4, atol=1e-5)

@@ -22,8 +22,29 @@ TF = torch.nn.functional
 FUNCTIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     **{
         name: (getattr(lenetc, name), getattr(torch, name))
-        for name in ("exp", "log", "sqrt", "rsqrt", "reciprocal", "sin", "cos", "tanh", "sigmoid", "erf")
+        for name in (
+            *("exp", "log", "sqrt", "rsqrt", "reciprocal", "sin", "cos", "tanh", "sigmoid", "erf", "erfc"),
+            *(
+                "exp2",
+                "expm1",
+                "log2",
+                "log10",
+                "log1p",
+                "tan",
+                "asin",
+                "acos",
+                "atan",
+                "sinh",
+                "cosh",
+                "asinh",
+            ),
+            *("acosh", "atanh", "sinc", "erfinv", "lgamma", "digamma", "logit", "frac", "deg2rad"),
+        )
     },
+    "logaddexp": (lambda x: lenetc.logaddexp(x, x * 0.5), lambda x: torch.logaddexp(x, x * 0.5)),
+    "hypot": (lambda x: lenetc.hypot(x, x * 0.5), lambda x: torch.hypot(x, x * 0.5)),
+    "atan2": (lambda x: lenetc.atan2(x, x + 1), lambda x: torch.atan2(x, x + 1)),
+    "xlogy": (lambda x: lenetc.xlogy(x, x), lambda x: torch.xlogy(x, x)),
     **{name: (getattr(F, name), getattr(TF, name)) for name in ("softplus", "logsigmoid", "gelu", "relu")},
     "gelu by tanh": (lambda x: F.gelu(x, "tanh"), lambda x: TF.gelu(x, approximate="tanh")),
     "x**2.5": (lambda x: x**2.5, lambda x: x**2.5),

@@ -70,6 +70,8 @@ class Translation:
             return slice(self(value.start), self(value.stop), self(value.step))
         if isinstance(value, complex):
             raise Foreign("complex")
+        if isinstance(value, torch.nn.Module):  # a distance, of no options
+            return getattr(lenetc.nn, type(value).__name__)()
         if isinstance(value, types.FunctionType):
             return translated(value)
         return value
@@ -78,6 +80,8 @@ class Translation:
         if id(value) not in self.made:
             if value.is_complex() or value.is_quantized or value.layout is not torch.strided:
                 raise Foreign("complex, sparse or quantized")
+            if value.dim() > 64:
+                raise Foreign("more dimensions than NumPy has")
             made = lenetc.from_numpy(_array(value)).to(dtype_of(value.dtype))
             self.made[id(value)] = made.requires_grad_() if value.requires_grad else made
             self.kept.append(value)
@@ -132,14 +136,21 @@ def function_of(info: Any) -> Callable[..., Any] | None:
     """The operator in lenetc, None where the name is missing."""
     if info.name in ("__rdiv__",):
         return getattr(lenetc.Tensor, "__rtruediv__", None)
+    if info.name == "einsum":  # whose operands come first in the database
+        return translated(info.op)
     if info.name.startswith("__") or info.name in ("H", "T", "mH", "mT"):
         if not hasattr(lenetc.Tensor, info.name):
             return None
         own = info.op
-        return translated(own) if isinstance(own, types.FunctionType) else getattr(lenetc.Tensor, info.name)
+        of_database = isinstance(own, types.FunctionType) and own.__module__.startswith("torch.testing")
+        return translated(own) if of_database else getattr(lenetc.Tensor, info.name)
     found = named(info.name)
+    if info.name.startswith("nn.functional.embedding") and found is not None:
+        return translated(info.op)  # its samples begin with the weight
     if found is not None and callable(found) and not isinstance(found, type):
-        return found
+        # The database's own order of arguments, where it has one.
+        own = isinstance(info.op, types.FunctionType) and info.op.__name__ == "<lambda>"
+        return translated(info.op) if own else found
     method = getattr(lenetc.Tensor, info.name, None)
     if isinstance(info.op, types.FunctionType) and info.op.__module__.startswith("torch.testing"):
         if info.name in vars(lenetc.Tensor) or info.name + "_" in vars(lenetc.Tensor) or found is not None:

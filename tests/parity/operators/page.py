@@ -22,7 +22,7 @@ _HEAD = """\
 # What of PyTorch is here
 
 Made by `python -m tests.parity.operators.page` from the tables of the tests; `make parity` checks that it is current
-and that what it says holds. *yes*: here, with PyTorch's values, gradients, variants and errors on the samples of its own
+and that it holds. *yes*: here, with PyTorch's values, gradients, variants and errors on the samples of its own
 operator database, but for those that the note leaves out. *refused*: the name is here and says what to use instead.
 *no*: the name is missing, and asking for it says what is close to it.
 """

@@ -19,18 +19,81 @@ class Skip:
     dtypes: tuple[str, ...] = ()
 
 
+_DRAWN = Skip(
+    "the places of the windows are drawn at random, by another generator",
+    lambda sample: sample.kwargs.get("_random_samples") is None,
+)
+
+
 def _draws(sample: Any) -> bool:
     return bool(sample.kwargs.get("dropout_p") or sample.kwargs.get("training"))
 
 
+def _ties(sample: Any) -> bool:
+    return not sample.input.is_floating_point()
+
+
+_EQUALS = Skip("which of equal elements is found PyTorch does not say; here it is the first", _ties)
 _RANDOM = Skip("random numbers of another generator; their statistics are tested", _draws)
+
+
+def _of_singular_values(sample: Any) -> bool:
+    """Whether it is a norm by singular values: "nuc", or 2 or -2 of a matrix."""
+    given = {"ord": (*sample.args, None)[0], "dim": (*sample.args, None, None)[1], **sample.kwargs}
+    dim = given["dim"]
+    matrix = len(dim) == 2 if isinstance(dim, (tuple, list)) else dim is None and sample.input.ndim == 2
+    return given["ord"] == "nuc" or (matrix and given["ord"] in (2, -2))
+
+
+_SINGULAR_VALUES = Skip(
+    "norms by singular values are refused, with a word on what to use instead", _of_singular_values
+)
+
+_OTHERS = Skip("random numbers of another generator; their statistics are tested")
+_EMPTY = Skip("values that nobody promises")
+_STRIDES = Skip("tensors have no strides of their own, which is refused")
+_DRAWN = """
+    bernoulli cauchy exponential geometric log_normal multinomial normal rand_like randint
+    randint_like randn randn_like uniform nn.functional.dropout nn.functional.dropout2d
+    nn.functional.dropout3d nn.functional.alpha_dropout nn.functional.feature_alpha_dropout
+""".split()
 SKIPPED: dict[str, list[Skip]] = {
+    "cov": [
+        Skip(
+            "the gradient of two observations' weights is the rounding of what cancels out",
+            lambda sample: sample.kwargs.get("aweights") is not None and sample.input.shape[-1:] == (2,),
+        )
+    ],
+    "linalg.cond": [
+        Skip("by singular values, as above", lambda sample: (*sample.args, None)[0] in (None, 2, -2, "nuc"))
+    ],
+    "linalg.matrix_norm": [_SINGULAR_VALUES],
+    "linalg.norm": [_SINGULAR_VALUES],
+    "mode": [
+        Skip(
+            "which of many equal elements is named depends on PyTorch's sort",
+            lambda sample: sample.input.numel() > 1000,
+        )
+    ],
+    "topk": [_EQUALS],
+    "kthvalue": [_EQUALS],
     "nn.functional.multi_head_attention_forward": [
         Skip("dropout: random numbers of another generator", lambda sample: bool(sample.args[9]))
     ],
+    "nn.functional.fractional_max_pool2d": [_OTHERS],
+    "nn.functional.fractional_max_pool3d": [_OTHERS],
     "nn.functional.rrelu": [_RANDOM],
+    **{name: [_OTHERS] for name in _DRAWN},
+    **{name: [_EMPTY] for name in ("empty", "empty_like", "empty_permuted", "new_empty")},
+    **{name: [_STRIDES] for name in ("empty_strided", "new_empty_strided")},
     "nn.functional.scaled_dot_product_attention": [_RANDOM],
+    "norm": [Skip("the nuclear norm is refused", lambda sample: "nuc" in sample.args)],
 }
+
+# Of these a compiled function refuses samples in which the shape of the result depends on values.
+REFUSED_COMPILED = frozenset(
+    "__getitem__ argwhere index_put masked_select nonzero repeat_interleave unique unique_consecutive".split()
+)
 
 _KINDS = Skip(
     "complex, sparse and quantized tensors are refused as kinds",

@@ -156,32 +156,60 @@ def test_unpooling(dims: int, kernel: int, stride: int) -> None:
     check(through(pool, back), through(pool_reference, back_reference), x, chains=False)
 
 
-@pytest.mark.parametrize("name", ["LazyConv1d", "LazyConv2d", "LazyConvTranspose2d", "LazyConv3d"])
-def test_lazy_layers(name: str) -> None:
-    module, reference = both(name, 6, 3, padding=1)
-    dims = int(name[-2])
+@pytest.mark.parametrize(("dims", "how"), [(2, {"output_size": (3, 2)}), (3, {"output_ratio": 0.5})])
+def test_fractional_pools(dims: int, how: dict[str, Any]) -> None:
+    """At the same places; those that are drawn lie inside."""
+    shape = {2: (2, 3, 7, 6), 3: (2, 3, 5, 6, 7)}[dims]
+    drawn = np.random.default_rng(3).random((2, 3, dims)).astype(np.float32)
+    module = getattr(nn, f"FractionalMaxPool{dims}d")(2, **how, _random_samples=lenetc.from_numpy(drawn))
+    reference = getattr(tnn, f"FractionalMaxPool{dims}d")(2, **how, _random_samples=torch.from_numpy(drawn))
+    x = np.round(normal(*shape) * 2)
+    check_modules(module, reference, x, chains=False)
+    module.return_indices = reference.return_indices = True
+    assert np.array_equal(module(lenetc.from_numpy(x))[1].numpy(), reference(torch.from_numpy(x))[1].numpy())
+    module = getattr(nn, f"FractionalMaxPool{dims}d")(2, **how, return_indices=True)
+    values, places = module(lenetc.from_numpy(x))
+    assert np.array_equal(
+        lenetc.from_numpy(x).flatten(2).gather(2, places.flatten(2)).numpy(), values.flatten(2).numpy()
+    )
+
+
+LAZY: list[tuple[str, tuple[Any, ...], tuple[int, ...]]] = [
+    ("LazyConv1d", (6, 3), (2, 4, 9)),
+    ("LazyConv2d", (6, 3), (4, 6, 7)),
+    ("LazyConv3d", (6, 2), (2, 4, 3, 5, 4)),
+    ("LazyConvTranspose2d", (6, 3), (2, 4, 6, 7)),
+    ("LazyLinear", (3,), (2, 5)),
+    ("LazyBatchNorm1d", (), (4, 3)),
+    ("LazyBatchNorm2d", (1e-3,), (2, 3, 4, 5)),
+    ("LazyInstanceNorm1d", (), (2, 3, 4)),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "shape"), LAZY)
+def test_lazy_layers(name: str, arguments: tuple[Any, ...], shape: tuple[int, ...]) -> None:
+    module, reference = both(name, *arguments)
     assert repr(module) == repr(reference)
-    assert repr(module.state_dict()) == repr(dict(reference.state_dict()))
+    assert repr(module.state_dict()["weight"]) == repr(reference.state_dict()["weight"])
     with pytest.raises(LenetcError, match="no shape of an uninitialized"):
         module.weight.shape  # noqa: B018
     optimizer = lenetc.optim.SGD(module.parameters(), lr=0.1)
-    x = normal(*SHAPES[dims])
+    x = normal(*shape)
     module(lenetc.from_numpy(x)), reference(torch.from_numpy(x))
     assert type(module) is getattr(nn, name.removeprefix("Lazy"))
     check_modules(module, reference, x, chains=False, atol=1e-5)
     before = module.weight.detach().numpy()
     optimizer.step()
     assert np.abs(module.weight.detach().numpy() - before).max() > 0
-    loaded = getattr(nn, name)(6, 3, padding=1)
+    loaded = getattr(nn, name)(*arguments)
     loaded.load_state_dict(module.state_dict())
-    assert np.array_equal(
-        loaded(lenetc.from_numpy(x)).detach().numpy(), module(lenetc.from_numpy(x)).detach().numpy()
-    )
+    module.eval(), loaded.eval()
+    found, expected = (net(lenetc.from_numpy(x)).detach().numpy() for net in (loaded, module))
+    assert np.array_equal(found, expected)
 
 
 def test_what_is_not_here_says_what_to_use() -> None:
-    for name in ("FractionalMaxPool2d", "FractionalMaxPool3d", "CrossMapLRN2d"):
-        with pytest.raises(UnsupportedError, match="is not supported; use"):
-            getattr(nn, name)(2)
+    with pytest.raises(UnsupportedError, match=r"is not supported; use LocalResponseNorm\(2"):
+        nn.CrossMapLRN2d(2)
     with pytest.raises(UnsupportedError, match="antialias"):
         nn.functional.interpolate(lenetc.randn(1, 1, 4, 4), 2, mode="bilinear", antialias=True)

@@ -294,3 +294,30 @@ def test_what_a_compiled_step_gives_is_what_is_computed_lazily() -> None:
         x = lenetc.from_numpy(normal(2, 3, 6, 8).astype(np.float32))
         for mine, expected in zip(compiled(x), step(x), strict=True):
             np.testing.assert_allclose(mine.detach().numpy(), expected.detach().numpy(), rtol=2e-4, atol=1e-4)
+
+
+def test_integers() -> None:
+    """Exactly, also where floats would not hold them."""
+    big = 1 << 60
+    values = {
+        "x": (RNG.integers(-9, 10, (2, 4, 6, 5)), "i64"),
+        "w": (RNG.integers(-9, 10, (6, 2, 3, 2)), "i64"),
+        "u": (RNG.integers(-9, 10, (4, 3, 3, 2)), "i64"),
+        "large": (RNG.integers(0, 3, (2, 3, 6, 5)) + big, "i64"),
+        "bytes": (RNG.integers(0, 2, (2, 3, 5, 4, 5)), "u8"),
+        "v": (RNG.integers(-9, 10, (2, 3, 5, 4, 5)), "i64"),
+    }
+    codes = [
+        "F.conv2d(x, w, groups=2, padding=1, stride=2)",
+        "F.conv2d(x, w, groups=2, dilation=2)",
+        "F.conv_transpose2d(x, u, stride=2, padding=1, output_padding=1)",
+        "F.conv_transpose2d(x, u, dilation=2)",
+        "F.conv3d(v, v[:, :, :3, :2, :3])",
+        "F.max_pool2d(large, 3, 2, 1, ceil_mode=True, return_indices=True)",
+        "F.max_pool3d(bytes, 3, 2, 1, return_indices=True)",
+        "F.avg_pool2d(x, 3, 2, 1, True, False)",
+        "F.avg_pool3d(v, 3, 2, 1, True, divisor_override=-5)",
+        "F.adaptive_avg_pool2d(x, 2)",
+        "F.unfold(x, 2)",
+    ]
+    check_all(codes, values)

@@ -28,6 +28,14 @@ def block(value: int, *shape: object) -> Node:
 UNEQUAL = ops.split(X, axis=1, sizes=(1, 2))
 MANY = [arg(f"m{i:02}", 2, 1) for i in range(PIECES + 1)]
 IMAGES, ROWS, WEIGHT = arg("images", N, 2, 3, 4), arg("rows", 5, 2, 3), arg("w", 4, 2)
+PLACES, UPDATES = ops.mod(arg("places", N, 2, dtype=i64), 3), arg("updates", N, 2)
+LAST = ops.scatter(
+    block(-1, N, 3),
+    PLACES,
+    ops.broadcast_to(ops.reshape(ops.iota(size=2), shape=(1, 2)), shape=(N, 2)),
+    axis=1,
+    reduction="max",
+)
 CASES: dict[str, Rewrites] = {
     "in_a_wider_dtype": [
         (to(ops.floor(B), f32), to(to(ops.floor(to(B, f32)), bf16), f32)),
@@ -35,6 +43,12 @@ CASES: dict[str, Rewrites] = {
         (ops.mod(S, S + S), to(ops.mod(to(S, i32), to(S + S, i32)), u8)),
     ],
     "argmax_of_floats": [(ops.argmax(K, axis=1), ops.argmax(to(K, f64), axis=1))],
+    "last_update": [
+        (
+            ops.scatter(X, PLACES, UPDATES, axis=1),
+            ops.where(ops.less(LAST, 0), X, ops.take_along_axis(UPDATES, ops.maximum(LAST, 0), axis=1)),
+        )
+    ],
     "relu_of_integers": [(ops.relu(K), ops.maximum(K, 0))],
     "pad_by_concat": [
         (

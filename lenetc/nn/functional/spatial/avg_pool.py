@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ir import ops
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from ir.ops.windows import Window
+from ir.types import Array, i64
 from lenetc.evaluation.tracing import here
+from lenetc.nn.functional.spatial import integers
 from lenetc.nn.functional.spatial.max_pool import checked_window, need_images
 from lenetc.nn.functional.spatial.sizes import Sizes, image_attributes, over_batch, spread
 from lenetc.operations import elementwise
+from lenetc.operations.out import with_out
 from lenetc.tensors.arrays import index_of, need_number
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 from passes.autodiff import means
@@ -21,6 +26,9 @@ _NAMES = {1: "SqueezeBackward1", 2: "AvgPool2DBackward0", 3: "AvgPool3DBackward0
 
 def averages(x: Node, how: dict[str, Any], divisor: int | None = None) -> Node:
     """The mean of each window over the axes behind x[N,C,...]; or the sum, divided by `divisor`."""
+    if x.dtype is i64:
+        counts = _counts([int(size) for size in x.shape[2:]], how) if divisor is None else np.asarray(divisor)
+        return ops.div(_averaged(x, how, True), ops.literal(counts.astype(np.int64)))
     y = _averaged(means.widened(x), how, divisor is not None)
     return means.narrowed(y if divisor is None else y / float(divisor), x.dtype)
 
@@ -38,11 +46,23 @@ def _averaged(x: Node, how: dict[str, Any], is_sum: bool) -> Node:
         return ops.reshape(y, shape=(n, c, y.shape[2], height, width))
     if dims == 1:
         x, how = ops.reshape(x, shape=(*x.shape[:2], 1, x.shape[2])), image_attributes(how, 1)
-    y = ops.avg_pool2d(x, **how)
-    if is_sum:
-        counts = Window.of(how).counts((int(x.shape[2]), int(x.shape[3])), how["count_include_pad"])
-        y = y * ops.literal(counts.astype(x.dtype.numpy))
+    if x.dtype is i64:
+        y = integers.sums(x, how)
+    else:
+        y = ops.avg_pool2d(x, **how)
+        if is_sum:
+            y = y * ops.literal(_counts([int(size) for size in x.shape[2:]], how).astype(x.dtype.numpy))
     return y if dims == 2 else ops.reshape(y, shape=(*y.shape[:2], y.shape[3]))
+
+
+def _counts(sizes: list[int], how: dict[str, Any]) -> Array:
+    """How many elements each window counts, over axes of `sizes`."""
+    counts = np.ones((), np.int64)
+    for i, size in enumerate(sizes):
+        moves = {"kernel": (how["kernel"][i], 1), "stride": (how["stride"][i], 1)}
+        window = Window(**moves, padding=(how["padding"][i], 0), ceil_mode=how["ceil_mode"])
+        counts = np.multiply.outer(counts, window.counts((size, 1), how["count_include_pad"])[:, 0])
+    return counts
 
 
 def _avg_pool(
@@ -63,10 +83,10 @@ def _avg_pool(
     if divisor_override is not None and index_of(f"{what}: divisor_override", divisor_override) == 0:
         raise LenetcError(f"{what}: the divisor must be not zero").at(here())
     batched = need_images(what, input, dims)
-    if not input.dtype.is_float:
-        raise DTypeError(f"{what} takes floating point tensors, not {input.type_text()}; use .float()").at(
-            here()
-        )
+    if not input.dtype.is_float and input.dtype is not i64:
+        raise DTypeError(
+            f"{what} takes floating point tensors and i64, not {input.type_text()}; use .float()"
+        ).at(here())
     if dims == 3 and any(
         isinstance(n, int) and n < k for n, k in zip(input.shape[-3:], how["kernel"], strict=True)
     ):
@@ -98,6 +118,7 @@ def avg_pool1d(
     )
 
 
+@with_out
 def avg_pool2d(
     input: Tensor,
     kernel_size: Sizes,
@@ -125,6 +146,7 @@ def avg_pool2d(
     )
 
 
+@with_out
 def avg_pool3d(
     input: Tensor,
     kernel_size: Sizes,

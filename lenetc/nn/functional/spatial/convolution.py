@@ -11,6 +11,7 @@ from ir.errors import LenetcError, ShapeError
 from ir.node import Node
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.linear import same_dtype
+from lenetc.nn.functional.spatial import integers
 from lenetc.nn.functional.spatial.padding import pad
 from lenetc.nn.functional.spatial.sizes import (
     AXES,
@@ -108,6 +109,8 @@ def _conv(
 
 def _convolved(dims: int, how: dict[str, Any], x: Node, w: Node, *bias: Node) -> Node:
     """The convolution over `dims` axes of x[N,C,...] with w[O,C/groups,...]."""
+    if x.dtype.kind == "int":
+        return integers.convolved(how, x, w, *bias)
     if dims == 3:
         return _through_depth(how, x, w, *bias)
     if dims == 2:
@@ -242,6 +245,8 @@ def _transposed(dims: int, how: dict[str, Any], more: tuple[int, ...], x: Node, 
             f"conv_transpose{dims}d: of {x.type}, weight {w.type} and padding {how['padding']} nothing is left: the "
             f"output would have sizes {sizes}"
         )
+    if x.dtype.kind == "int":
+        return integers.transposed(how, sizes, x, w)
     if all(m < s for m, s in zip(more, how["stride"], strict=True)):
         return _unconvolved(dims, how, sizes, x, w)
     # No convolution moves by so little that it would miss as much: cut the whole, or add to it.

@@ -11,9 +11,10 @@ from ir import ops
 from ir.dims import Dim, product
 from ir.errors import DTypeError, ShapeError
 from ir.node import Node
-from ir.types import f32, f64, i64
+from ir.types import bool_, f32, f64, i64
 from lenetc.evaluation.ranges import require_range
 from lenetc.evaluation.tracing import here
+from lenetc.nn.functional.spatial import integers
 from lenetc.nn.functional.spatial.sizes import Sizes, image_attributes, is_batch, over_batch, spread
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
@@ -57,21 +58,25 @@ def need_images(what: str, x: Tensor, dims: int) -> bool:
 
 def maxima(x: Node, places: Node | None, how: dict[str, Any]) -> Maxima:
     """The largest elements of windows over the axes behind x[N,C,...], the first of equal ones, or the last NaN; and
-    those of `places`, which has the type of x, that stand where they do."""
+    those of `places`, which has the type of a float x, that stand where they do."""
     dims = x.rank - 2
     if dims < 3:
         image: Sequence[Dim] = (*x.shape[:2], 1, x.shape[2]) if dims == 1 else x.shape
         how = image_attributes(how, dims)
         x, places = ops.reshape(x, shape=image), None if places is None else ops.reshape(places, shape=image)
-        y = ops.max_pool2d(x, **how)
-        found = Maxima(y, None if places is None else ops.max_pool2d_pick(places, x, **how))
+        if x.dtype.kind == "int":
+            y, chosen = integers.first_largest(x, how)
+            found = Maxima(y, None if places is None else integers.taken(places, chosen, how))
+        else:
+            y = ops.max_pool2d(x, **how)
+            found = Maxima(y, None if places is None else ops.max_pool2d_pick(places, x, **how))
         return _shaped(found, (*y.shape[:2], *y.shape[4 - dims :]))
     # In the planes first, then among planes: row-major as it was, so that the first of equal maxima is the same one.
     attributes = {key: value for key, value in how.items() if isinstance(value, tuple)}
-    n, c, depth, *image = x.shape
+    n, c, depth, *plane = x.shape
     planes = {**how, **{key: value[1:] for key, value in attributes.items()}}
     through = {**how, **{key: (value[0], int(key != "padding")) for key, value in attributes.items()}}
-    flat = _shaped(Maxima(x, places), (n, c * depth, *image))
+    flat = _shaped(Maxima(x, places), (n, c * depth, *plane))
     found = maxima(*flat, planes)
     height, width = found.values.shape[2:]
     stacked = _shaped(found, (n, c, depth, height * width))
@@ -88,8 +93,8 @@ def _shaped(found: Maxima, shape: tuple[Any, ...]) -> Maxima:
 def numbered(x: Node) -> tuple[Node, Node]:
     """x[N,C,...], in a dtype that holds its places, and for each element its place among those of its channel."""
     count = product(x.shape[2:])
-    dtype = f64 if x.dtype is f64 or int(count) > 1 << 24 else f32
-    wide = x if x.dtype is dtype else ops.cast(x, dtype=dtype)
+    dtype = i64 if x.dtype.kind == "int" else f64 if x.dtype is f64 or int(count) > 1 << 24 else f32
+    wide = x if x.dtype is dtype or dtype is i64 else ops.cast(x, dtype=dtype)
     places = ops.literal(
         np.arange(int(count), dtype=dtype.numpy).reshape([int(size) for size in x.shape[2:]])
     )
@@ -108,10 +113,8 @@ def _max_pool(dims: int, input: Tensor, ceil_mode: bool, return_indices: bool, *
     require_tensors(what, input)
     how = {**checked_window(what, dims, window), "ceil_mode": bool(ceil_mode)}
     batched = need_images(what, input, dims)
-    if not input.dtype.is_float:
-        raise DTypeError(f"{what} takes floating point tensors, not {input.type_text()}; use .float()").at(
-            here()
-        )
+    if input.dtype is bool_:
+        raise DTypeError(f"{what} takes numbers, not {input.type_text()}; use .float()").at(here())
     values = apply(_NAMES[dims], over_batch(lambda x: maxima(x, None, how).values, batched), input)
     if not return_indices:
         return values
@@ -154,7 +157,7 @@ def max_pool2d(
 
     stride: the kernel size if None. return_indices: return (values, indices), which are places in each flat image
     H*W, as i64. The gradient goes to the first maximum of a window, row by row. Raises ShapeError where no window
-    fits, DTypeError for integers.
+    fits, DTypeError for bools.
     """
     return _max_pool(
         2,
@@ -245,22 +248,9 @@ def _max_unpool(
 def _put(y: Node, places: Node, size: int) -> Node:
     """y[N,C,L] put into zeros [N,C,size] where `places` say; of several for one place the last. The gradient goes to
     each of them, as in PyTorch."""
-    order = ops.broadcast_to(ops.iota(size=y.shape[2]), shape=y.shape)
+    zeros = ops.broadcast_to(ops.scalar(0, y.dtype), shape=(*y.shape[:2], size))
     added = ops.put_along_axis(y, places, axis=2, size=size)
-    return ops.with_gradient(_last(y, places, order, size), added)
-
-
-def _last(y: Node, places: Node, order: Node, size: int) -> Node:
-    """`_put`, one bit of the order after the other, the highest first: those with the bit stay, where there are any."""
-    one, none = ops.scalar(1, i64), ops.scalar(0, i64)
-    stays = ops.broadcast_to(one, shape=y.shape)
-    for bit in reversed(range(max(int(y.shape[2]) - 1, 0).bit_length())):
-        high = ops.bitwise_and(ops.div(order, 1 << bit), 1) * stays
-        is_met = ops.put_along_axis(high, places, axis=2, size=size)
-        met_here = ops.take_along_axis(is_met, places, axis=2)
-        stays = ops.where(ops.greater(met_here, 0), high, stays)
-    kept = ops.where(ops.greater(stays, none), y, ops.scalar(0, y.dtype))
-    return ops.put_along_axis(kept, places, axis=2, size=size)
+    return ops.with_gradient(ops.scatter(zeros, places, y, axis=2), added)
 
 
 def max_unpool1d(

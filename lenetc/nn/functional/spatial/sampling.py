@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Sequence
 from functools import reduce
 from typing import Any
@@ -47,6 +48,7 @@ def grid_sample(
             f"grid_sample: expected padding_mode to be 'zeros', 'border', or 'reflection', but got: {padding_mode!r}"
         )
     same_dtype("grid_sample", input, grid)
+    _warn_of_corners(align_corners)
     dims = input.ndim - 2
     if (
         dims not in (2, 3)
@@ -72,6 +74,22 @@ def grid_sample(
         return means.narrowed(y, x.dtype)
 
     return apply(f"GridSampler{dims}DBackward0", build, input, grid)
+
+
+def grid_sampler(
+    input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool
+) -> Tensor:
+    """grid_sample, its modes by number (torch.grid_sampler)."""
+    return grid_sample(input, grid, _MODES[interpolation_mode], _PADDINGS[padding_mode], align_corners)
+
+
+def _warn_of_corners(align_corners: bool | None) -> None:
+    if align_corners is None:
+        warnings.warn(
+            "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please "
+            "specify align_corners=True if the old behavior is desired.",
+            stacklevel=3,
+        )
 
 
 def _sampled(x: Node, grid: Node, mode: str, padding: str, aligned: bool) -> Node:
@@ -191,6 +209,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     require_tensors("affine_grid", theta)
     if not theta.dtype.is_float:
         raise ValueError(f"Expected theta to have floating point type, but got {theta.type_text()}")
+    _warn_of_corners(align_corners)
     dims = len(size) - 2
     if dims not in (2, 3):
         raise UnsupportedError(

@@ -149,7 +149,10 @@ class _DivisorPool(_AvgPool):
     def forward(self, input: Tensor) -> Tensor:
         function = (F.avg_pool2d, F.avg_pool3d)[self.dimensions - 2]
         window = (self.kernel_size, self.stride, self.padding)
-        return function(input, *window, self.ceil_mode, self.count_include_pad, self.divisor_override)
+        found: Tensor = function(
+            input, *window, self.ceil_mode, self.count_include_pad, self.divisor_override
+        )
+        return found
 
 
 class AvgPool2d(_DivisorPool):
@@ -277,22 +280,57 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPool):
     dimensions = 3
 
 
-class _Refused(Module):
-    """A layer that is not here. Raises UnsupportedError."""
+class _FractionalMaxPool(Module):
+    dimensions: int
+    _random_samples: Tensor | None
 
-    instead: str
+    def __init__(
+        self,
+        kernel_size: Sizes,
+        output_size: Any = None,
+        output_ratio: Any = None,
+        return_indices: bool = False,
+        _random_samples: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        dims = self.dimensions
+        self.kernel_size = spread(kernel_size, dims, "kernel_size")
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
+        self.output_size = None if output_size is None else spread(output_size, dims, "output_size")
+        given = output_ratio if isinstance(output_ratio, (tuple, list)) else [output_ratio] * dims
+        self.output_ratio = None if output_ratio is None else tuple(given)
+        if output_size is None and output_ratio is None:
+            raise ValueError(
+                f"{type(self).__name__} requires specifying either an output size, or a pooling ratio"
+            )
+        if output_size is not None and output_ratio is not None:
+            raise ValueError("only one of output_size and output_ratio may be specified")
+        if self.output_ratio is not None and not all(0 < ratio < 1 for ratio in self.output_ratio):
+            raise ValueError(f"output_ratio must be between 0 and 1 (got {output_ratio})")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise UnsupportedError(f"{type(self).__name__} is not supported; use {self.instead}")
+    def forward(self, input: Tensor) -> Any:
+        function = (F.fractional_max_pool2d, F.fractional_max_pool3d)[self.dimensions - 2]
+        how = (self.kernel_size, self.output_size, self.output_ratio, self.return_indices)
+        return function(input, *how, _random_samples=self._random_samples)
 
 
-class FractionalMaxPool2d(_Refused):
-    instead = "AdaptiveMaxPool2d"
+class FractionalMaxPool2d(_FractionalMaxPool):
+    """functional.fractional_max_pool2d (torch.nn.FractionalMaxPool2d)."""
+
+    dimensions = 2
 
 
-class FractionalMaxPool3d(_Refused):
-    instead = "AdaptiveMaxPool3d"
+class FractionalMaxPool3d(_FractionalMaxPool):
+    """functional.fractional_max_pool3d (torch.nn.FractionalMaxPool3d)."""
+
+    dimensions = 3
 
 
-class CrossMapLRN2d(_Refused):
-    instead = "LocalResponseNorm"
+class CrossMapLRN2d(Module):
+    """torch.nn.CrossMapLRN2d, which is not here. Raises UnsupportedError."""
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
+        raise UnsupportedError(
+            f"CrossMapLRN2d is not supported; use LocalResponseNorm({size}, {alpha}, {beta}, {k})"
+        )

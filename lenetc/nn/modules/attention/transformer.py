@@ -13,7 +13,7 @@ from lenetc.evaluation.tracing import here
 from lenetc.nn import functional as F
 from lenetc.nn import init
 from lenetc.nn.functional.attention import canonical_mask
-from lenetc.nn.modules.attention import MultiheadAttention
+from lenetc.nn.modules.attention.multihead import MultiheadAttention
 from lenetc.nn.modules.containers import ModuleList
 from lenetc.nn.modules.dropout import Dropout
 from lenetc.nn.modules.linear import Linear

@@ -64,3 +64,32 @@ def test_state_goes_both_ways():
     theirs.load_state_dict(ours.state_dict())
     assert theirs.get_scale() == 16.0
     assert GradScaler(enabled=False).state_dict() == torch.amp.GradScaler(enabled=False).state_dict() == {}
+
+
+def test_functions_of_ones_own():
+    def run(torch, half):
+        class Product(torch.autograd.Function):
+            @staticmethod
+            @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
+            def forward(ctx, a, b):
+                ctx.save_for_backward(a, b)
+                return a @ b
+
+            @staticmethod
+            @torch.amp.custom_bwd(device_type="cpu")
+            def backward(ctx, g):
+                a, b = ctx.saved_tensors
+                return g @ b.T, a.T @ g
+
+        a = torch.tensor([[1.0, 2.0], [3.0, 4.001]], requires_grad=True)
+        with torch.autocast("cpu", dtype=half):
+            inner = a @ a
+            made = Product.apply(inner, a)
+        made.sum().backward()
+        return [str(x.dtype).rpartition(".")[2] for x in (inner, made)], made.tolist(), a.grad.tolist()
+
+    (_, ours_dtype), ours, grad = run(lenetc, lenetc.float16)
+    (_, theirs_dtype), theirs, other = run(torch, torch.float16)
+    assert (ours_dtype, theirs_dtype) == ("f32", "float32")
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3)
+    np.testing.assert_allclose(grad, other, rtol=2e-3)

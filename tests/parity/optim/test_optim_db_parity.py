@@ -16,7 +16,7 @@ pytest.importorskip("expecttest")  # that the database imports
 pytestmark = pytest.mark.parity
 
 STEPS = 10
-SHAPES = {"matrix": (3, 4), "vector": (4,), "number": (), "box": (2, 3, 2)}
+SHAPES = {"vector": (4,), "number": (), "box": (2, 3, 2)}
 DTYPES = {"f32": (np.float32, 2e-6), "f64": (np.float64, 2e-7)}
 NAMES = (
     *(
@@ -73,10 +73,12 @@ def test_inputs_of_the_database(name, database):
     given = database[name].optim_inputs_func(device="cpu")
     assert given
     for number, optimizer_input in enumerate(given):
-        compare(name, optimizer_input, "f32" if name == "Muon" or number % 4 else "f64")
+        # Muon's programs take long to make.
+        ways = ("lazily", "compiled") if name != "Muon" or number % 3 == 0 else ("lazily",)
+        compare(name, optimizer_input, "f32" if name == "Muon" or number % 4 else "f64", ways)
 
 
-def compare(name, optimizer_input, kind):
+def compare(name, optimizer_input, kind, ways):
     rng = np.random.default_rng(0)
     shapes = {"wide": (3, 4), "tall": (4, 3)} if name == "Muon" else SHAPES
     ours_options, theirs_options = options(optimizer_input)
@@ -88,7 +90,7 @@ def compare(name, optimizer_input, kind):
     theirs = {key: torch.nn.Parameter(torch.tensor(value)) for key, value in start.items()}
     reference = getattr(torch.optim, name)(theirs.values(), **copy.deepcopy(theirs_options))
     runs = []
-    for way in ("lazily", "compiled"):
+    for way in ways:
         params = {key: lenetc.tensor(value, requires_grad=True) for key, value in start.items()}
         optimizer = getattr(optim, name)(params.values(), **copy.deepcopy(ours_options))
 

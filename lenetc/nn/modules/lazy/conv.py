@@ -6,7 +6,7 @@ from typing import Any
 
 from ir.types import DType
 from lenetc.nn.functional.spatial.sizes import Sizes, is_batch
-from lenetc.nn.modules.lazy import LazyModuleMixin
+from lenetc.nn.modules.lazy.mixin import LazyModuleMixin
 from lenetc.nn.modules.spatial.conv import (
     Conv1d,
     Conv2d,
@@ -30,18 +30,18 @@ class _Lazy(LazyModuleMixin, _Conv):
             self.bias = UninitializedParameter(device=device, dtype=dtype)
 
     def initialize_parameters(self, input: Tensor, *args: Any, **kwargs: Any) -> None:
-        if not self.has_uninitialized_params():
-            return
-        channels = input.shape[1 if is_batch(type(self).__name__, input, self.dimensions) else 0]
-        if channels % self.groups:
-            raise ValueError(
-                f"in_channels must be divisible by groups, but {channels} is not by {self.groups}"
-            )
-        self.in_channels = int(channels)
-        for tensor, shape in ((self.weight, self.weight_shape()), (self.bias, (self.out_channels,))):
-            if isinstance(tensor, UninitializedParameter):
-                tensor.materialize(shape)
-        self.reset_parameters()
+        if not self.in_channels:
+            channels = input.shape[1 if is_batch(type(self).__name__, input, self.dimensions) else 0]
+            if channels % self.groups:
+                raise ValueError(
+                    f"in_channels must be divisible by groups, but {channels} is not by {self.groups}"
+                )
+            self.in_channels = int(channels)
+        if self.has_uninitialized_params():
+            for tensor, shape in ((self.weight, self.weight_shape()), (self.bias, (self.out_channels,))):
+                if isinstance(tensor, UninitializedParameter):
+                    tensor.materialize(shape)
+            self.reset_parameters()
 
 
 class _LazyConv(_Lazy, _ConvNd):

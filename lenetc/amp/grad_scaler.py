@@ -1,4 +1,4 @@
-"""Mixed precision (torch.amp)."""
+"""The scale of losses in f16 (torch.amp.GradScaler)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from lenetc import runtime
 from lenetc.evaluation.cell import Cell, Context
 from lenetc.evaluation.tracing import here, tracing
 from lenetc.operations import elementwise
-from lenetc.operations.autocast import autocast
 from lenetc.tensors.grad_fn import set_grad_enabled
 from lenetc.tensors.tensor import Tensor
 
-__all__ = ["GradScaler", "autocast"]
+__all__ = ["GradScaler"]
 
 
 class Stage(enum.Enum):

@@ -1,0 +1,1 @@
+"""Activation layers, by the topics of `nn.functional`."""

@@ -1,0 +1,173 @@
+"""Narrow integers, halves, `out=`, numbers on the left: values, dtypes and errors are PyTorch's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import lenetc
+from ir.errors import LenetcError
+from tests.parity.kinds.alike import check, check_all, name_of
+
+pytestmark = pytest.mark.parity
+
+# PyTorch divides the smallest by -1 with a crash where it truncates.
+INTEGERS = [
+    *("x + y", "x - y", "x * y", "x // y", "x % y", "x / y", "x ** 2", "-x", "~x", "abs(x)", "x.sign()"),
+    *("x << s", "x >> s", "1 << s", "x << 1", "x & y", "x | y", "x ^ y", "x == y", "x < y", "x >= y"),
+    *("t.fmod(x, y)", "t.div(x[1:], y[1:], rounding_mode='trunc')", "t.div(x, y, rounding_mode='floor')"),
+    *("t.gcd(x, y)", "t.lcm(s, y)", "t.maximum(x, y)", "t.fmin(x, y)", "x.clamp(3, 5)", "x.clamp(min=y)"),
+    *("t.where(x > y, x, y)", "x.relu()", "x.max()", "x.argmin()", "x.sum()", "x.prod(dtype=t.int64)"),
+    *("x.sum(dtype=x.dtype)", "x[None] @ y[:, None]", "t.cat([x, y])", "x.flip(0) if False else x[1:]"),
+    *("7 // y", "7 % y", "x.floor_divide(2)", "z = x; z //= 2; z", "z = x; z %= 3; z", "z = x; z <<= 1; z"),
+    *("x.float()", "x.bool()", "x.ceil()", "x.round()", "x.log1p()", "t.isclose(x, y)", "x.signbit()"),
+    *("t.copysign(x, y)", "t.logical_xor(x, y)", "t.heaviside(x, y)", "t.bitwise_left_shift(x, 100)"),
+]
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "uint8", "int64"])
+def test_integers_at_the_ends_of_their_range(dtype: str) -> None:
+    info = np.iinfo(dtype)
+    x = np.array([info.min, info.max, 5, 0, -1 if info.min else 1, 100], dtype)
+    y = np.array([-1 if info.min else 3, 7, 2, 5, 3, info.max], dtype)
+    s = np.array([0, 1, 7, info.bits - 1, info.bits, 2], dtype)
+    for code in INTEGERS:
+        check_both(code, {"x": x, "y": y, "s": s})
+
+
+def check_both(code: str, values: dict[str, Any]) -> None:
+    """`code` with arrays as tensors of both libraries."""
+    found = {}
+    for library in (lenetc, torch):
+        space = {name: library.tensor(value) for name, value in values.items()}
+        space |= {"t": library, "F": library.nn.functional}
+        *statements, last = code.split("; ")
+        try:
+            exec("\n".join(statements), space)
+            value = eval(last, space)
+            found[library] = name_of(value.dtype), value.tolist()
+        except (RuntimeError, TypeError) as error:
+            found[library] = "error"
+            assert library is torch or isinstance(error, LenetcError), f"{code}: {error!r}"
+    mine, theirs = found[lenetc], found[torch]
+    if isinstance(theirs, tuple) and "float" in theirs[0]:
+        assert mine[0] == theirs[0], code
+        np.testing.assert_allclose(mine[1], theirs[1], 1e-5, 1e-6, err_msg=code)
+    else:
+        assert mine == theirs, f"{code}: {mine} for {theirs}"
+
+
+HALVES = [
+    *(
+        "x + y",
+        "x - y",
+        "x * y",
+        "x / y",
+        "x // y",
+        "x % y",
+        "x ** 2",
+        "x + 1",
+        "-x",
+        "abs(x)",
+        "x == y",
+        "x > y",
+    ),
+    *(
+        "x.exp()",
+        "x.log1p()",
+        "x.sqrt()",
+        "x.rsqrt()",
+        "x.sin()",
+        "x.tan()",
+        "x.tanh()",
+        "x.sigmoid()",
+        "x.erf()",
+    ),
+    *("x.expm1()", "x.atan()", "x.lgamma()", "x.round()", "x.floor()", "x.frac()", "x.relu()", "x.sign()"),
+    *("t.where(x > y, x, y)", "x.clamp(0.5, 2)", "t.maximum(x, y)", "t.atan2(x, y)", "t.lerp(x, y, 0.5)"),
+    *("x.sum()", "x.mean()", "x.var(0)", "x.amax(1)", "x.argmax()", "x.prod()", "x.norm()", "x.sum(0)"),
+    *("x @ y.t()", "F.softmax(x, 1)", "F.gelu(x)", "F.layer_norm(x, (3,))", "t.cat([x, y])", "x[0]", "x.t()"),
+    *("x.float()", "x.long()", "x.double()", "x.to(t.bfloat16)", "x.half()", "x * t.ones(2, 3)", "x.isnan()"),
+    *("x.nan_to_num()", "t.isfinite(x / 0)", "x.masked_fill(x > y, 0) if False else x", "F.linear(x, y)"),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_halves_are_computed_as_pytorch_does(dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(0.5, 3, (2, 2, 3)).astype(np.float32)
+    rounding = {"float16": 2**-9, "bfloat16": 2**-6}
+    for code in HALVES:
+        results = []
+        for library in (lenetc, torch):
+            kind = getattr(library, dtype)
+            space = {"x": library.tensor(x).to(kind), "y": library.tensor(y).to(kind)}
+            results.append(eval(code, space | {"t": library, "F": library.nn.functional}))
+        mine, theirs = results
+        assert name_of(mine.dtype) == name_of(theirs.dtype), code
+        close = rounding.get(name_of(theirs.dtype), rounding[dtype])
+        np.testing.assert_allclose(mine.tolist(), theirs.tolist(), close, close, err_msg=code)
+
+
+def test_training_in_bf16() -> None:
+    """Steps of a compiled function, whose state is in bf16."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((4, 3)).astype(np.float32)
+    losses = []
+    for library in (lenetc, torch):
+        w = library.tensor(np.ones((2, 3), np.float32)).to(library.bfloat16).requires_grad_()
+        optimizer = library.optim.SGD([w], lr=0.125)
+
+        def step(x: Any, w: Any = w, optimizer: Any = optimizer, library: Any = library) -> Any:
+            optimizer.zero_grad()
+            loss = library.nn.functional.linear(x, w).square().mean()
+            loss.backward()
+            optimizer.step()
+            return loss.detach()
+
+        run = lenetc.compile(step) if library is lenetc else step
+        batch = library.tensor(x).to(library.bfloat16)
+        losses.append([run(batch).item() for _ in range(4)] + w.tolist())
+    for mine, theirs in zip(*losses, strict=True):
+        np.testing.assert_allclose(mine, theirs, 2**-6, 2**-6)
+
+
+OUT = [
+    *(
+        "t.add(x, y, out=o)",
+        "t.exp(x, out=o)",
+        "t.div(x, y, rounding_mode='floor', out=o)",
+        "t.eq(x, y, out=o)",
+    ),
+    *(
+        "t.add(x, y, out=i)",
+        "t.eq(x, y, out=i)",
+        "t.mul(x, 2, out=e)",
+        "t.mul(x, 2, out=b)",
+        "t.add(g, y, out=o)",
+    ),
+    "t.special.expit(x, out=o) is o",
+]
+
+
+@pytest.mark.parametrize("code", OUT)
+def test_out(code: str) -> None:
+    values = {
+        "x": ([1.5, -2.0], "f32"),
+        "y": ([0.5, 4.0], "f32"),
+        "o": ([0.0, 0.0], "f64"),
+        "i": ([0, 0], "i64"),
+        "b": ([True, False], "bool"),
+        "e": (np.zeros(0), "f32"),
+        "g": ([1.0, 2.0], "f32"),
+    }
+    target = code.partition("out=")[2][0]
+    check(f"g.requires_grad_(); {code}; ({code}, {target}, {target}.dtype is {target}.dtype)", values)
+
+
+def test_operators_with_numbers_on_the_left() -> None:
+    codes = ["7 // x", "7.5 % x", "2 ** x", "5 << i", "64 >> i", "7 % i", "2.5 // i", "True & (i > 0)"]
+    check_all(codes, {"x": ([1.5, -2.0, 0.25], "f32"), "i": ([1, 2, 3], "i64")})
