@@ -98,7 +98,6 @@ for _name in (
 ):
     _path(f"distributions.{_name}", distributions)
 
-_path("autograd.functional", func)
 _path("autograd.gradcheck", func)
 _path("utils.data.distributed", utils.data)
 _path("utils.data._utils", utils.data)

@@ -24,6 +24,9 @@ from ir.errors import UnsupportedError
         "distributed",
         "accelerator",
         "mps",
+        "fx",
+        "multiprocessing",
+        "profiler",
     ],
 )
 def test_modules_can_be_imported_and_tell_what_they_lack(path: str) -> None:
@@ -67,8 +70,20 @@ def test_decorators_give_back_what_they_are_given() -> None:
         lambda: lenetc.cuda.Event(enable_timing=True),
         lambda: lenetc.cuda.Stream(),
         lambda: lenetc.cuda.set_device(1),
+        lambda: lenetc.fx.symbolic_trace(None),
+        lambda: lenetc.multiprocessing.Process(target=print),
+        lambda: lenetc.nn.parallel.DistributedDataParallel(lenetc.nn.Identity()),
+        lambda: lenetc.utils.data.DistributedSampler([1, 2]),
+        lambda: lenetc.profiler.profile(),
+        lambda: lenetc.sparse_coo_tensor([[0], [1]], [1.0], (2, 2)),
     ],
 )
 def test_what_would_have_to_do_something_says_what_to_use(call: Callable[[], Any]) -> None:
     with pytest.raises(UnsupportedError, match=r"supported: |first device"):
         call()
+
+
+def test_a_default_device_must_be_there() -> None:
+    lenetc.set_default_device("cpu")
+    with pytest.raises(ValueError, match="abacus"):
+        lenetc.set_default_device("abacus")
