@@ -58,7 +58,7 @@ _MODULES: dict[str, dict[str, Any]] = {
     "dropout": {"_DropoutNd": dropout._Dropout},
     "fold": {},
     "instancenorm": {"_InstanceNorm": normalization._InstanceNorm},
-    "linear": {},
+    "linear": {"NonDynamicallyQuantizableLinear": nn.Linear},
     "loss": {"_Loss": losses.Loss, "_WeightedLoss": losses.WeightedLoss},
     "padding": {},
     "pixelshuffle": {},

@@ -36,7 +36,7 @@ def test_a_path_of_pytorchs_gives_the_same_object(path: str, name: str) -> None:
     expected = getattr(importlib.import_module(f"lenetc.{home}".rstrip(".")), name)
     assert getattr(importlib.import_module(f"lenetc.{path}"), name) is expected
     with pytest.raises(AttributeError, match="no_such_name"):
-        importlib.import_module(f"lenetc.{path}").no_such_name
+        _ = importlib.import_module(f"lenetc.{path}").no_such_name
 
 
 def test_base_classes_are_those_of_the_layers() -> None:
