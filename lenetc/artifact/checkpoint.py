@@ -203,9 +203,12 @@ def encode_state(obj: Any) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
             name = unused(".".join(path))
             tensors[name] = np.asarray(node)
             return {"array" if isinstance(node, np.ndarray) else "tensor": name}
+        advice = (
+            "; save its state_dict(), and make it anew to load that" if hasattr(node, "state_dict") else ""
+        )
         raise TypeError(
             f"cannot save {where(path)}: a {type(node).__name__} is neither dict, list, tuple, str, int,"
-            " float, bool, None nor an array"
+            f" float, bool, None nor an array{advice}"
         )
 
     def encode_key(key: Any, path: tuple[str, ...]) -> Any:
