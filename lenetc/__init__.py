@@ -62,6 +62,7 @@ from lenetc.nn.functional import conv_transpose1d, conv_transpose2d, conv_transp
 from lenetc.nn.functional import max_pool1d, max_pool2d, max_pool3d, pixel_shuffle, pixel_unshuffle
 from lenetc.nn.functional.spatial.sampling import grid_sampler, grid_sampler as grid_sampler_2d
 from lenetc.nn.functional.spatial.sampling import grid_sampler as grid_sampler_3d
+from lenetc.cuda import OutOfMemoryError
 from lenetc.accepted import (
     _assert,
     _dynamo,

@@ -163,6 +163,9 @@ for _name in ("mps", "xpu", "mtia"):
         empty_cache=_always(None),
         manual_seed=_always(None),
     )
+module_at(
+    "cuda.nvtx", "Marks for a profiler.", range_push=_always(None), range_pop=_always(None), range=_nothing
+)
 cpu = module_at(
     "cpu",
     "The processor (torch.cpu).",

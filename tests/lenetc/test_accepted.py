@@ -24,6 +24,8 @@ from ir.errors import UnsupportedError
         "distributed",
         "accelerator",
         "mps",
+        "cuda",
+        "cuda.nvtx",
         "fx",
         "multiprocessing",
         "profiler",
@@ -87,3 +89,9 @@ def test_a_default_device_must_be_there() -> None:
     lenetc.set_default_device("cpu")
     with pytest.raises(ValueError, match="abacus"):
         lenetc.set_default_device("abacus")
+
+
+def test_a_tensor_tells_where_and_how_it_is() -> None:
+    x = lenetc.ones(2)
+    assert x.is_cuda == (x.device.type == "cuda") != x.is_cpu
+    assert not (x.is_mps or x.is_xpu or x.is_sparse or x.is_quantized or x.is_meta)
