@@ -23,6 +23,8 @@ from lenetc.runtime.device import device
 from lenetc.operations.creation import *
 from lenetc.operations.dense import *
 from lenetc.operations.elementwise import *
+from lenetc.operations.in_place import *
+from lenetc.operations.in_place_moves import *
 from lenetc.operations.indexing import *
 from lenetc.operations.products import *
 from lenetc.operations.reductions import *

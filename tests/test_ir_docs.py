@@ -90,3 +90,11 @@ def test_the_steps_of_adding_an_op_work(monkeypatch: pytest.MonkeyPatch) -> None
         op = OPS.pop("leaky_relu")
         RULES.pop(op, None)
         EMISSIONS.pop(op, None)
+
+
+def test_the_op_that_was_added_stands_as_the_docs_show_it() -> None:
+    shown = re.findall(r"In `([^`]+)`:\n\n```diff\n(.*?)```", (DOCS / "add_an_op.md").read_text(), re.DOTALL)
+    assert len(shown) == 4
+    for file, lines in shown:
+        text = "\n".join(line.removeprefix("+") for line in lines.splitlines())
+        assert text in (DOCS.parent / file).read_text(), file

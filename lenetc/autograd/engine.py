@@ -7,6 +7,7 @@ accumulation, `retain_graph`, `create_graph`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -193,6 +194,18 @@ def wrap_gradient(node: Node, create_graph: bool, functions: Sequence[GradFn]) -
     return result
 
 
+def _read_as(tensor: Tensor, leaves: Sequence[tuple[Tensor, Node]]) -> list[Node]:
+    """The nodes that stand for `tensor` in a graph with these leaves."""
+    if tensor.grad_fn is not None:
+        return [tensor.node]
+    return list(dict.fromkeys(node for leaf, node in leaves if leaf is tensor)) or [tensor.node]
+
+
+def _summed(found: Sequence[Node | None]) -> Node | None:
+    parts = [node for node in found if node is not None]
+    return reduce(ops.add, parts) if parts else None
+
+
 def grad(
     outputs: Tensor | Sequence[Tensor],
     inputs: Tensor | Sequence[Tensor],
@@ -226,7 +239,10 @@ def grad(
     _check_not_freed(functions)
     with phase("backward"), building_at(where_now()):
         leaves = [leaf for fn in functions for leaf in fn._leaves]
-        found = gradients(pairs, [t.node for t in inputs], hooks_of(functions, leaves))
+        # A leaf's value may have been computed since, and is another node then than the one that was read.
+        nodes = [_read_as(t, leaves) for t in inputs]
+        each = iter(gradients(pairs, [n for several in nodes for n in several], hooks_of(functions, leaves)))
+        found = [_summed([next(each) for _ in several]) for several in nodes]
     if not (create_graph if retain_graph is None else retain_graph):
         for fn in functions:
             fn.freed = fn.saves

@@ -261,8 +261,9 @@ def _expression(column: tuple[int, ...], basis: Sequence[tuple[tuple[int, ...], 
             if all(factor * x + rest == y for x, y in zip(sizes, column, strict=True)):
                 return dim * factor + rest
     for (left, a), (right, b) in itertools.combinations_with_replacement(basis, 2):
-        factor, remainder = divmod(column[0], left[0] * right[0])
-        if not remainder and all(factor * x * y == z for x, y, z in zip(left, right, column, strict=True)):
+        products = [x * y for x, y in zip(left, right, strict=True)]
+        factor = next((z // p for z, p in zip(column, products, strict=True) if p), 0)
+        if factor and all(factor * p == z for p, z in zip(products, column, strict=True)):
             return a * b * factor
     return None
 

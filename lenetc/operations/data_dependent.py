@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ir import ops
 from ir.errors import UnsupportedError
-from ir.types import Array
+from ir.types import Array, bf16, f32
 from lenetc.evaluation.cell import Context
 
 if TYPE_CHECKING:
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 def looked_at(what: str, x: Tensor) -> Array:
-    """The values of x, on which the shape of the result of the function `what` depends.
+    """The values of x, on which the shape of the result of the function `what` depends; those of bf16, which NumPy
+    lacks, as f32.
 
     Raises UnsupportedError in a compiled function, unless they are constants there.
     """
@@ -30,4 +31,4 @@ def looked_at(what: str, x: Tensor) -> Array:
                 "mask, topk with a fixed k"
             )
         )
-    return x.detach().numpy()
+    return (x.detach().to(f32) if x.dtype is bf16 else x.detach()).numpy()

@@ -23,6 +23,69 @@ if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
 
 
+# Those that PyTorch has as functions of the package too.
+__all__ = [
+    "abs_",
+    "acos_",
+    "acosh_",
+    "addmv_",
+    "arccos_",
+    "arccosh_",
+    "arcsin_",
+    "arcsinh_",
+    "arctan_",
+    "arctanh_",
+    "asin_",
+    "asinh_",
+    "atan_",
+    "atanh_",
+    "ceil_",
+    "clamp_",
+    "clamp_max_",
+    "clamp_min_",
+    "clip_",
+    "conj_physical_",
+    "cos_",
+    "cosh_",
+    "deg2rad_",
+    "erf_",
+    "erfc_",
+    "exp2_",
+    "exp_",
+    "expm1_",
+    "fill_",
+    "fix_",
+    "floor_",
+    "frac_",
+    "gcd_",
+    "lcm_",
+    "ldexp_",
+    "log1p_",
+    "log2_",
+    "log10_",
+    "log_",
+    "logit_",
+    "nan_to_num_",
+    "neg_",
+    "negative_",
+    "rad2deg_",
+    "reciprocal_",
+    "round_",
+    "rsqrt_",
+    "sigmoid_",
+    "sin_",
+    "sinc_",
+    "sinh_",
+    "sqrt_",
+    "square_",
+    "tan_",
+    "tanh_",
+    "trunc_",
+    "xlogy_",
+    "zero_",
+]
+
+
 def stored_as(dtype: DType, value: Tensor) -> Tensor:
     """`value` in `dtype` where PyTorch stores it there: a float in any float, an integer in any integer or float."""
     return value if promoted(dtype, value.dtype).kind != dtype.kind else value.to(dtype)
@@ -33,6 +96,7 @@ InPlace: TypeAlias = "Callable[..., Tensor]"
 
 def _in_place(operation: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
     def change(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        t.require_tensors(name, x)
         return x._change(name, stored_as(x.dtype, operation(x, *args, **kwargs)))
 
     change.__name__ = name
@@ -166,6 +230,7 @@ renorm_: InPlace = _in_place(reductions.renorm, "renorm_")
 
 def fill_(x: Tensor, value: Number | Tensor) -> Tensor:
     """Every element becomes `value`, a number or a tensor without dimensions."""
+    t.require_tensors("fill_", x)
     if isinstance(value, t.Tensor):
         if value.ndim:
             raise ShapeError(f"fill_: the value must have no dimensions, but it is {value.type_text()}").at(

@@ -12,6 +12,9 @@ from lenetc.operations import indexing, shaping
 from lenetc.operations.in_place import InPlace, _in_place
 from lenetc.tensors.grad_fn import is_grad_enabled
 
+# Those that PyTorch has as functions of the package too.
+__all__ = ["as_strided_", "detach_", "index_put_", "resize_as_"]
+
 index_add_: InPlace = _in_place(indexing.index_add, "index_add_")
 index_copy_: InPlace = _in_place(indexing.index_copy, "index_copy_")
 index_fill_: InPlace = _in_place(indexing.index_fill, "index_fill_")
@@ -62,6 +65,7 @@ swapdims_: InPlace = swapaxes_
 
 def detach_(x: t.Tensor) -> t.Tensor:
     """The tensor without its history: gradients end here. Raises LenetcError for a view, as PyTorch."""
+    t.require_tensors("detach_", x)
     if x._shares:
         raise LenetcError("can't detach views in-place; use detach() instead").at(here())
     x._forget_history()
@@ -70,6 +74,7 @@ def detach_(x: t.Tensor) -> t.Tensor:
 
 def _refused(name: str, instead: str) -> Any:
     def refuse(x: t.Tensor, *args: Any, **kwargs: Any) -> NoReturn:
+        t.require_tensors(name, x)
         raise UnsupportedError(
             f"{name}: {x.type_text()} has no storage of its own size here; use {instead}"
         ).at(here())

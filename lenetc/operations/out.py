@@ -49,6 +49,24 @@ NAMES = frozenset(
 """.split()
 )
 
+# Of these, and of those with several results, PyTorch casts no result: `out` has its dtype.
+EXACT = frozenset(
+    """
+    abs absolute addbmm addmm addmv alias_copy amax amin aminmax argmax argmin as_strided_copy avg_pool2d
+    avg_pool3d baddbmm bitwise_not bmm bucketize ceil cholesky_ex conj_physical cross cummax cummin det diag
+    diagonal_copy diff dot eigh eigvalsh expand_copy fix float_power floor frac frexp gather gelu hardshrink
+    hash_tensor heaviside histc histogram histogramdd index_add index_copy index_reduce index_select inv
+    inv_ex inverse isin isneginf isposinf kthvalue ldl_factor ldl_factor_ex ldl_solve linear log_softmax
+    logcumsumexp logsigmoid lu_factor lu_factor_ex lu_solve lu_unpack masked_select matmul matrix_norm mm
+    mode msort multi_dot multinomial mv nan_to_num nanquantile narrow_copy native_batch_norm neg negative
+    nonzero norm ormqr permute_copy qr quantile renorm round scatter scatter_add scatter_reduce searchsorted
+    sgn sign signbit slice_scatter slogdet softmax softplus softshrink solve solve_ex solve_triangular sort
+    split_with_sizes_copy squeeze_copy svd svdvals t_copy take take_along_dim tensordot topk transpose_copy
+    triangular_solve tril triu trunc unbind_copy unfold_copy unsqueeze_copy vdot vecdot vector_norm
+    view_copy where
+""".split()
+)
+
 
 def give_out(names: dict[str, Any]) -> None:
     """Let the functions among `names`, the globals of a module, take `out=` where PyTorch's do."""
@@ -79,6 +97,11 @@ def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
                 f"{function.__name__}: out has {len(outs)} tensors for {len(results)} results"
             ).at(here())
         for target, value in zip(outs, results, strict=True):
+            if value.dtype is not target.dtype and (len(outs) > 1 or function.__name__ in EXACT):
+                raise DTypeError(
+                    f"{function.__name__}: expected out to have the dtype {value.dtype.name} of the result, but got "
+                    f"{target.dtype.name} instead"
+                ).at(here())
             put(function.__name__, target, value)
         return type(result)(*outs) if hasattr(result, "_fields") else out
 

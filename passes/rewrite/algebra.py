@@ -100,6 +100,8 @@ def scalar_constant(node: Node) -> Node | None:
 @RULES.on(*ELEMENTWISE)
 def drop_broadcast(node: Node) -> Node | None:
     """add(broadcast_to(x), y) => add(x, y), broadcast afterwards where the result still needs it"""
+    if node.op is ops.cast and node.dtype.name == "bf16":  # which the CPU cannot broadcast
+        return None
     stripped = [x.inputs[0] if x.op is ops.broadcast_to else x for x in node.inputs]
     if all(x is y for x, y in zip(stripped, node.inputs, strict=True)):
         return None

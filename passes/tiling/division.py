@@ -149,7 +149,7 @@ def divided(whole: Cut, ranges: Sequence[tuple[int, int]]) -> Division:
     the results `d0`, `d1`, ..., which the join reads as `d0_0` (of the first part), `d0_1`, ...
     """
     delivered = [*whole.sums, *whole.stacked]
-    inputs = set(whole.graph.inputs)
+    batch = batch_inputs(whole.graph)
     graphs = [_part(whole, delivered, start, stop) for start, stop in ranges]
     new = {}
     given = []
@@ -164,7 +164,7 @@ def divided(whole: Cut, ranges: Sequence[tuple[int, int]]) -> Division:
             for piece in pieces[1:]:
                 new[node] = new[node] + piece
     graph = whole.graph.with_outputs(replaced(whole.graph, new))
-    named = frozenset(x.attrs["name"] for x, _ in whole.slices if x in inputs)
+    named = frozenset(x.attrs["name"] for x, _ in whole.slices if x in batch)
     leaves = [*given, *graph.inputs]
     return Division(
         ranges=tuple(ranges),

@@ -628,7 +628,7 @@ def test_names_that_lenetc_lacks() -> None:
         (lenetc, "argmaxx", "lenetc has no 'argmaxx': not all of PyTorch is here. Did you mean argmax"),
         (lenetc, "fft", "lenetc has no 'fft'.*autograd.Function"),
         (nn, "LSTMCel", "lenetc.nn has no 'LSTMCel'.*Did you mean LSTMCell"),
-        (F, "grid_sample", "lenetc.nn.functional has no 'grid_sample'"),
+        (F, "grid_sampl", "lenetc.nn.functional has no 'grid_sampl'.*Did you mean grid_sample"),
         (optim, "Adamm", "lenetc.optim has no 'Adamm'.*Did you mean Adam"),
         (lenetc.zeros(3), "cumsumm", "Tensor has no 'cumsumm'.*Compose it"),
     ):

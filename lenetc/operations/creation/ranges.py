@@ -83,10 +83,14 @@ def arange(
     _checked_range("arange", first, last, by)
     has_float = any(isinstance(value, float) for value in (first, last, by))
     kind = checked("arange", of_out(dtype, out, f32 if has_float else i64))
-    if kind.kind == "int":
+    if kind is i64:
         first, last, by = _whole(kind, first, last, by)
         _checked_range("arange", first, last, by)
-    made = Tensor._from_array(np.arange(first, last, by).astype(kind.numpy)).to(kind)
+    # Of other integers too by the numbers as they were given.
+    count = math.ceil((last - first) / by) if has_float and kind is not i64 else -((first - last) // by)
+    if kind.kind == "int":
+        first, by = _whole(kind, first, by)
+    made = Tensor._from_array((first + np.arange(count) * by).astype(kind.numpy)).to(kind)
     return finished("arange", made, requires_grad, device, out, idle)
 
 

@@ -185,7 +185,8 @@ def normal(
     device: Any = None,
     **idle: Any,
 ) -> Tensor:
-    """Normal numbers of which each has a mean and a deviation of its own, where one is a tensor; else of `size`.
+    """Normal numbers of which each has a mean and a deviation of its own, where one is a tensor; else of `size`. They
+    have a gradient as PyTorch's have, which is zero: use mean + std * randn(size) for one that is not.
 
     Raises LenetcError for a negative deviation, DTypeError for tensors that are not floating point.
     """
@@ -208,8 +209,10 @@ def normal(
     else:
         shape, kind = sequence_of_sizes("normal", size), float_dtype("normal", dtype or f32)
     found = drawn(bits.normal, shape, generator, kind)
-    mean, std = (x.detach() if isinstance(x, t.Tensor) else x for x in (mean, std))
     made = (found * std + mean).to(kind)
+    if tensors:
+        form = 3 if len(tensors) == 2 else 1 if isinstance(mean, t.Tensor) else 2
+        made = t.apply(f"NormalBackward{form}", ops.stop_gradient, made)
     return finished("normal", made, requires_grad, device, None, idle)
 
 

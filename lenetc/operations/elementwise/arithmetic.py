@@ -85,6 +85,7 @@ def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
 
 def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """other - alpha * input, broadcast."""
+    t.require_tensors("rsub", input)
     _refuse_bools(input, other)
     return binary(
         "RsubBackward1", "sub", _scaled("sub", ops.sub, other, input, alpha), other, input, saves=False

@@ -36,7 +36,7 @@ class Operators:
     __rsub__ = _operator(elementwise.rsub)
     __mul__ = __rmul__ = _operator(elementwise.mul)
     __truediv__ = _operator(elementwise.div)
-    __rtruediv__ = _operator(division.rdiv)
+    __rtruediv__ = __rdiv__ = _operator(division.rdiv)
     __floordiv__ = _operator(elementwise.floor_divide)
     __rfloordiv__ = _operator(division.rfloor_divide)
     __mod__ = _operator(elementwise.remainder)

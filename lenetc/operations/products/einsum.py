@@ -16,6 +16,7 @@ from lenetc.operations.reductions.sums import sum
 from lenetc.tensors.arrays import axis_of, index_of
 
 if TYPE_CHECKING:
+    from ir.types import DType
     from lenetc.tensors.tensor import Tensor
 
 __all__ = ["einsum", "tensordot"]
@@ -35,13 +36,13 @@ class Named(NamedTuple):
     def size(self, label: Label) -> Any:
         return self.x.shape[self.labels.index(label)]
 
-    def summed(self, gone: Sequence[Label]) -> Named:
-        """Without the dimensions `gone`, summed over."""
+    def summed(self, gone: Sequence[Label], dtype: DType | None = None) -> Named:
+        """Without the dimensions `gone`, summed over, in the dtype of `sum` or the one given."""
         if not gone:
             return self
         axes = [self.labels.index(label) for label in gone]
         kept = tuple(label for label in self.labels if label not in gone)
-        return Named(sum(self.x, axes), kept)
+        return Named(sum(self.x, axes, dtype=dtype), kept)
 
     def ordered(self, *labels: Label) -> Named:
         if labels == self.labels:
@@ -174,7 +175,8 @@ def _multiplied(left: Named, right: Named, later: set[Label]) -> Named:
     for named, other, alone in ((left, right, own[0]), (right, left, own[1])):
         gone = [label for label in alone if label not in later]
         gone += [k for k in both if k not in later and (named.size(k) == 1 or other.size(k) == 1)]
-        ends.append(named.summed(gone))
+        is_summed = any(named.size(k) != 1 for k in gone)
+        ends.append(named.summed(gone, None if is_summed else named.x.dtype))
     left, right = ends
     both = [label for label in both if label in left.labels]
     batch, inner = ([k for k in both if (k in later) is kept] for kept in (True, False))

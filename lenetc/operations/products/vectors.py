@@ -11,7 +11,7 @@ from ir import ops
 from ir.errors import DTypeError, ShapeError
 from ir.node import Node
 from ir.op import scalar
-from ir.types import bool_, i64
+from ir.types import i64
 from lenetc.evaluation.tracing import here
 from lenetc.operations import shaping
 from lenetc.operations.elementwise import mul
@@ -123,7 +123,7 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
         raise ShapeError(f"vander: N must be greater than 1, but it is {count}").at(here())
 
     def build(a: Node) -> Node:
-        a = ops.cast(a, dtype=i64) if a.dtype is bool_ else a
+        a = a if a.dtype.is_float else ops.cast(a, dtype=i64)
         a = ops.reshape(a, shape=(*(a.shape or (1,)), 1))
         powers = [ops.broadcast_to(scalar(1, a.dtype), shape=a.shape)]
         for _ in range(count - 1):

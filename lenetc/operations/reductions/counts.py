@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import lenetc.tensors.tensor as t
 from ir import ops
-from ir.errors import DTypeError, LenetcError, ShapeError
+from ir.errors import DTypeError, LenetcError, ShapeError, UnsupportedError
 from ir.node import Node
 from ir.op import scalar
 from ir.types import f32, f64, i64
@@ -87,7 +87,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     if Context.trace is None and input.numel():
         size = max(minlength, int(amax(input).item()) + 1, 1)
     elif Context.trace is not None and not size:
-        raise LenetcError(
+        raise UnsupportedError(
             "bincount: under compile the number of results has to be known; give minlength, which none may exceed"
         ).at(here())
     if input.numel():

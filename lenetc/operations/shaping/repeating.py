@@ -12,9 +12,10 @@ from ir import ops
 from ir.dims import Dim, product
 from ir.errors import DTypeError, ShapeError
 from ir.node import Node
-from ir.op import literal
+from ir.op import literal, scalar
 from ir.ops import rules
 from ir.types import i32, i64
+from lenetc.evaluation.cell import Context
 from lenetc.evaluation.tracing import here
 from lenetc.operations.data_dependent import looked_at
 from lenetc.operations.shaping.viewing import as_shape, given, restored, whole
@@ -122,7 +123,7 @@ def repeat_interleave(
     single tensor of numbers: each place as often as its number says.
 
     repeats: a number, or integers, one for each element along `dim`; the shape then depends on their values, which
-    raises UnsupportedError in a compiled function.
+    raises UnsupportedError in a compiled function, unless it is told `output_size`.
     """
     t.require_tensors("repeat_interleave", input)
     if repeats is None:
@@ -134,6 +135,16 @@ def repeat_interleave(
     axis = axis_of(0 if dim is None else dim, input.ndim if dim is not None else 1, "repeat_interleave")
     x = input.reshape(input.numel()) if dim is None or not input.ndim else input
     if isinstance(repeats, t.Tensor):
+        if Context.trace is not None and output_size is not None and repeats.node.op is not ops.const:
+            _check_repeats(repeats, x.shape[axis])
+            count = index_of("repeat_interleave: output_size", output_size)
+            return t.apply(
+                "IndexSelectBackward0",
+                lambda a, r: ops.gather(a, _places(r, a.shape[axis], count), axis=axis),
+                x,
+                repeats,
+                saves=False,
+            )
         places = _in_a_row(repeats, int(x.shape[axis]))
         if output_size is not None and output_size != len(places):
             raise ShapeError(
@@ -155,8 +166,7 @@ def repeat_interleave(
     return t.apply("RepeatInterleaveBackward0", build, x, saves=False)
 
 
-def _in_a_row(repeats: Tensor, size: int) -> Any:
-    """Each of 0..size-1 as often as `repeats` says."""
+def _check_repeats(repeats: Tensor, size: Dim) -> None:
     if repeats.dtype not in (i64, i32):
         raise DTypeError(f"repeat_interleave: repeats must be i64 or i32, not {repeats.type_text()}").at(
             here()
@@ -165,6 +175,26 @@ def _in_a_row(repeats: Tensor, size: int) -> Any:
         raise ShapeError(
             f"repeat_interleave: repeats {repeats.type_text()} must be a number, or one for each of {size} elements"
         ).at(here())
+
+
+_NOWHERE = 2**31 - 1  # more than any size
+
+
+def _places(repeats: Node, size: Dim, count: int) -> Node:
+    """Each of 0..size-1 as often as `repeats` says, `count` in all. Where that is not their sum, or one is negative, no
+    place there is, so that the runtime raises."""
+    given = ops.broadcast_to(ops.cast(repeats, dtype=i64), shape=(size,))
+    numbers = ops.where(ops.less(given, 0), scalar(count + 1, i64), given)
+    ends = ops.minimum(ops.cumsum(numbers, axis=0), count)
+    ended = ops.scatter_add(ops.broadcast_to(scalar(1, i64), shape=(size,)), ends, axis=0, size=count + 1)
+    found = ops.slice(ops.cumsum(ended, axis=0), starts=(0,), stops=(count,), steps=(1,))
+    total = ops.sum(numbers, axes=(0,), keepdims=True)
+    return ops.where(ops.equal(total, count), found, scalar(_NOWHERE, i64))
+
+
+def _in_a_row(repeats: Tensor, size: int) -> Any:
+    """Each of 0..size-1 as often as `repeats` says."""
+    _check_repeats(repeats, size)
     numbers = looked_at("repeat_interleave", repeats)
     if (numbers < 0).any():
         raise ShapeError("repeat_interleave: repeats can not be negative").at(here())

@@ -77,12 +77,27 @@ def test_one_program_serves_ever_new_lengths(
         np.testing.assert_allclose(later, function(n + 5).detach().numpy(), rtol=1e-5, atol=1e-5)
 
 
+def test_an_axis_may_begin_empty(compilations: list[int]) -> None:
+    sizes = [(3, 0), (4, 7), (6, 11), (5, 9), (9, 4), (7, 0)]
+    for n, width in sizes:
+        x = rows(n, width)
+        np.testing.assert_array_equal((x * 2).reshape(n * width).numpy(), x.numpy().reshape(-1) * 2)
+    assert len(compilations) < len(sizes)
+
+
 def test_two_axes_change_by_themselves(compilations: list[int]) -> None:
     sizes = [(3, 5), (4, 7), (6, 11), (5, 9), (9, 4), (7, 7), (12, 13)]
     for n, width in sizes:
         x = rows(n, width)
         np.testing.assert_allclose((x @ x.T).sum(1).numpy(), (x.numpy() @ x.numpy().T).sum(1), rtol=1e-4)
     assert len(compilations) < len(sizes)
+
+
+def test_a_product_of_sizes_is_told_from_sizes_of_zero_too(compilations: list[int]) -> None:
+    for n, width in [(0, 3), (2, 5), (4, 2), (3, 4), (6, 7), (5, 9)]:
+        x = rows(n, width)
+        np.testing.assert_allclose((x.reshape(-1) * 2).numpy(), x.numpy().ravel() * 2, rtol=1e-6)
+    assert len(compilations) < 6
 
 
 def test_a_size_of_one_and_numbers_that_are_no_expression_are_compiled_for_themselves(

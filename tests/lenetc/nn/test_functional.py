@@ -121,11 +121,7 @@ def test_a_single_image_is_a_batch_of_one() -> None:
             LenetcError,
             "'full'",
         ),
-        (
-            lambda: nn.Conv2d(1, 1, 3, padding_mode="reflect"),
-            ValueError,
-            "padding_mode 'reflect' is not supported",
-        ),
+        (lambda: nn.Conv2d(1, 1, 3, padding_mode="mirror"), ValueError, "padding_mode.*'mirror'"),
         (
             lambda: F.linear(lenetc.ones(2, 5), lenetc.ones(3, 4)),
             ShapeError,
@@ -147,13 +143,13 @@ def test_a_single_image_is_a_batch_of_one() -> None:
             ValueError,
             "padding must not be negative",
         ),
-        (
-            lambda: F.adaptive_avg_pool2d(lenetc.ones(1, 5, 5), 2),
-            ShapeError,
-            r"\(2, 2\) must divide.*f32\[1,5,5\]",
-        ),
+        (lambda: F.adaptive_avg_pool2d(lenetc.ones(5, 5), 2), ShapeError, r"f32\[5,5\]"),
         (lambda: F.pad(lenetc.ones(2), (1, 1, 1, 1)), ShapeError, r"got 4 for f32\[2\]"),
-        (lambda: F.pad(lenetc.ones(2), (1, 1), mode="reflect"), LenetcError, "'reflect' is not supported"),
+        (
+            lambda: F.pad(lenetc.ones(2), (1, 1), mode="reflect"),
+            LenetcError,
+            "not supported.*in mode 'reflect'",
+        ),
         (lambda: F.gelu(lenetc.ones(2), "erf"), ValueError, "'none' or 'tanh'"),
         (lambda: F.batch_norm(lenetc.ones(2, 3), None, None), LenetcError, "running_mean and running_var"),
         (

@@ -108,6 +108,18 @@ def test_what_has_no_state_or_no_results(changes_state: bool, monkeypatch: pytes
         np.testing.assert_array_equal(result[1].numpy(), x + 1)
 
 
+def test_parts_take_their_own_columns_of_an_input_that_has_no_samples(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lenetc.runtime.threads._threads", [2])
+    monkeypatch.setattr(Load, "divided", lambda *_: 0.0)
+    compiled = CompiledFunction(lambda x, row: (row * x.sum(1)).sum(1), "cpu")
+    x = np.arange(12, dtype=np.float32).reshape(4, 3)
+    row = np.arange(4, dtype=np.float32).reshape(1, 4)
+    np.testing.assert_allclose(compiled(x, row).numpy(), [(row @ x.sum(1))[0]])
+    assert isinstance(session_of(compiled, x, row), SplitSession)
+
+
 def test_results_of_earlier_calls_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lenetc.runtime.threads._threads", [2])
     step = CompiledFunction(prepared(TRAININGS["sgd"], lenetc).step, "cpu")

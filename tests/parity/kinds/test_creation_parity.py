@@ -133,6 +133,7 @@ SEQUENCES = [
         "t.arange(1, 3)",
         "t.arange(1, 3, 0.5)",
         "t.arange(3, dtype=t.float64)",
+        "t.arange(1.0, 5.1, 2.0, dtype=t.uint8)",
         "t.arange(5, 1)",
     ),
     *(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import lenetc
 from ir.errors import LenetcError
@@ -366,3 +367,34 @@ def outcome(function: Any, *operands: Any) -> str:
         return type(error).__name__
     parts = found if isinstance(found, tuple) else [found]
     return str([(part.dtype, part.shape, part.tolist()) for part in parts])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "(s * x).clamp(min=0)",
+        "(s * x).clamp(-30, 30)",
+        "F.margin_ranking_loss(x, s, -s, reduction='none')",
+        "F.binary_cross_entropy((0.2 * x).sigmoid(), s.sigmoid(), reduction='none')",
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_values_and_gradients_of_halves_in_one_computation(code: str, dtype: str) -> None:
+    found = []
+    for package in (torch, lenetc):
+        kind = getattr(package, dtype)
+        x = package.tensor([8.47, 3.3, -0.37, 1.1], dtype=kind, requires_grad=True)
+        s = package.tensor([5.1, -2.1, 0.7, 0.3], dtype=kind)
+        y = eval(code, {"F": package.nn.functional, "x": x, "s": s})
+        y.sum().backward()
+        found.append([y.float().tolist(), x.grad.float().tolist()])
+    np.testing.assert_allclose(found[1], found[0], rtol=2e-2, atol=2e-2)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8"])
+def test_powers_of_integers_side_by_side_are_of_int64(dtype: str) -> None:
+    theirs, mine = (
+        p.linalg.vander(p.tensor([3, 0, 1], dtype=getattr(p, dtype)), N=4) for p in (torch, lenetc)
+    )
+    assert mine.dtype is lenetc.int64
+    assert mine.tolist() == theirs.tolist()

@@ -91,6 +91,7 @@ HALVES = [
     *("x.sum()", "x.mean()", "x.var(0)", "x.amax(1)", "x.argmax()", "x.prod()", "x.norm()", "x.sum(0)"),
     *("x @ y.t()", "F.softmax(x, 1)", "F.gelu(x)", "F.layer_norm(x, (3,))", "t.cat([x, y])", "x[0]", "x.t()"),
     *("x.float()", "x.long()", "x.double()", "x.to(t.bfloat16)", "x.half()", "x * t.ones(2, 3)", "x.isnan()"),
+    *("x.expand(4, *x.shape)", "t.argwhere(x)"),
     *("x.nan_to_num()", "t.isfinite(x / 0)", "x.masked_fill(x > y, 0) if False else x", "F.linear(x, y)"),
 ]
 
@@ -150,6 +151,8 @@ OUT = [
         "t.add(g, y, out=o)",
     ),
     "t.special.expit(x, out=o) is o",
+    *("t.matmul(x, y, out=o)", "t.argmax(x, out=i)", "t.isposinf(x, out=o)", "F.gelu(x, out=o)"),
+    *("t.max(x, 0, out=(o, i))", "t.max(x, y, out=o)", "t.sort(x, out=(g, i))"),
 ]
 
 
@@ -164,10 +167,16 @@ def test_out(code: str) -> None:
         "e": (np.zeros(0), "f32"),
         "g": ([1.0, 2.0], "f32"),
     }
-    target = code.partition("out=")[2][0]
+    target = code.partition("out=")[2].lstrip("(")[0]
     check(f"g.requires_grad_(); {code}; ({code}, {target}, {target}.dtype is {target}.dtype)", values)
 
 
 def test_operators_with_numbers_on_the_left() -> None:
     codes = ["7 // x", "7.5 % x", "2 ** x", "5 << i", "64 >> i", "7 % i", "2.5 // i", "True & (i > 0)"]
     check_all(codes, {"x": ([1.5, -2.0, 0.25], "f32"), "i": ([1, 2, 3], "i64")})
+
+
+def test_functions_of_the_package_that_change_in_place() -> None:
+    names = ["exp_", "zero_", "sigmoid_", "detach_", "neg_"]
+    codes = [f"t.{name}(x); x" for name in names] + [f"t.{name}(3)" for name in names]
+    check_all([*codes, "t.fill_(x, 2); x", "t.clamp_(x, max=1); x"], {"x": ([1.5, -2.0, 0.25], "f32")})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import lenetc
+from ir.errors import LenetcError
 from tests.parity.kinds.alike import check_all
 
 pytestmark = pytest.mark.parity
@@ -129,3 +131,18 @@ def test_gradients() -> None:
         {"x": (X, "f32"), "v": (V, "f32"), "i": (INDEX, "i64")},
         grad=True,
     )
+
+
+@pytest.mark.parametrize("repeats", [[0, 1, 2], [3, 0, 0], [1, 1, 0], [2, 2, 1], [-1, 3, 1]])
+def test_repeat_interleave_of_a_told_size(repeats: list[int]) -> None:
+    def repeated(x: lenetc.Tensor, times: lenetc.Tensor) -> lenetc.Tensor:
+        return lenetc.repeat_interleave(x, times, 0, output_size=3)
+
+    x, times = np.float32(X), np.array(repeats)
+    compiled = lenetc.compile(repeated)
+    if sum(repeats) != 3 or min(repeats) < 0:
+        with pytest.raises(LenetcError, match="out of data bounds"):
+            compiled(lenetc.tensor(x), lenetc.tensor(times)).numpy()
+        return
+    found = compiled(lenetc.tensor(x), lenetc.tensor(times)).numpy()
+    np.testing.assert_array_equal(found, np.repeat(x, times, 0))

@@ -82,15 +82,18 @@ class Translation:
                 raise Foreign("complex, sparse or quantized")
             if value.dim() > 64:
                 raise Foreign("more dimensions than NumPy has")
-            made = lenetc.from_numpy(_array(value)).to(dtype_of(value.dtype))
+            made = lenetc.from_numpy(array(value)).to(dtype_of(value.dtype))
             self.made[id(value)] = made.requires_grad_() if value.requires_grad else made
             self.kept.append(value)
         return self.made[id(value)]
 
 
-def _array(value: torch.Tensor) -> np.ndarray[Any, Any]:
+def array(value: torch.Tensor) -> np.ndarray[Any, Any]:
+    """The values, those of bfloat16 as f32."""
     plain = value.detach().resolve_conj().resolve_neg()
-    return np.array((plain.float() if plain.dtype is torch.bfloat16 else plain).contiguous().numpy())
+    return np.array(
+        (plain.float() if plain.dtype is torch.bfloat16 else plain).contiguous().numpy(force=True)
+    )
 
 
 def dtype_of(dtype: torch.dtype) -> Any:

@@ -11,10 +11,8 @@ from typing import Any
 import torch
 
 import lenetc
-from ir.errors import UnsupportedError
-from tests.parity.operators import running
-from tests.parity.operators.checking import is_missing
-from tests.parity.operators.database import Foreign, Translation, function_of, infos, samples
+from tests.parity.operators.checking import is_missing, refusal
+from tests.parity.operators.database import infos
 from tests.parity.operators.skipped import SKIPPED
 
 PAGE = Path(__file__).parents[3] / "docs" / "coverage.md"
@@ -26,25 +24,6 @@ and that it holds. *yes*: here, with PyTorch's values, gradients, variants and e
 operator database, but for those that the note leaves out. *refused*: the name is here and says what to use instead.
 *no*: the name is missing, and asking for it says what is close to it.
 """
-
-
-def refusal(name: str) -> str | None:
-    """What the name says where it is there and refuses; None where it computes."""
-    for info in infos()[name]:
-        function = function_of(info)
-        assert function is not None
-        for dtype in ("f32", "i64"):
-            for sample in samples(info, dtype, False):
-                translate = Translation()
-                try:
-                    args, kwargs = translate([sample.input, *sample.args]), translate(sample.kwargs)
-                    running.leaves(function(*args, **kwargs))
-                except UnsupportedError as error:
-                    return str(error).splitlines()[0]
-                except (Foreign, Exception):
-                    return None
-                return None
-    return None
 
 
 def operators() -> list[tuple[str, str, str]]:

@@ -13,7 +13,7 @@ import torch
 
 import lenetc
 from ir.errors import LenetcError, UnsupportedError
-from tests.parity.operators.database import Foreign, Translation, differentiable, function_of, samples
+from tests.parity.operators.database import Foreign, Translation, array, differentiable, function_of, samples
 from tests.parity.operators.skipped import REFUSED_COMPILED, reason_for
 
 TOLERANCES = {torch.float64: 1e-7, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 1e-1}
@@ -43,8 +43,11 @@ class Case:
     weights: list[np.ndarray[Any, Any] | None]
 
     def __str__(self) -> str:
-        shown = f"{self.info.name}({self.sample.input!r}, {self.sample.args!r}, {self.sample.kwargs!r})"
-        return " ".join(shown.split())[:300]
+        return shown_call(self.info, self.sample)
+
+
+def shown_call(info: Any, sample: Any) -> str:
+    return " ".join(f"{info.name}({sample.input!r}, {sample.args!r}, {sample.kwargs!r})".split())[:300]
 
 
 def leaves(value: Any) -> list[Any]:
@@ -97,7 +100,7 @@ def _gradients(sample: Any, expected: Sequence[Any]) -> tuple[list[Any], list[An
     for x in expected:
         weight = None
         if isinstance(x, torch.Tensor) and x.requires_grad:
-            weight = draw.uniform(0.5, 1.5, tuple(x.shape)).astype(x.detach().numpy().dtype)
+            weight = draw.uniform(0.5, 1.5, tuple(x.shape)).astype(array(x).dtype)
             total = total + (x * torch.from_numpy(np.asarray(weight))).sum()
         weights.append(weight)
     wanted = [x for x in _inputs(sample) if x.requires_grad]
@@ -176,7 +179,9 @@ def _compared(case: Case, made: list[Any], function: Callable[..., Any]) -> list
 
 
 def _looked(x: Any) -> Any:
-    return x.detach().numpy() if isinstance(x, lenetc.Tensor) else x
+    if not isinstance(x, lenetc.Tensor):
+        return x
+    return np.asarray(x.detach()._array()) if x.dtype is lenetc.bfloat16 else x.detach().numpy()
 
 
 def difference(mine: Any, reference: Any, same_dtype: bool = True) -> str:
@@ -187,11 +192,11 @@ def difference(mine: Any, reference: Any, same_dtype: bool = True) -> str:
         return "" if same or str(plain) == str(reference) else f"{plain!r} for {reference!r}"
     if not isinstance(mine, np.ndarray):
         return f"{type(mine).__name__} for a tensor"
-    theirs = reference.detach().resolve_conj().resolve_neg()
-    tolerance = TOLERANCES.get(theirs.dtype, 0.0)
-    expected = (theirs.float() if theirs.dtype is torch.bfloat16 else theirs).numpy(force=True)
-    if same_dtype and mine.dtype != expected.dtype and theirs.dtype is not torch.bfloat16:
-        return f"dtype {mine.dtype} for {expected.dtype}"
+    tolerance = TOLERANCES.get(reference.dtype, 0.0)
+    expected = array(reference)
+    if same_dtype and str(mine.dtype) != str(reference.dtype).removeprefix("torch."):
+        return f"dtype {mine.dtype} for {reference.dtype}"
+    mine = mine.astype(expected.dtype) if reference.dtype is torch.bfloat16 else mine
     if mine.shape != expected.shape:
         return f"shape {mine.shape} for {expected.shape}"
     if not tolerance:
@@ -221,12 +226,15 @@ def compiled_failures(info: Any, dtype: str, count: int | None = None) -> list[F
     """The same with all samples in one compiled function, forward only."""
     function = function_of(info)
     assert function is not None
-    found = list(cases(info, dtype, count))
     arguments, used = [], []
-    for case in found:
+    for case in cases(
+        info, dtype, count
+    ):  # translated at once: some operators change tensors of later samples
         if not _tensors(
             case.expected, torch.Tensor
         ):  # values for Python, which a compiled function has none of
+            continue
+        if reason_for(info, case.sample, "compiled") is not None:
             continue
         translate = Translation()
         try:
@@ -293,7 +301,7 @@ def _varied(
     case: Case, what: str, mine: Callable[..., Any] | None, theirs: Callable[..., Any]
 ) -> list[Failure]:
     sample = case.sample
-    if not isinstance(sample.input, torch.Tensor):
+    if not isinstance(sample.input, torch.Tensor) or reason_for(case.info, sample, what) is not None:
         return []
 
     def detached(value: Any) -> Any:
@@ -354,10 +362,13 @@ def error_failures(info: Any) -> list[Failure]:
         if reason_for(info, sample, "wrong") is not None:
             continue
         if (
-            "unsupported operation" in wrong.error_regex
+            "unsupported operation" in wrong.error_regex or "single memory location" in wrong.error_regex
         ):  # out= that overlaps an input, or itself: copies do not
             continue
-        shown = " ".join(f"{info.name}({sample.input!r}, {sample.args!r}, {sample.kwargs!r})".split())[:300]
+        try:
+            shown = shown_call(info, sample)
+        except RuntimeError:  # a tensor that goes beyond its storage, which nobody can look at
+            continue
         try:
             info.op(sample.input, *sample.args, **sample.kwargs)
             continue  # PyTorch takes it

@@ -90,6 +90,11 @@ def drop_broadcast() -> Rewrites:
     ]
 
 
+@refused("drop_broadcast")
+def _() -> object:  # the CPU has no kernel that broadcasts bf16
+    return ops.cast(ops.broadcast_to(x(3), shape=(N, 3)), dtype=bf16)
+
+
 @case
 def merge_factors() -> Rewrites:
     a, b, i = arg("a"), arg("b"), x(dtype=i32, name="i")

@@ -53,6 +53,17 @@ def _() -> object:
 
 
 @case
+def scatter_of_nothing() -> Rewrites:
+    at, values = x(2, 0, dtype=i64, name="at"), x(2, 0, name="values")
+    return [(ops.scatter(x(2, 3), at, values, axis=1), x(2, 3))]
+
+
+@refused("scatter_of_nothing")
+def _() -> object:
+    return ops.scatter(x(2, 3), x(2, 1, dtype=i64, name="at"), x(2, 1, name="values"), axis=1)
+
+
+@case
 def pad_of_nothing() -> Rewrites:
     flags = x(2, 0, dtype=bool_, name="flags")
     return [

@@ -31,7 +31,7 @@ class Maxima(NamedTuple):
 def checked_window(what: str, dims: int, how: dict[str, Any]) -> dict[str, Any]:
     """The attributes of a pool, each spread over `dims` axes; the stride is the kernel where it is None or empty, as in
     PyTorch. Raises ValueError for what is out of range, ShapeError for a padding of more than half of the kernel."""
-    if how["stride"] is None or how["stride"] in ((), []):
+    if how["stride"] is None or (isinstance(how["stride"], (tuple, list)) and not how["stride"]):
         how["stride"] = how["kernel_size"]
     made = {key.removesuffix("_size"): spread(value, dims, key) for key, value in how.items()}
     for name in ("kernel", "stride", "dilation"):

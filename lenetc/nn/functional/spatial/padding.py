@@ -56,7 +56,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
 
 def _padded_with_itself(x: Tensor, sides: list[tuple[int, int]], mode: str, value: float | None) -> Tensor:
     """x padded by `sides`, those of the last dimension first."""
-    if mode not in _MODES:
+    if not isinstance(mode, str) or mode not in _MODES:
         raise UnsupportedError(
             f"pad: unrecognised padding mode {mode!r}; use 'constant', 'reflect', 'replicate' or 'circular'"
         ).at(here())
