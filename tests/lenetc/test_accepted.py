@@ -95,3 +95,8 @@ def test_a_tensor_tells_where_and_how_it_is() -> None:
     x = lenetc.ones(2)
     assert x.is_cuda == (x.device.type == "cuda") != x.is_cpu
     assert not (x.is_mps or x.is_xpu or x.is_sparse or x.is_quantized or x.is_meta)
+
+
+def test_a_product_of_sparse_matrices_takes_dense_ones() -> None:
+    a, b = lenetc.eye(3)[:2], lenetc.arange(6.0).view(3, 2)
+    assert lenetc.spmm(a, b).tolist() == [[0.0, 1.0], [2.0, 3.0]]
