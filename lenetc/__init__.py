@@ -64,21 +64,36 @@ from lenetc.nn.functional import conv_transpose1d, conv_transpose2d, conv_transp
 from lenetc.nn.functional import max_pool1d, max_pool2d, max_pool3d, pixel_shuffle, pixel_unshuffle
 from lenetc.nn.functional.spatial.sampling import grid_sampler, grid_sampler as grid_sampler_2d
 from lenetc.nn.functional.spatial.sampling import grid_sampler as grid_sampler_3d
+from lenetc.cuda import OutOfMemoryError
 from lenetc.accepted import (
+    _assert,
+    _dynamo,
     accelerator,
     are_deterministic_algorithms_enabled,
     backends,
+    cpu,
     distributed,
+    fx,
     get_num_interop_threads,
     hub,
     jit,
     mps,
+    multiprocessing,
     onnx,
+    profiler,
+    serialization,
+    set_default_device,
     set_flush_denormal,
     set_num_interop_threads,
+    set_warn_always,
+    sparse,
+    sparse_coo_tensor,
+    sparse_csr_tensor,
+    types,
     use_deterministic_algorithms,
     xpu,
 )
+from lenetc import paths as _paths
 from lenetc.evaluation import random
 from lenetc import pictures as _pictures, profiling as _profiling
 from lenetc.missing import names_of

@@ -10,20 +10,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import ModuleType
-from typing import Any, NoReturn
+from enum import Enum
+from functools import partial
+from os import cpu_count
+from types import ModuleType, SimpleNamespace
+from typing import Any, NoReturn, Optional
 
 from ir.errors import UnsupportedError
 from lenetc import cuda as _cuda
 from lenetc.missing import names_of
-from lenetc.runtime.device import device
+from lenetc.operations.autocast import autocast
+from lenetc.runtime.device import device, resolve_device
 from lenetc.runtime.device import version as _version
 from lenetc.runtime.precision import get_float32_matmul_precision, set_float32_matmul_precision
 
 _EXPORT = "lenetc.compile(step).lower(*batch).export(folder) writes a program that any ONNX Runtime runs"
 
 
-def _module(path: str, doc: str, **members: Any) -> ModuleType:
+def module_at(path: str, doc: str, **members: Any) -> ModuleType:
     """A module `lenetc.path` with these members, which can be imported."""
     made = ModuleType(f"lenetc.{path}", doc)
     made.__dict__.update(members)
@@ -85,6 +89,22 @@ def get_num_interop_threads() -> int:
     return 1
 
 
+def set_default_device(device: Any) -> None:
+    """Nothing: programs run where they can. Raises DeviceError for a device that is not there
+    (torch.set_default_device)."""
+    if device is not None:
+        resolve_device(str(device))
+
+
+def set_warn_always(b: bool, /) -> None:
+    """Asks for nothing (torch.set_warn_always)."""
+
+
+def _assert(condition: Any, message: str) -> None:
+    """assert, which tracers of PyTorch's can follow (torch._assert)."""
+    assert condition, message
+
+
 # Backends.
 
 
@@ -103,8 +123,8 @@ class _Products:
     allow_bf16_reduced_precision_reduction = True
 
 
-backends = _module("backends", "Settings of libraries that compute (torch.backends).")
-_module(
+backends = module_at("backends", "Settings of libraries that compute (torch.backends).")
+module_at(
     "backends.cudnn",
     "cuDNN, whose algorithms ONNX Runtime chooses.",
     **{"enabled": True, "benchmark": False, "deterministic": False, "allow_tf32": True},
@@ -112,7 +132,7 @@ _module(
     version=_always(None),
     flags=_nothing,
 )
-_module(
+module_at(
     "backends.cuda",
     "CUDA's products and attention.",
     matmul=_Products(),
@@ -123,7 +143,7 @@ _module(
     sdp_kernel=_nothing,
 )
 for _name in ("mps", "mkl", "mkldnn", "openmp", "quantized", "xnnpack"):
-    _module(
+    module_at(
         f"backends.{_name}",
         f"{_name}, which does not compute here.",
         enabled=False,
@@ -134,7 +154,7 @@ for _name in ("mps", "mkl", "mkldnn", "openmp", "quantized", "xnnpack"):
 # Devices that are not there.
 
 for _name in ("mps", "xpu", "mtia"):
-    _module(
+    module_at(
         _name,
         "A device that is not here.",
         is_available=_always(False),
@@ -143,6 +163,17 @@ for _name in ("mps", "xpu", "mtia"):
         empty_cache=_always(None),
         manual_seed=_always(None),
     )
+module_at(
+    "cuda.nvtx", "Marks for a profiler.", range_push=_always(None), range_pop=_always(None), range=_nothing
+)
+cpu = module_at(
+    "cpu",
+    "The processor (torch.cpu).",
+    is_available=_always(True),
+    device_count=_always(1),
+    synchronize=_always(None),
+)
+module_at("cpu.amp", "Mixed precision on the processor.", autocast=partial(autocast, "cpu"))
 mps, xpu = sys.modules["lenetc.mps"], sys.modules["lenetc.xpu"]
 
 
@@ -150,7 +181,7 @@ def _current_accelerator(check_available: bool = False) -> device | None:
     return device("cuda") if _cuda.is_available() else None
 
 
-accelerator = _module(
+accelerator = module_at(
     "accelerator",
     "The device beside the CPU, if there is one (torch.accelerator).",
     is_available=_cuda.is_available,
@@ -164,7 +195,7 @@ accelerator = _module(
 
 # TorchScript and ONNX: here `compile` and `export`.
 
-jit = _module(
+jit = module_at(
     "jit",
     "TorchScript's decorators, which give back what they are given (torch.jit).",
     script=_same,
@@ -173,6 +204,10 @@ jit = _module(
     unused=_same,
     script_method=_same,
     script_if_tracing=_same,
+    _overload_method=_same,
+    _overload=_same,
+    _script_if_tracing=_same,
+    annotate=lambda the_type, the_value: the_value,
     interface=_same,
     trace=_same,
     freeze=_same,
@@ -186,13 +221,13 @@ jit = _module(
     load=_refused("jit.load", "lenetc.load reads what was exported"),
     ScriptModule=_refused("jit.ScriptModule", "write an nn.Module"),
 )
-onnx = _module(
+onnx = module_at(
     "onnx",
     "Files for inference (torch.onnx).",
     export=_refused("onnx.export", _EXPORT),
     is_in_onnx_export=_always(False),
 )
-hub = _module(
+hub = module_at(
     "hub",
     "Models from the net (torch.hub).",
     load=_refused(
@@ -203,9 +238,18 @@ hub = _module(
     ),
 )
 
+fx = module_at(
+    "fx",
+    "Graphs of modules (torch.fx).",
+    wrap=_same,
+    symbolic_trace=_refused(
+        "fx.symbolic_trace", "lenetc.compile(step).lower(*batch).text() shows the program"
+    ),
+)
+
 # One process.
 
-distributed = _module(
+distributed = module_at(
     "distributed",
     "One process trains (torch.distributed).",
     is_available=_always(False),
@@ -216,7 +260,81 @@ distributed = _module(
     destroy_process_group=_always(None),
     init_process_group=_refused("distributed.init_process_group", "train in one process"),
 )
+multiprocessing = module_at(
+    "multiprocessing",
+    "Processes that share tensors (torch.multiprocessing).",
+    cpu_count=cpu_count,
+    set_start_method=_always(None),
+    get_start_method=_always("spawn"),
+    set_sharing_strategy=_always(None),
+    **{
+        name: _refused(f"multiprocessing.{name}", "tensors are not shared among processes; train in one")
+        for name in ("Process", "Pool", "Queue", "SimpleQueue", "spawn", "get_context")
+    },
+)
+for _path in ("nn.parallel", "nn.parallel.distributed"):
+    module_at(
+        _path,
+        "Training by several devices or processes.",
+        DistributedDataParallel=_refused("nn.parallel.DistributedDataParallel", "train in one process"),
+    )
+
+# Profilers, choices of kernels, and files.
+
+
+class ProfilerActivity(Enum):
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class SDPBackend(Enum):
+    MATH = "math"
+    FLASH_ATTENTION = "flash_attention"
+    EFFICIENT_ATTENTION = "efficient_attention"
+    CUDNN_ATTENTION = "cudnn_attention"
+
+
+for _path in ("profiler", "autograd.profiler"):
+    module_at(
+        _path,
+        "Where time goes (torch.profiler).",
+        ProfilerActivity=ProfilerActivity,
+        record_function=_nothing,
+        profile=_refused(
+            f"{_path}.profile", "step.profile(*batch) of a compiled step tells where its time goes"
+        ),
+    )
+profiler = sys.modules["lenetc.profiler"]
+module_at("nn.attention", "How attention is computed.", SDPBackend=SDPBackend, sdpa_kernel=_nothing)
+serialization = module_at(
+    "serialization",
+    "What files may hold (torch.serialization): never pickles.",
+    add_safe_globals=_always(None),
+)
+types = module_at(
+    "types",
+    "Names for annotations (torch.types).",
+    Number=int | float | bool,
+    Device=device | str | int | None,
+)
+module_at("jit.annotations", "Names for annotations.", List=list, Optional=Optional, Tuple=tuple, Dict=dict)
+module_at(
+    "utils.model_zoo",
+    "Weights from the net.",
+    load_url=_refused("utils.model_zoo.load_url", "fetch a safetensors file and lenetc.load it"),
+)
+
+# Sparse tensors.
+
+_DENSE = "use a dense tensor, with zeros or -inf where nothing is"
+sparse = module_at("sparse", "Sparse tensors (torch.sparse).", mm=_refused("sparse.mm", _DENSE))
+sparse_coo_tensor = _refused("sparse_coo_tensor", _DENSE)
+sparse_csr_tensor = _refused("sparse_csr_tensor", _DENSE)
 
 # PyTorch's compiler: here lenetc.compile.
 
-__config__ = _module("__config__", "How it was built.", show=lambda: f"lenetc on ONNX Runtime {_version()}")
+_dynamo = module_at(
+    "_dynamo", "Settings of torch.compile.", config=SimpleNamespace(), reset=_always(None), disable=_same
+)
+
+__config__ = module_at("__config__", "How it was built.", show=lambda: f"lenetc on ONNX Runtime {_version()}")

@@ -9,10 +9,12 @@ from lenetc.compiler.program import Program
 from lenetc.nn import Module
 
 
-def _export(program: Program, directory: str | Path, model: Module | None) -> list[Path]:
+def _export(
+    program: Program, directory: str | Path, model: Module | None, dynamic: bool | None
+) -> list[Path]:
     from lenetc.artifact.export import export  # brings onnx in, which importing lenetc should not
 
-    return export(program, directory, model)
+    return export(program, directory, model, dynamic)
 
 
 Program.exporter = _export

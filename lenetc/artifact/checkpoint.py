@@ -12,7 +12,8 @@ import struct
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO
 
 import ml_dtypes  # noqa: F401 - importing it teaches NumPy, and so safetensors, the name bfloat16
 import numpy as np
@@ -50,12 +51,14 @@ class CheckpointError(LenetcError):
 
 
 def save_tensors(
-    path: str | Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None
+    path: str | Path | BinaryIO,
+    tensors: Mapping[str, NDArray[Any]],
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write named arrays as a safetensors file, atomically. Equal arguments give equal files, bit for bit.
 
     Args:
-        path: the file; a previous one is replaced only once the new one is whole.
+        path: the file; a previous one is replaced only once the new one is whole. Or an open binary file.
         tensors: any shape, 0-d included; bool, 8 to 64 bit integers, float16, float32, float64, complex64,
             ml_dtypes.bfloat16.
         metadata: strings to store beside them.
@@ -80,6 +83,9 @@ def save_tensors(
         dense[name] = np.asarray(array, dtype=native, order="C")
     entries = {**(metadata or {}), _CHECKSUM_KEY: _checksum(dense)}
     content = _with_metadata(safetensors.numpy.save(dense), entries)
+    if not isinstance(path, (str, Path)):
+        path.write(content)
+        return
     try:
         atomic_write(path, content)
     except OSError as error:
@@ -89,13 +95,18 @@ def save_tensors(
         ) from error
 
 
-def load_tensors(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+def load_tensors(path: str | Path | BinaryIO) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """Read a safetensors file: the arrays by name, and the metadata stored beside them.
 
     Raises:
         FileNotFoundError: there is no such file.
         CheckpointError: the file is truncated, corrupt or no safetensors file.
     """
+    if not isinstance(path, (str, Path)):
+        with TemporaryDirectory() as folder:  # safetensors tells of metadata in files alone
+            copied = Path(folder, "checkpoint")
+            copied.write_bytes(path.read())
+            return load_tensors(copied)
     path = Path(path)
     if not path.is_file():
         kind = "is a folder, not a checkpoint file" if path.is_dir() else "does not exist"
@@ -122,12 +133,12 @@ def load_tensors(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, s
     return tensors, metadata
 
 
-def save(obj: Any, path: str | Path) -> None:
+def save(obj: Any, path: str | Path | BinaryIO) -> None:
     """Write a state_dict or any nested state as one safetensors file, atomically (torch.save's place).
 
     Args:
         obj: what `encode_state` takes. A flat dict of arrays gives a file with exactly its names.
-        path: the file.
+        path: the file, or one that is open in binary mode, which is written where it stands.
 
     Raises:
         TypeError: what `encode_state` raises, or a dtype that safetensors lacks.
@@ -140,7 +151,7 @@ def _same(array: NDArray[Any]) -> Any:
     return array
 
 
-def load(path: str | Path, tensor: Callable[[NDArray[Any]], Any] = _same) -> Any:
+def load(path: str | Path | BinaryIO, tensor: Callable[[NDArray[Any]], Any] = _same) -> Any:
     """Read what `save` wrote; of any other safetensors file the dict of its tensors (torch.load's place).
 
     tensor: makes of an array what it stands for where a tensor was saved; the array itself, if it is not given.
@@ -192,9 +203,12 @@ def encode_state(obj: Any) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
             name = unused(".".join(path))
             tensors[name] = np.asarray(node)
             return {"array" if isinstance(node, np.ndarray) else "tensor": name}
+        advice = (
+            "; save its state_dict(), and make it anew to load that" if hasattr(node, "state_dict") else ""
+        )
         raise TypeError(
             f"cannot save {where(path)}: a {type(node).__name__} is neither dict, list, tuple, str, int,"
-            " float, bool, None nor an array"
+            f" float, bool, None nor an array{advice}"
         )
 
     def encode_key(key: Any, path: tuple[str, ...]) -> Any:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,21 +40,37 @@ if TYPE_CHECKING:
     from lenetc.nn.modules.module import Module
 
 
-def export(program: Program, directory: str | Path, model: Module | None = None) -> list[Path]:
+def export(
+    program: Program, directory: str | Path, model: Module | None = None, dynamic: bool | None = None
+) -> list[Path]:
     """Write the artifact of `program` into `directory`, which is made if need be. Returns the paths written.
 
     model: the module to export for inference; it takes what the compiled function takes first.
-    Raises LenetcError where the function cannot be traced with a symbolic batch.
+    dynamic: whether the batch is symbolic; None: where the function can be traced so, else a warning tells that its
+    sizes are those of `program`. Raises LenetcError for True where it cannot.
     """
     if program.source is None:
         raise LenetcError("only a program from CompiledFunction.lower() can be exported")
     function, values = program.source
     leaves = function.arguments.leaves(values)
-    types = symbolic_types({name: type_of(leaf) for name, leaf in leaves if is_array(leaf)})
-    captured = function.capture(values, types)
+    fixed = {name: type_of(leaf) for name, leaf in leaves if is_array(leaf)}
+    types = fixed if dynamic is False else symbolic_types(fixed)
     # Not by costs measured here: the files are for any machine, and the same wherever they are written.
     target = Target(device="cpu", overrides=program.target.overrides)
-    graph = run_pipeline(captured.graph, target)[-1].graph
+    try:
+        captured = function.capture(values, types)
+        graph = run_pipeline(captured.graph, target)[-1].graph
+    except LenetcError as error:
+        if dynamic is not None:
+            raise
+        types = fixed
+        captured = function.capture(values, types)
+        graph = run_pipeline(captured.graph, target)[-1].graph
+        warnings.warn(
+            "the exported step takes batches of the sizes it was lowered for and no others: with a symbolic batch it "
+            f"cannot be traced ({str(error).splitlines()[0]}). export(..., dynamic=False) asks for that",
+            stacklevel=3,
+        )
     state = {name: cell.numpy() for name, cell in captured.cells.items()}
     models = {"train.onnx": to_onnx(graph).model, "init.onnx": constants_model("init", state)}
     defaults = {h.input: float(h.optimizer.option(h.group, h.key)) for h in captured.hypers}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -142,19 +142,22 @@ def _fitting(entry: dict[str, Any], value: Any, sizes: dict[str, int]) -> Array:
 
 
 def load(
-    path: str | Path,
+    path: str | Path | BinaryIO,
     map_location: Any = None,
     *,
     device: str = "cpu",
     weights_only: bool | None = None,
     mmap: bool | None = None,
 ) -> Any:
-    """What `lenetc.save` wrote to the file `path`, tensors as tensors (torch.load); of another safetensors file, such
-    as PyTorch's and Hugging Face's weights, the dict of its tensors; for a folder, the exported artifact in it.
+    """What `lenetc.save` wrote to the file `path`, or to one that is open in binary mode, tensors as tensors
+    (torch.load); of another safetensors file, such as PyTorch's and Hugging Face's weights, the dict of its tensors;
+    for a folder, the exported artifact in it.
 
     map_location, weights_only and mmap are accepted: tensors are where programs run, and nothing is unpickled. device:
     for an artifact, where it runs. Raises CheckpointError for what is neither.
     """
+    if hasattr(path, "read"):
+        return checkpoint.load(path, Tensor._from_array)
     if not isinstance(path, (str, Path)):
-        raise CheckpointError(f"load takes the path of a file, not a {type(path).__name__}")
+        raise CheckpointError(f"load takes a file or the path of one, not a {type(path).__name__}")
     return Artifact(path, device) if Path(path).is_dir() else checkpoint.load(path, Tensor._from_array)

@@ -5,6 +5,7 @@ It may import `tensors` and what that may.
 
 from lenetc.autograd.engine import backward, grad
 from lenetc.autograd.function import Function
+from lenetc.autograd.variable import Variable
 from lenetc.evaluation.anomaly import AnomalyError, detect_anomaly, set_detect_anomaly
 from lenetc.tensors.grad_fn import (
     enable_grad,
@@ -18,6 +19,7 @@ from lenetc.tensors.grad_fn import (
 __all__ = [
     "AnomalyError",
     "Function",
+    "Variable",
     "backward",
     "detect_anomaly",
     "enable_grad",

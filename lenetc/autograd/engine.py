@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
+import numpy as np
+
 from ir import ops
-from ir.errors import LenetcError, ShapeError
+from ir.errors import LenetcError, ShapeError, UnsupportedError
 from ir.node import Node, building_at
 from lenetc.autograd.hooks import hooks_of
 from lenetc.evaluation.cell import Context, lock
@@ -94,15 +96,30 @@ def _check_not_freed(functions: Sequence[GradFn]) -> None:
 
 
 def backward(
-    tensors: Sequence[Tensor], grads: Sequence[Tensor | None], retain_graph: bool | None, create_graph: bool
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    grad_variables: Any = None,
+    inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
-    """Add the gradients of sum(tensor * grad) to `.grad` of every leaf that was reached (torch.autograd.backward)."""
+    """Add the gradients of sum(tensor * grad) to `.grad` of every leaf that was reached, or of `inputs` alone
+    (torch.autograd.backward). grad_variables: an old name of grad_tensors."""
+    given = grad_variables if grad_tensors is None else grad_tensors
+    listed = _listed("tensors", tensors)
+    grads = [given] if isinstance(given, Tensor) else list(given or [None] * len(listed))
     with lock:
-        _backward(tensors, grads, retain_graph, create_graph)
+        _backward(
+            listed, grads, retain_graph, create_graph, None if inputs is None else _listed("inputs", inputs)
+        )
 
 
 def _backward(
-    tensors: Sequence[Tensor], grads: Sequence[Tensor | None], retain_graph: bool | None, create_graph: bool
+    tensors: Sequence[Tensor],
+    grads: Sequence[Tensor | None],
+    retain_graph: bool | None,
+    create_graph: bool,
+    inputs: Sequence[Tensor] | None,
 ) -> None:
     pairs = _cotangents(tensors, grads)
     roots = [
@@ -122,6 +139,10 @@ def _backward(
     for tensor in tensors:
         if tensor.grad_fn is None:
             targets.setdefault(tensor.node, {})[tensor] = None
+    if inputs is not None:
+        for tensor in inputs:
+            _check_inner(tensor)
+        targets = {tensor.node: {tensor: None} for tensor in inputs}
     with phase("backward"), building_at(where_now()):
         leaves = [leaf for fn in functions for leaf in fn._leaves]
         leaves += [(tensor, tensor.node) for tensor in tensors if tensor.grad_fn is None]
@@ -140,13 +161,15 @@ def backward_from(
     gradient: Tensor | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
-    """Add the gradients of this tensor to `.grad` of the leaves it depends on (torch.Tensor.backward).
+    """Add the gradients of this tensor to `.grad` of the leaves it depends on, or of `inputs` alone
+    (torch.Tensor.backward).
 
     gradient: what flows in, of this tensor's shape; may be left out for a single element. Raises LenetcError
     where the graph was freed by an earlier call without retain_graph, ShapeError for a gradient of another shape.
     """
-    backward([tensor], [gradient], retain_graph, create_graph)
+    backward([tensor], [gradient], retain_graph, create_graph, inputs=inputs)
 
 
 def _accumulate(tensor: Tensor, gradient: Node, create_graph: bool, functions: Sequence[GradFn]) -> None:
@@ -189,12 +212,24 @@ def grad(
     grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    allow_unused: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """Gradients of outputs with respect to inputs, without touching `.grad` (torch.autograd.grad).
 
-    Raises LenetcError where an input is not used, unless allow_unused.
+    materialize_grads: zeros for an input that is not used. only_inputs: ignored, as in PyTorch.
+    Raises LenetcError where an input is not used, unless allow_unused or materialize_grads; ValueError for
+    materialize_grads with allow_unused=False; UnsupportedError for is_grads_batched.
     """
+    if is_grads_batched:
+        raise UnsupportedError("autograd.grad: is_grads_batched is not supported: use func.vmap").at(here())
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
+    allow_unused = materialize_grads if allow_unused is None else allow_unused
     outputs, inputs = _listed("outputs", outputs), _listed("inputs", inputs)
     given = (
         [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs or [None] * len(outputs))
@@ -217,4 +252,11 @@ def grad(
                 f"input {i} ({inputs[i].type_text()}) was not used to compute the outputs; pass allow_unused=True "
                 "to get None"
             ).at(here())
-    return tuple(None if g is None else wrap_gradient(g, create_graph, functions) for g in found)
+    return tuple(
+        (_zeros(x) if materialize_grads else None) if g is None else wrap_gradient(g, create_graph, functions)
+        for g, x in zip(found, inputs, strict=True)
+    )
+
+
+def _zeros(x: Tensor) -> Tensor:
+    return Tensor._from_node(ops.broadcast_to(ops.literal(np.zeros((), x.dtype.numpy)), shape=x.node.shape))

@@ -120,7 +120,7 @@ class Program:
     """
 
     # Files are made by rooms that stand on this one, which put in what makes them.
-    exporter: ClassVar[Callable[[Program, str | Path, Module | None], list[Path]]]
+    exporter: ClassVar[Callable[[Program, str | Path, Module | None, bool | None], list[Path]]]
     dumper: ClassVar[Callable[[Program, str | Path], list[Path]]]
 
     def __init__(
@@ -200,10 +200,16 @@ class Program:
         anywhere = run_pipeline(self.graph("traced"), replace(self.target, lanes=0))
         return to_onnx(anywhere[-1].graph).model
 
-    def export(self, directory: str | Path, model: Module | None = None) -> list[Path]:
+    def export(
+        self, directory: str | Path, model: Module | None = None, *, dynamic: bool | None = None
+    ) -> list[Path]:
         """Write a folder that trains without this package: train.onnx with a symbolic batch, its state, a manifest;
-        with `model`, infer.onnx too (docs/artifact.md says what is in it). Returns the paths written."""
-        return Program.exporter(self, directory, model)
+        with `model`, infer.onnx too (docs/artifact.md says what is in it). Returns the paths written.
+
+        dynamic: False for batches of this program's sizes alone, which is also what a function gets, with a warning,
+        that cannot be traced for any batch; True raises LenetcError for such a one.
+        """
+        return Program.exporter(self, directory, model, dynamic)
 
     def dump(self, directory: str | Path) -> list[Path]:
         """Write every stage as text, DOT, GraphML and SVG, and the ONNX file. Returns the paths written.

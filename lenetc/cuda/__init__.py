@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ir.errors import UnsupportedError
 from lenetc import runtime
 from lenetc.cuda import amp as amp
 from lenetc.evaluation import random
+from lenetc.missing import names_of
 
 
 def is_available() -> bool:
@@ -121,3 +122,11 @@ class Stream:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise UnsupportedError("cuda.Stream is not supported: the runtime orders its own work")
+
+
+class OutOfMemoryError(RuntimeError):
+    """What PyTorch raises where a device has no memory left: scripts catch it."""
+
+
+if not TYPE_CHECKING:
+    __getattr__ = names_of(__name__)

@@ -117,6 +117,7 @@ from lenetc.nn.modules.normalization import (
     RMSNorm,
     SyncBatchNorm,
 )
+from lenetc.nn.modules.parallel import DataParallel
 from lenetc.nn.modules.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell, RNNCellBase
 from lenetc.nn.modules.spatial.conv import (
     Conv1d,
@@ -223,6 +224,7 @@ __all__ = [
     "CosineSimilarity",
     "CrossEntropyLoss",
     "CrossMapLRN2d",
+    "DataParallel",
     "Dropout",
     "Dropout1d",
     "Dropout2d",

@@ -78,6 +78,12 @@ def _filled(tensor: Tensor, values: Array) -> Tensor:
     return tensor
 
 
+def _calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
+    """(fan in, fan out) of a weight. Raises ValueError for fewer than 2 dimensions. Scripts use PyTorch's private
+    name."""
+    return fan_in_and_fan_out(_shape(tensor))
+
+
 def _need_numbers(what: str, **given: Any) -> None:
     for name, value in given.items():
         need_number(what, name, value)

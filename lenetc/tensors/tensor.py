@@ -162,6 +162,20 @@ class Tensor(Methods):
         return device(lazy.default_device())
 
     @property
+    def is_cuda(self) -> bool:
+        return self.device.type == "cuda"
+
+    @property
+    def is_cpu(self) -> bool:
+        return self.device.type == "cpu"
+
+    @property
+    def is_mps(self) -> bool:
+        return False
+
+    is_xpu = is_meta = is_sparse = is_quantized = is_mkldnn = is_nested = is_mps
+
+    @property
     def layout(self) -> formats.layout:
         return formats.strided
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ir.errors import LenetcError
-from ir.types import DType, f32, f64, i64
+from ir.types import Array, DType, f32, f64, i64
 from lenetc.evaluation.cell import Context
 from lenetc.evaluation.tracing import here
 from lenetc.operations import elementwise
@@ -135,8 +135,19 @@ def linspace(
         return finished("linspace", made, requires_grad, device, out, idle)
     first, last = (float(_number("linspace", limit)) for limit in (start, end))
     first, last = _whole(kind, first, last)
-    made = Tensor._from_array(np.linspace(first, last, int(count)).astype(kind.numpy)).to(kind)
+    made = Tensor._from_array(evenly(first, last, int(count), kind)).to(kind)
     return finished("linspace", made, requires_grad, device, out, idle)
+
+
+def evenly(first: float, last: float, count: int, dtype: DType) -> Array:
+    """`count` numbers from first to last, in f32 and f64 rounded as PyTorch's: by a rounded step, from both ends, each
+    multiplied and added in one rounding."""
+    kind = dtype.numpy.type
+    if dtype not in (f32, f64) or count < 2:
+        return np.linspace(first, last, count).astype(kind)
+    first, last = float(kind(first)), float(kind(last))
+    i, step = np.arange(count), float(kind(last - first) / kind(count - 1))
+    return np.where(i < count // 2, first + step * i, last - step * i[::-1]).astype(kind)
 
 
 def logspace(

@@ -20,7 +20,7 @@ from lenetc.tensors.convert import as_tensor
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
 
-__all__ = ["bmm", "chain_matmul", "matmul", "mm", "mv"]
+__all__ = ["bmm", "chain_matmul", "matmul", "mm", "mv", "spmm"]
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
@@ -75,6 +75,9 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices. Raises ShapeError for anything else."""
     need_ranks("mm", ("input", input, 2), ("mat2", mat2, 2))
     return matmul(input, mat2)
+
+
+spmm = mm  # all matrices are dense here
 
 
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:

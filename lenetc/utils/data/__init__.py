@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from lenetc.missing import names_of
 from lenetc.utils.data.collate import default_collate, default_convert
+from lenetc.utils.data.dataloader import DataLoader, WorkerInfo, get_worker_info
 from lenetc.utils.data.dataset import (
     ChainDataset,
     ConcatDataset,
@@ -14,9 +15,9 @@ from lenetc.utils.data.dataset import (
     TensorDataset,
     random_split,
 )
-from lenetc.utils.data.loader import DataLoader, WorkerInfo, get_worker_info
 from lenetc.utils.data.sampler import (
     BatchSampler,
+    DistributedSampler,
     RandomSampler,
     Sampler,
     SequentialSampler,
@@ -30,6 +31,7 @@ __all__ = [
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "DistributedSampler",
     "IterableDataset",
     "RandomSampler",
     "Sampler",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from lenetc.operations import creation
@@ -13,10 +14,13 @@ def permutation(n: int, generator: Any) -> list[int]:
     return order
 
 
-def integers(high: int, count: int, generator: Any) -> list[int]:
-    """`count` numbers from 0 to high - 1."""
-    drawn: list[int] = creation.randint(high, (count,), **_of(generator)).tolist()
-    return drawn
+_TOGETHER = 1024
+
+
+def integers(high: int, count: int, generator: Any) -> Iterator[int]:
+    """`count` numbers from 0 to high - 1, of which there may be more than anybody will take."""
+    for start in range(0, count, _TOGETHER):
+        yield from creation.randint(high, (min(_TOGETHER, count - start),), **_of(generator)).tolist()
 
 
 def uniform(count: int, generator: Any) -> list[float]:

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from ir.errors import UnsupportedError
 from lenetc.utils.data.draws import integers, permutation, uniform
 
 T = TypeVar("T", covariant=True)
@@ -154,3 +155,12 @@ class BatchSampler(Sampler[list[int]]):
     def __len__(self) -> int:
         count = len(self.sampler)  # type: ignore[arg-type]
         return count // self.batch_size if self.drop_last else -(-count // self.batch_size)
+
+
+class DistributedSampler(Sampler[int]):
+    """Refused: one process trains (torch.utils.data.DistributedSampler)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise UnsupportedError(
+            "utils.data.DistributedSampler is not supported: train in one process, with shuffle=True"
+        )

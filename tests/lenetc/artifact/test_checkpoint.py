@@ -1,6 +1,7 @@
 """Checkpoints: what goes in comes out, foreign tools read them, and no crash leaves half a file."""
 
 import errno
+import io
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+import lenetc
 from lenetc.artifact import checkpoint
 from lenetc.artifact.checkpoint import CheckpointError
 from lenetc.files import atomic_write
@@ -395,3 +397,20 @@ class TestCrashes:
     def test_missing_folder(self, tmp_path: Path):
         with pytest.raises(CheckpointError, match=r"nowhere.*No such file or directory.*another folder"):
             checkpoint.save({}, tmp_path / "nowhere" / "state.safetensors")
+
+
+def test_open_files_hold_what_a_path_would(tmp_path: Path) -> None:
+    state = {"weight": lenetc.ones(2, 3), "epoch": 4}
+    memory = io.BytesIO()
+    lenetc.save(state, memory)
+    memory.seek(0)
+    with open(tmp_path / "state.pt", "wb") as file:
+        lenetc.save(state, file)
+    assert (tmp_path / "state.pt").read_bytes() == memory.getvalue()
+    found = lenetc.load(memory)
+    assert found["weight"].tolist() == [[1.0] * 3] * 2
+    assert found["epoch"] == 4
+    with open(tmp_path / "state.pt", "rb") as file:
+        assert lenetc.load(file, weights_only=True)["weight"].shape == (2, 3)
+    with pytest.raises(CheckpointError):
+        lenetc.load(io.BytesIO(b"nothing"))

@@ -285,3 +285,24 @@ def test_training_needs_numpy_and_onnxruntime_only(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     accuracy = float(run.stdout.split("%")[-2].split()[-1])
     assert accuracy > 85, run.stdout
+
+
+def test_a_step_for_one_size_alone_is_exported_for_that_size(tmp_path: Path) -> None:
+    layer = lenetc.nn.Linear(4, 4)
+
+    def step(x: lenetc.Tensor, labels: lenetc.Tensor) -> lenetc.Tensor:
+        loss = lenetc.nn.functional.cross_entropy(layer(x).view(int(x.shape[0]) * 2, 2), labels)
+        loss.backward()
+        return loss
+
+    batch = lenetc.ones(3, 4), lenetc.zeros(6, dtype=lenetc.int64)
+    program = lenetc.compile(step).lower(*batch)
+    with pytest.raises(LenetcError, match="symbolic"):
+        program.export(tmp_path / "dynamic", dynamic=True)
+    with pytest.warns(UserWarning, match="no others"):
+        program.export(tmp_path / "fixed")
+    program.export(tmp_path / "asked", dynamic=False)
+    for folder in ("fixed", "asked"):
+        artifact = Artifact(tmp_path / folder)
+        shapes = {entry["name"]: entry["shape"] for entry in artifact.manifest["inputs"]}
+        assert (shapes["x"], shapes["labels"]) == ([3, 4], [6])

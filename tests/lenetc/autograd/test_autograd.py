@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lenetc
-from ir.errors import LenetcError
+from ir.errors import LenetcError, UnsupportedError
 from lenetc import Tensor, autograd
 
 X = np.linspace(-2, 2, 12, dtype=np.float32).reshape(3, 4)
@@ -153,3 +153,31 @@ def test_two_leaves_of_equal_value_have_gradients_of_their_own() -> None:
     for first, second in (run(), lenetc.compile(run, device="cpu")()):
         np.testing.assert_array_equal(first.numpy(), np.full(3, 2.0))
         np.testing.assert_array_equal(second.numpy(), np.full(3, 5.0))
+
+
+def test_backward_takes_several_tensors_and_chosen_inputs() -> None:
+    a, b = lenetc.ones(2, requires_grad=True), lenetc.ones(2, requires_grad=True)
+    lenetc.autograd.backward((a * b).sum())
+    assert a.grad.tolist() == b.grad.tolist() == [1.0, 1.0]
+    a.grad = b.grad = None
+    hidden = a * 3
+    lenetc.autograd.backward(
+        [hidden, hidden * b], [lenetc.ones(2), lenetc.full((2,), 2.0)], inputs=[a, hidden]
+    )
+    assert a.grad.tolist() == [9.0, 9.0]
+    assert hidden.grad.tolist() == [3.0, 3.0]
+    assert b.grad is None
+    (a * b).sum().backward(inputs=b)
+    assert (a.grad.tolist(), b.grad.tolist()) == ([9.0, 9.0], [1.0, 1.0])
+
+
+def test_gradients_of_what_is_not_used_can_be_zeros() -> None:
+    a, b = lenetc.ones(2, requires_grad=True), lenetc.ones(3, requires_grad=True)
+    used, unused = lenetc.autograd.grad((a * a).sum(), (a, b), only_inputs=True, materialize_grads=True)
+    assert (used.tolist(), unused.tolist()) == ([2.0, 2.0], [0.0, 0.0, 0.0])
+    with pytest.raises(ValueError, match="materialize_grads"):
+        lenetc.autograd.grad(a.sum(), b, materialize_grads=True, allow_unused=False)
+    with pytest.raises(LenetcError, match="not used"):
+        lenetc.autograd.grad(a.sum(), b)
+    with pytest.raises(UnsupportedError, match="vmap"):
+        lenetc.autograd.grad(a, a, lenetc.ones(4, 2), is_grads_batched=True)

@@ -100,6 +100,10 @@ def test_splits_subsets_and_sums_of_datasets() -> None:
 def test_samplers() -> None:
     assert sorted(RandomSampler(range(5))) == list(range(5))
     assert len(list(RandomSampler(range(5), replacement=True, num_samples=12))) == 12
+    endless = iter(
+        RandomSampler(range(5), replacement=True, num_samples=10**10)
+    )  # minGPT's trainer takes as it needs
+    assert {next(endless) for _ in range(200)} == set(range(5))
     assert sorted(SubsetRandomSampler([3, 5, 8])) == [3, 5, 8]
     drawn = collections.Counter(WeightedRandomSampler([0.0, 1.0, 3.0], 4000))
     assert drawn[0] == 0 and 2800 < drawn[2] < 3200

@@ -275,6 +275,19 @@ def test_affine_grid() -> None:
     check_all(["F.affine_grid(a, (2, 3, 4))", "F.affine_grid(a, (2, 3, 4, 5, 6))"], values)
 
 
+@pytest.mark.parametrize("aligned", [False, True])
+def test_affine_grid_is_pytorchs_to_the_last_bit(aligned: bool) -> None:
+    """As spatial transformers start: at the identity each place is that of an element, where slopes have a corner."""
+    theta = np.eye(2, 3, dtype=np.float32)[None]
+    found = lenetc.nn.functional.affine_grid(lenetc.from_numpy(theta), [1, 1, 28, 21], align_corners=aligned)
+    wanted = torch.nn.functional.affine_grid(torch.from_numpy(theta), [1, 1, 28, 21], align_corners=aligned)
+    assert np.array_equal(found.numpy(), wanted.numpy())
+    for count in (2, 28, 64):
+        assert np.array_equal(
+            lenetc.linspace(-3.3, 2.1, count).numpy(), torch.linspace(-3.3, 2.1, count).numpy()
+        )
+
+
 def test_what_a_compiled_step_gives_is_what_is_computed_lazily() -> None:
     """A pool with indices, a transposed convolution and a volume in one program, with a second call of other values."""
     weight = lenetc.from_numpy(normal(3, 4, 2, 2).astype(np.float32)).requires_grad_()

@@ -14,10 +14,11 @@ from ir import ops
 from ir.dims import Dim, product
 from ir.errors import DTypeError, ShapeError, UnsupportedError
 from ir.node import Node
-from ir.types import i64
+from ir.types import Array, DType, i64
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.nn.functional.spatial.resize import cubic_weights
+from lenetc.operations.creation.ranges import evenly
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 from passes.autodiff import means
 
@@ -127,10 +128,10 @@ def _read(grid: Node, index: int, shape: tuple[Dim, ...]) -> Node:
 
 
 def _in_pixels(at: Node, size: Dim, aligned: bool) -> Node:
-    """-1 to 1 as the places of an axis."""
+    """-1 to 1 as the places of an axis, rounded as PyTorch's are."""
     if aligned:
-        return (at + 1.0) * 0.5 * float(int(size) - 1)
-    return ((at + 1.0) * float(int(size)) - 1.0) * 0.5
+        return (at + 1.0) * ((int(size) - 1) / 2)
+    return (at + 1.0) * (int(size) / 2) - 0.5
 
 
 def _inside(at: Node, size: Dim, padding: str, aligned: bool) -> Node:
@@ -200,6 +201,14 @@ def _pixels(image: Node, steps: Sequence[Node], sizes: Sequence[Dim], has_outsid
     return ops.where(ops.reshape(inside, shape=(n, 1, count)), found, ops.scalar(0, found.dtype))
 
 
+def _line(n: int, align_corners: bool, dtype: DType) -> Array:
+    """n places from -1 to 1, rounded as PyTorch's are: under the identity every place is that of an element, where
+    the slope of grid_sample depends on the last bit."""
+    kind = dtype.numpy.type
+    line = evenly(-1.0, 1.0, n, dtype) if n > 1 else np.zeros(1, kind)
+    return line if align_corners else line * kind(n - 1) / kind(n)
+
+
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
     """The grid for grid_sample that affine maps theta[N,2,3] make of an image of `size` (N,C,H,W) -> [N,H,W,2]; or
     theta[N,3,4] of a volume (N,C,D,H,W) -> [N,D,H,W,3].
@@ -223,10 +232,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     sizes = [int(n) for n in size[2:]]
     if min(sizes) < 1:
         raise ValueError(f"Expected non-zero, positive output size. Got {tuple(size)}")
-    lines = []
-    for n in sizes:
-        line = np.linspace(-1.0, 1.0, n) if n > 1 else np.zeros(1)
-        lines.append(line if align_corners else line * ((n - 1) / n))
+    lines = [_line(n, bool(align_corners), theta.dtype) for n in sizes]
     places = np.stack([*reversed(np.meshgrid(*lines, indexing="ij")), np.ones(sizes)], -1).reshape(
         -1, dims + 1
     )
