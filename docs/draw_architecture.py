@@ -42,7 +42,13 @@ WHAT = {
     "target": "what is compiled for",
     "ir": "the language: types, dims, nodes, ops, text, verifier, interpreter",
 }
-FACES = {"__main__", "accepted", "amp", "cuda"}  # names that users know, each a few lines over another room
+FACES = {
+    "__main__",
+    "accepted",
+    "amp",
+    "cuda",
+    "paths",
+}  # names that users know, each a few lines over another room
 BLUE, ORANGE, GREEN, GREY = (
     ("#deebfc", "#3b78c8"),
     ("#fde3d8", "#d0643a"),

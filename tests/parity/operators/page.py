@@ -46,7 +46,12 @@ def classes(path: str) -> list[tuple[str, str, str]]:
     ours: Any = lenetc
     for part in path.split("."):
         theirs, ours = getattr(theirs, part), getattr(ours, part)
-    names = sorted(n for n, v in vars(theirs).items() if inspect.isclass(v) and not n.startswith("_"))
+    names = sorted(
+        n
+        for n, v in vars(theirs).items()
+        # Of its own, not what it imports.
+        if inspect.isclass(v) and not n.startswith("_") and v.__module__.startswith(f"torch.{path}")
+    )
     return [(f"{path}.{n}", "yes" if hasattr(ours, n) else "no", "") for n in names]
 
 
