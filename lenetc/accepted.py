@@ -34,8 +34,9 @@ def module_at(path: str, doc: str, **members: Any) -> ModuleType:
     made.__dict__["__getattr__"] = names_of(made.__name__)
     sys.modules[made.__name__] = made
     parent, _, name = path.rpartition(".")
-    if parent:
-        setattr(sys.modules[f"lenetc.{parent}"], name, made)
+    owner = sys.modules.get(f"lenetc.{parent}")
+    if owner is not None and not callable(vars(owner).get(name)):  # a function of the module's name stays, as there
+        setattr(owner, name, made)
     return made
 
 
