@@ -37,7 +37,7 @@ test: $(VENV)/installed-test
 	@$(PYTEST) -n auto --maxprocesses 8 --ignore tests/parity --ignore tests/cuda -m "not parity"
 
 parity: $(VENV)/installed-parity
-	@$(PYTEST) tests -n auto --maxprocesses 8 -m parity
+	@$(PYTEST) tests -n auto --maxprocesses 8 -m "parity and not slow"
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check .

@@ -35,7 +35,9 @@ def module_at(path: str, doc: str, **members: Any) -> ModuleType:
     sys.modules[made.__name__] = made
     parent, _, name = path.rpartition(".")
     owner = sys.modules.get(f"lenetc.{parent}")
-    if owner is not None and not callable(vars(owner).get(name)):  # a function of the module's name stays, as there
+    if owner is not None and not callable(
+        vars(owner).get(name)
+    ):  # a function of the module's name stays, as there
         setattr(owner, name, made)
     return made
 

@@ -39,6 +39,7 @@ def both(name: str) -> tuple[Any, Any, list[Any], Any]:
     return their_step, lenetc.compile(step), [*their_schedules, *schedules], theirs.batches
 
 
+@pytest.mark.filterwarnings("ignore:the exported step takes batches of the sizes")  # a state of fixed size
 @pytest.mark.parametrize("name", NAMES)
 def test_losses_agree_and_the_step_is_one_program_that_exports(name: str, tmp_path: Path) -> None:
     their_step, step, schedules, batches = both(name)

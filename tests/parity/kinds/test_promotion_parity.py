@@ -102,7 +102,6 @@ def test_the_default_dtype() -> None:
     ("name", "hint"),
     [
         ("complex64", "two real tensors"),
-        ("sparse_coo_tensor", "index_add"),
         ("quantize_per_tensor", "bfloat16"),
         ("qint8", "bfloat16"),
         ("uint16", "int32"),
