@@ -6,6 +6,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -217,7 +218,7 @@ def difference(mine: Any, reference: Any, same_dtype: bool = True) -> str:
 
 def _told(error: Exception) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{frame.filename.rsplit('/work/', 1)[-1]}:{frame.lineno}"
+    where = f"{Path(frame.filename).name}:{frame.lineno}"
     raw = "" if isinstance(error, LenetcError) else f" [{where}]"
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}{raw}"[:300]
 
