@@ -13,7 +13,7 @@ import torch
 import lenetc
 from tests.parity.operators.checking import is_missing, refusal
 from tests.parity.operators.database import infos
-from tests.parity.operators.skipped import SKIPPED
+from tests.parity.operators.skipped import NO_VALUES, SKIPPED
 
 PAGE = Path(__file__).parents[3] / "docs" / "coverage.md"
 _HEAD = """\
@@ -31,6 +31,8 @@ def operators() -> list[tuple[str, str, str]]:
     rows = []
     for name in sorted(infos(), key=str.lower):
         notes = "; ".join(dict.fromkeys(f"not: {skip.reason}" for skip in SKIPPED.get(name, ())))
+        if name in NO_VALUES:
+            notes = f"shapes and dtypes are compared: {NO_VALUES[name]}"
         if is_missing(name):
             rows.append((name, "no", ""))
         elif (said := refusal(name)) is not None:

@@ -19,12 +19,6 @@ class Skip:
     dtypes: tuple[str, ...] = ()
 
 
-_DRAWN = Skip(
-    "the places of the windows are drawn at random, by another generator",
-    lambda sample: sample.kwargs.get("_random_samples") is None,
-)
-
-
 def _draws(sample: Any) -> bool:
     return bool(sample.kwargs.get("dropout_p") or sample.kwargs.get("training"))
 
@@ -49,14 +43,7 @@ _SINGULAR_VALUES = Skip(
     "norms by singular values are refused, with a word on what to use instead", _of_singular_values
 )
 
-_OTHERS = Skip("random numbers of another generator; their statistics are tested")
-_EMPTY = Skip("values that nobody promises")
 _STRIDES = Skip("tensors have no strides of their own, which is refused")
-_DRAWN = """
-    bernoulli cauchy exponential geometric log_normal multinomial normal rand_like randint
-    randint_like randn randn_like uniform nn.functional.dropout nn.functional.dropout2d
-    nn.functional.dropout3d nn.functional.alpha_dropout nn.functional.feature_alpha_dropout
-""".split()
 _BY_VALUES = (
     "compiled, where the shape of the result would depend on the values of a tensor, which is refused"
 )
@@ -72,6 +59,17 @@ _UNBOUND = Skip(
     lambda sample: not isinstance(sample.input, torch.Tensor),
     ("wrong",),
 )
+_DRAWN = """
+    bernoulli cauchy exponential geometric log_normal multinomial normal rand_like randint
+    randint_like randn randn_like uniform nn.functional.dropout nn.functional.dropout2d
+    nn.functional.dropout3d nn.functional.alpha_dropout nn.functional.feature_alpha_dropout
+    nn.functional.fractional_max_pool2d nn.functional.fractional_max_pool3d
+""".split()
+# Of these shapes and dtypes are compared, and values are not: why.
+NO_VALUES: dict[str, str] = {
+    **dict.fromkeys(_DRAWN, "random numbers of another generator; their statistics are tested"),
+    **dict.fromkeys(("empty", "empty_like", "empty_permuted", "new_empty"), "values that nobody promises"),
+}
 SKIPPED: dict[str, list[Skip]] = {
     "__getitem__": [Skip(_BY_VALUES, _has_mask, ("compiled",))],
     **{f"__r{name}__": [_UNBOUND] for name in "add and div matmul mod mul or pow sub xor".split()},
@@ -112,11 +110,7 @@ SKIPPED: dict[str, list[Skip]] = {
     "nn.functional.multi_head_attention_forward": [
         Skip("dropout: random numbers of another generator", lambda sample: bool(sample.args[9]))
     ],
-    "nn.functional.fractional_max_pool2d": [_OTHERS],
-    "nn.functional.fractional_max_pool3d": [_OTHERS],
     "nn.functional.rrelu": [_RANDOM],
-    **{name: [_OTHERS] for name in _DRAWN},
-    **{name: [_EMPTY] for name in ("empty", "empty_like", "empty_permuted", "new_empty")},
     **{name: [_STRIDES] for name in ("empty_strided", "new_empty_strided")},
     "nn.functional.scaled_dot_product_attention": [_RANDOM],
     "norm": [Skip("the nuclear norm is refused", lambda sample: "nuc" in sample.args)],

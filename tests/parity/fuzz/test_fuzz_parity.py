@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import lenetc
-from tests.parity import fuzzing
+from tests.parity.fuzz import programs as fuzzing
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
 COUNT = int(os.environ.get("LENETC_FUZZ", "300"))
