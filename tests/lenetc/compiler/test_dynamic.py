@@ -99,3 +99,14 @@ def test_options_of_torch_compile_are_taken() -> None:
     assert lenetc.compile(double, disable=True) is double
     found = lenetc.compile(double, mode="reduce-overhead", fullgraph=True, backend="inductor", options={})
     assert found(lenetc.ones(1)).item() == 2.0
+
+
+def test_numbers_that_leave_the_pattern_are_those_of_the_call() -> None:
+    stops = {13: 12, 27: 26, 40: 39, 18: 17, 55: 50, 31: 30}
+    first = lenetc.compile(lambda x: x[: stops[x.shape[0]]] * 3, dynamic=True)
+    for n, stop in stops.items():
+        assert first(lenetc.arange(float(n))).tolist() == [3.0 * i for i in range(stop)]
+    factors = {13: 1 / 13, 27: 1 / 27, 40: 1 / 40, 18: 1 / 18, 55: 2 / 55}
+    second = lenetc.compile(lambda x: (x * factors[x.shape[0]]).sum(), dynamic=True)
+    for n, factor in factors.items():
+        assert second(lenetc.ones(n)).item() == pytest.approx(n * factor, rel=1e-5)

@@ -128,3 +128,15 @@ def test_what_cannot_be_compiled_for_any_size_is_compiled_for_each(
             windows(n).numpy(), np.diff(rows(n).numpy(), axis=0).ravel() * 2, rtol=1e-5
         )
     assert len(compilations) == len(LENGTHS)
+
+
+def test_numbers_that_leave_the_pattern_are_computed_as_they_are(compilations: list[int]) -> None:
+    for n, stop in [(13, 12), (27, 26), (40, 39), (18, 17), (55, 50), (31, 30), (60, 9)]:
+        x = rows(n)
+        np.testing.assert_allclose((x[:stop] * 3).numpy(), x.numpy()[:stop] * 3, rtol=1e-6)
+    # Here what stays the same in the first sizes changes afterwards.
+    for n, axis_sum in [(13, 2), (27, 2), (40, 2), (18, 2), (55, 3), (31, 2)]:
+        x = rows(n)
+        np.testing.assert_allclose(
+            (x[:, :axis_sum] * 2).sum(1).numpy(), x.numpy()[:, :axis_sum].sum(1) * 2, rtol=1e-5, atol=1e-6
+        )
