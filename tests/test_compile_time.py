@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cProfile
+import gc
 import inspect
 import subprocess
 import sys
@@ -22,9 +23,17 @@ SLACK = 1.1  # the ends of a net count for less in a deep one; what is quadratic
 
 
 def calls(work: Callable[[], Any]) -> tuple[Any, int]:
-    """What `work` returns, and how many functions it called, those written in C too."""
+    """What `work` returns, and how many functions it called, those written in C too.
+
+    No garbage is collected meanwhile: what other tests left would call its callbacks here and be counted.
+    """
+    gc.collect()
+    gc.disable()
     profile = cProfile.Profile()
-    result = profile.runcall(work)
+    try:
+        result = profile.runcall(work)
+    finally:
+        gc.enable()
     return result, sum(entry.callcount for entry in profile.getstats())
 
 
