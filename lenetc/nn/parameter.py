@@ -65,7 +65,11 @@ class Uninitialized(Tensor):
         kind = dtype or self._cell.type.dtype
         self.__class__ = self.becomes  # type: ignore[assignment]
         made = empty(*sizes, dtype=kind, device=device)
-        self._cell.become(Type(kind, sizes), made.detach().numpy())
+        self._cell.become(Type(kind, sizes), made._array())
+
+    def convert(self, dtype: DType) -> None:
+        """Have another dtype, which it will be materialized in."""
+        self._cell.become(Type(dtype, (0,)), empty(0, dtype=dtype)._array())
 
     def _refuse(self, what: str) -> LenetcError:
         return LenetcError(

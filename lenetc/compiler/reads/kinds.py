@@ -89,7 +89,9 @@ CLASS_FIELDS = frozenset(
     ("__init_subclass__", "__subclasshook__", "__class__", "__weakref__", "__dict__", "__doc__")
 )
 # What modules keep for themselves: no result depends on it.
-BOOKKEEPING = frozenset(("_parameters", "_buffers", "_modules", "_names", "_non_persistent", "_hooks"))
+BOOKKEEPING = frozenset(
+    ("_parameters", "_buffers", "_modules", "_names", "_non_persistent_buffers_set", "_hooks")
+)
 DEFAULTS: dict[str, Callable[[Any], Any]] = {
     "__defaults__": lambda function: function.__defaults__,
     "__kwdefaults__": lambda function: function.__kwdefaults__,

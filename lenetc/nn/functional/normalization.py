@@ -72,12 +72,13 @@ def batch_norm(
     axes = tuple(i for i in range(input.ndim) if i != 1)
     affine = [x for x in (weight, bias) if x is not None]
     if training:
-        if product(tuple(input.shape[i] for i in axes)) == 1:
+        count = product(tuple(input.shape[i] for i in axes))
+        if count == 1:
             raise ValueError(
                 f"Expected more than 1 value per channel when training, got input size {input.shape}"
             )
         statistics: list[Tensor] = []
-        if running_mean is not None and running_var is not None:
+        if running_mean is not None and running_var is not None and count != 0:
             _move(input, running_mean, running_var, momentum)
     elif running_mean is None or running_var is None:
         raise LenetcError("batch_norm: running_mean and running_var must be given when not training").at(

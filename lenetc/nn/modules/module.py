@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from ir.errors import UnsupportedError
@@ -14,9 +14,9 @@ from lenetc.evaluation import lazy
 from lenetc.evaluation.cell import Context, Counts
 from lenetc.evaluation.tracing import current_scope, here, scope
 from lenetc.evaluation.watched import Watched
-from lenetc.nn import state
 from lenetc.nn.modules.hooks import Hook, called
-from lenetc.nn.parameter import Buffer, Parameter
+from lenetc.nn.parameter import Buffer, Parameter, Uninitialized
+from lenetc.nn.state import Stateful
 from lenetc.operations.creation import zeros_like
 from lenetc.tensors.tensor import Tensor, Unreturned
 
@@ -31,7 +31,7 @@ class _Calling(threading.local):
 _calling = _Calling()
 
 
-class Module:
+class Module(Stateful):
     """A part of a network: parameters, buffers and child modules, registered on assignment (torch.nn.Module).
 
     Subclasses call `super().__init__()` first, assign their parts to attributes and define `forward`;
@@ -45,7 +45,7 @@ class Module:
         fields["training"] = True
         for kind in ("_parameters", "_buffers", "_modules"):
             fields[kind] = Watched()
-        fields["_non_persistent"] = set()
+        fields["_non_persistent_buffers_set"] = set()
         fields["_hooks"] = {}
         fields["_names"] = (-1, {})
 
@@ -125,24 +125,6 @@ class Module:
             "register_full_backward_hook"
         ).at(here())
 
-    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call hook(module, prefix, keep_vars) before state_dict() reads this module's state."""
-        return self._register_hook("state_dict_pre", hook)
-
-    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call hook(module, state_dict, prefix, local_metadata) when state_dict() has read this module's state; it
-        changes the dict in place."""
-        return self._register_hook("state_dict_post", hook)
-
-    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
-        before load_state_dict() looks for this module's state; it changes the dict, a copy, in place."""
-        return self._register_hook("load_state_dict_pre", hook)
-
-    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call hook(module, incompatible_keys) when load_state_dict() has loaded this module's state."""
-        return self._register_hook("load_state_dict_post", hook)
-
     # Registration.
 
     def _registered(self, kind: str) -> dict[str, Any]:
@@ -183,7 +165,8 @@ class Module:
                 f"cannot assign {type(tensor).__name__!r} object to buffer {name!r} (Tensor or None required)"
             )
         self._register("_buffers", name, tensor)
-        (self._non_persistent.discard if persistent else self._non_persistent.add)(name)
+        scratch = self._non_persistent_buffers_set
+        (scratch.discard if persistent else scratch.add)(name)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Add a child module. Raises KeyError for a name that is taken."""
@@ -194,19 +177,22 @@ class Module:
     register_module = add_module
 
     def __setattr__(self, name: str, value: Any) -> None:
-        for kind, base in (("_parameters", Parameter), ("_modules", Module)):
-            if isinstance(value, base):
-                self._registered(kind)
-                for table in (self.__dict__, self._parameters, self._buffers, self._modules):
-                    if table is not self.__dict__[kind]:
-                        table.pop(name, None)
-                self._register(kind, name, value)
-                return
-        if isinstance(value, Buffer):
-            for table in (self.__dict__, self._parameters, self._modules):
-                table.pop(name, None)
-            self.register_buffer(name, value, value.persistent)
+        fields = self.__dict__
+        if isinstance(value, Parameter):
+            self._registered("_parameters")
+            self._forget(name, "_parameters")
+            self._register("_parameters", name, value)
             return
+        if name not in fields.get("_parameters", ()):
+            if isinstance(value, Module):
+                self._registered("_modules")
+                self._forget(name, "_modules")
+                self._register("_modules", name, value)
+                return
+            if isinstance(value, Buffer) and name not in fields.get("_modules", ()):
+                fields.pop(name, None)
+                self.register_buffer(name, value, value.persistent)
+                return
         for kind, what in (
             ("_parameters", "parameter"),
             ("_modules", "child module"),
@@ -238,6 +224,13 @@ class Module:
             Counts.epoch += 1  # an option such as a rate, which programs take for a constant
         object.__setattr__(self, name, value)
 
+    def _forget(self, name: str, kind: str) -> None:
+        """Take away what else there is of that name, for a part of this kind."""
+        for table in (self.__dict__, self._parameters, self._buffers, self._modules):
+            if table is not self.__dict__[kind]:
+                table.pop(name, None)
+        self._non_persistent_buffers_set.discard(name)
+
     def __getattr__(self, name: str) -> Any:
         fields = self.__dict__
         for kind in ("_parameters", "_buffers", "_modules"):
@@ -252,7 +245,7 @@ class Module:
         for kind in ("_parameters", "_buffers", "_modules"):
             if name in self.__dict__.get(kind, ()):
                 del self.__dict__[kind][name]
-                self._non_persistent.discard(name)
+                self._non_persistent_buffers_set.discard(name)
                 Counts.epoch += 1
                 return
         object.__delattr__(self, name)
@@ -455,31 +448,6 @@ class Module:
     def half(self) -> Self:
         return self.to(f16)
 
-    # State.
-
-    def state_dict(
-        self,
-        destination: dict[str, Tensor] | None = None,
-        prefix: str = "",
-        keep_vars: bool = False,
-    ) -> dict[str, Tensor]:
-        """Parameters and persistent buffers by dotted name, sharing storage; detached unless `keep_vars`.
-
-        They are added to `destination`, if one is given.
-        """
-        return state.collect(self, {} if destination is None else destination, prefix, keep_vars)
-
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> state.IncompatibleKeys:
-        """Copy values into parameters and persistent buffers; all or, where something is wrong, nothing.
-
-        Values are tensors, PyTorch's among them, or arrays. assign: tensors, in their dtypes, take the place of those
-        that there are. Raises LenetcError for a shape that differs, and with `strict` for names that are missing or
-        unexpected.
-        """
-        return state.load(self, state_dict, strict, assign)
-
     # Text.
 
     def extra_repr(self) -> str:
@@ -508,6 +476,9 @@ def indented(text: str) -> str:
 def _convert(tensor: Tensor, dtype: DType) -> None:
     """Give `tensor`, and its gradient, another dtype in place, where it is floating point."""
     if tensor.dtype is dtype or not tensor.dtype.is_float:
+        return
+    if isinstance(tensor, Uninitialized):
+        tensor.convert(dtype)
         return
     tensor.data = tensor.detach().to(dtype)
     if tensor.is_leaf and tensor._grad is not None and not isinstance(tensor._grad, Unreturned):

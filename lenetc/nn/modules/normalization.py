@@ -21,6 +21,7 @@ from lenetc.tensors.tensor import Tensor, require_tensors
 class _Normalization(Module):
     """Weights and running statistics of `num_features` channels, and the dimensions that inputs have."""
 
+    _version = 2
     dimensions: tuple[int, ...]
     weight: Parameter | None
     bias: Parameter | None
@@ -70,6 +71,17 @@ class _Normalization(Module):
             init.ones_(self.weight)
         if self.bias is not None:
             init.zeros_(self.bias)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *told: Any
+    ) -> None:
+        key = f"{prefix}num_batches_tracked"
+        version = local_metadata.get("version")
+        if self.track_running_stats and key not in state_dict and (version is None or version < 2):
+            # Files from before batches were counted have no such name.
+            count = self.num_batches_tracked
+            state_dict[key] = full((), 0, dtype=i64) if count is None else count
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *told)
 
     def _check_input_dim(self, input: Tensor) -> None:
         require_tensors(type(self).__name__, input)

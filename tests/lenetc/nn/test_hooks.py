@@ -143,15 +143,14 @@ def test_hooks_in_a_compiled_function() -> None:
 
 def test_hooks_of_state() -> None:
     net = nn.Sequential(_layer(), _layer())
-    net[1].register_state_dict_post_hook(lambda m, found, prefix, _: found.pop(f"{prefix}weight"))
+    net[1].register_state_dict_post_hook(lambda m, found, prefix, _: found.__delitem__(f"{prefix}weight"))
     assert list(net.state_dict()) == ["0.weight"]
     seen: list[Any] = []
-    net[1].register_load_state_dict_pre_hook(
-        lambda m, given, prefix, *_: given.update({f"{prefix}weight": given["0.weight"]})
-    )
+    net.register_load_state_dict_pre_hook(lambda m, given, *_: given.update({"1.weight": given["0.weight"]}))
     net.register_load_state_dict_post_hook(lambda m, keys: seen.append(keys.missing_keys))
+    net[1]._register_load_state_dict_pre_hook(lambda given, prefix, *_: seen.append((prefix, list(given))))
     net.load_state_dict({"0.weight": np.ones((1, 2), np.float32)})
-    assert net[1].weight.tolist() == [[1, 1]] and seen == [[]]
+    assert net[1].weight.tolist() == [[1, 1]] and seen == [("1.", ["1.weight"]), []]
 
 
 def test_legacy_backward_hooks_are_refused() -> None:

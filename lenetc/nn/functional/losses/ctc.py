@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
 
 from ir import ops
 from ir.dims import Dim
@@ -13,6 +10,7 @@ from ir.errors import DTypeError, ShapeError
 from ir.node import Graph, Node
 from ir.op import leaf, scalar
 from ir.types import Type, bool_, i64
+from lenetc.evaluation.cell import Context
 from lenetc.evaluation.ranges import require_range
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.losses.reduction import check_reduction, total
@@ -61,8 +59,7 @@ def ctc_loss(
         lengths = _lengths("target_lengths", target_lengths, batch, int(targets.shape[1]))
     else:
         lengths = _lengths("target_lengths", target_lengths, batch, int(targets.shape[0]))
-        counts = target_lengths if not isinstance(target_lengths, Tensor) else target_lengths.detach().numpy()
-        padded = padded.reshape(1, -1) if batch == 1 else _padded(padded, counts)
+        padded = padded.reshape(1, -1) if batch == 1 else _padded(padded, lengths)
     if padded.shape[0] != batch:
         raise ShapeError(
             f"ctc_loss: targets {targets.type_text()} for a batch of {batch} in {log_probs.type_text()}"
@@ -103,16 +100,17 @@ def _lengths(name: str, given: Tensor | Sequence[int] | int, batch: Dim, most: i
     return tensor
 
 
-def _padded(targets: Tensor, lengths: Any) -> Tensor:
-    """targets one after the other as [N,S], S the longest."""
-    counts = np.asarray(lengths).reshape(-1)
-    places = np.arange(max(1, int(counts.max(initial=0))))
-    rows = creation.tensor(np.minimum((np.cumsum(counts) - counts)[:, None] + places, targets.shape[0]))
+def _padded(targets: Tensor, lengths: Tensor) -> Tensor:
+    """targets one after the other as [N,S], S the longest; all of them where only the program knows the lengths."""
+    given = targets.shape[0]
+    longest = given if Context.trace is not None else max(1, int(lengths.detach().numpy().max(initial=0)))
 
-    def build(y: Node, places: Node) -> Node:
-        return ops.gather(ops.pad(y, low=(0,), high=(1,)), places, axis=0)
+    def build(y: Node, counts: Node) -> Node:
+        starts = ops.reshape(ops.cumsum(counts, axis=0) - counts, shape=(counts.shape[0], 1))
+        places = starts + ops.reshape(ops.iota(size=longest, dtype=i64), shape=(1, longest))
+        return ops.gather(ops.pad(y, low=(0,), high=(1,)), ops.minimum(places, given), axis=0)
 
-    return apply("", build, targets, rows)
+    return apply("", build, targets, lengths)
 
 
 def _losses(x: Node, labels: Node, inputs: Node, count: Node, blank: int) -> Node:

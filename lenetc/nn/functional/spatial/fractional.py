@@ -81,6 +81,8 @@ def _fractional_max_pool(
     if random_samples is None:
         random_samples = rand(*x.shape[:2], dims, dtype=input.dtype)
     same_dtype(what, input, random_samples)
+    if random_samples.ndim == 3:
+        random_samples = random_samples[: x.shape[0]]  # PyTorch takes more than it needs
     if tuple(random_samples.shape) != (*x.shape[:2], dims):
         raise ShapeError(
             f"{what}: _random_samples must be {[*x.shape[:2], dims]}, but it is {random_samples.type_text()}"
