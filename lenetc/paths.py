@@ -53,6 +53,7 @@ _MODULES: dict[str, dict[str, Any]] = {
     "activation": {},
     "adaptive": {},
     "batchnorm": {"_BatchNorm": normalization._BatchNorm, "_NormBase": normalization._Normalization},
+    "channelshuffle": {},
     "container": {},
     "conv": {"_ConvNd": conv._ConvNd, "_ConvTransposeNd": conv._ConvTransposeNd},
     "dropout": {"_DropoutNd": dropout._Dropout},

@@ -20,7 +20,7 @@ from lenetc.func.derivatives import (
     vmap,
 )
 from lenetc.func.gradcheck import GradcheckError, gradcheck, gradgradcheck
-from lenetc.func.stateless import functional_call
+from lenetc.func.stateless import functional_call, stack_module_state
 from lenetc.missing import names_of
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "jacfwd",
     "jacrev",
     "jvp",
+    "stack_module_state",
     "vjp",
     "vmap",
 ]

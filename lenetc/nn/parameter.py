@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ir.errors import LenetcError
+from ir.errors import LenetcError, ShapeError
 from ir.node import Node
 from ir.types import DType, Type, f32
-from lenetc.evaluation.cell import Context
+from lenetc.evaluation.cell import Context, Counts
 from lenetc.evaluation.tracing import here
 from lenetc.operations.creation import empty
 from lenetc.tensors.size import Size
@@ -18,15 +18,24 @@ from lenetc.tensors.tensor import Tensor
 class Parameter(Tensor):
     """A leaf tensor that training changes (torch.nn.Parameter). It shares the storage of `data`.
 
-    Raises LenetcError for `requires_grad` with a dtype that is not floating point.
+    It may be given attributes of one's own, such as `no_weight_decay`. Raises LenetcError for `requires_grad` with a
+    dtype that is not floating point.
     """
 
-    __slots__ = ()
+    __slots__ = ("__dict__",)
 
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
         source = empty(0) if data is None else data
         self._init((source if isinstance(source, Tensor) else Tensor(source))._cell)
         self.requires_grad_(requires_grad)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name in self.__dict__:
+            Counts.epoch += 1  # compiled functions may have read it
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return *super().__reduce_ex__(protocol), self.__dict__ or None
 
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"
@@ -45,8 +54,16 @@ class Buffer(Tensor):
         self._init((source if isinstance(source, Tensor) else Tensor(source))._cell)
         self.persistent = persistent
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        copy = super().__deepcopy__(memo)
+        copy.persistent = self.persistent  # type: ignore[attr-defined]
+        return copy
 
-class Uninitialized(Tensor):
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return *super().__reduce_ex__(protocol), (None, {"persistent": self.persistent})
+
+
+class Uninitialized(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]  # for one layout with `becomes`
     """A tensor whose shape is not known yet."""
 
     __slots__ = ()
@@ -72,13 +89,16 @@ class Uninitialized(Tensor):
         self._cell.become(Type(dtype, (0,)), empty(0, dtype=dtype)._array())
 
     def _refuse(self, what: str) -> LenetcError:
-        return LenetcError(
+        return ShapeError(
             f"{what} of an uninitialized parameter or buffer; call the module once with an input, which tells its shape"
         ).at(here())
 
     @property
     def shape(self) -> Size:
         raise self._refuse("no shape")
+
+    def numel(self) -> int:
+        raise self._refuse("no number of elements")
 
     @property
     def node(self) -> Node:
@@ -102,7 +122,7 @@ class UninitializedParameter(Uninitialized, Parameter):
         self._requires_grad = requires_grad
 
 
-class UninitializedBuffer(Uninitialized):
+class UninitializedBuffer(Uninitialized, Tensor):
     """A buffer whose shape is not known yet (torch.nn.parameter.UninitializedBuffer)."""
 
     __slots__ = ()
@@ -111,3 +131,8 @@ class UninitializedBuffer(Uninitialized):
     def __init__(self, requires_grad: bool = False, device: Any = None, dtype: DType | None = None) -> None:
         self._init(empty(0, dtype=dtype or f32, device=device)._cell)
         self._requires_grad = requires_grad
+
+
+def is_lazy(param: Any) -> bool:
+    """Whether it is a parameter or buffer without a shape yet (torch.nn.parameter.is_lazy)."""
+    return isinstance(param, Uninitialized)

@@ -290,7 +290,7 @@ def _take(module: Module, name: str, target: Tensor, key: str, given: Any, assig
         )
     if not isinstance(target, Uninitialized):
         if not target.shape and tuple(found.shape) == (1,):  # as very old files have it
-            found = found[0]
+            found = found.reshape(())
         if tuple(found.shape) != tuple(target.shape):
             return (
                 f"size mismatch for {key}: copying a param with shape {Size(found.shape)} from checkpoint, the "

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -495,6 +495,18 @@ class Tensor(Methods):
         memo[id(self)] = copy
         return copy
 
+    def __copy__(self) -> Tensor:
+        """Another tensor of the same storage."""
+        make, args, (own, fields), *_ = cast(Any, object.__reduce_ex__(self, 4))
+        copy: Tensor = make(*args)
+        for name, value in {**(own or {}), **fields}.items():
+            setattr(copy, name, value)
+        return copy
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """What pickles a tensor: its values, and that it requires grad, as PyTorch's; not how it was computed."""
+        return _restored, (type(self), self._array(), self.requires_grad)
+
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
@@ -512,6 +524,14 @@ class Tensor(Methods):
     def cuda(self, device: Any = None) -> Tensor:
         """The same tensor, computed on CUDA from now on. Raises DeviceError where CUDA cannot be used."""
         return self.to("cuda")
+
+
+def _restored(kind: type[Tensor], array: Array, requires_grad: bool) -> Tensor:
+    """What was pickled."""
+    made = kind.__new__(kind)
+    made._init(known(array))
+    made._requires_grad = requires_grad
+    return made
 
 
 def _constructed(data: tuple[Any, ...]) -> Cell:

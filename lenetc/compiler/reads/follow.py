@@ -66,7 +66,9 @@ from lenetc.compiler.reads.names import names_of
 from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.random import Generator
 from lenetc.evaluation.tracing import is_ours
+from lenetc.nn.modules.hooks import everywhere
 from lenetc.nn.modules.module import Module
+from lenetc.nn.parameter import Parameter
 from lenetc.optim.optimizer import Optimizer
 from lenetc.tensors.tensor import Tensor
 
@@ -202,6 +204,8 @@ class Followed:
         self.settled.append(Got(path, "hooks", value, hooks_of))
         for table in (value.hooks, value.after_grad):
             self._todo += [(hook, f"{path}.hooks") for hook in (table or {}).values()]
+        if isinstance(value, Parameter):  # whose own attributes count up the epoch
+            self._spaced(value.__dict__, path, self.names, self.settled)
 
     def _function(self, function: FunctionType, path: str) -> None:
         code = function.__code__
@@ -270,7 +274,7 @@ class Followed:
                 self.settled.append(Items(f"{path}.{table}", held))
             self._todo += [(part, f"{path}.{key}") for key, part in held.items() if part is not None]
         self.settled.append(Items(f"{path}.hooks", fields.get("_hooks", {})))
-        for name, hooks in fields.get("_hooks", {}).items():
+        for name, hooks in (*everywhere.items(), *fields.get("_hooks", {}).items()):
             self.settled.append(Items(f"{path}.{name}", hooks))
             self._todo += [(hook.function, f"{path}.{name}") for hook in hooks.values()]
         kind = type(module)

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, cast
 
 from lenetc.evaluation.cell import Counts
+from lenetc.evaluation.watched import Watched
 from lenetc.nn.modules.module import Module, indented
 from lenetc.nn.parameter import Parameter
 from lenetc.tensors.arrays import index_of
 from lenetc.tensors.tensor import Tensor
 
-T = TypeVar("T", Module, Parameter)
+T = TypeVar("T")
 
 
 class _List(Module, Generic[T]):
-    """A list of parts, named by their positions. `kind` is where Module keeps them."""
-
-    kind = "_modules"
+    """A list of parts, named by their positions: modules, unless a subclass holds others."""
 
     def _parts(self) -> dict[str, T]:
-        parts: dict[str, T] = self.__dict__[self.kind]
+        parts: dict[str, T] = self.__dict__["_modules"]
         return parts
 
     def _replace(self, parts: Iterable[T]) -> None:
@@ -42,12 +42,10 @@ class _List(Module, Generic[T]):
 
     def append(self, part: T) -> Self:
         """Add a part at the end."""
-        self._registered(self.kind)
-        register: Any = self.add_module if self.kind == "_modules" else self.register_parameter
-        register(str(len(self)), part)
+        self.add_module(str(len(self)), cast(Any, part))
         return self
 
-    def extend(self, parts: Iterable[T]) -> Self:
+    def extend(self, parts: Any) -> Self:
         """Add parts at the end. Raises TypeError for what holds none."""
         if not isinstance(parts, Iterable):
             kind = type(self).__name__
@@ -192,12 +190,10 @@ V = TypeVar("V", bound=Any)
 
 
 class _Dict(Module, Generic[V]):
-    """Parts by key, registered. `kind` is where Module keeps them."""
-
-    kind = "_modules"
+    """Parts by key, registered: modules, unless a subclass holds others."""
 
     def _parts(self) -> dict[str, V]:
-        parts: dict[str, V] = self.__dict__[self.kind]
+        parts: dict[str, V] = self.__dict__["_modules"]
         return parts
 
     def update(self, parts: Mapping[str, V] | Iterable[tuple[str, V]]) -> None:
@@ -261,48 +257,120 @@ class ModuleDict(_Dict[Module]):
         self.update(modules or ())
 
     def __setitem__(self, key: str, part: Module) -> None:
-        self._modules.pop(key, None)
         self.add_module(key, part)
 
 
-class ParameterList(_List[Parameter]):
-    """A list of parameters that are registered; tensors become parameters (torch.nn.ParameterList)."""
+class _Parameters(Module):
+    """Parts by name: parameters, which tensors become, and modules are registered, anything else is kept aside."""
 
-    kind = "_parameters"
-
-    def __init__(self, parameters: Iterable[Tensor] | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        for parameter in () if parameters is None else parameters:
-            self.append(parameter)
+        self._values: dict[str, Any] = Watched()
 
-    def append(self, part: Tensor) -> Self:
+    def _get(self, name: str) -> Any:
+        return self._values[name] if name in self._values else getattr(self, name)
+
+    def _put(self, name: str, part: Any) -> None:
+        part = Parameter(part) if isinstance(part, Tensor) and not isinstance(part, Parameter) else part
+        if isinstance(part, (Parameter, Module)):
+            self._values.pop(name, None)
+            setattr(self, name, part)
+            return
+        for table in (self._parameters, self._modules):
+            table.pop(name, None)
+        self._values[name] = part
+
+    def _drop(self, name: str) -> None:
+        if name in self._values:
+            del self._values[name]
+        else:
+            delattr(self, name)
+
+
+def _line(part: Any) -> str:
+    if not isinstance(part, Tensor):
+        return f"Object of type: {type(part).__name__}"
+    kind = "Parameter" if isinstance(part, Parameter) else "Tensor"
+    return f"{kind} containing: [{part.dtype!r} of size {'x'.join(map(str, part.shape))}]"
+
+
+class ParameterList(_Parameters, _List[Any]):
+    """A list of parameters that are registered; tensors become parameters, anything else is held as it is
+    (torch.nn.ParameterList)."""
+
+    def __init__(self, values: Iterable[Any] | None = None) -> None:
+        super().__init__()
+        self._size = 0
+        self.extend(() if values is None else values)
+
+    def _parts(self) -> dict[str, Any]:
+        return {str(i): self._get(str(i)) for i in range(self._size)}
+
+    def _replace(self, parts: Iterable[Any]) -> None:
+        for name in self._parts():
+            self._drop(name)
+        self._size = 0
+        for part in parts:
+            self.append(part)
+
+    def append(self, part: Any) -> Self:
         """Add a parameter at the end."""
-        return super().append(part if isinstance(part, Parameter) else Parameter(part))
+        self._put(str(self._size), part)
+        self._size += 1
+        return self
 
-    def __setitem__(self, index: int, part: Tensor) -> None:
-        super().__setitem__(index, part if isinstance(part, Parameter) else Parameter(part))
+    def extend(self, parts: Any) -> Self:
+        """Add parameters at the end. Raises TypeError for what holds none."""
+        if isinstance(parts, Tensor):
+            raise TypeError("ParameterList.extend should be called with an iterable, but got Tensor")
+        return super().extend(parts)
+
+    def __setitem__(self, index: int, part: Any) -> None:
+        self._put(self._key(index), part)
 
     def extra_repr(self) -> str:
-        return "\n".join(f"  ({i}): {_line(parameter)}" for i, parameter in enumerate(self))
+        return "\n".join(f"  ({i}): {_line(part)}" for i, part in enumerate(self))
 
 
-class ParameterDict(_Dict[Parameter]):
-    """Parameters by key, registered; tensors become parameters (torch.nn.ParameterDict)."""
+class ParameterDict(_Parameters, _Dict[Any]):
+    """Parameters by key, registered; tensors become parameters, anything else is held as it is
+    (torch.nn.ParameterDict)."""
 
-    kind = "_parameters"
-
-    def __init__(self, parameters: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]] | None = None) -> None:
+    def __init__(self, parameters: Any = None) -> None:
         super().__init__()
-        self.update(parameters or ())  # type: ignore[arg-type]
+        self._keys: dict[str, None] = Watched()
+        self.update(() if parameters is None else parameters)
 
-    def __setitem__(self, key: str, part: Tensor) -> None:
-        parameter = part if isinstance(part, Parameter) else Parameter(part)
-        if key in self._parameters:
-            self._parameters[key] = parameter
-        else:
-            self.register_parameter(key, parameter)
+    def _parts(self) -> dict[str, Any]:
+        return {key: self._get(key) for key in self._keys}
 
-    def setdefault(self, key: str, default: Any = None) -> Parameter:
+    def update(self, parts: Any) -> None:
+        """Add parameters, in place of those with the same keys; those of a plain mapping in the order of their keys, as
+        in PyTorch. Raises TypeError for what holds no pairs."""
+        if isinstance(parts, Mapping) and not isinstance(parts, OrderedDict):
+            parts = sorted(parts.items())
+        super().update(parts)
+
+    def __setitem__(self, key: str, part: Any) -> None:
+        if not isinstance(key, str):
+            raise TypeError(
+                f"Index given to ParameterDict cannot be used as a key as it is not a string (type is "
+                f"{type(key).__name__!r}): use str(key)"
+            )
+        self._put(key, part)
+        self._keys[key] = None
+
+    def __delitem__(self, key: str) -> None:
+        self[key]
+        self._drop(key)
+        del self._keys[key]
+
+    def clear(self) -> None:
+        """Take all out."""
+        for key in list(self._keys):
+            del self[key]
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
         """The parameter of that key, which is `default` if there was none."""
         if key not in self:
             self[key] = default
@@ -312,14 +380,14 @@ class ParameterDict(_Dict[Parameter]):
         """The parameter of that key, or `default`."""
         return self._parts().get(key, default)
 
-    def popitem(self) -> tuple[str, Parameter]:
+    def popitem(self) -> tuple[str, Any]:
         """Take the last out, with its key."""
         key = list(self)[-1]
         return key, self.pop(key)
 
     def copy(self) -> ParameterDict:
         """Another one of the same parameters."""
-        return ParameterDict(self._parts())
+        return ParameterDict(OrderedDict(self._parts()))
 
     def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
         """Another one with `default` for each of `keys`."""
@@ -330,17 +398,12 @@ class ParameterDict(_Dict[Parameter]):
 
     def __or__(self, other: ParameterDict) -> ParameterDict:
         made = self.copy()
-        made.update(other.items())
+        made.update(other)
         return made
 
     def __ior__(self, other: ParameterDict) -> Self:
-        self.update(other.items())
+        self.update(other)
         return self
 
     def extra_repr(self) -> str:
-        return "\n".join(f"  ({key}): {_line(parameter)}" for key, parameter in self.items())
-
-
-def _line(parameter: Parameter) -> str:
-    size = "x".join(map(str, parameter.shape))
-    return f"Parameter containing: [{parameter.dtype!r} of size {size}]"
+        return "\n".join(f"  ({key}): {_line(part)}" for key, part in self.items())

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ir.errors import LenetcError, UnsupportedError
 from lenetc.autograd.function import Function
+from lenetc.autograd.hooks import RemovableHandle
 from lenetc.evaluation.tracing import here
+from lenetc.evaluation.watched import Watched
 from lenetc.operations import shaping
 from lenetc.tensors.grad_fn import is_grad_enabled
 from lenetc.tensors.tensor import Tensor
@@ -24,7 +26,55 @@ class Hook(NamedTuple):
     always_call: bool = False
 
 
+def hook_table(kind: str) -> property:
+    """A module's hooks of one kind by number, as an attribute with PyTorch's name: to be counted, cleared, replaced."""
+
+    def get(module: Module) -> dict[int, Hook]:
+        held: dict[int, Hook] = module.__dict__["_hooks"].setdefault(kind, Watched())
+        return held
+
+    def put(module: Module, hooks: Mapping[int, Any]) -> None:
+        held = get(module)
+        held.clear()
+        held.update((i, hook if isinstance(hook, Hook) else Hook(hook)) for i, hook in hooks.items())
+
+    return property(get, put)
+
+
 Hooks = Mapping[str, Mapping[int, Hook]]
+# Hooks of all modules, which run before a module's own.
+everywhere: dict[str, Watched[int, Hook]] = {
+    kind: Watched() for kind in ("forward_pre", "forward", "backward_pre", "backward")
+}
+
+
+def hooks_of(own: Hooks) -> Hooks:
+    """A module's own hooks with those of all modules."""
+    if not any(everywhere.values()):
+        return own
+    return {kind: {**everywhere.get(kind, {}), **own.get(kind, {})} for kind in {*everywhere, *own}}
+
+
+def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call hook(module, args) before the forward of every module."""
+    return RemovableHandle(everywhere["forward_pre"], Hook(hook))
+
+
+def register_module_forward_hook(
+    hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
+) -> RemovableHandle:
+    """Call hook(module, args, output) behind the forward of every module; see Module.register_forward_hook."""
+    return RemovableHandle(everywhere["forward"], Hook(hook, with_kwargs, always_call))
+
+
+def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call hook(module, grad_output) for every module; see Module.register_full_backward_pre_hook."""
+    return RemovableHandle(everywhere["backward_pre"], Hook(hook))
+
+
+def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call hook(module, grad_input, grad_output) for every module; see Module.register_full_backward_hook."""
+    return RemovableHandle(everywhere["backward"], Hook(hook))
 
 
 def called(module: Module, hooks: Hooks, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -110,9 +160,7 @@ class _Backward:
         def pass_on(found: list[Tensor]) -> list[Tensor]:
             received: tuple[Any, ...] = _with((None,) * len(listed), places, found)
             for hook in self.before:
-                returned = hook.function(self.module, received)
-                if returned is not None:
-                    received = returned if isinstance(returned, tuple) else (returned,)
+                received = _replaced("grad_output", received, hook.function(self.module, received))
             self.received = received
             if not self.has_inputs:
                 for hook in self.behind:
@@ -126,9 +174,20 @@ class _Backward:
         gradients: tuple[Any, ...] = _with((None,) * len(self.inputs), places, found)
         for hook in self.behind:
             returned = hook.function(self.module, gradients, self.received)
-            if returned is not None:
-                gradients = returned if isinstance(returned, tuple) else (returned,)
+            gradients = _replaced("grad_input", gradients, returned)
         return [gradients[i] for i in places]
+
+
+def _replaced(what: str, gradients: tuple[Any, ...], returned: Any) -> tuple[Any, ...]:
+    """The gradients after a hook that has returned others, or None. Raises LenetcError for another number of them."""
+    if returned is None:
+        return gradients
+    given = returned if isinstance(returned, tuple) else (returned,)
+    if len(given) != len(gradients):
+        raise LenetcError(
+            f"Backward hook returned an invalid number of {what}, got {len(given)}, but expected {len(gradients)}"
+        ).at(here())
+    return given
 
 
 def _with(values: Sequence[Any], places: Sequence[int], found: Sequence[Any]) -> tuple[Any, ...]:

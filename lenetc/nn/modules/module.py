@@ -14,7 +14,13 @@ from lenetc.evaluation import lazy
 from lenetc.evaluation.cell import Context, Counts
 from lenetc.evaluation.tracing import current_scope, here, scope
 from lenetc.evaluation.watched import Watched
-from lenetc.nn.modules.hooks import Hook, called
+from lenetc.nn.modules.hooks import Hook, called, hook_table, hooks_of
+from lenetc.nn.modules.hooks import register_module_forward_hook as register_module_forward_hook
+from lenetc.nn.modules.hooks import register_module_forward_pre_hook as register_module_forward_pre_hook
+from lenetc.nn.modules.hooks import register_module_full_backward_hook as register_module_full_backward_hook
+from lenetc.nn.modules.hooks import (
+    register_module_full_backward_pre_hook as register_module_full_backward_pre_hook,
+)
 from lenetc.nn.parameter import Buffer, Parameter, Uninitialized
 from lenetc.nn.state import Stateful
 from lenetc.operations.creation import zeros_like
@@ -61,7 +67,7 @@ class Module(Stateful):
         path = calling[-1]._path_of(self) if calling else ""
         calling.append(self)
         try:
-            hooks = self.__dict__["_hooks"]
+            hooks = hooks_of(self.__dict__["_hooks"])
             with scope(path):
                 return called(self, hooks, args, kwargs) if hooks else self.forward(*args, **kwargs)
         finally:
@@ -77,6 +83,9 @@ class Module(Stateful):
         return f"{path}.{name}" if path and name else path or name
 
     # Hooks.
+
+    _forward_pre_hooks, _forward_hooks = hook_table("forward_pre"), hook_table("forward")
+    _backward_pre_hooks, _backward_hooks = hook_table("backward_pre"), hook_table("backward")
 
     def _register_hook(
         self,
@@ -187,7 +196,7 @@ class Module(Stateful):
             if isinstance(value, Module):
                 self._registered("_modules")
                 self._forget(name, "_modules")
-                self._register("_modules", name, value)
+                self._modules[name] = value
                 return
             if isinstance(value, Buffer) and name not in fields.get("_modules", ()):
                 fields.pop(name, None)
@@ -251,8 +260,12 @@ class Module(Stateful):
         object.__delattr__(self, name)
         Counts.epoch += 1
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self._parameters, *self._buffers, *self._modules})
+        names = {*super().__dir__(), *self._parameters, *self._buffers, *self._modules}
+        return sorted(name for name in names if not name[0].isdigit())
 
     # Walking.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ir.errors import ShapeError
 from lenetc.operations import shaping
-from lenetc.tensors.tensor import Tensor
+from lenetc.tensors.tensor import Tensor, require_tensors
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
@@ -16,6 +16,7 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     """Put what parameters_to_vector gives back into the parameters. Raises ShapeError for another length."""
+    require_tensors("vector_to_parameters", vec)
     listed = list(parameters)
     sizes = [int(parameter.numel()) for parameter in listed]
     if tuple(vec.shape) != (sum(sizes),):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
@@ -14,6 +15,18 @@ from lenetc.nn.modules.module import Module
 from lenetc.nn.parameter import Parameter
 from lenetc.tensors.grad_fn import no_grad
 from lenetc.tensors.tensor import Tensor, require_tensors
+
+
+class _Cache(threading.local):
+    """What cached() keeps in this thread, by module and name."""
+
+    depth = 0
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[Module, str], Tensor] = {}
+
+
+_cache = _Cache()
 
 
 class ParametrizationList(ModuleList):
@@ -165,7 +178,12 @@ def register_parametrization(
         module.parametrizations = ModuleDict()
 
     def get(self: Any) -> Tensor:
-        return cast(Tensor, self.parametrizations[tensor_name]())
+        if not _cache.depth:
+            return cast(Tensor, self.parametrizations[tensor_name]())
+        key = (self, tensor_name)
+        if key not in _cache.found:
+            _cache.found[key] = self.parametrizations[tensor_name]()
+        return _cache.found[key]
 
     def set(self: Any, value: Tensor) -> None:
         self.parametrizations[tensor_name].right_inverse(value)
@@ -204,7 +222,19 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
     return module
 
 
+def type_before_parametrizations(module: Module) -> type[Module]:
+    """The class of `module` without its parametrizations."""
+    kind = type(module)
+    return kind.__bases__[0] if is_parametrized(module) else kind
+
+
 @contextlib.contextmanager
 def cached() -> Iterator[None]:
-    """Asks for nothing here: equal computations are made once in any case."""
-    yield
+    """Within it every parametrized tensor is computed once, at the first look (torch.nn.utils.parametrize.cached)."""
+    _cache.depth += 1
+    try:
+        yield
+    finally:
+        _cache.depth -= 1
+        if not _cache.depth:
+            _cache.found.clear()

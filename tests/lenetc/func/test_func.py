@@ -38,7 +38,7 @@ def test_parameters_by_name_for_one_call() -> None:
     for name, value in net.named_parameters():
         assert value.equal(before[name]), name
     with pytest.raises(LenetcError, match=r"no parameter or buffer '0[.]wait'"):
-        lenetc.func.functional_call(net, {"0.wait": lenetc.ones(3)}, x)
+        lenetc.func.functional_call(net, {"0.wait": lenetc.ones(3)}, x, strict=True)
 
 
 def test_vmap_over_structures() -> None:

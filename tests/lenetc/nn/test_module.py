@@ -390,7 +390,7 @@ def test_module_dict_is_a_dict() -> None:
     table.update({"b": nn.Tanh()})
     table["a"] = nn.Sigmoid()
     assert sorted(table) == ["a", "b"] and len(table) == 2 and "b" in table
-    assert isinstance(table["a"], nn.Sigmoid) and [type(m) for m in table.values()] == [nn.Tanh, nn.Sigmoid]
+    assert isinstance(table["a"], nn.Sigmoid) and [type(m) for m in table.values()] == [nn.Sigmoid, nn.Tanh]
     assert isinstance(table.pop("b"), nn.Tanh) and list(table.keys()) == ["a"]
     assert dict(table.items()) == {"a": table["a"]}
 

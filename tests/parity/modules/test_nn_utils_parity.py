@@ -150,4 +150,4 @@ def test_functional_call() -> None:
     )
     assert isinstance(mine[0].weight, nn.Parameter)
     with pytest.raises(RuntimeError, match=r"no parameter or buffer '1\.height'"):
-        functional_call(mine, {"1.height": lenetc.ones(1)}, lenetc.ones(1, 2))
+        functional_call(mine, {"1.height": lenetc.ones(1)}, lenetc.ones(1, 2), strict=True)
