@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lenetc.missing import names_of
 from lenetc.nn import functional, init, utils
+from lenetc.nn.functional.losses.linear import LinearCrossEntropyOptions
 from lenetc.nn.modules.activation import LogSoftmax, Softmax, Softmax2d, Softmin
 from lenetc.nn.modules.activations.rectifiers import (
     Hardshrink,
@@ -80,6 +81,7 @@ from lenetc.nn.modules.losses.classification import (
     BCEWithLogitsLoss,
     CrossEntropyLoss,
     CTCLoss,
+    LinearCrossEntropyLoss,
     MultiLabelSoftMarginLoss,
     MultiMarginLoss,
     NLLLoss,
@@ -271,6 +273,8 @@ __all__ = [
     "LazyLinear",
     "LeakyReLU",
     "Linear",
+    "LinearCrossEntropyLoss",
+    "LinearCrossEntropyOptions",
     "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",

@@ -35,6 +35,7 @@ from lenetc.nn.functional.losses.binary import binary_cross_entropy, binary_cros
 from lenetc.nn.functional.losses.ctc import ctc_loss
 from lenetc.nn.functional.losses.entropy import cross_entropy, nll_loss
 from lenetc.nn.functional.losses.likelihood import gaussian_nll_loss, kl_div, poisson_nll_loss
+from lenetc.nn.functional.losses.linear import linear_cross_entropy
 from lenetc.nn.functional.losses.margin import (
     cosine_embedding_loss,
     hinge_embedding_loss,
@@ -189,6 +190,7 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_",
     "linear",
+    "linear_cross_entropy",
     "local_response_norm",
     "log_softmax",
     "logsigmoid",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 import importlib
 import inspect
@@ -39,6 +40,9 @@ class Translated(Translation):
     """PyTorch's values as lenetc's: packed sequences, layers and functions of nn too."""
 
     def __call__(self, value: Any) -> Any:
+        if isinstance(value, torch.nn.LinearCrossEntropyOptions):
+            fields = {field.name: self(getattr(value, field.name)) for field in dataclasses.fields(value)}
+            return lenetc.nn.LinearCrossEntropyOptions(**fields)
         if isinstance(value, torch.nn.TransformerEncoderLayer):
             heads, dtype = value.self_attn.num_heads, dtype_of(value.linear1.weight.dtype)
             made = lenetc.nn.TransformerEncoderLayer(
