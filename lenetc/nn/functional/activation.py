@@ -6,9 +6,10 @@ import math
 import warnings
 
 from ir import ops
+from ir.errors import LenetcError
 from ir.node import Node
 from ir.types import DType
-from lenetc.evaluation.tracing import user_frame
+from lenetc.evaluation.tracing import here, user_frame
 from lenetc.operations import creation, elementwise, shaping, softmaxes
 from lenetc.tensors.arrays import axis_of
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
@@ -29,7 +30,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 
     forms = {"none": exact, "tanh": by_tanh}
     if approximate not in tuple(forms):
-        raise ValueError(f"gelu: approximate must be 'none' or 'tanh', not {approximate!r}")
+        raise LenetcError(f"gelu: approximate must be 'none' or 'tanh', not {approximate!r}").at(here())
     return apply("GeluBackward0", forms[approximate], input)
 
 

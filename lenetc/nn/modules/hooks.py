@@ -131,7 +131,7 @@ class _Backward:
         self.module, self.before, self.behind = module, before, behind
         self.inputs: tuple[Any, ...] = ()
         self.has_inputs = False
-        self.received: tuple[Tensor | None, ...] = ()
+        self.received: tuple[Tensor | None, ...] | None = None
 
     @classmethod
     def of(cls, module: Module, hooks: Hooks) -> _Backward | None:
@@ -171,6 +171,8 @@ class _Backward:
         return passed if isinstance(result, tuple) else passed[0]
 
     def _behind(self, places: Sequence[int], found: list[Tensor]) -> list[Tensor]:
+        if self.received is None:  # none of the results is a tensor, or in a tuple of them
+            return found
         gradients: tuple[Any, ...] = _with((None,) * len(self.inputs), places, found)
         for hook in self.behind:
             returned = hook.function(self.module, gradients, self.received)

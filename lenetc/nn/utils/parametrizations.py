@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
-from ir.errors import UnsupportedError
-from lenetc.evaluation.tracing import here
 from lenetc.nn import functional as F
 from lenetc.nn.modules.module import Module
+from lenetc.nn.utils.orthogonal import orthogonal as orthogonal
 from lenetc.nn.utils.parametrize import register_parametrization
 from lenetc.operations import creation, elementwise, products, reductions
 from lenetc.tensors.arrays import axis_of
@@ -131,11 +130,3 @@ def spectral_norm(
 def output_dimension(module: Module) -> int:
     """The dimension of a weight that belongs to the outputs."""
     return 1 if any(base.__name__.startswith("ConvTranspose") for base in type(module).__mro__) else 0
-
-
-def orthogonal(*args: Any, **kwargs: Any) -> NoReturn:
-    """Raises UnsupportedError: the parametrization needs solutions of linear systems, or exponentials of matrices."""
-    raise UnsupportedError(
-        "parametrizations.orthogonal is not supported; start with init.orthogonal_, or add the penalty "
-        "((weight @ weight.T - eye(n)) ** 2).sum() to the loss"
-    ).at(here())

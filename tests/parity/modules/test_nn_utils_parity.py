@@ -97,8 +97,47 @@ def test_a_parametrization_of_ones_own() -> None:
         nn.utils.parametrize.register_parametrization(layer, "height", Symmetric())
     with pytest.raises(ValueError, match="may not change dtype or shape"):
         nn.utils.parametrize.register_parametrization(nn.Linear(3, 3), "weight", nn.Flatten(0))
-    with pytest.raises(NotImplementedError, match="orthogonal_"):
-        nn.utils.parametrizations.orthogonal(layer)
+
+
+@pytest.mark.parametrize(
+    "shape, options",
+    [
+        ((3, 3), {}),
+        ((5, 3), {}),
+        ((3, 5), {"orthogonal_map": "cayley", "use_trivialization": False}),
+        ((2, 4, 3), {"orthogonal_map": "matrix_exp"}),
+    ],
+)
+def test_orthogonal_weights(shape: tuple[int, ...], options: dict[str, Any]) -> None:
+    start, step, scores = normal(*shape), np.tril(normal(*shape), -1), normal(*shape)
+    mine, reference = nn.Module(), tnn.Module()
+    mine.w, reference.w = nn.Parameter(ours(start)), tnn.Parameter(theirs(start))
+    nn.utils.parametrizations.orthogonal(mine, "w", **options)
+    tnn.utils.parametrizations.orthogonal(reference, "w", **options)
+    assert_equal(mine.w, reference.w, "at first", 1e-5, 1e-5)
+    with torch.no_grad():
+        reference.parametrizations.w.original += theirs(step)
+    copy_state(mine, reference)
+
+    def loss(module: Any, factors: Any) -> Any:
+        found = (module.w * factors).sum()
+        found.backward()
+        return found
+
+    compiled = lenetc.compile(lambda factors: loss(mine, factors))
+    assert compiled(ours(scores)).item() == pytest.approx(loss(reference, theirs(scores)).item(), rel=1e-4)
+    slopes = [module.parametrizations.w.original.grad for module in (mine, reference)]
+    assert_equal(*slopes, "gradient", 1e-4, 1e-5)
+
+
+def test_orthogonal_weights_refused() -> None:
+    for name, options in (("bias", {}), ("weight", {"orthogonal_map": "svd"}), ("height", {})):
+        with pytest.raises(ValueError):
+            nn.utils.parametrizations.orthogonal(nn.Linear(2, 2), name, **options)
+    with pytest.raises(NotImplementedError, match="use_trivialization=True"):
+        nn.utils.parametrizations.orthogonal(
+            nn.Linear(2, 2), orthogonal_map="householder", use_trivialization=False
+        )
 
 
 def test_total_norms() -> None:
