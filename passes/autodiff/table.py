@@ -301,6 +301,8 @@ def _(
     g_there = ops.take_along_axis(g, indices, axis=axis)
     if reduction == "none":  # of several updates of one place each gets the gradient, as PyTorch's
         return _replaced(g, indices, axis, 0), None, g_there
+    if reduction == "add":
+        return g, None, g_there
     if reduction == "mul":
         return _product_gradient(g, out, x, indices, updates, axis)
     out_there = ops.take_along_axis(out, indices, axis=axis)

@@ -183,6 +183,31 @@ def gemm_takes_bias(node: Node) -> Node | None:
     return None
 
 
+@RULES.on("add", "sub")
+def put_into_sum(node: Node) -> Node | None:
+    """add(put_along_axis(u, i), y) => scatter(y, i, u, "add"); of sub(put_along_axis(u, i), mul(x, y)) the smaller of x
+    and y changes its sign"""
+    for put, y in (node.inputs, node.inputs[::-1]):
+        if put.op is not ops.put_along_axis or not used_once(put) or y.type != node.type:
+            continue
+        indices, updates = put.inputs[1], put.inputs[0]
+        if node.op is ops.sub and put is node.inputs[1]:
+            updates = ops.neg(updates)
+        elif node.op is ops.sub:
+            y = _negative(y)
+        if put.type == node.type:
+            return ops.scatter(y, indices, updates, axis=put.attrs["axis"], reduction="add")
+    return None
+
+
+def _negative(x: Node) -> Node:
+    """-x, of a product by that of its smaller factor."""
+    if x.op is ops.mul and used_once(x):
+        large, small = x.inputs
+        return large * ops.neg(small) if small.type != x.type else ops.neg(large) * small
+    return ops.neg(x)
+
+
 @RULES.on("sum")
 def sum_of_rows(node: Node) -> Node | None:
     """sum(x, axes=(0,)) => matmul(1, x): the runtime adds up along a leading axis many times slower"""
