@@ -75,6 +75,9 @@ class Specialization:
             # A CUDA graph has the addresses of its inputs built in.
             or (node.attrs["kind"] == "input" and (device == "cuda" or _is_small(node.ty)))
         }
+        self.tables = {
+            name: runtime.to_device(array, device) for name, array in compiled.tables.items()
+        }
         self.fed: list[float | None] = [None] * len(captured.hypers)
         self.types = [node.ty for _, node in graph.results]
         self.shapes = {
@@ -186,6 +189,7 @@ class Specialization:
         for name, value in inputs.items():
             self._check_ranges(name, value)
         inputs.update((name, slot.value) for name, slot in self.slots.items())
+        inputs.update(self.tables)
         outputs = {
             next_name(name): self.capture.cells[name].back(self.device) for name in self.capture.updated
         }
