@@ -75,9 +75,7 @@ class Specialization:
             # A CUDA graph has the addresses of its inputs built in.
             or (node.attrs["kind"] == "input" and (device == "cuda" or _is_small(node.ty)))
         }
-        self.tables = {
-            name: runtime.to_device(array, device) for name, array in compiled.tables.items()
-        }
+        self.tables = {name: runtime.to_device(array, device) for name, array in compiled.tables.items()}
         self.fed: list[float | None] = [None] * len(captured.hypers)
         self.types = [node.ty for _, node in graph.results]
         self.shapes = {

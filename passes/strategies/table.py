@@ -160,9 +160,7 @@ TABLE: tuple[Strategy, ...] = (
     ),
     _first("conv2d_input_grad", "conv_transpose", limits.convolved, nchw.costs.conv_transpose, keep),
     _lanes("conv2d_input_grad", lanes.costs.conv_input_grad, lanes.conv.conv2d_input_grad),
-    _first(
-        "conv2d_input_grad", "col2im", nchw.limits.sliced, nchw.costs.col2im, nchw.conv.conv2d_input_grad
-    ),
+    _first("conv2d_input_grad", "col2im", nchw.limits.sliced, nchw.costs.col2im, nchw.conv.conv2d_input_grad),
     _last(
         "conv2d_input_grad",
         "gather",

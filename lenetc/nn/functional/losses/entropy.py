@@ -151,7 +151,9 @@ class _Labels:
         self.indices = ops.where(self.counts, labels, ops.scalar(0, i64))
 
     def over_classes(self, weight: Node, like: Node) -> Node:
-        return ops.reshape(weight, shape=tuple(self.classes if i == self.axis else 1 for i in range(like.rank)))
+        return ops.reshape(
+            weight, shape=tuple(self.classes if i == self.axis else 1 for i in range(like.rank))
+        )
 
     def of(self, logs: Node, weight: Node | None) -> Node:
         """logs times weight[C] where a label counts and 0 elsewhere: [N,C,...], or [N,1,...] of many classes."""
