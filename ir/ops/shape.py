@@ -207,8 +207,8 @@ def _scatter(x: Type, indices: Type, updates: Type, *, axis: int, reduction: str
 
 @op(infer=_scatter)
 def scatter(x: Array, indices: Array, updates: Array, *, axis: int, reduction: str = "none") -> Array:
-    """x with updates where indices say along `axis`, the last one of several, or their sum, product, largest or smallest
-    with x (torch.scatter, ONNX ScatterElements)."""
+    """x with updates where indices say along `axis`, the last one of several, or the sum, product, largest or smallest
+    of them and x (torch.scatter, ONNX ScatterElements)."""
     grid: list[Array] = list(np.indices(indices.shape, sparse=True))
     grid[axis] = indices
     result = x.copy()

@@ -43,7 +43,7 @@ def regrouped(found: Sequence[Node], carried: Iterable[Node]) -> list[Node]:
     waits = set(carried)
 
     def piece_of(x: Node, starts: tuple[Dim, ...], shape: tuple[Dim, ...]) -> Node:
-        """A window of x; where the loop has that of what x is made of, made of it, so that x itself need not be kept."""
+        """A window of x, of what x is made of if the loop has windows of that: so that x itself need not be kept."""
         if x.op in _ELEMENTWISE and all(y.shape in ((), x.shape) for y in x.inputs):
             pieces = [piece_of(y, starts, shape) if y.shape else y for y in x.inputs]
             if all(not y.shape or y in nodes or y.op in _ELEMENTWISE for y in pieces):
