@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import keyword
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ir.errors import SymbolicDimError
@@ -183,6 +186,41 @@ def evaluate(dim: Dim, env: Mapping[str, Dim]) -> Dim:
     return total
 
 
+@dataclass
+class Case:
+    """Sizes that decide comparisons which do not come out the same for all sizes.
+
+    decided: what was asked, as differences that are above 0 or are not. What is made within the case is right for all
+    sizes of which the same is true.
+    """
+
+    sizes: Mapping[str, int]
+    decided: dict[Poly, bool] = field(default_factory=dict)
+
+    def decide(self, difference: Poly) -> bool | None:
+        """Whether the difference is above 0; None where the case does not have all its symbols."""
+        if not symbols(difference) <= self.sizes.keys():
+            return None
+        return self.decided.setdefault(difference, evaluate(difference, self.sizes) > 0)
+
+    def holds_for(self, sizes: Mapping[str, int]) -> bool:
+        """Whether all that was decided would be the same with these sizes."""
+        return all((evaluate(dim, sizes) > 0) == truth for dim, truth in self.decided.items())
+
+
+_case: ContextVar[Case | None] = ContextVar("case", default=None)
+
+
+@contextmanager
+def within(case: Case | None) -> Iterator[None]:
+    """In the block `case` decides comparisons; None leaves them as they are."""
+    token = _case.set(case)
+    try:
+        yield
+    finally:
+        _case.reset(token)
+
+
 def _terms(dim: Dim) -> tuple[tuple[Monomial, int], ...]:
     if isinstance(dim, Poly):
         return dim.terms
@@ -219,6 +257,10 @@ def _less(left: Dim, right: Dim) -> bool:
         return True
     if growing == {False} and constant <= 0:
         return False
+    case = _case.get()
+    found = case.decide(difference) if case is not None and isinstance(difference, Poly) else None
+    if found is not None:
+        return found
     raise SymbolicDimError(
         f"whether {left} is less than {right} is not known; make this dimension a fixed number"
     )

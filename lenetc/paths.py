@@ -13,7 +13,7 @@ from typing import Any
 from lenetc import autograd, distributions, func, nn, utils
 from lenetc.accepted import module_at
 from lenetc.evaluation import random
-from lenetc.nn.modules import dropout, normalization, recurrent
+from lenetc.nn.modules import dropout, normalization
 from lenetc.nn.modules.attention import transformer
 from lenetc.nn.modules.losses import base as losses
 from lenetc.nn.modules.spatial import conv
@@ -64,7 +64,7 @@ _MODULES: dict[str, dict[str, Any]] = {
     "padding": {},
     "pixelshuffle": {},
     "pooling": {},
-    "rnn": {"RNNBase": recurrent.RNNBase, "RNNCellBase": recurrent.RNNCellBase},
+    "rnn": {"RNNBase": nn.RNNBase, "RNNCellBase": nn.RNNCellBase},
     "sparse": {},
     "transformer": {"_get_clones": transformer._copies},
     "upsampling": {},

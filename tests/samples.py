@@ -310,6 +310,7 @@ sample("scatter", F(4, N), I(6, N, draw=up_to(4)), F(6, N), axis=0, kinks=True)
 sample("scatter", I(N, 5), I(N, 7, draw=up_to(5), dtype=i32), I(N, 7), axis=1)
 sample("scatter", B(N, 5), I(N, 7, draw=up_to(5)), B(N, 7), axis=1)
 sample("scatter", F(N, 3), I(N, 4, draw=up_to(3)), F(N, 4), axis=1, reduction="mul")
+sample("scatter", F(N, 3), I(N, 4, draw=up_to(3)), F(N, 4), axis=1, reduction="add")
 for reduction in ("max", "min"):
     sample("scatter", F(N, 3), I(N, 4, draw=up_to(3)), F(N, 4), axis=1, reduction=reduction)
     sample(

@@ -186,7 +186,7 @@ def put_along_axis(x: Array, indices: Array, *, axis: int, size: int) -> Array:
     return result
 
 
-REDUCTIONS = ("none", "mul", "max", "min")
+REDUCTIONS = ("none", "add", "mul", "max", "min")
 
 
 def _scatter(x: Type, indices: Type, updates: Type, *, axis: int, reduction: str) -> Type:
@@ -207,15 +207,15 @@ def _scatter(x: Type, indices: Type, updates: Type, *, axis: int, reduction: str
 
 @op(infer=_scatter)
 def scatter(x: Array, indices: Array, updates: Array, *, axis: int, reduction: str = "none") -> Array:
-    """x with updates where indices say along `axis`, the last one of several, or multiplied, or the largest or the
-    smallest of them and of x (torch.scatter, ONNX ScatterElements)."""
+    """x with updates where indices say along `axis`, the last one of several, or the sum, product, largest or smallest
+    of them and x (torch.scatter, ONNX ScatterElements)."""
     grid: list[Array] = list(np.indices(indices.shape, sparse=True))
     grid[axis] = indices
     result = x.copy()
     if reduction == "none":
         result[tuple(grid)] = updates
     else:
-        kinds = {"mul": np.multiply, "max": np.maximum, "min": np.minimum}
+        kinds = {"add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.minimum}
         kinds[reduction].at(result, tuple(grid), updates)
     return result
 

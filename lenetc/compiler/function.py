@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ir.types import Type
 from lenetc import runtime
-from lenetc.compiler.guard import Guard
+from lenetc.compiler.guard import Guard, has_found
+from lenetc.compiler.kept import Kept
 from lenetc.compiler.program import Compilation, Program, Sizes, compilation
 from lenetc.compiler.reads.follow import Followed
 from lenetc.compiler.retrace import Reason, reasons_of, warn
@@ -32,7 +33,6 @@ from lenetc.compiler.structure import (
 from lenetc.compiler.traces.capture import capture
 from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation.cell import Context, lock
-from lenetc.evaluation.random import default_generator
 from lenetc.evaluation.tracing import here
 from lenetc.runtime import measured_costs
 from lenetc.tensors.tensor import Tensor
@@ -41,13 +41,10 @@ from passes.target import Target
 if TYPE_CHECKING:
     from lenetc.profiling.profile import Profile
 
-_SPECIALIZATIONS = 8  # programs kept for one signature: train and eval mode, a few phases of a run
-_KEYS = 64  # signatures
-_TRACED = 8  # programs kept of calls that are traced
 # Attributes that are the compiled function's own, beside those that its user may give it as to any function.
 _FIELDS = frozenset(
     (
-        "function follows strategies tuned cuda_graphs dynamic device arguments _known _traced _last _codes "
+        "function follows strategies tuned cuda_graphs dynamic device arguments _kept _last _codes "
         "_misses _story _sizes __wrapped__"
     ).split()
 )
@@ -107,14 +104,12 @@ class CompiledFunction:
 
     def forget(self) -> None:
         """Drop what is compiled: the next call compiles anew. State is not touched."""
-        # Programs whose runs stand for calls, and those of calls that had to be traced, the latest last.
-        self._known: dict[tuple[Any, ...], list[Specialization]] = {}
-        self._traced: dict[int, Specialization] = {}
         # That of the last call with plain arguments, which the next call is likely to want.
         self._last: tuple[Any, Specialization | None] = (None, None)
         self._codes: dict[int, CodeType] = {}  # that ran in any trace
         self._misses = 0  # traces since a run last stood for a call
         self._story = Story()
+        self._kept = Kept(self._story)
         self._sizes = Sizes()
 
     @property
@@ -169,7 +164,7 @@ class CompiledFunction:
             values = self.arguments.bind(args, kwargs)
             leaves = [leaf for _, leaf in self.arguments.leaves(values)]
             steps = steps_of(self.arguments.leaves(values))
-            found = self._fitting(self._key(values, leaves, (steps,)), leaves)
+            found = self._kept.fitting(self._key(values, leaves, (steps,)), leaves)
             if found is not None:
                 return found.run(leaves)
             first = self._step(values, 0)
@@ -184,7 +179,7 @@ class CompiledFunction:
                 results = [alone.first(whole.captured, inner)]
                 guard = self._guard(whole, first)
                 if guard is not None:
-                    self._keep(alone, guard, first, self._key(first, inner))
+                    self._kept.add(alone, guard, first, self._key(first, inner))
             return stacked([*results, *(self._call_bound(self._step(values, k)) for k in range(1, steps))])
 
     def profile(self, /, *args: Any, steps: int | None = None, scan: bool = False, **kwargs: Any) -> Profile:
@@ -228,8 +223,7 @@ class CompiledFunction:
 
     def programs(self) -> list[Program]:
         """The programs of the calls so far, those that are kept."""
-        found = [s for known in self._known.values() for s in known] + list(self._traced.values())
-        return [s.program for s in found]
+        return [found.program for found in self._kept.every()]
 
     # A call.
 
@@ -240,7 +234,7 @@ class CompiledFunction:
     def _call_bound(self, values: dict[str, Any], args: tuple[Any, ...] = ()) -> Any:
         leaves = [leaf for _, leaf in self.arguments.leaves(values)]
         key = self._key(values, leaves)
-        found = self._fitting(key, leaves)
+        found = self._kept.fitting(key, leaves)
         if found is None:
             return self._by_trace(values, leaves, key)
         self._misses = 0
@@ -251,19 +245,6 @@ class CompiledFunction:
     def _key(self, values: dict[str, Any], leaves: list[Any], steps: tuple[Any, ...] = ()) -> tuple[Any, ...]:
         return (steps, modes(), tuple(map(shape_of, values.values())), signature_key(leaves))
 
-    def _fitting(self, key: tuple[Any, ...], leaves: list[Any]) -> Specialization | None:
-        """The program whose run stands for this call; None where there is none."""
-        known = self._known.get(key, [])
-        for specialization in known:
-            guard = specialization.guard
-            if guard is not None and guard.fits(leaves) and guard.holds():
-                return specialization
-        self._story.missed(known, leaves)
-        for specialization in known:
-            if specialization.guard is not None:
-                specialization.guard.promote()
-        return None
-
     def _by_trace(self, values: dict[str, Any], leaves: list[Any], key: tuple[Any, ...]) -> Any:
         """The call by a trace; from then on by runs, if they stand for calls."""
         traced = self._trace(values)
@@ -271,7 +252,7 @@ class CompiledFunction:
         result = specialization.first(traced.captured, leaves)
         guard = self._guard(traced, values)
         if guard is not None:
-            self._keep(specialization, guard, values, key)
+            self._kept.add(specialization, guard, values, key)
         return result
 
     def _trace(self, values: dict[str, Any]) -> Attempt:
@@ -321,7 +302,7 @@ class CompiledFunction:
             find = self._sizes.compilation if self.dynamic else compilation
             compiled = find(captured.graph, self.target())
         self._story.compiled(compiled.general or compiled)
-        found = self._traced.pop(id(compiled), None)
+        found = self._kept.take_traced(compiled)
         if found is None or not found.take(captured):
             try:
                 found = Specialization(captured, compiled, cuda_graphs=self.cuda_graphs)
@@ -330,9 +311,7 @@ class CompiledFunction:
                     raise
                 self._sizes.end(compiled.general)  # not for symbolic sizes
                 return self._bound(captured)
-        self._traced[id(compiled)] = found
-        while len(self._traced) > _TRACED:
-            self._traced.pop(next(iter(self._traced)))
+        self._kept.add_traced(found)
         self._story.warn_of_programs(self.arguments.name, self.function)
         return found
 
@@ -348,37 +327,14 @@ class CompiledFunction:
             return None
         after = self._followed(values, assumes=False)
         after.reach(observed.ran)
-        return Guard(after, captured) if not after.opaque and self._has_found(after, captured) else None
-
-    def _keep(
-        self, specialization: Specialization, guard: Guard, values: dict[str, Any], key: tuple[Any, ...]
-    ) -> None:
-        """Let runs of the program stand for calls of this key while `guard` holds."""
-        specialization.guard = guard
-        specialization.kept = values  # what the key tells by its number lives as long as the key
-        self._traced.pop(id(specialization.program.compiled), None)
-        known = self._known.setdefault(key, [])
-        known.append(specialization)
-        del known[:-_SPECIALIZATIONS]
-        while len(self._known) > _KEYS:
-            self._known.pop(next(iter(self._known)))
-
-    @staticmethod
-    def _has_found(after: Followed, captured: Capture) -> bool:
-        """Whether all state that was used stands where it was looked for: neither made and dropped by the call, nor
-        reached in a way that cannot be followed."""
-        random = default_generator.cells()
-        return all(
-            cell in after.tensors or name in captured.grad_inputs or cell in random
-            for name, cell in captured.cells.items()
-        )
+        return Guard(after, captured) if not after.opaque and has_found(after, captured) else None
 
     # Without a call, and many calls in one.
 
     def _without_call(self, values: dict[str, Any], steps: tuple[Any, ...]) -> Specialization:
         named = self.arguments.leaves(values)
         leaves = [leaf for _, leaf in named]
-        found = self._fitting(self._key(values, leaves, steps), leaves)
+        found = self._kept.fitting(self._key(values, leaves, steps), leaves)
         if found is not None:
             return found
         if steps:
@@ -404,7 +360,7 @@ class CompiledFunction:
         """The program of a scan; or, where its steps have to run one by one, what there is of the first: a trace that
         is not run yet."""
         inner = [leaf for _, leaf in self.arguments.leaves(first)]
-        known = self._fitting(self._key(first, inner), inner)
+        known = self._kept.fitting(self._key(first, inner), inner)
         guard: Guard | None
         if known is not None:
             attempt, guard = Attempt(known.capture), known.guard
@@ -421,7 +377,7 @@ class CompiledFunction:
         compiled = compilation(scanned(captured, steps), self.target())
         self._story.compiled(compiled)
         found = Specialization(captured, compiled, steps, self.cuda_graphs)
-        self._keep(found, guard, values, self._key(values, leaves, (steps,)))
+        self._kept.add(found, guard, values, self._key(values, leaves, (steps,)))
         return found
 
     def _is_one_run(self, captured: Capture) -> bool:

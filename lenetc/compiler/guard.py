@@ -10,6 +10,7 @@ from lenetc.compiler.reads.entries import ABSENT, Entry, Items, Named, Which, sa
 from lenetc.compiler.reads.follow import Followed
 from lenetc.compiler.traces.records import Capture, kind_of
 from lenetc.evaluation.cell import Counts
+from lenetc.evaluation.random import default_generator
 
 if TYPE_CHECKING:
     from lenetc.optim.optimizer import Optimizer
@@ -102,6 +103,16 @@ class Guard:
         for optimizer, group, key, value in _changed(self.baked):
             if isinstance(value, float):
                 optimizer._dynamic.add((group, key))
+
+
+def has_found(followed: Followed, captured: Capture) -> bool:
+    """Whether all state that was used stands where it was looked for: neither made and dropped by the call, nor
+    reached in a way that cannot be followed."""
+    random = default_generator.cells()
+    return all(
+        cell in followed.tensors or name in captured.grad_inputs or cell in random
+        for name, cell in captured.cells.items()
+    )
 
 
 def _changed(baked: Sequence[Baked]) -> list[Baked]:

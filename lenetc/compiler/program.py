@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakValueDictionary
 
 from ir import to_text
+from ir.dims import Case, within
 from ir.node import Graph
+from ir.types import Array
 from lenetc.evaluation.sizes import Family, outline
 from passes.pipeline import Split, before_strategies, run_pipeline, run_split
 from passes.strategies.overrides import check_overrides
@@ -30,21 +32,32 @@ class Compilation:
     are the same share it, whatever state theirs is.
 
     sessions: it loaded, with and without captured CUDA graphs. general: what stands for it in runs, the same with
-    symbolic sizes.
+    symbolic sizes. tables: what that reads besides, by name. case: sizes that decide comparisons, where some are
+    symbolic.
     """
 
-    def __init__(self, graph: Graph, target: Target, general: Compilation | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        target: Target,
+        general: Compilation | None = None,
+        tables: Mapping[str, Array] | None = None,
+    ) -> None:
         check_overrides(graph, target)
         self.graph, self.target, self.general = graph, target, general
+        self.tables = tables or {}
+        self.case: Case | None = None
         self.sessions: dict[bool, Session | SplitSession] = {}
 
     @cached_property
     def split(self) -> Split | None:
-        return run_split(self.graph, self.target)
+        with within(self.case):
+            return run_split(self.graph, self.target)
 
     @cached_property
     def stages(self) -> list[Stage]:
-        return run_pipeline(self.graph, self.target)
+        with within(self.case):
+            return run_pipeline(self.graph, self.target)
 
     @cached_property
     def by_name(self) -> dict[str, Stage]:
@@ -101,14 +114,17 @@ class Sizes:
             results, updates = (
                 [(label, new[node]) for label, node in part] for part in (graph.results, graph.updates)
             )
-            general = Graph.make(graph.name, [new[node] for node in graph.inputs], results, updates)
-            shared.programs = compilation(general, target), family
-        return Compilation(graph, target, shared.programs[0])
+            inputs = [new[node] for node in graph.inputs] + [shared.nodes[i] for i in shared.inputs]
+            general = Graph.make(graph.name, inputs, results, updates)
+            shared.programs = compilation(general, target)
+            shared.programs.case = shared.case
+        tables = {shared.nodes[i].attrs["name"]: nodes[i].attrs["value"].array for i in shared.inputs}
+        return Compilation(graph, target, shared.programs, tables)
 
     def end(self, general: Compilation) -> None:
         """Compile graphs that `general` stood for by themselves from now on."""
         for family in self._families.values():
-            if any(shared.programs and shared.programs[0] is general for shared in family.shared):
+            if any(shared.programs is general for shared in family.shared):
                 family.ended = True
 
 

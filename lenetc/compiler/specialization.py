@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,16 @@ from ir.types import Array, Type
 from lenetc import runtime
 from lenetc.compiler.guard import Guard
 from lenetc.compiler.program import Compilation, Program
-from lenetc.compiler.structure import flatten, rebuild
-from lenetc.compiler.traces.history import Call, attach
-from lenetc.compiler.traces.records import INVALID, Capture, GradOf, Result, unreturned
+from lenetc.compiler.results import finished, handed_out
+from lenetc.compiler.traces.history import Call
+from lenetc.compiler.traces.records import INVALID, Capture, Result, unreturned
 from lenetc.evaluation import anomaly
 from lenetc.evaluation.cell import Cell, Counts, Exchange, pending
 from lenetc.evaluation.random import generator_cells
 from lenetc.evaluation.ranges import Range, as_array
-from lenetc.evaluation.scalars import Scalar, plain
 from lenetc.runtime import Binding, Session, Slot, Value
 from lenetc.runtime.parts import SplitBinding, SplitSession, session_of
 from lenetc.tensors.tensor import Tensor
-from lenetc.tensors.views import View
 
 _COPIED = 2**16  # bytes of an input array that is copied rather than bound
 _BINDINGS = 16  # prepared runs kept for each program; two are in use while nothing else writes its state
@@ -75,6 +73,7 @@ class Specialization:
             # A CUDA graph has the addresses of its inputs built in.
             or (node.attrs["kind"] == "input" and (device == "cuda" or _is_small(node.ty)))
         }
+        self.tables = {name: runtime.to_device(array, device) for name, array in compiled.tables.items()}
         self.fed: list[float | None] = [None] * len(captured.hypers)
         self.types = [node.ty for _, node in graph.results]
         self.shapes = {
@@ -186,6 +185,7 @@ class Specialization:
         for name, value in inputs.items():
             self._check_ranges(name, value)
         inputs.update((name, slot.value) for name, slot in self.slots.items())
+        inputs.update(self.tables)
         outputs = {
             next_name(name): self.capture.cells[name].back(self.device) for name in self.capture.updated
         }
@@ -206,7 +206,8 @@ class Specialization:
             if self.single_history is not None:
                 self.single_history.freed_for(tensor)
             return tensor
-        return self._hand_out(values, leaves, call)
+        made = zip(self.shapes, zip(self.types, values, strict=True), strict=True)
+        return handed_out(self.capture, dict(made), leaves, call, has_history=not self.steps)
 
     def first(self, captured: Capture, leaves: Sequence[Any]) -> Any:
         """The run that makes the trace `captured`, of this program and this state, a call: what the trace made gets its
@@ -216,36 +217,7 @@ class Specialization:
         except BaseException:
             captured.undo()
             raise
-        by_name = dict(zip(self.shapes, values, strict=True))
-        given: dict[Cell, None] = {}
-        for tensor, result in captured.made:
-            if tensor._cell not in given:
-                tensor._cell.given(by_name[result.name])
-                given[tensor._cell] = None
-        for tensor, result in captured.made:
-            if result.history is not None:
-                attach(tensor, result.history, call, {})
-        self._change(captured, by_name, leaves, call)
-        by_label = {result.name: tensor for tensor, result in captured.made}
-        self._mark_views(captured.made, captured, leaves, by_label)
-        captured.made = []
-        for name, label in captured.argument_grads.items():
-            if not label:
-                leaves[captured.positions[name]]._grad = None
-        for parameter in captured.lost_grads:
-            parameter._grad = unreturned
-        if captured.error is not None:
-            raise captured.error
-        result = captured.result
-        flat = [item for _, item in flatten(result, "")]
-        # What is handed out is not kept.
-        static = [
-            plain(item) if what is None else None for what, item in zip(captured.leaves, flat, strict=True)
-        ]
-        captured.result = rebuild(result, iter(static))
-        if any(isinstance(item, Scalar) for item in flat):
-            return rebuild(result, iter([plain(item) for item in flat]))
-        return result
+        return finished(captured, dict(zip(self.shapes, values, strict=True)), leaves, call)
 
     def _run(self, leaves: Sequence[Any], captured: Capture | None) -> tuple[list[Value], Call | None]:
         if pending:
@@ -346,21 +318,6 @@ class Specialization:
                 self.session.settle()
                 wanted.refuse()
 
-    def _change(
-        self, captured: Capture, by_name: dict[str, Value], leaves: Sequence[Any], call: Call | None
-    ) -> None:
-        """Give the arguments that the function changes in place their new values."""
-        for name, result in captured.changed.items():
-            tensor = leaves[captured.positions[name]]
-            tensor._cell.given(by_name[result.name])
-            if result.history is not None:
-                tensor._grad_fn = None
-                attach(tensor, result.history, call, self._given(leaves))
-
-    def _given(self, leaves: Sequence[Any]) -> dict[int, Tensor]:
-        """Which tensors of this call stand for the traced one's arguments."""
-        return {number: leaves[position] for position, number in self.capture.argument_numbers.items()}
-
     def _come_back(self) -> None:
         """After a run that others have changed something before: leave the state so that the next may be quick."""
         self.exchange.catch_up()
@@ -374,64 +331,6 @@ class Specialization:
     def _check_ranges(self, name: str, value: Value | Array) -> None:
         for wanted in self.ranges.get(name, ()):
             wanted.check(as_array(value), name)
-
-    def _hand_out(self, values: list[Value], leaves: Sequence[Any], call: Call | None) -> Any:
-        captured = self.capture
-        by_name = dict(zip(self.shapes, values, strict=True))
-        made: dict[str, Tensor] = {}
-
-        def tensor_of(result: Result) -> Tensor:
-            if result.name not in made:
-                position = list(self.shapes).index(result.name)
-                made[result.name] = tensor = Tensor._from_cell(
-                    Cell(self.types[position], value=values[position])
-                )
-                if result.history is not None and not self.steps:
-                    attach(tensor, result.history, call, self._given(leaves))
-            return made[result.name]
-
-        static = (item for _, item in flatten(captured.result, ""))
-        by_label = {result.name: result for result in captured.results()}
-        for parameter, name in captured.grads:
-            parameter._grad = tensor_of(by_label[name]) if name else None
-        for name, label in captured.argument_grads.items():
-            leaves[captured.positions[name]]._grad = tensor_of(by_label[label]) if label else None
-        self._change(captured, by_name, leaves, call)
-
-        def leaf_of(what: Result | GradOf | str | None, item: Any) -> Any:
-            if isinstance(what, Result):
-                return tensor_of(what)
-            if isinstance(what, GradOf):
-                return what.tensor._grad
-            return plain(item) if what is None else leaves[captured.positions[what]]
-
-        out = [leaf_of(what, item) for what, item in zip(captured.leaves, static, strict=True)]
-        self._mark_views(
-            [(tensor, by_label[name]) for name, tensor in made.items() if name in by_label],
-            captured,
-            leaves,
-            made,
-        )
-        return rebuild(captured.result, iter(out))
-
-    def _mark_views(
-        self,
-        results: Iterable[tuple[Tensor, Result]],
-        captured: Capture,
-        leaves: Sequence[Any],
-        made: Mapping[str, Tensor],
-    ) -> None:
-        """Let results that are views of something be values of their own, which are not changed in place and not shown
-        once that has changed."""
-        for tensor, result in results:
-            if not result.is_view or self.steps:
-                continue
-            tensor._shares, tensor._view, of = "a view", None, result.view_of
-            if isinstance(of, str):
-                base = made[of] if of in made else leaves[captured.positions[of]]
-                of = base._cell if isinstance(base, Tensor) else None
-            if of is not None:
-                tensor._view = View.came_out(of)
 
     def _check_finite(self, leaves: Sequence[Any], values: Sequence[Value]) -> None:
         """With detect_anomaly: find the op that made the first NaN. The state is still as it was before the call."""

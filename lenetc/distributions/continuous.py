@@ -17,9 +17,7 @@ __all__ = ["Exponential", "Laplace", "LogNormal", "Normal", "Uniform"]
 _LEAST = 2.0**-25  # for the logarithm of a number that may be 0
 
 
-class Normal(OfLocation):
-    """Normal numbers of mean `loc` and deviation `scale` (torch.distributions.Normal)."""
-
+class _LocationScale(OfLocation):
     arg_constraints: ClassVar[dict[str, Constraint]] = {
         "loc": constraints.real,
         "scale": constraints.positive,
@@ -31,6 +29,10 @@ class Normal(OfLocation):
 
     def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
         super().__init__(validate_args, loc=loc, scale=scale)
+
+
+class Normal(_LocationScale):
+    """Normal numbers of mean `loc` and deviation `scale` (torch.distributions.Normal)."""
 
     @property
     def mean(self) -> Tensor:
@@ -67,20 +69,13 @@ class Normal(OfLocation):
         return 0.5 + 0.5 * math.log(2 * math.pi) + e.log(self.scale)
 
 
-class LogNormal(OfLocation):
+class LogNormal(_LocationScale):
     """Numbers whose logarithms are normal (torch.distributions.LogNormal)."""
 
-    arg_constraints: ClassVar[dict[str, Constraint]] = {
-        "loc": constraints.real,
-        "scale": constraints.positive,
-    }
     support = constraints.positive
-    has_rsample = True
-    loc: Tensor
-    scale: Tensor
 
     def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
-        super().__init__(validate_args, loc=loc, scale=scale)
+        super().__init__(loc, scale, validate_args)
         self.base_dist = Normal(self.loc, self.scale, validate_args=False)
 
     @property
@@ -115,20 +110,8 @@ class LogNormal(OfLocation):
         return self.base_dist.entropy() + self.loc
 
 
-class Laplace(OfLocation):
+class Laplace(_LocationScale):
     """Numbers at an exponential distance from `loc` to either side (torch.distributions.Laplace)."""
-
-    arg_constraints: ClassVar[dict[str, Constraint]] = {
-        "loc": constraints.real,
-        "scale": constraints.positive,
-    }
-    support = constraints.real
-    has_rsample = True
-    loc: Tensor
-    scale: Tensor
-
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
-        super().__init__(validate_args, loc=loc, scale=scale)
 
     @property
     def mean(self) -> Tensor:

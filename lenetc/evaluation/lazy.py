@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ir import ops
+from ir.dims import Case, within
 from ir.errors import LenetcError
 from ir.node import Graph, Node
 from ir.op import leaf
@@ -52,12 +53,15 @@ class Structure:
 class Programs:
     """The programs of one structure: `promoted` scalars (by position) are inputs, the rest are built in.
 
-    shared: the structure with symbolic sizes, where several share it; else it is compiled as it comes.
+    shared: the structure with symbolic sizes, where several share it; else it is compiled as it comes. case: sizes that
+    decide comparisons there. tables: places of the nodes that are inputs there, behind all others, and constants here.
     """
 
     promoted: frozenset[int] = frozenset()
     by_values: dict[tuple[Any, ...], Session | SplitSession] = field(default_factory=dict)
     shared: Structure | None = None
+    case: Case | None = None
+    tables: list[int] = field(default_factory=list)
     roots: list[Node] = field(default_factory=list)
 
 
@@ -194,10 +198,13 @@ def _programs(structure: Structure, roots: Sequence[Node]) -> tuple[Programs, Fa
         if shared is not None:
             if shared.programs is None:
                 new = dict(zip(structure.nodes, shared.nodes, strict=True))
+                inputs = [*structure.inputs, *(structure.nodes[i] for i in shared.inputs)]
                 whole = Structure(
-                    (), [new[x] for x in structure.inputs], [new[x] for x in structure.scalars], shared.nodes
+                    (), [new[x] for x in inputs], [new[x] for x in structure.scalars], shared.nodes
                 )
-                shared.programs = Programs(shared=whole, roots=[new[root] for root in roots])
+                shared.programs = Programs(
+                    shared=whole, case=shared.case, tables=shared.inputs, roots=[new[root] for root in roots]
+                )
             return shared.programs, family
     return _cache.setdefault(structure.key, Programs()), None
 
@@ -279,7 +286,8 @@ def _program(
         source = programs.shared or structure
         promoted = [source.scalars[i] for i in sorted(programs.promoted)]
         ends = roots if programs.shared is None else programs.roots
-        session = programs.by_values[baked()] = _compile(ends, [*source.inputs, *promoted], device)
+        with within(programs.case):
+            session = programs.by_values[baked()] = _compile(ends, [*source.inputs, *promoted], device)
     feeds: dict[str, Value] = {}
     for i, node in enumerate(structure.inputs):
         value = evaluated[node]
@@ -287,8 +295,10 @@ def _program(
             host = value if isinstance(value, np.ndarray) else runtime.to_numpy(value)
             value = evaluated[node] = runtime.to_device(host, device)
         feeds[f"x{i}"] = value
-    for i, position in enumerate(sorted(programs.promoted), len(structure.inputs)):
-        feeds[f"x{i}"] = runtime.to_device(values[position], device)
+    more = [structure.nodes[i].attrs["value"].array for i in programs.tables]
+    more += [values[position] for position in sorted(programs.promoted)]
+    for i, array in enumerate(more, len(structure.inputs)):
+        feeds[f"x{i}"] = runtime.to_device(array, device)
     return session, feeds
 
 

@@ -2,14 +2,16 @@
 
 A loop over sentences or episodes makes the same operations at ever new lengths. Graphs are compared by their nodes
 with all whole numbers taken out: those of leaves' shapes and of attributes. Where the numbers of three graphs can be
-said as expressions in the sizes of leaves (`L`, `L - 1`, `2*L`, `L*M`), the graph is built anew with these. A later
-graph shares it only if every one of its numbers is what the expressions give for its sizes, so that nothing is
-guessed: what cannot be said this way is compiled for its sizes, as before.
+said as expressions in the sizes of leaves (`L`, `L - 1`, `2*L`, `L*M`), the graph is built anew with these; tables,
+which are constants with dimensions, become inputs where they differ. A later graph shares it only if every one of its
+numbers is what the expressions give for its sizes, and if whatever was decided by comparing sizes comes out the same,
+so that nothing is guessed: what cannot be said this way is compiled for its sizes, as before.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,14 +19,14 @@ from typing import Any
 import numpy as np
 
 from ir import ops
-from ir.dims import Dim, Poly, evaluate, symbol
+from ir.dims import Case, Dim, Poly, evaluate, symbol, within
 from ir.errors import LenetcError
-from ir.node import Node
+from ir.node import Graph, Literal, Node
 from ir.op import leaf
 from ir.types import Array, DType, Type, dtype_of, f64
 
 ENOUGH = 3  # graphs, of which the sizes are told from what stays
-_TRIES = (3, 5, 9)  # numbers of graphs after which it is tried again
+_TRIES = (3, 4, 5, 7, 9, 13)  # numbers of graphs after which it is tried again
 _MEASURED = 8  # expressions in sizes that scalars are compared with
 _NUMBER = object()  # where a whole number was taken out
 
@@ -32,15 +34,20 @@ _NUMBER = object()  # where a whole number was taken out
 @dataclass(frozen=True)
 class Outline:
     """A graph's nodes without their numbers, and the numbers. sizes: which of them are sizes of leaves; scalars: the
-    constants without dimensions, unless they may be any."""
+    constants without dimensions, unless they may be any; tables: those with dimensions."""
 
     key: tuple[Any, ...]
     numbers: Array
     sizes: tuple[int, ...]
     scalars: tuple[Array, ...]
+    tables: tuple[Literal, ...]
 
     def equals(self, other: Outline) -> bool:
-        return bool((self.numbers == other.numbers).all()) and all(map(_same, self.scalars, other.scalars))
+        return (
+            bool((self.numbers == other.numbers).all())
+            and all(map(_same, self.scalars, other.scalars))
+            and self.tables == other.tables
+        )
 
 
 def _same(a: Array, b: Array) -> bool:
@@ -58,13 +65,17 @@ def outline(nodes: Sequence[Node], leaves: Any, through: Any, any_scalars: bool)
     numbers: list[Any] = []
     sizes: list[int] = []
     scalars: list[Array] = []
+    tables: list[Literal] = []
     for node in nodes:
         if not isinstance(node.type, Type) and node in leaves:
             return None
-        if node in leaves:
-            key += ("leaf", node.dtype, node.rank)
+        if node in leaves or _is_table(node):
+            is_table = node not in leaves
+            key += ("table" if is_table else "leaf", node.dtype, node.rank)
             sizes += range(len(numbers), len(numbers) + node.rank)
             numbers += node.shape
+            if is_table:
+                tables.append(node.attrs["value"])
         elif node.op is ops.const and not node.shape:
             key += ("scalar", node.dtype)
             if not any_scalars:
@@ -75,7 +86,11 @@ def outline(nodes: Sequence[Node], leaves: Any, through: Any, any_scalars: bool)
             key += [_taken_out(value, numbers) for value in node.attrs.values()]
     if any(isinstance(n, Poly) for n in numbers):
         return None
-    return Outline(tuple(key), np.array(numbers, np.int64), tuple(sizes), tuple(scalars))
+    return Outline(tuple(key), np.array(numbers, np.int64), tuple(sizes), tuple(scalars), tuple(tables))
+
+
+def _is_table(node: Node) -> bool:
+    return node.op is ops.const and bool(node.shape)
 
 
 def _taken_out(value: Any, numbers: list[Any]) -> Any:
@@ -85,7 +100,38 @@ def _taken_out(value: Any, numbers: list[Any]) -> Any:
     if (isinstance(value, int) and not isinstance(value, bool)) or isinstance(value, Poly):
         numbers.append(value)
         return _NUMBER
-    return value
+    return _body_taken_out(value, numbers) if isinstance(value, Graph) else value
+
+
+def _body_taken_out(body: Graph, numbers: list[Any]) -> tuple[Any, ...]:
+    """A loop's body without its numbers."""
+    nodes = body.nodes()
+    place = {node: i for i, node in enumerate(nodes)}
+    key: list[Any] = [body.name, tuple([place[node] for node in body.inputs])]
+    for part in (body.results, body.updates):
+        key.append(tuple([(label, place[node]) for label, node in part]))
+    for node in nodes:
+        key += (node.op, tuple([place[x] for x in node.inputs]))
+        if node.op is ops.input:
+            key += (node.attrs["name"], node.attrs["kind"], node.dtype, node.rank)
+            numbers += node.shape
+        else:
+            key += [_taken_out(value, numbers) for value in node.attrs.values()]
+    return tuple(key)
+
+
+def _body_put_in(body: Graph, numbers: Iterator[Dim]) -> Graph:
+    """The body with the next of `numbers` for its own."""
+    new: dict[Node, Node] = {}
+    for node in body.nodes():
+        if node.op is ops.input:
+            type = Type(node.dtype, tuple([next(numbers) for _ in node.shape]))
+            new[node] = leaf(node.attrs["name"], type, node.attrs["kind"])
+        else:
+            attrs = {name: _put_in(value, numbers) for name, value in node.attrs.items()}
+            new[node] = node.op.over(tuple([new[x] for x in node.inputs]), attrs, node.where)
+    results, updates = ([(label, new[x]) for label, x in part] for part in (body.results, body.updates))
+    return Graph.make(body.name, [new[x] for x in body.inputs], results, updates)
 
 
 def _put_in(value: Any, numbers: Iterator[Dim]) -> Any:
@@ -94,7 +140,7 @@ def _put_in(value: Any, numbers: Iterator[Dim]) -> Any:
         return tuple([_put_in(item, numbers) for item in value])
     if isinstance(value, int) and not isinstance(value, bool):
         return next(numbers)
-    return value
+    return _body_put_in(value, numbers) if isinstance(value, Graph) else value
 
 
 @dataclass(frozen=True)
@@ -121,19 +167,24 @@ class Shared:
     compiled for it."""
 
     nodes: list[Node]
-    symbols: dict[str, int]  # each with the number that is its value
+    symbols: dict[str, _Size]
+    case: Case
     fixed: Array  # positions of the numbers that are always the same
     fixed_numbers: Array
     changing: list[tuple[Dim, Array]]  # expressions, each with the positions of its numbers
     scalars: list[Array | Measure]
+    tables: list[Literal | None]  # None: any, of which the sizes fit
+    inputs: list[int]  # places of the nodes that are inputs here, and tables there
     programs: Any = None
 
     def fits(self, found: Outline) -> bool:
         """Whether a graph with this outline is this one."""
         numbers = found.numbers
-        sizes = {name: int(numbers[at]) for name, at in self.symbols.items()}
+        sizes = {name: size.of(numbers) for name, size in self.symbols.items()}
         return (
             all(size > 1 for size in sizes.values())
+            and self.case.holds_for(sizes)
+            and all(own is None or own == other for own, other in zip(self.tables, found.tables, strict=True))
             and bool((numbers[self.fixed] == self.fixed_numbers).all())
             and all(bool((numbers[at] == evaluate(dim, sizes)).all()) for dim, at in self.changing)
             and all(
@@ -172,20 +223,76 @@ class Family:
         )  # not one without elements, for which there are rules of its own
 
 
+@dataclass(frozen=True)
+class _Size:
+    """Where the value of a symbol is found: number `at` less `rest`, over `step`."""
+
+    at: int
+    step: int = 1
+    rest: int = 0
+
+    def of(self, numbers: Array) -> int:
+        return (int(numbers[self.at]) - self.rest) // self.step
+
+
 def _generalized(
     seen: Sequence[Outline], found: Outline, nodes: Sequence[Node], leaves: Any, through: Any
 ) -> Shared | None:
-    """The graph of `nodes` with symbols for what differs between `seen`; None where that is not possible."""
+    """The graph of `nodes` with symbols for what differs between `seen`; None where that is not possible.
+
+    Sizes of which halves or thirds are needed, as by a pool, are tried as multiples of a symbol.
+    """
+    table = np.stack([one.numbers for one in seen])
+    for in_steps in (False, True):
+        symbols, columns, basis = _symbols(table, found, in_steps)
+        if not in_steps or any(size.step > 1 for size in symbols.values()):
+            shared = _with_symbols(seen, found, nodes, leaves, through, symbols, columns, basis)
+            if shared is not None:
+                return shared
+    return None
+
+
+_Column = tuple[int, ...]
+_number = itertools.count()  # names of symbols are never used again, as what was decided of them is not
+
+
+def _symbols(
+    table: Array, found: Outline, in_steps: bool
+) -> tuple[dict[str, _Size], dict[_Column, Dim], list[tuple[_Column, Dim]]]:
+    """Symbols for the sizes of leaves that differ, the columns of `table` that they tell, and those that they are
+    themselves. A size that others tell, such as that of all words of all sentences, gets none."""
+    changing = [at for at in found.sizes if (table[:, at] != table[0, at]).any()]
+    symbols: dict[str, _Size] = {}
+    columns: dict[_Column, Dim] = {}
+    basis: list[tuple[_Column, Dim]] = []
+    for at in sorted(changing, key=lambda at: int(table[:, at].sum())):
+        column = tuple(table[:, at].tolist())
+        if column in columns:
+            continue
+        dim = _expression(column, basis)
+        if dim is None or (isinstance(dim, Poly) and any(factor < 0 for _, factor in dim.terms)):
+            step = math.gcd(*(n - column[0] for n in column)) if in_steps else 1
+            size = _Size(at, step, column[0] % step if step > 1 else 0)
+            name = f"L{next(_number)}"
+            symbols[name] = size
+            basis.append((tuple((n - size.rest) // step for n in column), symbol(name)))
+            dim = symbol(name) * step + size.rest
+        columns[column] = dim
+    return symbols, columns, basis
+
+
+def _with_symbols(
+    seen: Sequence[Outline],
+    found: Outline,
+    nodes: Sequence[Node],
+    leaves: Any,
+    through: Any,
+    symbols: dict[str, _Size],
+    columns: dict[_Column, Dim],
+    basis: list[tuple[_Column, Dim]],
+) -> Shared | None:
     table = np.stack([one.numbers for one in seen])
     changes = (table != table[0]).any(0)
-    symbols: dict[str, int] = {}
-    columns: dict[tuple[int, ...], Dim] = {}
-    for at in found.sizes:
-        column = tuple(table[:, at].tolist())
-        if changes[at] and column not in columns:
-            name = f"L{len(symbols)}"
-            symbols[name], columns[column] = at, symbol(name)
-    basis = list(columns.items())
     positions: dict[Dim, list[int]] = {}
     dims: list[Dim] = found.numbers.tolist()
     for at in np.flatnonzero(changes).tolist():
@@ -208,11 +315,20 @@ def _generalized(
         if own is None:
             return None
         scalars.append(own)
+    tables = [
+        values[-1] if all(value == values[-1] for value in values) else None
+        for values in zip(*(one.tables for one in seen), strict=True)
+    ]
+    sizes = {name: size.of(found.numbers) for name, size in symbols.items()}
+    case = Case(sizes)
+    of_tables = [i for i, node in enumerate(nodes) if node not in leaves and _is_table(node)]
+    inputs = [i for i, own in zip(of_tables, tables, strict=True) if own is None]
+    given = {*leaves, *(nodes[i] for i in inputs)}
     try:
-        made = _rebuilt(nodes, iter(dims), iter(scalars), leaves, through)
+        with within(case):
+            made = _rebuilt(nodes, iter(dims), iter(scalars), given, through)
     except (LenetcError, TypeError, ValueError):  # what a rule of types says of a size that is no number
         return None
-    sizes = {name: int(found.numbers[at]) for name, at in symbols.items()}
     for node, new in zip(nodes, made, strict=True):
         if not _is_at(new, sizes, node):
             return None
@@ -220,15 +336,18 @@ def _generalized(
     return Shared(
         made,
         symbols,
+        case,
         fixed,
         found.numbers[fixed],
         [(dim, np.array(at)) for dim, at in positions.items()],
         scalars,
+        tables,
+        inputs,
     )
 
 
 def _measure(
-    values: Sequence[Array], columns: dict[tuple[int, ...], Dim], basis: Sequence[tuple[tuple[int, ...], Dim]]
+    values: Sequence[Array], columns: dict[_Column, Dim], basis: Sequence[tuple[_Column, Dim]]
 ) -> Measure | None:
     """The scalars as a measure, such as a mean's 1 / n or an unbiased variance's n / (n - 1); None where they are
     none."""
@@ -250,7 +369,7 @@ def _measure(
     return None
 
 
-def _expression(column: tuple[int, ...], basis: Sequence[tuple[tuple[int, ...], Dim]]) -> Dim | None:
+def _expression(column: _Column, basis: Sequence[tuple[_Column, Dim]]) -> Dim | None:
     """`column` as a * size + b, or as a * size * another size."""
     for sizes, dim in basis:
         steps = {(y - column[0], x - sizes[0]) for x, y in zip(sizes, column, strict=True) if x != sizes[0]}
@@ -275,11 +394,16 @@ def _rebuilt(
     for node in nodes:
         if node in leaves:
             shape = tuple([next(dims) for _ in node.shape])
-            attrs = node.attrs if node.op is ops.input else {"name": f"x{len(new)}", "kind": "input"}
+            is_input = node.op is ops.input
+            attrs = node.attrs if is_input else {"name": f"value_{len(new)}", "kind": "input"}
             new[node] = leaf(attrs["name"], Type(node.dtype, shape), attrs["kind"])
         elif node.op is ops.const and not node.shape:
             own = next(scalars, None)
             new[node] = own.node() if isinstance(own, Measure) else node
+        elif node.op is ops.const:
+            for _ in node.shape:
+                next(dims)
+            new[node] = node
         else:
             attrs = {name: _put_in(value, dims) for name, value in node.attrs.items()}
             new[node] = node.op.over(tuple([new[through(x)] for x in node.inputs]), attrs, node.where)

@@ -46,8 +46,22 @@ def _numbers(argnums: int | Sequence[int], count: int) -> tuple[int, ...]:
     return tuple(number % count for number in chosen)
 
 
-def _with_fresh(args: Sequence[Any], numbers: Sequence[int]) -> list[Any]:
-    return [mapped(fresh, arg) if i in numbers else arg for i, arg in enumerate(args)]
+def _called(
+    function: Callable[..., Any],
+    argnums: int | Sequence[int],
+    has_aux: bool,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+) -> tuple[Any, Any, tuple[int, ...], list[Tensor], bool]:
+    """What the function gives, and beside it; the numbers of the arguments to differentiate by, their tensors as the
+    function got them, and whether gradients go on to the caller's."""
+    numbers = _numbers(argnums, len(args))
+    nested = _is_nested((args, kwargs))
+    with enable_grad():
+        given = [mapped(fresh, arg) if i in numbers else arg for i, arg in enumerate(args)]
+        result = function(*given, **kwargs)
+    result, aux = result if has_aux else (result, None)
+    return result, aux, numbers, tensors([given[i] for i in numbers]), nested
 
 
 def _gradients(
@@ -86,16 +100,10 @@ def grad_and_value(
     """
 
     def differentiated(*args: Any, **kwargs: Any) -> Any:
-        numbers = _numbers(argnums, len(args))
-        nested = _is_nested((args, kwargs))
-        with enable_grad():
-            given = _with_fresh(args, numbers)
-            result = function(*given, **kwargs)
-        value, aux = result if has_aux else (result, None)
+        value, aux, numbers, by, nested = _called(function, argnums, has_aux, args, kwargs)
         if not isinstance(value, Tensor) or value.numel() != 1 or value.ndim:
             shown = value.type_text() if isinstance(value, Tensor) else type(value).__name__
             raise LenetcError(f"grad: the function must return a scalar tensor, not {shown}").at(here())
-        by = tensors([given[i] for i in numbers])
         found = iter(_gradients([value], by, [None], nested))
         slopes = tuple(filled(args[i], found) for i in numbers)
         gradient = slopes[0] if isinstance(argnums, int) else slopes
@@ -176,13 +184,7 @@ def jacrev(
     tensor [*Y, *X], in the structure of the result and in that of the argument."""
 
     def differentiated(*args: Any, **kwargs: Any) -> Any:
-        numbers = _numbers(argnums, len(args))
-        nested = _is_nested((args, kwargs))
-        with enable_grad():
-            given = _with_fresh(args, numbers)
-            result = function(*given, **kwargs)
-        result, aux = result if has_aux else (result, None)
-        by = tensors([given[i] for i in numbers])
+        result, aux, numbers, by, nested = _called(function, argnums, has_aux, args, kwargs)
 
         def rows(y: Tensor) -> Any:
             blocks = iter(jacobian_blocks(y, by, nested))

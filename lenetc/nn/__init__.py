@@ -120,7 +120,8 @@ from lenetc.nn.modules.normalization import (
     SyncBatchNorm,
 )
 from lenetc.nn.modules.parallel import DataParallel
-from lenetc.nn.modules.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell, RNNCellBase
+from lenetc.nn.modules.recurrent import GRU, LSTM, RNN, RNNBase
+from lenetc.nn.modules.recurrent_cells import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from lenetc.nn.modules.spatial.conv import (
     Conv1d,
     Conv2d,

@@ -84,6 +84,17 @@ def msort(input: Tensor) -> Tensor:
     return sort(input, 0).values
 
 
+def _in_range(what: str, input: Tensor, dim: int, axis: int, k: Any, least: int) -> int:
+    """k as an int. Raises BoundsError where there are not as many elements along the axis."""
+    number: int = index_of(f"{what}: k", k)
+    size = input.shape[axis] if input.ndim else 1
+    if number < least or (isinstance(size, int) and number > size):
+        raise BoundsError(
+            f"{what}: k {number} is out of range for dimension {dim} of {input.type_text()}"
+        ).at(here())
+    return number
+
+
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Sorted:
     """(values, indices) of the `k` largest elements along `dim`, or of the smallest (torch.topk). They are in order.
 
@@ -91,12 +102,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     """
     t.require_tensors("topk", input)
     axis = axis_of(dim, input.ndim, "topk")
-    k = index_of("topk: k", k)
-    size = input.shape[axis] if input.ndim else 1
-    if k < 0 or (isinstance(size, int) and k > size):
-        raise BoundsError(f"topk: k {k} is out of range for dimension {dim} of {input.type_text()}").at(
-            here()
-        )
+    k = _in_range("topk", input, dim, axis, k, 0)
     return _sorted("TopkBackward0", input, axis, k, bool(largest))
 
 
@@ -107,12 +113,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Sor
     """
     t.require_tensors("kthvalue", input)
     axis = axis_of(dim, input.ndim, "kthvalue")
-    k = index_of("kthvalue: k", k)
-    size = input.shape[axis] if input.ndim else 1
-    if k < 1 or (isinstance(size, int) and k > size):
-        raise BoundsError(f"kthvalue: k {k} is out of range for dimension {dim} of {input.type_text()}").at(
-            here()
-        )
+    k = _in_range("kthvalue", input, dim, axis, k, 1)
     if not input.ndim:
         return _sorted("KthvalueBackward0", input, axis, 1, False)
     indices = _places(input, axis, k, False)[(slice(None),) * axis + (slice(k - 1, k),)]

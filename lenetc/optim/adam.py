@@ -1,9 +1,9 @@
-"""Adam, and what others need for their bias correction."""
+"""Adam, and what others need of its running means and their bias correction."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from ir import ops
@@ -67,29 +67,39 @@ class Adam(RuleOptimizer):
 
     def _rule(self, group: Group, setting: Setting) -> Rule:
         beta1, beta2, lr = (setting.hyper(key) for key in ("beta1", "beta2", "lr"))
-        weight_decay, eps = setting.hyper("weight_decay"), setting.hyper("eps")
+        eps = setting.hyper("eps")
         assert setting.step is not None
         correction = ops.sqrt(one_minus_power(beta2, setting.step))
         # lr/c1 * m / (sqrt(v)/c2 + eps) = (lr*c2/c1) * m / (sqrt(v) + c2*eps): one node less per parameter.
         rate = setting.fit(lr * correction / one_minus_power(beta1, setting.step))
         least = setting.fit(correction * eps)
-        new1, new2 = setting.fit(1.0 - beta1), setting.fit(1.0 - beta2)
-        old1, old2 = setting.fit(beta1), setting.fit(beta2)
-        decoupled = group["decoupled_weight_decay"]
-        decay = setting.fit(1.0 - lr * weight_decay if decoupled else weight_decay)
+        averaged = running_means(group, setting)
 
         def update(p: Node, g: Node, m: Node, v: Node, largest: Node | None = None) -> tuple[Node, ...]:
-            g = -g if group["maximize"] else g
-            if is_on(weight_decay):
-                p, g = (p * decay, g) if decoupled else (p, g + p * decay)
-            m = m * old1 + g * new1
-            v = v * old2 + g * g * new2
+            p, _, m, v = averaged(p, g, m, v)
             if largest is None:
                 return p - m * rate / (ops.sqrt(v) + least), m, v
             largest = ops.maximum(largest, v)
             return p - m * rate / (ops.sqrt(largest) + least), m, v, largest
 
         return update
+
+
+def running_means(group: Group, setting: Setting) -> Callable[[Node, Node, Node, Node], tuple[Node, ...]]:
+    """(p, g, m, v) with g negated to maximize, the weight decay in g, or decoupled in p, and the running means m of g
+    and v of g² at this step."""
+    beta1, beta2, lr, weight_decay = (setting.hyper(key) for key in ("beta1", "beta2", "lr", "weight_decay"))
+    old1, new1, old2, new2 = (setting.fit(x) for x in (beta1, 1.0 - beta1, beta2, 1.0 - beta2))
+    decoupled = group["decoupled_weight_decay"]
+    decay = setting.fit(1.0 - lr * weight_decay if decoupled else weight_decay)
+
+    def averaged(p: Node, g: Node, m: Node, v: Node) -> tuple[Node, ...]:
+        g = -g if group["maximize"] else g
+        if is_on(weight_decay):
+            p, g = (p * decay, g) if decoupled else (p, g + p * decay)
+        return p, g, m * old1 + g * new1, v * old2 + g * g * new2
+
+    return averaged
 
 
 def one_minus_power(beta: Scalar, step: Node) -> Node:

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from ir import ops
 from ir.node import Node
-from lenetc.optim.adam import one_minus_power
+from lenetc.optim.adam import one_minus_power, running_means
 from lenetc.optim.optimizer.groups import Group, Params, refuse_options
-from lenetc.optim.optimizer.rule import Factor, Rule, RuleOptimizer, Setting, as_dtype, is_on
+from lenetc.optim.optimizer.rule import Factor, Rule, RuleOptimizer, Setting, as_dtype
 from lenetc.tensors.tensor import Tensor
 
 
@@ -83,16 +83,10 @@ class NAdam(RuleOptimizer):
         of_gradient = setting.fit(correction * lr * (1.0 - now) / (1.0 - product))
         of_average = setting.fit(correction * lr * then / (1.0 - product * then))
         least = setting.fit(correction * eps)
-        old1, new1, old2, new2 = (setting.fit(x) for x in (beta1, 1.0 - beta1, beta2, 1.0 - beta2))
-        weight_decay, decoupled = setting.hyper("weight_decay"), group["decoupled_weight_decay"]
-        decay = setting.fit(1.0 - lr * weight_decay if decoupled else weight_decay)
+        averaged = running_means(group, setting)
 
         def update(p: Node, g: Node, m: Node, v: Node) -> tuple[Node, ...]:
-            g = -g if group["maximize"] else g
-            if is_on(weight_decay):
-                p, g = (p * decay, g) if decoupled else (p, g + p * decay)
-            m = m * old1 + g * new1
-            v = v * old2 + g * g * new2
+            p, g, m, v = averaged(p, g, m, v)
             return p - (g * of_gradient + m * of_average) / (ops.sqrt(v) + least), m, v
 
         return update

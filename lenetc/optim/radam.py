@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from ir import ops
 from ir.node import Node
 from ir.op import scalar
-from lenetc.optim.adam import one_minus_power
+from lenetc.optim.adam import one_minus_power, running_means
 from lenetc.optim.optimizer.groups import Group, Params, refuse_options
-from lenetc.optim.optimizer.rule import Factor, Rule, RuleOptimizer, Scalar, Setting, is_on
+from lenetc.optim.optimizer.rule import Factor, Rule, RuleOptimizer, Scalar, Setting
 from lenetc.tensors.tensor import Tensor
 
 
@@ -77,17 +77,11 @@ class RAdam(RuleOptimizer):
         ratio = ops.sqrt(ops.where(rectified, term, scalar(1.0, setting.wide)))
         plain = setting.fit(rate)
         adaptive = setting.fit(rate * ratio * ops.sqrt(one_minus_power(beta2, setting.step)))
-        old1, new1, old2, new2 = (setting.fit(x) for x in (beta1, 1.0 - beta1, beta2, 1.0 - beta2))
-        weight_decay, decoupled = setting.hyper("weight_decay"), group["decoupled_weight_decay"]
-        decay = setting.fit(1.0 - lr * weight_decay if decoupled else weight_decay)
+        averaged = running_means(group, setting)
         never = not isinstance(longest, Node) and longest <= 5.0
 
         def update(p: Node, g: Node, m: Node, v: Node) -> tuple[Node, ...]:
-            g = -g if group["maximize"] else g
-            if is_on(weight_decay):
-                p, g = (p * decay, g) if decoupled else (p, g + p * decay)
-            m = m * old1 + g * new1
-            v = v * old2 + g * g * new2
+            p, g, m, v = averaged(p, g, m, v)
             if never:
                 return p - m * plain, m, v
             return p - m * ops.where(rectified, adaptive / (ops.sqrt(v) + eps), plain), m, v

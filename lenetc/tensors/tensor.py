@@ -1,15 +1,15 @@
 """The Tensor: PyTorch's, lazy. An operation adds an IR node; a value is computed when somebody looks.
 
-Only what makes a tensor is here: its parts, looking at values, autograd and in-place changes, and `apply`, which
-makes every operation. The operations are functions of modules of their own; `lenetc.operations.methods` makes them
-methods.
+Only what makes a tensor is here: its parts, views and autograd, and `apply`, which makes every operation. Looking at
+values (`values`), in-place changes (`changes`) and the operations are functions of modules of their own;
+`lenetc.operations.methods` makes them methods.
 """
 
 from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -18,7 +18,7 @@ from ir import ops
 from ir.dims import Dim
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node, building_at
-from ir.types import Array, DType, bf16
+from ir.types import Array, DType
 from lenetc.evaluation import lazy
 from lenetc.evaluation.cell import Cell, Context, Counts, known, lock
 from lenetc.evaluation.tracing import here, where_now
@@ -27,13 +27,11 @@ from lenetc.runtime.device import device
 from lenetc.tensors import formats
 from lenetc.tensors.arrays import array_of, axis_of, index_of
 from lenetc.tensors.grad_fn import AccumulateGrad, GradFn, is_grad_enabled, record, set_grad_enabled
-from lenetc.tensors.printing import format_array
 from lenetc.tensors.size import Size
 from lenetc.tensors.views import Read, View, Write
 
 if TYPE_CHECKING:
     from lenetc.operations.methods import Methods
-    from lenetc.tensors.convert import Number
 else:
     Methods = object  # `lenetc.operations.methods` puts them in: operations stand on the tensor
 
@@ -291,25 +289,6 @@ class Tensor(Methods):
         result._is_detached = True
         return result
 
-    def _become(self, value: Tensor) -> None:
-        """Be `value`, a view of this tensor, from now on: the same elements under another shape."""
-        view = value._view
-        assert view is not None
-        if self._view is None:
-            base = Tensor._from_cell(self._cell)
-            base._grad_fn, base._is_detached = self._grad_fn, self._is_detached
-            view = View(base, view.read, view.write, view.is_tracked)
-        self._cell, self._grad_fn, self._view, self._shares = value._cell, value._grad_fn, view, value._shares
-
-    def _forget_history(self) -> None:
-        """Be a leaf that does not require grad."""
-        trace = Context.trace
-        if trace is not None and self._cell.trace is not trace:
-            for name in ("_grad_fn", "_is_detached", "_requires_grad"):
-                trace.before_change(functools.partial(setattr, self, name, getattr(self, name)))
-        self._grad_fn, self._is_detached, self._requires_grad = None, True, False
-        Counts.epoch += 1
-
     @property
     def data(self) -> Tensor:
         return self.detach()
@@ -327,16 +306,6 @@ class Tensor(Methods):
 
     # Looking at values.
 
-    def numpy(self) -> Array:
-        """The values as an array of the caller's own. Raises LenetcError for a tensor that requires grad."""
-        if self.requires_grad:
-            raise LenetcError("can't call numpy() on a tensor that requires grad; use detach().numpy()").at(
-                here()
-            )
-        if self.dtype is bf16:
-            raise DTypeError("numpy: NumPy has no bfloat16; use .float().numpy()").at(here())
-        return self._array()
-
     def _array(self) -> Array:
         self._refresh()
         return self._cell.numpy()
@@ -348,143 +317,6 @@ class Tensor(Methods):
 
     # Operators with a NumPy scalar or array on the left are the tensor's, as PyTorch's are: the graph is kept.
     __array_priority__ = 1000
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        """The values for NumPy's functions. Raises LenetcError for a tensor that requires grad, as numpy() does."""
-        array = self.numpy()
-        return array if dtype is None else array.astype(dtype)
-
-    def __array_wrap__(self, array: Array, context: Any = None, return_scalar: bool = False) -> Tensor:
-        """What a NumPy function made of this tensor, as a tensor again."""
-        return Tensor._from_array(array)
-
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        """A function of NumPy's, of the values: in a compiled function that is refused."""
-
-        def hosted(value: Any) -> Any:
-            if isinstance(value, Tensor):
-                return value.numpy()
-            if type(value) in (list, tuple):
-                return type(value)(map(hosted, value))
-            return value
-
-        return function(*map(hosted, args), **{key: hosted(value) for key, value in kwargs.items()})
-
-    def item(self) -> Number:
-        """The value of a single element as a Python number."""
-        if self.numel() != 1:
-            raise LenetcError(f"item() wants a single element, but the tensor is {self.type_text()}").at(
-                here()
-            )
-        self._refresh()
-        return self._cell.item()
-
-    def tolist(self) -> Any:
-        return self._array().tolist()
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __index__(self) -> int:
-        if self.dtype.is_float:
-            raise TypeError("only integer tensors of a single element can be converted to an index")
-        return int(self.item())
-
-    def __bool__(self) -> bool:
-        if self.numel() != 1:
-            raise LenetcError(f"Boolean value of a tensor with {self.numel()} values is ambiguous").at(here())
-        return bool(self.item())
-
-    def __iter__(self) -> Iterator[Tensor]:
-        if not self.ndim:
-            raise TypeError("iteration over a 0-d tensor")
-        return (self[i] for i in range(len(self)))
-
-    def __repr__(self) -> str:
-        if Context.trace is not None:
-            Context.trace.refuse_value(self._cell.type)
-        suffixes = []
-        if self.device != "cpu":
-            suffixes.append(f"device='{self.device}:0'")
-        if self._grad_fn is not None:
-            suffixes.append(f"grad_fn=<{self._grad_fn.name()}>")
-        elif self._requires_grad:
-            suffixes.append("requires_grad=True")
-        return format_array(self._array(), suffixes=suffixes)
-
-    def __format__(self, spec: str) -> str:
-        return format(repr(self) if self.ndim else self.item(), spec)
-
-    # In-place changes: a new value for the cell.
-
-    def _change(self, name: str, value: Tensor) -> Tensor:
-        """Let `value`, computed from this tensor, be its value from now on."""
-        base = None
-        if self._shares:
-            base = self._view.base() if self._view is not None and callable(self._view.write) else None
-            is_argument = Context.trace is not None and self._cell in Context.trace.arguments
-            if base is None or is_argument:
-                raise LenetcError(
-                    f"{name}: in-place changes of {self._shares} would not reach the tensor it was taken from; "
-                    "write `x = x.operation(...)`, or change the whole tensor"
-                ).at(here())
-        if value.shape != self.shape:
-            raise ShapeError(
-                f"{name}: the result has shape {list(value.shape)}, the tensor {list(self.shape)}"
-            ).at(here())
-        if is_grad_enabled() and self._requires_grad and self._grad_fn is None:
-            raise LenetcError(
-                f"{name}: a leaf variable that requires grad is being used in an in-place operation; use "
-                "no_grad() or .data"
-            ).at(here())
-        if value.dtype is not self.dtype:
-            raise DTypeError(
-                f"{name}: the result is {value.type_text()}, which cannot be stored in {self.type_text()}"
-            ).at(here())
-        if base is not None:
-            return self._change_base(name, base, value)
-        trace = Context.trace
-        if trace is not None and self._cell.trace is not trace:
-            trace.changed(self)
-        self._cell.node = self._with_history(value)
-        if value._grad_fn is not None:
-            self._set_grad_fn(value._grad_fn)
-            self._is_detached = False
-        return self
-
-    def _with_history(self, value: Tensor) -> Node:
-        """The node of `value` with the gradient that there has to be: what is not recorded changes no history, and what
-        is overwritten has a gradient of zeros."""
-        node = value.node
-        if value._grad_fn is not None or not self._cell.has_history or not node.dtype.is_float:
-            return node
-        before = self._cell.node
-        if self._is_detached or not is_grad_enabled():
-            return ops.with_gradient(node, before)
-        return ops.where(ops.literal(np.True_), node, before)
-
-    def _change_base(self, name: str, base: Tensor, value: Tensor) -> Tensor:
-        """Let `value` be that of this view: the base changes where the view shows it."""
-        view = self._view
-        assert view is not None and callable(view.write)
-        write = view.write
-
-        def written(
-            whole: Node, part: Node
-        ) -> Node:  # what is overwritten altogether has a gradient of zeros
-            found = write(whole, part)
-            return ops.where(ops.literal(np.True_), found, whole) if base.requires_grad else found
-
-        base._change(name, apply("CopySlices", written, base, value))
-        if is_grad_enabled() and not self._is_detached and not self._is_read_through():
-            self._cell.node = value.node
-            view.seen = view.cell.present()
-            if value._grad_fn is not None:
-                self._set_grad_fn(value._grad_fn)
-        return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self._grad_fn is not None:

@@ -1,8 +1,8 @@
 """Reverse-mode differentiation, IR to IR.
 
-The rules live in `passes.autodiff.table`, but for those of scans and of custom gradients. This driver does what no rule
-should: it walks backwards, sums what several users send, undoes broadcasting, and gives each gradient the provenance of
-its forward node. Rules emit ops that have rules, so gradients can be differentiated again.
+The rules live in `passes.autodiff.table` and `nn`, but for those of scans and of custom gradients. This driver does
+what no rule should: it walks backwards, sums what several users send, undoes broadcasting, and gives each gradient the
+provenance of its forward node. Rules emit ops that have rules, so gradients can be differentiated again.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from ir import ops
 from ir.errors import LenetcError
 from ir.node import Node, building_at, topological
 from ir.types import TupleType, Type
+from passes.autodiff import nn as nn  # registers rules, as table
 from passes.autodiff import scan
-from passes.autodiff import table as table  # registers the rules
+from passes.autodiff import table as table
 from passes.autodiff.registry import CONSTANT, CUSTOM, RULES, Gradient, NoGradientError, vjp
 
 

@@ -76,9 +76,9 @@ class Forward:
     def run(self) -> dict[Node, Node]:
         """The stacked values, for what stands for them."""
         results = list(results_of(self.body))
-        for number, node in enumerate(self.items):
+        for node in self.items:
             if node not in [item for _, item in results[self.carries :]]:
-                results.append((f"kept_{number}", node))
+                results.append((f"kept_{len(results)}", node))
         body = self.body
         if len(results) > len(body.outputs):
             body = Graph.make(f"{body.name}_saving", body.inputs, results)

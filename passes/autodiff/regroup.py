@@ -9,6 +9,8 @@ from ir.dims import Dim
 from ir.node import Node, topological
 from passes.autodiff.table import window
 
+_ELEMENTWISE = (ops.neg, ops.add, ops.sub, ops.mul)  # of which gradients of gates are made
+
 
 def rebuilt(
     roots: Sequence[Node], new: dict[Node, Node], change: Callable[[Node], Node] = lambda node: node
@@ -40,6 +42,14 @@ def regrouped(found: Sequence[Node], carried: Iterable[Node]) -> list[Node]:
     nodes = set(topological((), found))
     waits = set(carried)
 
+    def piece_of(x: Node, starts: tuple[Dim, ...], shape: tuple[Dim, ...]) -> Node:
+        """A window of x, of what x is made of if the loop has windows of that: so that x itself need not be kept."""
+        if x.op in _ELEMENTWISE and all(y.shape in ((), x.shape) for y in x.inputs):
+            pieces = [piece_of(y, starts, shape) if y.shape else y for y in x.inputs]
+            if all(not y.shape or y in nodes or y.op in _ELEMENTWISE for y in pieces):
+                return x.op(*pieces, **x.attrs)
+        return window(x, starts, shape)
+
     def scaled(x: Node, factor: Node) -> Node | None:
         if x.op is ops.mul:
             for d, y in (x.inputs, x.inputs[::-1]):
@@ -52,7 +62,7 @@ def regrouped(found: Sequence[Node], carried: Iterable[Node]) -> list[Node]:
             for part in x.inputs:
                 starts = tuple(start if i == axis else 0 for i in range(x.rank))
                 start = start + part.shape[axis]
-                piece = scaled(part, window(factor, starts, part.shape))
+                piece = scaled(part, piece_of(factor, starts, part.shape))
                 if piece is None:
                     return None
                 parts.append(piece)

@@ -1,7 +1,8 @@
 """The gradient table: for each op, the gradients of its operands. Reads as mathematics.
 
 A rule gets g (gradient of the result), the result, the operands and the attributes, and returns one gradient
-for each operand; the driver in `passes.autodiff.driver` undoes broadcasting.
+for each operand; the driver in `passes.autodiff.driver` undoes broadcasting. The rules of convolutions, pools and
+softmaxes are in `passes.autodiff.nn`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
-from passes.autodiff import standardize
 from passes.autodiff.means import narrowed, widened
 from passes.autodiff.registry import CONSTANT, Gradient, vjp
 
@@ -301,6 +301,8 @@ def _(
     g_there = ops.take_along_axis(g, indices, axis=axis)
     if reduction == "none":  # of several updates of one place each gets the gradient, as PyTorch's
         return _replaced(g, indices, axis, 0), None, g_there
+    if reduction == "add":
+        return g, None, g_there
     if reduction == "mul":
         return _product_gradient(g, out, x, indices, updates, axis)
     out_there = ops.take_along_axis(out, indices, axis=axis)
@@ -359,71 +361,3 @@ def _(g: Node, out: Node, a: Node) -> Gradient:
     # What is below the diagonal stands for what is above it, too.
     zero = ops.scalar(0, g.dtype)
     return ops.where(ops.less(row, column), zero, ops.where(ops.equal(row, column), whole, whole * 2.0))
-
-
-@vjp(ops.conv2d)
-def _(g: Node, out: Node, x: Node, w: Node, bias: Node | None = None, **how: Any) -> tuple[Gradient, ...]:
-    dx = ops.conv2d_input_grad(g, w, size=x.shape[2:], **how)
-    dw = ops.conv2d_weight_grad(x, g, kernel=w.shape[2:], **how)
-    return (dx, dw) if bias is None else (dx, dw, ops.sum(g, axes=(0, 2, 3)))
-
-
-@vjp(ops.conv2d_input_grad)
-def _(g: Node, out: Node, y: Node, w: Node, *, size: Any, **how: Any) -> tuple[Gradient, ...]:
-    return ops.conv2d(g, w, **how), ops.conv2d_weight_grad(g, y, kernel=w.shape[2:], **how)
-
-
-@vjp(ops.conv2d_weight_grad)
-def _(g: Node, out: Node, x: Node, y: Node, *, kernel: Any, **how: Any) -> tuple[Gradient, ...]:
-    return ops.conv2d_input_grad(y, g, size=x.shape[2:], **how), ops.conv2d(x, g, **how)
-
-
-@vjp(ops.standardize)
-def _(g: Node, out: Node, x: Node, scale: Node, *, eps: float) -> tuple[Gradient, ...]:
-    return standardize.gradient(g, x, scale, eps)
-
-
-@vjp(ops.max_pool2d)
-def _(g: Node, out: Node, x: Node, **how: Any) -> Gradient:
-    return ops.max_pool2d_grad(g, x, **how)
-
-
-@vjp(ops.max_pool2d_with_indices)
-def _(g: tuple[Gradient, ...], out: tuple[Node, ...], x: Node, **how: Any) -> Gradient:
-    if g[0] is None:
-        return None
-    count = (g[0].ty.size,)
-    indices = ops.reshape(out[1], shape=count)
-    spread = ops.put_along_axis(ops.reshape(g[0], shape=count), indices, axis=0, size=x.ty.size)
-    return ops.reshape(spread, shape=x.shape)
-
-
-@vjp(ops.max_pool2d_grad)
-def _(g: Node, out: Node, y: Node, x: Node, **how: Any) -> tuple[Gradient, ...]:
-    return ops.max_pool2d_pick(g, x, **how), None
-
-
-@vjp(ops.max_pool2d_pick)
-def _(g: Node, out: Node, v: Node, x: Node, **how: Any) -> tuple[Gradient, ...]:
-    return ops.max_pool2d_grad(g, x, **how), None
-
-
-@vjp(ops.avg_pool2d)
-def _(g: Node, out: Node, x: Node, **how: Any) -> Gradient:
-    return ops.avg_pool2d_grad(g, size=x.shape[2:], **how)
-
-
-@vjp(ops.avg_pool2d_grad)
-def _(g: Node, out: Node, y: Node, *, size: Any, **how: Any) -> Gradient:
-    return ops.avg_pool2d(g, **how)
-
-
-@vjp(ops.softmax)
-def _(g: Node, out: Node, x: Node, *, axis: int) -> Gradient:
-    return out * (g - ops.sum(g * out, axes=(axis,), keepdims=True))
-
-
-@vjp(ops.log_softmax)
-def _(g: Node, out: Node, x: Node, *, axis: int) -> Gradient:
-    # exp(out) is the softmax, at half its price.
-    return g - ops.exp(out) * ops.sum(g, axes=(axis,), keepdims=True)

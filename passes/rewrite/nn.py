@@ -155,6 +155,15 @@ def factor_after_weight_grad(node: Node) -> Node | None:
 
 
 @RULES.on("sum")
+def sum_of_put(node: Node) -> Node | None:
+    """sum(put_along_axis(x, i, axis), axes) => sum(x, axes), where the axes hold `axis`"""
+    inner = node.inputs[0]
+    if inner.op is not ops.put_along_axis or inner.attrs["axis"] not in node.attrs["axes"]:
+        return None
+    return ops.sum(inner.inputs[0], **node.attrs)
+
+
+@RULES.on("sum")
 def sum_of_pool_grad(node: Node) -> Node | None:
     """sum(max_pool2d_grad(g, x), axes=(0, 2, 3)) => sum(g, axes=(0, 2, 3)): each window pays one element"""
     inner, axes = node.inputs[0], node.attrs["axes"]

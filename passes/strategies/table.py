@@ -112,7 +112,7 @@ def _lanes(op: str, cost: Callable[[Work], float], expand: Callable[..., Node]) 
 TABLE: tuple[Strategy, ...] = (
     _first("conv2d", "conv", limits.convolved, nchw.costs.conv, keep),
     _lanes("conv2d", lanes.costs.conv, lanes.conv.conv2d),
-    _first("conv2d", "im2col", limits.static_image, nchw.costs.im2col, nchw.conv.conv2d),
+    _first("conv2d", "im2col", nchw.limits.sliced, nchw.costs.im2col, nchw.conv.conv2d),
     _first(
         "conv2d",
         "columns",
@@ -125,14 +125,14 @@ TABLE: tuple[Strategy, ...] = (
     _first(
         "conv2d_weight_grad",
         "swapped_conv",
-        limits.convolved,
+        nchw.limits.swapped,
         nchw.costs.swapped_conv,
         nchw.conv.conv2d_weight_grad_swapped,
     ),
     _first(
         "conv2d_weight_grad",
         "im2col",
-        limits.static_image,
+        nchw.limits.sliced,
         nchw.costs.im2col_weight_grad,
         nchw.conv.conv2d_weight_grad,
     ),
@@ -160,9 +160,7 @@ TABLE: tuple[Strategy, ...] = (
     ),
     _first("conv2d_input_grad", "conv_transpose", limits.convolved, nchw.costs.conv_transpose, keep),
     _lanes("conv2d_input_grad", lanes.costs.conv_input_grad, lanes.conv.conv2d_input_grad),
-    _first(
-        "conv2d_input_grad", "col2im", limits.static_image, nchw.costs.col2im, nchw.conv.conv2d_input_grad
-    ),
+    _first("conv2d_input_grad", "col2im", nchw.limits.sliced, nchw.costs.col2im, nchw.conv.conv2d_input_grad),
     _last(
         "conv2d_input_grad",
         "gather",
@@ -178,7 +176,7 @@ TABLE: tuple[Strategy, ...] = (
         chwn.conv.conv2d_input_grad_dilated,
     ),
     _first("max_pool2d", "max_pool", nchw.limits.max_pool, nchw.costs.max_pool, keep),
-    _first("max_pool2d", "slices", limits.static_image, nchw.costs.pool_taps, nchw.max_pool.max_pool2d),
+    _first("max_pool2d", "slices", nchw.limits.sliced, nchw.costs.pool_taps, nchw.max_pool.max_pool2d),
     _last("max_pool2d", "knockout", limits.on_cpu, chwn.costs.knockout, chwn.max_pool.max_pool2d),
     _first(
         "max_pool2d_grad",
@@ -191,7 +189,7 @@ TABLE: tuple[Strategy, ...] = (
     _first(
         "max_pool2d_grad",
         "slices",
-        limits.static_image,
+        nchw.limits.sliced,
         nchw.costs.pool_taps_grad,
         nchw.max_pool.max_pool2d_grad,
     ),
@@ -207,13 +205,13 @@ TABLE: tuple[Strategy, ...] = (
         instead=nchw.max_pool.without_indices,
     ),
     _first(
-        "max_pool2d_pick", "slices", limits.static_image, nchw.costs.pool_taps, nchw.max_pool.max_pool2d_pick
+        "max_pool2d_pick", "slices", nchw.limits.sliced, nchw.costs.pool_taps, nchw.max_pool.max_pool2d_pick
     ),
     _last(
         "max_pool2d_pick", "knockout", limits.on_cpu, chwn.costs.knockout_grad, chwn.max_pool.max_pool2d_pick
     ),
     _first("avg_pool2d", "average_pool", nchw.limits.average_pool, nchw.costs.pool, keep),
-    _first("avg_pool2d", "slices", limits.static_image, nchw.costs.pool_taps, nchw.avg_pool.avg_pool2d),
+    _first("avg_pool2d", "slices", nchw.limits.sliced, nchw.costs.pool_taps, nchw.avg_pool.avg_pool2d),
     _last("avg_pool2d", "gather", limits.on_cpu, chwn.costs.average, chwn.avg_pool.avg_pool2d),
     _first(
         "avg_pool2d_grad",
@@ -232,7 +230,7 @@ TABLE: tuple[Strategy, ...] = (
     _first(
         "avg_pool2d_grad",
         "slices",
-        limits.static_image,
+        nchw.limits.sliced,
         nchw.costs.pool_untaps,
         nchw.avg_pool.avg_pool2d_grad,
     ),

@@ -105,13 +105,14 @@ def tile(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
 
 
 def _separable(graph: Graph) -> Cut | None:
+    """The cut of a graph whose load is known: no size of what is inside is symbolic."""
     try:
         whole = cut(graph)
     except Inseparable:
         return None
     if whole is None or isinstance(whole.batch, Poly) or not whole.batch or not whole.sums:
         return None
-    return whole
+    return whole if all(x.ty.is_static for x in whole.inside) else None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ir.dims import Dim, Poly, divide, evaluate, linear, product, symbol, symbols
+from ir.dims import Case, Dim, Poly, divide, evaluate, linear, product, symbol, symbols, within
 from ir.errors import SymbolicDimError
 
 ENV = st.fixed_dictionaries({name: st.integers(1, 9) for name in "MNK"})
@@ -136,3 +136,18 @@ def test_product_of_a_shape() -> None:
     assert product((n, 6, 28, 28)) == n * 4704
     assert product(()) == 1
     assert product((n, 0)) == 0
+
+
+def test_a_case_decides_what_is_not_the_same_for_all_sizes() -> None:
+    n = symbol("N")
+    case = Case({"N": 5})
+    with within(case):
+        assert n < 64
+        assert max(n - 3, 0) == n - 3
+        with pytest.raises(SymbolicDimError):
+            assert symbol("M") < 64
+    with pytest.raises(SymbolicDimError):
+        assert n < 64
+    assert case.holds_for({"N": 63})
+    assert not case.holds_for({"N": 64})
+    assert not case.holds_for({"N": 2})

@@ -18,13 +18,30 @@ from lenetc.tensors.arrays import index_of
 from lenetc.tensors.tensor import Tensor, require_tensors
 
 
-class _Normalization(Module):
+class _Affine(Module):
+    """A weight, from 1, and a bias, from 0, of one shape, or None for them."""
+
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def _add_affine(self, shape: tuple[int, ...], affine: bool, bias: bool, device: Any, dtype: Any) -> None:
+        for name, wanted in (("weight", affine), ("bias", affine and bias)):
+            made = Parameter(empty(*shape, device=device, dtype=dtype)) if wanted else None
+            self.register_parameter(name, made)
+
+    def reset_parameters(self) -> None:
+        """Go back to the first values."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+
+class _Normalization(_Affine):
     """Weights and running statistics of `num_features` channels, and the dimensions that inputs have."""
 
     _version = 2
     dimensions: tuple[int, ...]
-    weight: Parameter | None
-    bias: Parameter | None
     running_mean: Tensor | None
     running_var: Tensor | None
     num_batches_tracked: Tensor | None
@@ -43,9 +60,8 @@ class _Normalization(Module):
         super().__init__()
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
+        self._add_affine((num_features,), affine, bias, device, dtype)
         how = {"device": device, "dtype": dtype}
-        for name, wanted in (("weight", affine), ("bias", affine and bias)):
-            self.register_parameter(name, Parameter(empty(num_features, **how)) if wanted else None)
         tracked = track_running_stats
         self.register_buffer("running_mean", zeros(num_features, **how) if tracked else None)
         self.register_buffer("running_var", ones(num_features, **how) if tracked else None)
@@ -67,10 +83,7 @@ class _Normalization(Module):
     def reset_parameters(self) -> None:
         """Go back to the first values, running statistics included."""
         self.reset_running_stats()
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        super().reset_parameters()
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *told: Any
@@ -239,14 +252,11 @@ class InstanceNorm3d(_InstanceNorm):
     dimensions = (4, 5)
 
 
-class GroupNorm(Module):
+class GroupNorm(_Affine):
     """Standardizes groups of channels of each image; see functional.group_norm (torch.nn.GroupNorm).
 
     affine: train a weight[C], from 1, and (with `bias`) a bias[C], from 0.
     """
-
-    weight: Parameter | None
-    bias: Parameter | None
 
     def __init__(
         self,
@@ -263,17 +273,8 @@ class GroupNorm(Module):
         if num_channels % num_groups:
             raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
-        for name, wanted in (("weight", affine), ("bias", affine and bias)):
-            made = Parameter(empty(num_channels, device=device, dtype=dtype)) if wanted else None
-            self.register_parameter(name, made)
+        self._add_affine((num_channels,), affine, bias, device, dtype)
         self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Go back to the first values."""
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
@@ -304,15 +305,12 @@ def _sizes(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
     return tuple(index_of("normalized_shape", size) for size in given)
 
 
-class LayerNorm(Module):
+class LayerNorm(_Affine):
     """Standardizes over the last dimensions, of shape `normalized_shape` (torch.nn.LayerNorm).
 
     See functional.layer_norm. elementwise_affine: train a weight, from 1, and (with `bias`) a bias, from 0,
     of that shape.
     """
-
-    weight: Parameter | None
-    bias: Parameter | None
 
     def __init__(
         self,
@@ -326,17 +324,8 @@ class LayerNorm(Module):
         super().__init__()
         shape = _sizes(normalized_shape)
         self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
-        for name, wanted in (("weight", elementwise_affine), ("bias", elementwise_affine and bias)):
-            made = Parameter(empty(*shape, device=device, dtype=dtype)) if wanted else None
-            self.register_parameter(name, made)
+        self._add_affine(shape, elementwise_affine, bias, device, dtype)
         self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Go back to the first values."""
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)

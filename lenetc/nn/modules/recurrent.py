@@ -1,4 +1,4 @@
-"""Recurrent layers over whole sequences, and the cells that are one step of them."""
+"""Recurrent layers over whole sequences."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ir.dims import Dim
-from ir.errors import DTypeError, LenetcError, ShapeError
+from ir.errors import DTypeError, ShapeError
 from ir.types import DType, f32
 from lenetc.evaluation.tracing import here
 from lenetc.nn import functional as F
@@ -29,11 +29,13 @@ class InputDTypeError(DTypeError, ValueError):
     """The input of a recurrent layer has another dtype than its weights: a ValueError in PyTorch."""
 
 
-def _parameter(shape: Sequence[int], dtype: DType | None, device: Any) -> Parameter:
+def empty_parameter(shape: Sequence[int], dtype: DType | None, device: Any) -> Parameter:
+    """A weight that is to be filled."""
     return Parameter(empty(*shape, dtype=dtype or f32, device=device))
 
 
-def _fill(module: Module, size: int) -> None:
+def fill(module: Module, size: int) -> None:
+    """Draw the parameters of a layer or cell with a state of `size`."""
     bound = 1.0 / math.sqrt(size)
     for parameter in module.parameters():
         init.uniform_(parameter, -bound, bound)
@@ -105,7 +107,7 @@ class RNNBase(Module):
                 shapes.append((proj_size, hidden_size) if proj_size else None)
                 for name, shape in zip(_NAMES, shapes, strict=True):
                     if shape is not None:
-                        setattr(self, name + suffix, _parameter(shape, dtype, device))
+                        setattr(self, name + suffix, empty_parameter(shape, dtype, device))
         self.reset_parameters()
 
     def _suffixes(self) -> list[list[str]]:
@@ -127,7 +129,7 @@ class RNNBase(Module):
 
     def reset_parameters(self) -> None:
         """Draw new first values."""
-        _fill(self, self.hidden_size)
+        fill(self, self.hidden_size)
 
     def flatten_parameters(self) -> None:
         """Nothing: there is no memory to lay out."""
@@ -316,129 +318,3 @@ class LSTM(RNNBase):
     ) -> tuple[Any, tuple[Tensor, Tensor]]:
         output, (h, c) = self._run(input, hx)
         return output, (h, c)
-
-
-class RNNCellBase(Module):
-    """One step of a recurrent layer over input[B,I] or input[I], with parameters weight_ih, weight_hh, bias_ih and
-    bias_hh (torch.nn.RNNCellBase)."""
-
-    bias_ih: Parameter | None
-    bias_hh: Parameter | None
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool,
-        num_chunks: int,
-        device: Any = None,
-        dtype: DType | None = None,
-    ) -> None:
-        super().__init__()
-        self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
-        rows = num_chunks * hidden_size
-        self.weight_ih = _parameter((rows, input_size), dtype, device)
-        self.weight_hh = _parameter((rows, hidden_size), dtype, device)
-        for name in ("bias_ih", "bias_hh"):
-            self.register_parameter(name, _parameter((rows,), dtype, device) if bias else None)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw new first values."""
-        if self.hidden_size > 0:
-            _fill(self, self.hidden_size)
-
-    def extra_repr(self) -> str:
-        told = "" if self.bias is True else f", bias={self.bias}"
-        if getattr(self, "nonlinearity", "tanh") != "tanh":
-            told += f", nonlinearity={self.nonlinearity}"
-        return f"{self.input_size}, {self.hidden_size}{told}"
-
-    def _step(self, mode: str, input: Tensor, hx: Sequence[Tensor] | None) -> tuple[Tensor, ...]:
-        name = type(self).__name__
-        require_tensors(name, input, optional=hx or ())
-        named = ["hidden"] if hx is None or len(hx) == 1 else [f"hx[{i}]" for i in range(len(hx))]
-        for what, x in (("input", input), *zip(named, hx or (), strict=False)):
-            if x.ndim not in (1, 2):
-                raise ShapeError(f"{name}: Expected {what} to be 1D or 2D, got {x.ndim}D instead").at(here())
-        is_batched = input.ndim == 2
-        if not is_batched:
-            input, hx = input.unsqueeze(0), None if hx is None else [x.unsqueeze(0) for x in hx]
-        if input.shape[1] != self.input_size:
-            raise ShapeError(
-                f"input has inconsistent input_size: got {input.shape[1]} expected {self.input_size}"
-            ).at(here())
-        if hx is None:
-            start = zeros(input.shape[0], self.hidden_size, dtype=input.dtype)
-            hx = [start] * recurrent.KINDS[mode].states
-        for i, x in enumerate(hx):
-            if x.ndim != 2 or x.shape[0] != input.shape[0]:
-                raise ShapeError(
-                    f"Input batch size {input.shape[0]} doesn't match hidden{i} batch size {x.shape[0]}"
-                ).at(here())
-            if x.shape[1] != self.hidden_size:
-                raise ShapeError(
-                    f"hidden{i} has inconsistent hidden_size: got {x.shape[1]}, expected {self.hidden_size}"
-                ).at(here())
-        weights = Weights(self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        state = recurrent.cell(mode, input, hx, weights)
-        return state if is_batched else tuple(x.squeeze(0) for x in state)
-
-
-class RNNCell(RNNCellBase):
-    """h' = tanh(W x + b + U h + d), or relu of it (torch.nn.RNNCell)."""
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool = True,
-        nonlinearity: str = "tanh",
-        device: Any = None,
-        dtype: DType | None = None,
-    ) -> None:
-        super().__init__(input_size, hidden_size, bias, 1, device, dtype)
-        self.nonlinearity = nonlinearity
-
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
-        if self.nonlinearity not in ("tanh", "relu"):
-            raise LenetcError(f"Unknown nonlinearity: {self.nonlinearity}").at(here())
-        mode = f"RNN_{self.nonlinearity.upper()}"
-        (h,) = self._step(mode, input, None if hx is None else (hx,))
-        return h
-
-
-class GRUCell(RNNCellBase):
-    """One step of GRU (torch.nn.GRUCell)."""
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool = True,
-        device: Any = None,
-        dtype: DType | None = None,
-    ) -> None:
-        super().__init__(input_size, hidden_size, bias, 3, device, dtype)
-
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
-        (h,) = self._step("GRU", input, None if hx is None else (hx,))
-        return h
-
-
-class LSTMCell(RNNCellBase):
-    """One step of LSTM: input, (h, c) -> (h', c') (torch.nn.LSTMCell)."""
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool = True,
-        device: Any = None,
-        dtype: DType | None = None,
-    ) -> None:
-        super().__init__(input_size, hidden_size, bias, 4, device, dtype)
-
-    def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        h, c = self._step("LSTM", input, hx)
-        return h, c

@@ -15,6 +15,7 @@ from lenetc.operations.methods.reductions import ReductionMethods
 from lenetc.operations.methods.shaping import ShapingMethods
 from lenetc.operations.methods.softmaxes import SoftmaxMethods
 from lenetc.operations.methods.sorting import SortingMethods
+from lenetc.operations.methods.values import ValueMethods
 from lenetc.tensors.tensor import Tensor
 
 
@@ -31,6 +32,7 @@ class Methods(
     InPlaceMethods,
     InPlaceMoves,
     CreationMethods,
+    ValueMethods,
 ):
     """To a type checker the base of Tensor, which is given them below."""
 

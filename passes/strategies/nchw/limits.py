@@ -15,6 +15,17 @@ from passes.target import Target
 LARGEST_MATRIX = 16384
 
 
+def sliced(node: Node, target: Target) -> str:
+    """Slices are there for images of any size; which windows of a pool see padding only a fixed one tells."""
+    is_plain = not any(node.attrs["padding"]) and not node.attrs.get("ceil_mode", False)
+    return "" if is_plain or node.op.name.startswith("conv") else static_image(node, target)
+
+
+def swapped(node: Node, target: Target) -> str:
+    """The gradient of the result becomes a kernel, which has a fixed size."""
+    return convolved(node, target) or static_image(node, target)
+
+
 def one_sample(node: Node, target: Target) -> str:
     """The columns of one sample are a matrix, as they are."""
     if why := on_cpu(node, target):

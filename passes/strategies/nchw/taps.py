@@ -42,7 +42,10 @@ def taps(
 def outside(
     size: Sequence[Any], out: Sequence[Any], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> list[Array]:
-    """For each kernel position where it is outside of an image of `size`: bool[OH,OW]; [] where none ever is."""
+    """For each kernel position where it is outside of an image of `size`: bool[OH,OW]; [] where none ever is, as in an
+    image of any size without padding."""
+    if not any(padding) and not all(isinstance(n, int) for n in (*size, *out)):
+        return []
     rows, columns = (
         (np.arange(k)[:, None] * d - p + np.arange(int(o)) * s)
         for o, k, s, p, d in zip(out, kernel, stride, padding, dilation, strict=True)

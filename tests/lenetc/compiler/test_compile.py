@@ -1,6 +1,5 @@
 """compile: one program for forward, backward and update; state found, kept and shown; guards; scan."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,34 +8,8 @@ import pytest
 
 import lenetc
 from ir.errors import LenetcError, ShapeError
-from lenetc import nn, optim
-from lenetc.compiler.function import CompiledFunction
 from lenetc.evaluation.tracing import ValueDependentError
-
-X = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
-
-
-class Regression:
-    """A small trainable function with momentum, so that there are parameters and optimizer state."""
-
-    def __init__(self, compiled: bool = True) -> None:
-        self.w = lenetc.tensor(np.linspace(-1, 1, 8).reshape(4, 2).astype(np.float32), requires_grad=True)
-        self.b = lenetc.zeros(2, requires_grad=True)
-        w, b = self.w, self.b
-        self.optimizer = optimizer = optim.SGD([w, b], lr=0.1, momentum=0.9)
-
-        def step(x: Any) -> Any:
-            optimizer.zero_grad()
-            y = (lenetc.as_tensor(x) @ w + b).tanh()
-            loss = (y * y).mean()
-            loss.backward()
-            optimizer.step()
-            return loss
-
-        self.step: Callable[..., Any] = lenetc.compile(step) if compiled else step
-
-    def values(self) -> list[np.ndarray[Any, Any]]:
-        return [self.w.detach().numpy(), self.b.detach().numpy()]
+from tests.lenetc.compiler.regression import Regression, X, traces
 
 
 def test_compiled_steps_equal_uncompiled_ones() -> None:
@@ -51,10 +24,6 @@ def test_compiled_steps_equal_uncompiled_ones() -> None:
     expected = [s["momentum_buffer"].numpy() for s in plain.optimizer.state.values()]
     for ours, theirs in zip(momentum, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
-
-
-def traces(function: CompiledFunction) -> int:
-    return len(function.programs())
 
 
 def test_a_new_shape_specializes_and_is_cached() -> None:
@@ -162,228 +131,6 @@ def test_a_result_is_not_overwritten_by_later_calls() -> None:
     model = Regression()
     losses = [model.step(X) for _ in range(4)]
     assert len({loss.item() for loss in losses}) == 4
-
-
-def test_gradients_that_are_returned_become_grad() -> None:
-    w = lenetc.ones(4, 2, requires_grad=True)
-
-    @lenetc.compile
-    def gradient(x: Any) -> Any:
-        w.grad = None
-        (x @ w).sum().backward()
-        return w.grad
-
-    returned = gradient(X)
-    expected = np.repeat(X.sum(0)[:, None], 2, axis=1)
-    np.testing.assert_allclose(returned.numpy(), expected, rtol=1e-5, atol=1e-6)
-    assert w.grad is returned
-
-
-def test_gradients_that_stay_inside_are_an_error_to_look_at() -> None:
-    model = Regression()
-    model.step(X)
-    with pytest.raises(LenetcError, match="return it from the function"):
-        _ = model.w.grad
-    model.optimizer.zero_grad()
-    assert model.w.grad is None
-
-
-def test_gradients_accumulate_over_calls_until_zeroed() -> None:
-    w = lenetc.ones(4, 2, requires_grad=True)
-
-    @lenetc.compile
-    def accumulate(x: Any) -> Any:
-        loss = (x @ w).sum()
-        loss.backward()
-        return loss
-
-    expected = np.repeat(X.sum(0)[:, None], 2, axis=1)
-    for calls in (1, 2, 3):
-        accumulate(X)
-        assert w.grad is not None
-        np.testing.assert_allclose(w.grad.numpy(), expected * calls, rtol=1e-5, atol=1e-5)
-    w.grad = None
-    accumulate(X)
-    assert w.grad is not None
-    np.testing.assert_allclose(w.grad.numpy(), expected, rtol=1e-5, atol=1e-5)
-
-
-def test_a_program_reads_the_gradient_of_today() -> None:
-    """Each backward may leave a new object in .grad; an update compiled apart must not read the first one for ever."""
-    w = lenetc.ones(4, 2, requires_grad=True)
-    optimizer = optim.SGD([w], lr=1.0)
-
-    @lenetc.compile
-    def backward(x: Any) -> Any:
-        loss = (x @ w).sum()
-        loss.backward()
-        return loss
-
-    @lenetc.compile
-    def update() -> None:
-        optimizer.step()
-        optimizer.zero_grad()
-
-    expected = np.ones((4, 2), np.float32)
-    for i in range(5):
-        for k in range(3):
-            backward(X * (i + 1 + k))
-            expected -= (X * (i + 1 + k)).sum(0)[:, None]
-        update()
-        np.testing.assert_allclose(w.detach().numpy(), expected, rtol=1e-4, atol=1e-4)
-
-
-def test_a_gradient_that_stayed_inside_cannot_be_read_by_another_program() -> None:
-    model = Regression()
-
-    model.step(X)
-    before = model.values()
-    with pytest.raises(LenetcError, match="return it from the function"):
-        lenetc.compile(model.optimizer.step)()
-    np.testing.assert_array_equal(model.values()[0], before[0])
-
-
-FACTOR = 1.0
-
-
-def scaled_by_global(x: Any) -> Any:
-    return x * FACTOR
-
-
-def test_python_values_that_change_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    closure, options, tensor = 1.0, {"factor": 1.0}, lenetc.tensor(1.0)
-    module = nn.Dropout(0.0)
-
-    class Trainer:
-        factor = 1.0
-
-        def __init__(self) -> None:
-            self.factor = 1.0
-
-        def step(self, x: Any) -> Any:
-            return x * self.factor
-
-    trainer = Trainer()
-    functions = [
-        lenetc.compile(function)
-        for function in (
-            lambda x: x * closure,
-            lambda x: x * options["factor"],
-            lambda x: x * tensor,
-            lambda x: scaled_by_global(x),
-            trainer.step,
-            lambda x: module(x) * 1.0,
-        )
-    ]
-    x = np.ones(3, np.float32)
-    for function in functions:
-        np.testing.assert_array_equal(function(x).numpy(), x)
-        function(x)
-        assert traces(function) == 1
-    closure, options["factor"], tensor, trainer.factor = 2.0, 2.0, lenetc.tensor(2.0), 2.0
-    monkeypatch.setitem(globals(), "FACTOR", 2.0)
-    module.p = 1.0
-    for function, factor in zip(functions, (2, 2, 2, 2, 2, 0), strict=True):
-        np.testing.assert_array_equal(function(x).numpy(), factor * x)
-
-
-def test_a_replaced_layer_or_optimizer_is_trained() -> None:
-    net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 1))
-    optimizer = optim.SGD(net.parameters(), lr=0.1)
-
-    @lenetc.compile
-    def step(x: Any) -> Any:
-        optimizer.zero_grad()
-        loss = net(x).mean()
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    step(X)
-    net[1] = nn.Linear(4, 1)
-    optimizer = optim.SGD(net.parameters(), lr=0.2)
-    before = net[1].bias.detach().numpy()
-    expected = net(lenetc.tensor(X)).mean().item()
-    assert step(X).item() == pytest.approx(expected, rel=1e-5)
-    np.testing.assert_allclose(net[1].bias.detach().numpy(), before - 0.2, rtol=1e-5)
-
-
-def test_what_the_function_itself_assigns_happens_at_every_call() -> None:
-    class Counting(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.calls = 0
-
-        def forward(self, x: Any) -> Any:
-            self.calls += 1
-            return x * 2
-
-    net, calls = Counting(), 0
-
-    @lenetc.compile
-    def step(x: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        return net(x)
-
-    with pytest.warns(
-        lenetc.RetraceWarning, match=r"it changes calls, .*test_compile.py:\d+.*it changes net.calls"
-    ):
-        for rows in (6, 2, 6, 2, 6):
-            step(X[:rows])
-    assert calls == net.calls == 5
-    assert traces(step) == 2
-
-
-def test_a_view_shows_what_its_base_has_become() -> None:
-    model = Regression()
-    row = model.w.detach()[0]
-    read = lenetc.compile(lambda: row * 1)
-    for _ in range(2):
-        model.step(X)
-        now = model.w.detach().numpy()[0]
-        for found in (row, row + 0, row.detach(), read()):
-            np.testing.assert_array_equal(found.numpy(), now)
-
-    def inside(x: Any) -> Any:
-        y = x.clone()
-        flat = y.view(-1)
-        first = flat[0] * 1
-        y.add_(1)
-        return (first, flat.sum())
-
-    for function in (inside, lenetc.compile(inside)):
-        first, total = function(lenetc.tensor(X))
-        np.testing.assert_allclose(first.numpy(), X.reshape(-1)[0])
-        np.testing.assert_allclose(total.numpy(), (X + 1).sum(), rtol=1e-5)
-
-
-def test_a_view_from_outside_writes_the_state_it_is_of() -> None:
-    w = lenetc.zeros(3)
-    tail = w[1:]
-
-    @lenetc.compile
-    def write(x: Any) -> Any:
-        tail.add_(x)
-        return w.sum()
-
-    for i in range(1, 4):
-        assert write(lenetc.ones(2)).item() == 2 * i
-        assert (w.tolist(), tail.tolist()) == ([0, i, i], [i, i])
-
-
-def test_an_argument_that_is_a_view_is_read_anew_and_not_changed() -> None:
-    x = lenetc.ones(4)
-    head = x[:2]
-    twice, change = lenetc.compile(lambda y: y * 2), lenetc.compile(lambda y: y.add_(1))
-    assert twice(head).tolist() == [2, 2]
-    x.mul_(5)
-    assert twice(head).tolist() == [10, 10]
-    with pytest.raises(LenetcError, match="in-place changes of a view"):
-        change(head)
-    both = lenetc.compile(lambda x, y: (x.add_(1), y * 1))
-    with pytest.raises(LenetcError, match="changed in place since"):
-        both(x, head)
 
 
 def test_extremes_along_a_dim_have_names_inside_and_outside() -> None:

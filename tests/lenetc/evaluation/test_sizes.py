@@ -10,6 +10,7 @@ import pytest
 
 import lenetc
 import lenetc.nn.functional as F
+from lenetc import nn
 from lenetc.evaluation import lazy
 from lenetc.evaluation.sizes import Family
 
@@ -63,7 +64,59 @@ def convolved(n: int) -> lenetc.Tensor:
     return F.conv2d(rows(n, 16).reshape(n, 1, 4, 4), lenetc.ones(2, 1, 3, 3)).sum(0)
 
 
-@pytest.mark.parametrize("function", [normalized, windows, products, labels, convolved])
+def gradients(module: nn.Module, loss: lenetc.Tensor) -> lenetc.Tensor:
+    return lenetc.cat([g.reshape(-1) for g in lenetc.autograd.grad(loss, list(module.parameters()))])
+
+
+def seeded(make: Callable[[], nn.Module]) -> nn.Module:
+    lenetc.manual_seed(0)
+    return make()
+
+
+def recurrent(n: int) -> lenetc.Tensor:
+    layer = seeded(lambda: nn.LSTM(2, 3, 2, bidirectional=True, dropout=0.5, batch_first=True))
+    output, (h, _) = layer(rows(n, 4 * (n % 3 + 2)).reshape(n % 3 + 2, n, 4)[:, :, :2])
+    return gradients(layer, output.square().mean() + h.sum())
+
+
+def attention(n: int) -> lenetc.Tensor:
+    layer = seeded(lambda: nn.MultiheadAttention(4, 2, dropout=0.5, batch_first=True))
+    kept = lenetc.tril(lenetc.ones(128, 128))[:n, :n] == 0
+    x = rows(n).unsqueeze(0)
+    return gradients(layer, layer(x, x, x, attn_mask=kept)[0].square().sum())
+
+
+def sentences(n: int) -> lenetc.Tensor:
+    layer = seeded(lambda: nn.Conv1d(4, 3, 3, padding=1))
+    found = F.relu(layer(rows(n).T.unsqueeze(0)))
+    return gradients(layer, (F.max_pool1d(found, found.shape[2]) * found.mean(2, keepdim=True)).sum())
+
+
+def images(n: int) -> lenetc.Tensor:
+    layer = seeded(lambda: nn.Conv2d(1, 2, 3, padding=1))
+    x = rows(4 * n, 4 * n).reshape(1, 1, 4 * n, 4 * n)
+    return gradients(layer, F.max_pool2d(F.max_pool2d(layer(x), 2), 2).mean())
+
+
+def padded(n: int) -> lenetc.Tensor:
+    return F.pad(rows(n), (0, 0, 0, 128 - n)).reshape(-1)
+
+
+FUNCTIONS = [
+    normalized,
+    windows,
+    products,
+    labels,
+    convolved,
+    recurrent,
+    attention,
+    sentences,
+    images,
+    padded,
+]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_one_program_serves_ever_new_lengths(
     function: Callable[[int], lenetc.Tensor], compilations: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

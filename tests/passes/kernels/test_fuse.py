@@ -36,6 +36,10 @@ from tests.support import same
 A, B = arg("a", N, 4), arg("b", 4, 2)
 
 
+PLACES = ops.literal(np.array([[1], [3], [1]]))
+PUT, Y = ops.put_along_axis(arg("u", 3, 1), PLACES, axis=1, size=4), arg("y", 3, 4)
+
+
 def turned(x: Node) -> Node:
     return ops.transpose(x, perm=(1, 0))
 
@@ -182,6 +186,33 @@ CASES: dict[str, Rewrites] = {
         ),
         (ops.sum(MANY, axes=(0,)), by_doubles(MANY, 22, axes=(0,))),  # N may be all that 31 bits hold
     ],
+    "put_into_sum": [
+        (PUT + Y, ops.scatter(Y, PLACES, arg("u", 3, 1), axis=1, reduction="add")),
+        (Y - PUT, ops.scatter(Y, PLACES, ops.neg(arg("u", 3, 1)), axis=1, reduction="add")),
+        (PUT - Y, ops.scatter(ops.neg(Y), PLACES, arg("u", 3, 1), axis=1, reduction="add")),
+        (
+            PUT - Y * arg("s", 3, 1),
+            ops.scatter(Y * ops.neg(arg("s", 3, 1)), PLACES, arg("u", 3, 1), axis=1, reduction="add"),
+        ),
+    ],
+    "scatter_of_elements": [
+        (
+            ops.scatter_add(arg("rows", 3, 1, 2), PLACES, axis=0, size=4),
+            ops.reshape(
+                ops.put_along_axis(
+                    ops.reshape(arg("rows", 3, 1, 2), shape=(6,)),
+                    ops.reshape(
+                        ops.reshape(ops.cast(PLACES, dtype=i32), shape=(3, 1)) * 2
+                        + ops.iota(size=2, dtype=i32),
+                        shape=(6,),
+                    ),
+                    axis=0,
+                    size=8,
+                ),
+                shape=(4, 2),
+            ),
+        )
+    ],
     "drop_outer_ones": [(ops.reshape(arg("r", 4), shape=(1, 4)) + A, arg("r", 4) + A)],
 }
 
@@ -196,6 +227,9 @@ REFUSED: dict[str, tuple[str, Case]] = {
     "a bias larger than the product": ("gemm_takes_bias", lambda: A @ B + arg("c", 3, N, 2)),
     "a row that makes the product larger": ("gemm_takes_bias", lambda: arg("x", 1, 4) @ B + arg("c", N, 2)),
     "a factor that f32 lacks": ("factor_into_gemm", lambda: ops.gemm(A, B, alpha=1e-30) * 1e-20),
+    "what is put into more than it": ("put_into_sum", lambda: PUT + arg("z", 2, 3, 4)),
+    "what is put, and needed": ("put_into_sum", lambda: (PUT, PUT + Y)),
+    "columns": ("scatter_of_elements", lambda: ops.scatter_add(arg("v", 2, 3, 1), PLACES, axis=1, size=4)),
     "few rows": ("sum_of_rows", lambda: ops.sum(arg("x", 3, 5), axes=(0,))),
     "rows of a batch": ("sum_of_rows", lambda: ops.sum(arg("x", N, 5), axes=(0,))),
     "another axis": ("sum_of_rows", lambda: ops.sum(arg("x", 5, 5), axes=(1,))),

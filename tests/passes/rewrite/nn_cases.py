@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ir import Node, ops
 from ir.types import f16
 from tests.passes.rewrite.cases import by_output, case, count, refused, x, y
@@ -164,6 +166,22 @@ def factor_after_weight_grad() -> Rewrites:
 @refused("factor_after_weight_grad")
 def _() -> object:  # the weight is the larger
     return ops.conv2d_weight_grad(x(2, 8, 5, 5), y(2, 4, 1, 1) * arg("s", 4, 1, 1), kernel=(5, 5))
+
+
+@case
+def sum_of_put() -> Rewrites:
+    chosen = x(3, 2)
+    put = ops.put_along_axis(chosen, ops.literal(np.array([[1, 1], [0, 4], [2, 3]])), axis=1, size=5)
+    return [
+        (ops.sum(put, axes=(1,)), ops.sum(chosen, axes=(1,))),
+        (ops.sum(put, axes=(0, 1), keepdims=True), ops.sum(chosen, axes=(0, 1), keepdims=True)),
+    ]
+
+
+@refused("sum_of_put")
+def _() -> object:  # the other axis
+    places = ops.literal(np.array([[1, 1], [0, 4], [2, 3]]))
+    return ops.sum(ops.put_along_axis(x(3, 2), places, axis=1, size=5), axes=(0,))
 
 
 @case

@@ -1,6 +1,6 @@
 """Losses of classifiers: negative log-likelihood and cross-entropy.
 
-The class of each label is picked by a one-hot mask, so neither the loss nor its gradient scatters.
+The class of each label is picked by a one-hot mask, or looked up among many.
 """
 
 from __future__ import annotations
@@ -124,28 +124,56 @@ def _check_weight(what: str, input: Tensor, weight: Tensor | None, classes: int)
         ).at(here())
 
 
-def _over_classes(weight: Node, like: Node, axis: int) -> Node:
-    return ops.reshape(weight, shape=tuple(like.shape[axis] if i == axis else 1 for i in range(like.rank)))
+_FEW = 64  # classes up to which comparing all of them costs less than looking one up
 
 
-def _mask(logs: Node, target: Node, ignore_index: int, axis: int) -> Node:
-    """Which elements of logs[N,C,...] belong to a label that counts."""
-    mask = class_mask(target, logs.shape[axis], axis)
-    if 0 <= ignore_index < int(logs.shape[axis]):  # any other value is no class
-        places = ops.iota(size=logs.shape[axis], dtype=i64)
-        kept = ops.logical_not(ops.equal(places, ignore_index))
-        mask = ops.logical_and(mask, _over_classes(kept, logs, axis))
-    return mask
+class _Labels:
+    """Which elements of logs[N,C,...] belong to a label that counts.
 
+    Of few classes by a mask over all of them, so that nothing is scattered; of many by index.
+    """
 
-def _total_weight(mask: Node, logs: Node, weight: Node | None, axis: int) -> Node:
-    """The sum of the weights of all labels that count: their number without weights. Not for halves."""
-    axes = tuple(range(mask.rank))
-    if weight is not None:
-        return ops.sum(
-            ops.where(mask, _over_classes(weight, logs, axis), ops.scalar(0, logs.dtype)), axes=axes
+    def __init__(self, logs: Node, target: Node, ignore_index: int, axis: int) -> None:
+        self.axis, self.classes = axis, int(logs.shape[axis])
+        is_left_out = 0 <= ignore_index < self.classes  # any other value is no class
+        self.indices: Node | None = None  # [N,1,...]
+        if self.classes <= _FEW:
+            self.counts = class_mask(target, self.classes, axis)
+            if is_left_out:
+                kept = ops.logical_not(ops.equal(ops.iota(size=self.classes, dtype=i64), ignore_index))
+                self.counts = ops.logical_and(self.counts, self.over_classes(kept, logs))
+            return
+        shape = tuple(1 if i == axis else size for i, size in enumerate(logs.shape))
+        labels = ops.reshape(target, shape=shape)
+        self.counts = ops.logical_and(ops.greater(labels, -1), ops.less(labels, self.classes))
+        if is_left_out:
+            self.counts = ops.logical_and(self.counts, ops.logical_not(ops.equal(labels, ignore_index)))
+        self.indices = ops.where(self.counts, labels, ops.scalar(0, i64))
+
+    def over_classes(self, weight: Node, like: Node) -> Node:
+        return ops.reshape(
+            weight, shape=tuple(self.classes if i == self.axis else 1 for i in range(like.rank))
         )
-    return ops.sum(ops.cast(mask, dtype=logs.dtype), axes=axes)
+
+    def of(self, logs: Node, weight: Node | None) -> Node:
+        """logs times weight[C] where a label counts and 0 elsewhere: [N,C,...], or [N,1,...] of many classes."""
+        if self.indices is not None:
+            logs = ops.take_along_axis(logs, self.indices, axis=self.axis)
+        scaled = logs if weight is None else logs * self._factors(weight, logs)
+        return ops.where(self.counts, scaled, ops.scalar(0, logs.dtype))
+
+    def total_weight(self, logs: Node, weight: Node | None) -> Node:
+        """The sum of the weights of all labels that count: their number without weights. Not for halves."""
+        axes = tuple(range(logs.rank))
+        if weight is None:
+            return ops.sum(ops.cast(self.counts, dtype=logs.dtype), axes=axes)
+        factors = self._factors(weight, logs)
+        return ops.sum(ops.where(self.counts, factors, ops.scalar(0, logs.dtype)), axes=axes)
+
+    def _factors(self, weight: Node, like: Node) -> Node:
+        if self.indices is None:
+            return self.over_classes(weight, like)
+        return ops.gather(weight, self.indices, axis=0)
 
 
 def _picked(logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str) -> Tensor:
@@ -158,15 +186,14 @@ def _picked(logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: i
         target = target.reshape(shape[0], 1, rest)
 
     def build(given: Node, labels: Node, *weights: Node) -> Node:
-        x, factors = means.widened(given), [means.widened(node) for node in weights]
-        mask = _mask(x, labels, ignore_index, axis)
-        scaled = x * _over_classes(factors[0], x, axis) if factors else x
-        chosen = ops.where(mask, scaled, ops.scalar(0, x.dtype))
+        x, factor = means.widened(given), means.widened(weights[0]) if weights else None
+        counted = _Labels(x, labels, ignore_index, axis)
+        chosen = counted.of(x, factor)
         if reduction == "none":
             return means.narrowed(-ops.sum(chosen, axes=(axis,)), given.dtype)
         total = -ops.sum(chosen, axes=tuple(range(x.rank)))
         if reduction == "mean":
-            total = total / _total_weight(mask, x, factors[0] if factors else None, axis)
+            total = total / counted.total_weight(x, factor)
         return means.narrowed(total, given.dtype)
 
     operands = (logs, target) if weight is None else (logs, target, weight)
@@ -180,15 +207,15 @@ def _spread(logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: i
     axis = 0 if logs.ndim == 1 else 1
 
     def build(given: Node, labels: Node, *weights: Node) -> Node:
-        x, factors = means.widened(given), [means.widened(node) for node in weights]
-        scaled = x * _over_classes(factors[0], x, axis) if factors else x
+        x, factor = means.widened(given), means.widened(weights[0]) if weights else None
+        counted = _Labels(x, labels, ignore_index, axis)
+        scaled = x if factor is None else x * counted.over_classes(factor, x)
         sums = -ops.sum(scaled, axes=(axis,))
         sums = ops.where(ops.equal(labels, ignore_index), ops.scalar(0, x.dtype), sums)
         if reduction != "none":
             sums = ops.sum(sums, axes=tuple(range(sums.rank)))
         if reduction == "mean":
-            mask = _mask(x, labels, ignore_index, axis)
-            sums = sums / _total_weight(mask, x, factors[0] if factors else None, axis)
+            sums = sums / counted.total_weight(x, factor)
         return means.narrowed(sums, given.dtype)
 
     operands = (logs, target) if weight is None else (logs, target, weight)

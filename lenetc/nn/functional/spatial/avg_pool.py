@@ -14,7 +14,13 @@ from ir.types import Array, i64
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.spatial import integers
 from lenetc.nn.functional.spatial.max_pool import checked_window, need_images
-from lenetc.nn.functional.spatial.sizes import Sizes, image_attributes, over_batch, spread
+from lenetc.nn.functional.spatial.sizes import (
+    Sizes,
+    image_attributes,
+    over_batch,
+    plane_and_depth_attributes,
+    spread,
+)
 from lenetc.operations import elementwise
 from lenetc.operations.out import with_out
 from lenetc.tensors.arrays import index_of, need_number
@@ -37,9 +43,7 @@ def _averaged(x: Node, how: dict[str, Any], is_sum: bool) -> Node:
     dims = x.rank - 2
     if dims == 3:  # the number of elements is a product, too
         n, c, depth, *image = x.shape
-        given = {key: value for key, value in how.items() if isinstance(value, tuple)}
-        planes = {**how, **{key: value[1:] for key, value in given.items()}}
-        through = {**how, **{key: (value[0], int(key != "padding")) for key, value in given.items()}}
+        planes, through = plane_and_depth_attributes(how)
         y = _averaged(ops.reshape(x, shape=(n, c * depth, *image)), planes, is_sum)
         height, width = y.shape[2:]
         y = _averaged(ops.reshape(y, shape=(n, c, depth, height * width)), through, is_sum)

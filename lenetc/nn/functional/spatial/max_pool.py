@@ -15,7 +15,14 @@ from ir.types import bool_, f32, f64, i64
 from lenetc.evaluation.ranges import require_range
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.spatial import integers
-from lenetc.nn.functional.spatial.sizes import Sizes, image_attributes, is_batch, over_batch, spread
+from lenetc.nn.functional.spatial.sizes import (
+    Sizes,
+    image_attributes,
+    is_batch,
+    over_batch,
+    plane_and_depth_attributes,
+    spread,
+)
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 _NAMES = {1: "SqueezeBackward1", 2: "MaxPool2DWithIndicesBackward0", 3: "MaxPool3DWithIndicesBackward0"}
@@ -60,6 +67,11 @@ def maxima(x: Node, places: Node | None, how: dict[str, Any]) -> Maxima:
     """The largest elements of windows over the axes behind x[N,C,...], the first of equal ones, or the last NaN; and
     those of `places`, which has the type of a float x, that stand where they do."""
     dims = x.rank - 2
+    if dims == 1 and how["kernel"] == x.shape[2:] and how["padding"] == (0,) and x.dtype.is_float:
+        # The whole of each sentence, however long: nothing here is of a fixed size, so that sentences share a program.
+        at = ops.argmax(x, axis=2, keepdims=True)
+        taken = [None if v is None else ops.take_along_axis(v, at, axis=2) for v in (x, places)]
+        return _shaped(Maxima(*taken), (*x.shape[:2], 1))  # type: ignore[arg-type]
     if dims < 3:
         image: Sequence[Dim] = (*x.shape[:2], 1, x.shape[2]) if dims == 1 else x.shape
         how = image_attributes(how, dims)
@@ -72,10 +84,8 @@ def maxima(x: Node, places: Node | None, how: dict[str, Any]) -> Maxima:
             found = Maxima(y, None if places is None else ops.max_pool2d_pick(places, x, **how))
         return _shaped(found, (*y.shape[:2], *y.shape[4 - dims :]))
     # In the planes first, then among planes: row-major as it was, so that the first of equal maxima is the same one.
-    attributes = {key: value for key, value in how.items() if isinstance(value, tuple)}
     n, c, depth, *plane = x.shape
-    planes = {**how, **{key: value[1:] for key, value in attributes.items()}}
-    through = {**how, **{key: (value[0], int(key != "padding")) for key, value in attributes.items()}}
+    planes, through = plane_and_depth_attributes(how)
     flat = _shaped(Maxima(x, places), (n, c * depth, *plane))
     found = maxima(*flat, planes)
     height, width = found.values.shape[2:]

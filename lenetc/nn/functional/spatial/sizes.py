@@ -16,6 +16,7 @@ Sizes = int | Sequence[int]
 
 _WORDS = {1: "one int", 2: "two ints", 3: "three ints"}
 AXES = {1: "L", 2: "H,W", 3: "D,H,W"}
+_NEUTRAL = {"padding": 0}  # of a window that takes single elements of an axis; the rest is 1
 
 
 def spread(value: Any, dims: int, what: str) -> tuple[int, ...]:
@@ -66,8 +67,16 @@ def image_attributes(how: dict[str, Any], dims: int) -> dict[str, Any]:
     """Attributes of windows over lines as those of windows over images of height 1."""
     if dims != 1:
         return how
-    neutral = {"padding": 0}
     return {
-        key: (neutral.get(key, 1), *value) if isinstance(value, tuple) else value
+        key: (_NEUTRAL.get(key, 1), *value) if isinstance(value, tuple) else value
         for key, value in how.items()
     }
+
+
+def plane_and_depth_attributes(how: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Attributes of windows over volumes as those of windows over their planes, and of windows over images whose height
+    is the depth and whose rows are whole planes."""
+    each = {key: value for key, value in how.items() if isinstance(value, tuple)}
+    planes = {key: value[1:] for key, value in each.items()}
+    depth = {key: (value[0], _NEUTRAL.get(key, 1)) for key, value in each.items()}
+    return {**how, **planes}, {**how, **depth}

@@ -37,12 +37,11 @@ def _copies(layer: Module, number: int) -> ModuleList:
     return ModuleList([copy.deepcopy(layer) for _ in range(number)])
 
 
-class TransformerEncoderLayer(Module):
-    """Attention of a sequence to itself, and two affine layers for each of its elements.
+class _Layer(Module):
+    """What layers of encoders and decoders share: blocks of attention, the first of a sequence to itself, and then two
+    affine layers for each element; each block with a dropout and a normalization of its own, numbered from 1."""
 
-    src[S,N,E] -> [S,N,E], with batch_first [N,S,E]; N may be left out. norm_first: normalize before each block rather
-    than behind it. Source: torch.nn.TransformerEncoderLayer.
-    """
+    attentions: tuple[str, ...]
 
     def __init__(
         self,
@@ -60,15 +59,56 @@ class TransformerEncoderLayer(Module):
     ) -> None:
         super().__init__()
         how = {"bias": bias, "device": device, "dtype": dtype}
-        self.self_attn = MultiheadAttention(d_model, nhead, dropout=dropout, batch_first=batch_first, **how)
+        for name in self.attentions:
+            made = MultiheadAttention(d_model, nhead, dropout=dropout, batch_first=batch_first, **how)
+            setattr(self, name, made)
         self.linear1 = Linear(d_model, dim_feedforward, **how)
         self.dropout = Dropout(dropout)
         self.linear2 = Linear(dim_feedforward, d_model, **how)
         self.norm_first = norm_first
-        self.norm1 = LayerNorm(d_model, eps=layer_norm_eps, **how)
-        self.norm2 = LayerNorm(d_model, eps=layer_norm_eps, **how)
-        self.dropout1, self.dropout2 = Dropout(dropout), Dropout(dropout)
+        blocks = range(1, len(self.attentions) + 2)
+        for number in blocks:
+            setattr(self, f"norm{number}", LayerNorm(d_model, eps=layer_norm_eps, **how))
+        for number in blocks:
+            setattr(self, f"dropout{number}", Dropout(dropout))
         self.activation = _activation(activation)
+
+    def _sa_block(
+        self,
+        x: Tensor,
+        attn_mask: Tensor | None,
+        key_padding_mask: Tensor | None,
+        is_causal: bool = False,
+    ) -> Tensor:
+        found = _attended(self.self_attn, x, x, attn_mask, key_padding_mask, is_causal)
+        return self.dropout1(found)  # type: ignore[no-any-return]
+
+    def _fed_forward(self, x: Tensor) -> Tensor:
+        return self.linear2(self.dropout(self.activation(self.linear1(x))))  # type: ignore[no-any-return]
+
+
+def _attended(
+    attention: Module,
+    x: Tensor,
+    memory: Tensor,
+    attn_mask: Tensor | None,
+    key_padding_mask: Tensor | None,
+    is_causal: bool,
+) -> Tensor:
+    """What x[T,N,E] takes from memory[S,N,E]."""
+    masks = {"attn_mask": attn_mask, "key_padding_mask": key_padding_mask, "is_causal": is_causal}
+    found: Tensor = attention(x, memory, memory, need_weights=False, **masks)[0]
+    return found
+
+
+class TransformerEncoderLayer(_Layer):
+    """Attention of a sequence to itself, and two affine layers for each of its elements.
+
+    src[S,N,E] -> [S,N,E], with batch_first [N,S,E]; N may be left out. norm_first: normalize before each block rather
+    than behind it. Source: torch.nn.TransformerEncoderLayer.
+    """
+
+    attentions = ("self_attn",)
 
     def forward(
         self,
@@ -87,64 +127,18 @@ class TransformerEncoderLayer(Module):
         x = self.norm1(src + self._sa_block(src, mask, padding, is_causal))
         return self.norm2(x + self._ff_block(x))  # type: ignore[no-any-return]
 
-    def _sa_block(
-        self,
-        x: Tensor,
-        attn_mask: Tensor | None,
-        key_padding_mask: Tensor | None,
-        is_causal: bool = False,
-    ) -> Tensor:
-        found, _ = self.self_attn(
-            x,
-            x,
-            x,
-            attn_mask=attn_mask,
-            key_padding_mask=key_padding_mask,
-            need_weights=False,
-            is_causal=is_causal,
-        )
-        return self.dropout1(found)  # type: ignore[no-any-return]
-
     def _ff_block(self, x: Tensor) -> Tensor:
-        return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))  # type: ignore[no-any-return]
+        return self.dropout2(self._fed_forward(x))  # type: ignore[no-any-return]
 
 
-class TransformerDecoderLayer(Module):
+class TransformerDecoderLayer(_Layer):
     """Attention of a sequence to itself and to the memory of an encoder, and two affine layers for each element.
 
     tgt[T,N,E], memory[S,N,E] -> [T,N,E]; the rest as for TransformerEncoderLayer.
     Source: torch.nn.TransformerDecoderLayer.
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: str | Callable[[Tensor], Tensor] = F.relu,
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__()
-        how = {"bias": bias, "device": device, "dtype": dtype}
-        self.self_attn = MultiheadAttention(d_model, nhead, dropout=dropout, batch_first=batch_first, **how)
-        self.multihead_attn = MultiheadAttention(
-            d_model, nhead, dropout=dropout, batch_first=batch_first, **how
-        )
-        self.linear1 = Linear(d_model, dim_feedforward, **how)
-        self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, **how)
-        self.norm_first = norm_first
-        self.norm1 = LayerNorm(d_model, eps=layer_norm_eps, **how)
-        self.norm2 = LayerNorm(d_model, eps=layer_norm_eps, **how)
-        self.norm3 = LayerNorm(d_model, eps=layer_norm_eps, **how)
-        self.dropout1, self.dropout2, self.dropout3 = (Dropout(dropout) for _ in range(3))
-        self.activation = _activation(activation)
+    attentions = ("self_attn", "multihead_attn")
 
     def forward(
         self,
@@ -167,24 +161,6 @@ class TransformerDecoderLayer(Module):
         x = self.norm2(x + self._mha_block(x, *other))
         return self.norm3(x + self._ff_block(x))  # type: ignore[no-any-return]
 
-    def _sa_block(
-        self,
-        x: Tensor,
-        attn_mask: Tensor | None,
-        key_padding_mask: Tensor | None,
-        is_causal: bool = False,
-    ) -> Tensor:
-        found, _ = self.self_attn(
-            x,
-            x,
-            x,
-            attn_mask=attn_mask,
-            key_padding_mask=key_padding_mask,
-            need_weights=False,
-            is_causal=is_causal,
-        )
-        return self.dropout1(found)  # type: ignore[no-any-return]
-
     def _mha_block(
         self,
         x: Tensor,
@@ -193,19 +169,11 @@ class TransformerDecoderLayer(Module):
         key_padding_mask: Tensor | None,
         is_causal: bool = False,
     ) -> Tensor:
-        found, _ = self.multihead_attn(
-            x,
-            mem,
-            mem,
-            attn_mask=attn_mask,
-            key_padding_mask=key_padding_mask,
-            need_weights=False,
-            is_causal=is_causal,
-        )
+        found = _attended(self.multihead_attn, x, mem, attn_mask, key_padding_mask, is_causal)
         return self.dropout2(found)  # type: ignore[no-any-return]
 
     def _ff_block(self, x: Tensor) -> Tensor:
-        return self.dropout3(self.linear2(self.dropout(self.activation(self.linear1(x)))))  # type: ignore[no-any-return]
+        return self.dropout3(self._fed_forward(x))  # type: ignore[no-any-return]
 
 
 class TransformerEncoder(Module):

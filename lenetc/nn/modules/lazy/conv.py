@@ -37,11 +37,7 @@ class _Lazy(LazyModuleMixin, _Conv):
                     f"in_channels must be divisible by groups, but {channels} is not by {self.groups}"
                 )
             self.in_channels = int(channels)
-        if self.has_uninitialized_params():
-            for tensor, shape in ((self.weight, self.weight_shape()), (self.bias, (self.out_channels,))):
-                if isinstance(tensor, UninitializedParameter):
-                    tensor.materialize(shape)
-            self.reset_parameters()
+        self._materialize((self.weight, self.weight_shape()), (self.bias, (self.out_channels,)))
 
 
 class _LazyConv(_Lazy, _ConvNd):

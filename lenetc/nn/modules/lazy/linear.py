@@ -31,11 +31,6 @@ class LazyLinear(LazyModuleMixin, Linear):
         require_tensors("LazyLinear", input)
         if not self.in_features:
             self.in_features = int(input.shape[-1])
-        if self.has_uninitialized_params():
-            for tensor, shape in (
-                (self.weight, (self.out_features, self.in_features)),
-                (self.bias, (self.out_features,)),
-            ):
-                if isinstance(tensor, UninitializedParameter):
-                    tensor.materialize(shape)
-            self.reset_parameters()
+        self._materialize(
+            (self.weight, (self.out_features, self.in_features)), (self.bias, (self.out_features,))
+        )

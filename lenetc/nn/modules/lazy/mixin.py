@@ -29,6 +29,14 @@ class LazyModuleMixin(Module):
         """Give every parameter its shape, told by what forward is called with."""
         raise NotImplementedError(f"initialize_parameters is not implemented for {type(self).__name__}")
 
+    def _materialize(self, *shapes: tuple[Any, tuple[int, ...]]) -> None:
+        """Give the tensors among pairs (tensor, shape) that have no shape yet theirs, and draw first values."""
+        if self.has_uninitialized_params():
+            for tensor, shape in shapes:
+                if isinstance(tensor, Uninitialized):
+                    tensor.materialize(shape)
+            self.reset_parameters()
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self.initialize_parameters(*args, **kwargs)
         if self.has_uninitialized_params():

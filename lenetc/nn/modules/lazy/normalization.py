@@ -16,7 +16,7 @@ from lenetc.nn.modules.normalization import (
     _InstanceNorm,
     _Normalization,
 )
-from lenetc.nn.parameter import Uninitialized, UninitializedBuffer, UninitializedParameter
+from lenetc.nn.parameter import UninitializedBuffer, UninitializedParameter
 from lenetc.operations.creation import full
 from lenetc.tensors.tensor import Tensor
 
@@ -56,11 +56,8 @@ class _LazyNormalization(LazyModuleMixin, _Normalization):
         if not self.num_features:
             is_single = isinstance(self, _InstanceNorm) and input.ndim == self.dimensions[0]
             self.num_features = int(input.shape[0 if is_single else 1])
-        if self.has_uninitialized_params():
-            for tensor in (self.weight, self.bias, self.running_mean, self.running_var):
-                if isinstance(tensor, Uninitialized):
-                    tensor.materialize((self.num_features,))
-            self.reset_parameters()
+        tensors = (self.weight, self.bias, self.running_mean, self.running_var)
+        self._materialize(*((tensor, (self.num_features,)) for tensor in tensors))
 
 
 class LazyBatchNorm1d(_LazyNormalization, BatchNorm1d):

@@ -1,0 +1,153 @@
+"""What a compiled function reads and changes outside: values, layers, optimizers, attributes, views."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lenetc
+from ir.errors import LenetcError
+from lenetc import nn, optim
+from tests.lenetc.compiler.regression import Regression, X, traces
+
+FACTOR = 1.0
+
+
+def scaled_by_global(x: Any) -> Any:
+    return x * FACTOR
+
+
+def test_python_values_that_change_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    closure, options, tensor = 1.0, {"factor": 1.0}, lenetc.tensor(1.0)
+    module = nn.Dropout(0.0)
+
+    class Trainer:
+        factor = 1.0
+
+        def __init__(self) -> None:
+            self.factor = 1.0
+
+        def step(self, x: Any) -> Any:
+            return x * self.factor
+
+    trainer = Trainer()
+    functions = [
+        lenetc.compile(function)
+        for function in (
+            lambda x: x * closure,
+            lambda x: x * options["factor"],
+            lambda x: x * tensor,
+            lambda x: scaled_by_global(x),
+            trainer.step,
+            lambda x: module(x) * 1.0,
+        )
+    ]
+    x = np.ones(3, np.float32)
+    for function in functions:
+        np.testing.assert_array_equal(function(x).numpy(), x)
+        function(x)
+        assert traces(function) == 1
+    closure, options["factor"], tensor, trainer.factor = 2.0, 2.0, lenetc.tensor(2.0), 2.0
+    monkeypatch.setitem(globals(), "FACTOR", 2.0)
+    module.p = 1.0
+    for function, factor in zip(functions, (2, 2, 2, 2, 2, 0), strict=True):
+        np.testing.assert_array_equal(function(x).numpy(), factor * x)
+
+
+def test_a_replaced_layer_or_optimizer_is_trained() -> None:
+    net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 1))
+    optimizer = optim.SGD(net.parameters(), lr=0.1)
+
+    @lenetc.compile
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        loss = net(x).mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step(X)
+    net[1] = nn.Linear(4, 1)
+    optimizer = optim.SGD(net.parameters(), lr=0.2)
+    before = net[1].bias.detach().numpy()
+    expected = net(lenetc.tensor(X)).mean().item()
+    assert step(X).item() == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_allclose(net[1].bias.detach().numpy(), before - 0.2, rtol=1e-5)
+
+
+def test_what_the_function_itself_assigns_happens_at_every_call() -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.calls = 0
+
+        def forward(self, x: Any) -> Any:
+            self.calls += 1
+            return x * 2
+
+    net, calls = Counting(), 0
+
+    @lenetc.compile
+    def step(x: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return net(x)
+
+    with pytest.warns(
+        lenetc.RetraceWarning, match=r"it changes calls, .*test_reads.py:\d+.*it changes net.calls"
+    ):
+        for rows in (6, 2, 6, 2, 6):
+            step(X[:rows])
+    assert calls == net.calls == 5
+    assert traces(step) == 2
+
+
+def test_a_view_shows_what_its_base_has_become() -> None:
+    model = Regression()
+    row = model.w.detach()[0]
+    read = lenetc.compile(lambda: row * 1)
+    for _ in range(2):
+        model.step(X)
+        now = model.w.detach().numpy()[0]
+        for found in (row, row + 0, row.detach(), read()):
+            np.testing.assert_array_equal(found.numpy(), now)
+
+    def inside(x: Any) -> Any:
+        y = x.clone()
+        flat = y.view(-1)
+        first = flat[0] * 1
+        y.add_(1)
+        return (first, flat.sum())
+
+    for function in (inside, lenetc.compile(inside)):
+        first, total = function(lenetc.tensor(X))
+        np.testing.assert_allclose(first.numpy(), X.reshape(-1)[0])
+        np.testing.assert_allclose(total.numpy(), (X + 1).sum(), rtol=1e-5)
+
+
+def test_a_view_from_outside_writes_the_state_it_is_of() -> None:
+    w = lenetc.zeros(3)
+    tail = w[1:]
+
+    @lenetc.compile
+    def write(x: Any) -> Any:
+        tail.add_(x)
+        return w.sum()
+
+    for i in range(1, 4):
+        assert write(lenetc.ones(2)).item() == 2 * i
+        assert (w.tolist(), tail.tolist()) == ([0, i, i], [i, i])
+
+
+def test_an_argument_that_is_a_view_is_read_anew_and_not_changed() -> None:
+    x = lenetc.ones(4)
+    head = x[:2]
+    twice, change = lenetc.compile(lambda y: y * 2), lenetc.compile(lambda y: y.add_(1))
+    assert twice(head).tolist() == [2, 2]
+    x.mul_(5)
+    assert twice(head).tolist() == [10, 10]
+    with pytest.raises(LenetcError, match="in-place changes of a view"):
+        change(head)
+    both = lenetc.compile(lambda x, y: (x.add_(1), y * 1))
+    with pytest.raises(LenetcError, match="changed in place since"):
+        both(x, head)
