@@ -229,7 +229,7 @@ def test_the_same_text(name: str) -> None:
 def test_compiled_functions_see_what_parts_hold() -> None:
     layer = lenetc.nn.Linear(1, 1, bias=False)
     values = lenetc.nn.ParameterList([lenetc.ones(1), 2.0])
-    scale = lenetc.nn.modules.module.register_module_forward_hook
+    register = lenetc.nn.modules.module.register_module_forward_hook
 
     def forward(x: Any) -> Any:
         return layer(x) * getattr(layer.weight, "factor", 1) * values[1]
@@ -242,6 +242,6 @@ def test_compiled_functions_see_what_parts_hold() -> None:
     assert compiled(x).item() == 6.0
     values[1] = 5.0
     assert compiled(x).item() == 15.0
-    with scale(lambda module, args, y: y * 2):
+    with register(lambda module, args, y: y * 2):
         assert compiled(x).item() == 30.0
     assert compiled(x).item() == 15.0
