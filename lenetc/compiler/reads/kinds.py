@@ -179,7 +179,7 @@ def library_names(kind: type) -> frozenset[str]:
     """The attributes that the methods of this package read of an instance of `kind`, without those of Module itself."""
     found: set[str] = set()
     for base in kind.__mro__:
-        if is_ours_type(base) and base is not Module:
+        if is_ours_type(base) and base not in Module.__mro__:
             for member in vars(base).values():
                 member = getattr(member, "__func__", getattr(member, "fget", member))
                 if isinstance(member, FunctionType):
