@@ -15,6 +15,8 @@ from weakref import WeakKeyDictionary, ref
 from ir import ops
 from ir.errors import LenetcError
 from ir.node import Node, building_at, topological
+from ir.op import leaf
+from ir.template import Template
 from ir.types import TupleType, Type
 from passes.autodiff import scan
 from passes.autodiff import table as table  # registers the rules
@@ -23,7 +25,26 @@ from passes.autodiff.registry import CONSTANT, CUSTOM, RULES, Gradient, NoGradie
 
 @vjp(ops.scan)
 def _(g: Sequence[Gradient], out: Sequence[Node], *operands: Node, **attrs: Any) -> tuple[Gradient, ...]:
-    return scan.gradient(gradients, g, out, *operands, **attrs)
+    received = [x for x in g if x is not None]
+    given = tuple([None if x is None else x.type for x in g]), tuple([x.type for x in operands])
+    key = (given, tuple(attrs.values()))
+    template = _scans.get(key)
+    if template is None:
+        # Leaves that no body has, as every body is under names of its own.
+        sent = [None if x is None else leaf(f"_sent_{i}", x.ty) for i, x in enumerate(g)]
+        taken = [leaf(f"_operand_{i}", x.ty) for i, x in enumerate(operands)]
+        before = _customs[0]
+        found = scan.gradient(gradients, sent, out, *taken, **attrs)
+        template = Template([*(x for x in sent if x is not None), *taken], found)
+        if before == _customs[0]:
+            if len(_scans) == _SCANS:
+                del _scans[next(iter(_scans))]
+            _scans[key] = template
+    return tuple(template.over([*received, *operands]))
+
+
+_SCANS = 64  # gradients that are kept
+_scans: dict[tuple[Any, ...], Template] = {}  # by what they were asked for: a loop of lazy steps asks every time
 
 
 @vjp(ops.custom)
