@@ -35,7 +35,7 @@ from passes.target import Target
 
 log = logging.getLogger("lenetc.lazy")
 # What only differentiation looks at; a value passes through.
-_TRANSPARENT = frozenset((ops.stop_gradient, ops.alias, ops.custom, ops.with_slope))
+_TRANSPARENT = frozenset((ops.stop_gradient, ops.alias, ops.custom, ops.with_gradient, ops.with_slope))
 
 
 @dataclass
