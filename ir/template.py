@@ -33,6 +33,7 @@ class Template:
                 operands = [place[x] for x in node.inputs]
                 self._steps.append((node.op, operands, tuple(node.attrs.values()), node.attrs, node.type))
                 place[node] = len(place)
+        self.is_closed = all(node.op.name != "input" for node in kept)  # nothing else is read
         self._ends = [None if node is None else place[node] for node in outputs]
 
     def over(self, inputs: Sequence[Node]) -> list[Node | None]:
