@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ir.node import Node, current_where, find_node, new_node, topological
+from ir.node import Node, Where, find_node, new_node, topological
 
 
 class Template:
@@ -31,16 +31,16 @@ class Template:
         for node in order:
             if node in varying:
                 operands = [place[x] for x in node.inputs]
-                self._steps.append((node.op, operands, tuple(node.attrs.values()), node.attrs, node.type))
+                given = tuple(node.attrs.values())
+                self._steps.append((node.op, operands, given, node.attrs, node.type, node.where))
                 place[node] = len(place)
         self.is_closed = all(node.op.name != "input" for node in kept)  # nothing else is read
         self._ends = [None if node is None else place[node] for node in outputs]
 
-    def over(self, inputs: Sequence[Node]) -> list[Node | None]:
-        """The outputs for other inputs, of the same types, with the provenance of now."""
+    def over(self, inputs: Sequence[Node], where: Where | None = None) -> list[Node | None]:
+        """The outputs for other inputs, of the same types; with the provenance `where`, or that which they had."""
         values = [*inputs, *self._kept]
-        where = current_where()
-        for op, operands, given, attrs, type in self._steps:
+        for op, operands, given, attrs, type, own in self._steps:
             key = (op, tuple([values[i] for i in operands]), given)
-            values.append(find_node(key) or new_node(key, attrs, type, where))
+            values.append(find_node(key) or new_node(key, attrs, type, where or own))
         return [None if i is None else values[i] for i in self._ends]

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary, ref
 
 from ir import ops
 from ir.errors import LenetcError
-from ir.node import Node, building_at, topological
+from ir.node import Node, Where, building_at, current_where, topological
 from ir.op import leaf
 from ir.template import Template
 from ir.types import TupleType, Type
@@ -40,11 +40,13 @@ def _(g: Sequence[Gradient], out: Sequence[Node], *operands: Node, **attrs: Any)
             if len(_scans) == _SCANS:
                 del _scans[next(iter(_scans))]
             _scans[key] = template
-    return tuple(template.over([*received, *operands]))
+    return tuple(template.over([*received, *operands], current_where()))
 
 
 _SCANS = 64  # gradients that are kept
-_scans: dict[tuple[Any, ...], Template] = {}  # by what they were asked for: a loop of lazy steps asks every time
+_scans: dict[
+    tuple[Any, ...], Template
+] = {}  # by what they were asked for: a loop of lazy steps asks every time
 
 
 @vjp(ops.custom)
@@ -65,12 +67,16 @@ Hooks: TypeAlias = Mapping[Node, Callable[[Node], Node]]
 
 
 def gradients(
-    outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node], hooks: Hooks | None = None
+    outputs: Sequence[tuple[Node, Node]],
+    wrt: Sequence[Node],
+    hooks: Hooks | None = None,
+    again: bool = False,
 ) -> list[Gradient]:
     """Gradients of sum(output * cotangent) for each node of `wrt`; None where nothing depends on it.
 
     outputs: pairs (output, cotangent) of equal types. hooks: functions that give what goes on from a node in place of
-    its gradient. Raises NoGradientError for an op without a rule.
+    its gradient. again: whether the same may have been asked of a graph of the same structure, as in every step of a
+    loop. Raises NoGradientError for an op without a rule.
     """
     if not outputs:
         return [None] * len(wrt)
@@ -79,11 +85,11 @@ def gradients(
     asked = tuple(map(ref, (*chain.from_iterable(outputs), *wrt)))
     known = _known.get(outputs[0][0])
     if known is not None and known.asked == asked:
-        again = [None if x is None else x() for x in known.found]
-        if all(x is None or y is not None for x, y in zip(known.found, again, strict=True)):
-            return again
+        held = [None if x is None else x() for x in known.found]
+        if all(x is None or y is not None for x, y in zip(known.found, held, strict=True)):
+            return held
     before = _customs[0]
-    found = _gradients(outputs, wrt, {})
+    found = _again(outputs, wrt) if again else _gradients(outputs, wrt, {})
     if before == _customs[0]:
         _known[outputs[0][0]] = _Known(asked, tuple([None if x is None else ref(x) for x in found]))
     return found
@@ -98,6 +104,38 @@ class _Known(NamedTuple):
 
 _known: WeakKeyDictionary[Node, _Known] = WeakKeyDictionary()
 _customs = [0]  # how often a user's own backward function was called: it is to be called every time
+
+
+_STRUCTURES = 32  # that are remembered
+# Gradients by the structure of what was differentiated; None for one that was met once only.
+_structures: dict[tuple[Any, ...], Template | None] = {}
+
+
+def _again(outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node]) -> list[Gradient]:
+    """The gradients, from a template where a graph of the same structure was differentiated before."""
+    number: dict[Node, int] = {}
+    key: list[Any] = []
+    for node in topological((), chain.from_iterable(outputs)):
+        key += [number[x] for x in node.inputs]
+        if node.op is ops.input:
+            key += (node.op, node.type)
+        else:
+            key.append(node.op)
+            key += node.attrs.values()
+        number[node] = len(number)
+    key += [number[node] for node in chain.from_iterable(outputs)]
+    key += [number.get(node, -1) for node in wrt]
+    structure = tuple(key)
+    template = _structures.get(structure)
+    if template is not None:
+        return template.over([*number])
+    before = _customs[0]
+    found = _gradients(outputs, wrt, {})
+    if before == _customs[0]:
+        if len(_structures) == _STRUCTURES and structure not in _structures:
+            del _structures[next(iter(_structures))]
+        _structures[structure] = Template([*number], found) if structure in _structures else None
+    return found
 
 
 def _gradients(outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node], hooks: Hooks) -> list[Gradient]:
@@ -119,7 +157,8 @@ def _gradients(outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node], hooks:
     for node in reversed(order):
         if node not in pending:
             continue
-        with building_at(node.where._replace(phase="backward")):
+        where = node.where
+        with building_at(Where(where.module, "backward", where.file, where.line)):
             received = [_total(slot) for slot in pending.pop(node)]
             if received[0] is not None:
                 if node in hooks:

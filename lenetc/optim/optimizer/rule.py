@@ -34,7 +34,9 @@ from lenetc.tensors.tensor import Tensor
 
 Scalar: TypeAlias = Node | float
 Rule: TypeAlias = Callable[..., tuple[Node, ...]]
-Stepping: TypeAlias = tuple[Tensor, Node, str | None]  # a parameter, its gradient, and its name, if it has one
+Stepping: TypeAlias = tuple[
+    Tensor, Node, str | None
+]  # a parameter, its gradient, and its name, if it has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +268,7 @@ class RuleOptimizer(Optimizer, ABC):
             found = templates[tuple(pattern)] = (template, [number[cell] for cell in changes])
         template, places = found
         cells = [*number]
-        made = template.over(nodes)
+        made = template.over(nodes, where_now())
         return {cells[i]: node for i, node in zip(places, made, strict=True) if node is not None}
 
     def _state_of(self, param: Tensor, buffers: Mapping[str, float | Factor]) -> dict[str, Any]:
