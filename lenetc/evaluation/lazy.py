@@ -231,7 +231,8 @@ def _structure(roots: Sequence[Node]) -> Structure:
     key: list[Any] = [_device[0]]  # flat: a tuple for each node would keep the garbage collector busy
     inputs: list[Node] = []
     scalars: list[Node] = []
-    known = evaluated.data  # asked without a call of Python's, as every node is
+    # As `in evaluated`, which is a call of Python's for each node.
+    known = evaluated.data  # type: ignore[attr-defined]
     for root in roots:
         stack = [root]
         while stack:

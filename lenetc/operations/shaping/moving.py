@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-
 import lenetc.tensors.tensor as t
 from ir import ops
 from ir.dims import Dim

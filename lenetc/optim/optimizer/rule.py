@@ -198,7 +198,8 @@ class RuleOptimizer(Optimizer, ABC):
         of hyperparameters."""
 
         def read(cell: Cell) -> Node:
-            return known[cell] if cell in known else cell.node
+            node = known.get(cell)
+            return cell.node if node is None else node
 
         group = self.param_groups[index]
         counts = self._counts(group)
