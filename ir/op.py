@@ -192,4 +192,4 @@ def leaf(name: str, type: Type, kind: str = "input") -> Node:
         raise ValueError(
             f"{name!r} cannot name a graph input of kind {kind}: it has to be a Python identifier"
         )
-    return OPS["input"](name=name, type=type, kind=kind)
+    return OPS["input"].over((), {"name": name, "type": type, "kind": kind}, current_where())

@@ -80,12 +80,13 @@ def require_range(
     """
     if values.numel() == 0:  # which a constant repeated no times does not tell
         return
-    wanted = Range(what, noun, low, high, ignore, reason, here())
     trace = Context.trace
     node = values.node
+    if trace is None and _are_known_within(node, low, high):
+        return
+    wanted = Range(what, noun, low, high, ignore, reason, here())
     if trace is None:
-        if not _comes_from(node, wanted):
-            wanted.check(as_array(_present(values)))
+        wanted.check(as_array(_present(values)))
         return
     while node.op.name in _MOVES and node.inputs[0].dtype.kind == "int":
         node = node.inputs[0]
@@ -105,16 +106,16 @@ def _is_within(node: Node, wanted: Range) -> bool:
     return isinstance(size, int) and size <= wanted.high
 
 
-def _comes_from(node: Node, wanted: Range) -> bool:
-    """Whether values of `node`, which wait to be computed, are some of known ones that are all in the range: a loop
-    that takes its indices out of one tensor need not run a program for each of them."""
+def _are_known_within(node: Node, low: int, high: int) -> bool:
+    """Whether values of `node` are known, or some of known ones, that are all in the range: a loop that takes its
+    indices out of one tensor need not run a program for each of them."""
     while node not in evaluated:
         moves = node.op.name in _MOVES or node.op in (ops.slice, ops.gather)
         if not moves or node.inputs[0].dtype.kind != "int" or _narrows(node):
             return False
         node = node.inputs[0]
     values = as_array(evaluated[node])
-    return bool(values.size) and bool(values.min() >= wanted.low and values.max() < wanted.high)
+    return bool(values.size) and bool(values.min() >= low and values.max() < high)
 
 
 def _narrows(node: Node) -> bool:

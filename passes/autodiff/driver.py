@@ -38,7 +38,7 @@ def _(g: Sequence[Gradient], out: Sequence[Node], *operands: Node, **attrs: Any)
         template = Template([*(x for x in sent if x is not None), *taken], found)
         if before == _customs[0]:
             if len(_scans) == _SCANS:
-                del _scans[next(iter(_scans))]
+                _scans.pop(next(iter(_scans)), None)
             _scans[key] = template
     return tuple(template.over([*received, *operands], current_where()))
 
@@ -133,7 +133,7 @@ def _again(outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node]) -> list[Gr
     found = _gradients(outputs, wrt, {})
     if before == _customs[0]:
         if len(_structures) == _STRUCTURES and structure not in _structures:
-            del _structures[next(iter(_structures))]
+            _structures.pop(next(iter(_structures)), None)
         _structures[structure] = Template([*number], found) if structure in _structures else None
     return found
 
