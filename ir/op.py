@@ -192,4 +192,5 @@ def leaf(name: str, type: Type, kind: str = "input") -> Node:
         raise ValueError(
             f"{name!r} cannot name a graph input of kind {kind}: it has to be a Python identifier"
         )
-    return OPS["input"].over((), {"name": name, "type": type, "kind": kind}, current_where())
+    key = (OPS["input"], (), (name, type, kind))
+    return find_node(key) or new_node(key, {"name": name, "type": type, "kind": kind}, type, current_where())
