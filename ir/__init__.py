@@ -1,7 +1,7 @@
 """The intermediate representation of lenetc: types, nodes, op records, text form, verifier, interpreter.
 
 `dims`, `types`, `node` and `op` come one after the other, then `ops`, the records; `text`, `verify` and `interpret` are
-over them. Needs NumPy and nothing of passes or lenetc.
+over them, as is `template`. Needs NumPy and nothing of passes or lenetc.
 """
 
 from ir import ops as ops

@@ -54,13 +54,12 @@ class Op:
             if type(x) is not Node:
                 operands = self._nodes(operands)
                 break
-        if attrs:
-            values = {**self.attributes, **attrs}
+        values, given = self.attributes, self._defaults
+        if attrs or self.mandatory:
+            values = {**values, **attrs}
             given = tuple(values.values())
-        else:
-            values, given = self.attributes, self._defaults
-        if len(given) != len(self._defaults) or not self.mandatory <= attrs.keys():
-            raise TypeError(f"{self.name} takes the attributes {', '.join(self.attributes) or 'none'}")
+            if len(given) != len(self._defaults) or not self.mandatory <= attrs.keys():
+                raise TypeError(f"{self.name} takes the attributes {', '.join(self.attributes) or 'none'}")
         key = (self, operands, given)
         try:
             node = find_node(key)
@@ -78,6 +77,8 @@ class Op:
 
     def typed(self, inputs: tuple[Node, ...], attrs: Mapping[str, Any]) -> AnyType:
         """What the type rule gives. Raises what it raises."""
+        if not attrs:
+            return _typed(self, tuple([x.type for x in inputs]), ())
         given = tuple(attrs.values())
         if inputs and "backward" not in attrs and not any(type(value) is Graph for value in given):
             return _typed(self, tuple([x.type for x in inputs]), given)
@@ -94,13 +95,14 @@ class Op:
         _, inputs, given = key
         if not self.required <= len(inputs) or not (self.variadic or len(inputs) <= len(self.operands)):
             raise TypeError(f"{self.name} takes {len(self.operands)} operands, not {len(inputs)}")
-        plain = tuple([value if type(value) in _PLAIN else _plain(value) for value in given])
-        if any(map(is_not, plain, given)):
-            values = dict(zip(values, plain, strict=True))
-            key = (self, inputs, plain)
-            node = find_node(key)
-            if node is not None:
-                return node
+        if given:
+            plain = tuple([value if type(value) in _PLAIN else _plain(value) for value in given])
+            if any(map(is_not, plain, given)):
+                values = dict(zip(values, plain, strict=True))
+                key = (self, inputs, plain)
+                node = find_node(key)
+                if node is not None:
+                    return node
         return self._new(key, values, current_where())
 
     def _new(self, key: tuple[Any, ...], attrs: Mapping[str, Any], where: Where) -> Node:
@@ -190,4 +192,5 @@ def leaf(name: str, type: Type, kind: str = "input") -> Node:
         raise ValueError(
             f"{name!r} cannot name a graph input of kind {kind}: it has to be a Python identifier"
         )
-    return OPS["input"](name=name, type=type, kind=kind)
+    key = (OPS["input"], (), (name, type, kind))
+    return find_node(key) or new_node(key, {"name": name, "type": type, "kind": kind}, type, current_where())

@@ -146,7 +146,7 @@ def _backward(
     with phase("backward"), building_at(where_now()):
         leaves = [leaf for fn in functions for leaf in fn._leaves]
         leaves += [(tensor, tensor.node) for tensor in tensors if tensor.grad_fn is None]
-        found = gradients(pairs, list(targets), hooks_of(functions, leaves))
+        found = gradients(pairs, list(targets), hooks_of(functions, leaves), again=Context.trace is None)
         for node, gradient in zip(list(targets), found, strict=True):
             for tensor in targets[node] if gradient is not None else ():
                 assert gradient is not None
@@ -241,7 +241,9 @@ def grad(
         leaves = [leaf for fn in functions for leaf in fn._leaves]
         # A leaf's value may have been computed since, and is another node then than the one that was read.
         nodes = [_read_as(t, leaves) for t in inputs]
-        each = iter(gradients(pairs, [n for several in nodes for n in several], hooks_of(functions, leaves)))
+        wanted = [node for several in nodes for node in several]
+        hooks = hooks_of(functions, leaves)
+        each = iter(gradients(pairs, wanted, hooks, again=Context.trace is None))
         found = [_summed([next(each) for _ in several]) for several in nodes]
     if not (create_graph if retain_graph is None else retain_graph):
         for fn in functions:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import operator
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -180,12 +181,12 @@ class Cell:
     def saved(self) -> Callable[[], None]:
         """What puts the present value back, whatever happens to the cell in between."""
         self._touch()
-        fields = [(name, getattr(self, name)) for name in self.__slots__ if name != "__weakref__"]
+        fields = _fields(self)
         waits = self.number in pending
 
         def restore() -> None:
             self._touch()
-            for name, field in fields:
+            for name, field in zip(_FIELDS, fields, strict=True):
                 setattr(self, name, field)
             if waits:
                 pending[self.number] = self
@@ -285,6 +286,10 @@ class Cell:
             assert self._back is not None and not isinstance(self._value, np.ndarray)
             self._value, self._back = self._back, self._value
             self.slot, self._back_slot = self._back_slot, self.slot
+
+
+_FIELDS = tuple(name for name in Cell.__slots__ if name != "__weakref__")
+_fields = operator.attrgetter(*_FIELDS)
 
 
 class Exchange:

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -36,7 +37,7 @@ from passes.target import Target
 
 log = logging.getLogger("lenetc.lazy")
 # What only differentiation looks at; a value passes through.
-_TRANSPARENT = frozenset((ops.stop_gradient, ops.alias, ops.custom, ops.with_slope))
+_TRANSPARENT = frozenset((ops.stop_gradient, ops.alias, ops.custom, ops.with_gradient, ops.with_slope))
 
 
 @dataclass
@@ -237,6 +238,8 @@ def _structure(roots: Sequence[Node]) -> Structure:
     key: list[Any] = [_device[0]]  # flat: a tuple for each node would keep the garbage collector busy
     inputs: list[Node] = []
     scalars: list[Node] = []
+    # As `in evaluated`, which is a call of Python's for each node.
+    known = evaluated.data  # type: ignore[attr-defined]
     for root in roots:
         stack = [root]
         while stack:
@@ -244,21 +247,29 @@ def _structure(roots: Sequence[Node]) -> Structure:
             if node in number:
                 stack.pop()
                 continue
-            if node.op is ops.input or node in evaluated:
+            op = node.op
+            if op is ops.input or ref(node) in known:
                 key += ("known", node.type)
                 inputs.append(node)
-            elif node.op is ops.const and not node.shape:
+            elif op is ops.const and not node.shape:
                 key += ("scalar", node.type)
                 scalars.append(node)
             else:
-                operands = [through(x) if x.op in _TRANSPARENT else x for x in node.inputs]
-                waiting = [x for x in operands if x not in number]
-                if waiting:
-                    stack.extend(reversed(waiting))
+                operands = node.inputs
+                for x in operands:
+                    if x.op in _TRANSPARENT:
+                        operands = tuple([through(x) for x in operands])
+                        break
+                numbers = [number.get(x, -1) for x in operands]
+                if -1 in numbers:
+                    stack += [
+                        x for x, at in zip(reversed(operands), reversed(numbers), strict=True) if at < 0
+                    ]
                     continue
-                key += (node.op, len(operands))
-                key += [number[x] for x in operands]
-                key += node.attrs.values()
+                key += (op, len(operands))
+                key += numbers
+                if node.attrs:
+                    key += node.attrs.values()
             stack.pop()
             number[node] = len(number)
     key += [number[root] for root in roots]

@@ -13,7 +13,7 @@ from ir.node import Node
 from ir.types import Array, i64
 from lenetc import runtime
 from lenetc.evaluation import lazy
-from lenetc.evaluation.cell import Context
+from lenetc.evaluation.cell import Context, evaluated
 from lenetc.evaluation.tracing import here
 from lenetc.runtime import Value
 
@@ -80,12 +80,14 @@ def require_range(
     """
     if values.numel() == 0:  # which a constant repeated no times does not tell
         return
-    wanted = Range(what, noun, low, high, ignore, reason, here())
     trace = Context.trace
+    node = values.node
+    if trace is None and _are_known_within(node, low, high):
+        return
+    wanted = Range(what, noun, low, high, ignore, reason, here())
     if trace is None:
         wanted.check(as_array(_present(values)))
         return
-    node = values.node
     while node.op.name in _MOVES and node.inputs[0].dtype.kind == "int":
         node = node.inputs[0]
     if node.op.name == "const":
@@ -102,6 +104,23 @@ def _is_within(node: Node, wanted: Range) -> bool:
         return False
     size = node.inputs[0].shape[node.attrs["axis"]]
     return isinstance(size, int) and size <= wanted.high
+
+
+def _are_known_within(node: Node, low: int, high: int) -> bool:
+    """Whether values of `node` are known, or some of known ones, that are all in the range: a loop that takes its
+    indices out of one tensor need not run a program for each of them."""
+    while node not in evaluated:
+        moves = node.op.name in _MOVES or node.op in (ops.slice, ops.gather)
+        if not moves or node.inputs[0].dtype.kind != "int" or _narrows(node):
+            return False
+        node = node.inputs[0]
+    values = as_array(evaluated[node])
+    return bool(values.size) and bool(values.min() >= low and values.max() < high)
+
+
+def _narrows(node: Node) -> bool:
+    """Whether this is a cast to integers that may not hold the value."""
+    return node.op is ops.cast and node.dtype is not i64
 
 
 def _misses(node: Node, wanted: Range) -> Node:
@@ -122,4 +141,6 @@ def _present(values: Tensor) -> Value | Array:
     """The values, without computing anything else that waits."""
     if values._cell.is_known():
         return values._cell.value()
-    return lazy.compute([lazy.through(values.node)])[0]
+    (value,) = lazy.compute([lazy.through(values.node)])
+    values._cell.settle(value)
+    return value

@@ -14,7 +14,9 @@ from weakref import WeakKeyDictionary, ref
 
 from ir import ops
 from ir.errors import LenetcError
-from ir.node import Node, building_at, topological
+from ir.node import Node, Where, building_at, current_where, topological
+from ir.op import leaf
+from ir.template import Template
 from ir.types import TupleType, Type
 from passes.autodiff import nn as nn  # registers rules, as table
 from passes.autodiff import scan
@@ -24,7 +26,28 @@ from passes.autodiff.registry import CONSTANT, CUSTOM, RULES, Gradient, NoGradie
 
 @vjp(ops.scan)
 def _(g: Sequence[Gradient], out: Sequence[Node], *operands: Node, **attrs: Any) -> tuple[Gradient, ...]:
-    return scan.gradient(gradients, g, out, *operands, **attrs)
+    received = [x for x in g if x is not None]
+    given = tuple([None if x is None else x.type for x in g]), tuple([x.type for x in operands])
+    key = (given, tuple(attrs.values()))
+    template = _scans.get(key)
+    if template is None:
+        # Leaves that no body has, as every body is under names of its own.
+        sent = [None if x is None else leaf(f"_sent_{i}", x.ty) for i, x in enumerate(g)]
+        taken = [leaf(f"_operand_{i}", x.ty) for i, x in enumerate(operands)]
+        before = _customs[0]
+        found = scan.gradient(gradients, sent, out, *taken, **attrs)
+        template = Template([*(x for x in sent if x is not None), *taken], found)
+        if before == _customs[0]:
+            if len(_scans) == _SCANS:
+                _scans.pop(next(iter(_scans)), None)
+            _scans[key] = template
+    return tuple(template.over([*received, *operands], current_where()))
+
+
+_SCANS = 64  # gradients that are kept
+_scans: dict[
+    tuple[Any, ...], Template
+] = {}  # by what they were asked for: a loop of lazy steps asks every time
 
 
 @vjp(ops.custom)
@@ -45,12 +68,16 @@ Hooks: TypeAlias = Mapping[Node, Callable[[Node], Node]]
 
 
 def gradients(
-    outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node], hooks: Hooks | None = None
+    outputs: Sequence[tuple[Node, Node]],
+    wrt: Sequence[Node],
+    hooks: Hooks | None = None,
+    again: bool = False,
 ) -> list[Gradient]:
     """Gradients of sum(output * cotangent) for each node of `wrt`; None where nothing depends on it.
 
     outputs: pairs (output, cotangent) of equal types. hooks: functions that give what goes on from a node in place of
-    its gradient. Raises NoGradientError for an op without a rule.
+    its gradient. again: whether the same may have been asked of a graph of the same structure, as in every step of a
+    loop. Raises NoGradientError for an op without a rule.
     """
     if not outputs:
         return [None] * len(wrt)
@@ -59,11 +86,11 @@ def gradients(
     asked = tuple(map(ref, (*chain.from_iterable(outputs), *wrt)))
     known = _known.get(outputs[0][0])
     if known is not None and known.asked == asked:
-        again = [None if x is None else x() for x in known.found]
-        if all(x is None or y is not None for x, y in zip(known.found, again, strict=True)):
-            return again
+        held = [None if x is None else x() for x in known.found]
+        if all(x is None or y is not None for x, y in zip(known.found, held, strict=True)):
+            return held
     before = _customs[0]
-    found = _gradients(outputs, wrt, {})
+    found = _again(outputs, wrt) if again else _gradients(outputs, wrt, {})
     if before == _customs[0]:
         _known[outputs[0][0]] = _Known(asked, tuple([None if x is None else ref(x) for x in found]))
     return found
@@ -78,6 +105,38 @@ class _Known(NamedTuple):
 
 _known: WeakKeyDictionary[Node, _Known] = WeakKeyDictionary()
 _customs = [0]  # how often a user's own backward function was called: it is to be called every time
+
+
+_STRUCTURES = 32  # that are remembered
+# Gradients by the structure of what was differentiated; None for one that was met once only.
+_structures: dict[tuple[Any, ...], Template | None] = {}
+
+
+def _again(outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node]) -> list[Gradient]:
+    """The gradients, from a template where a graph of the same structure was differentiated before."""
+    number: dict[Node, int] = {}
+    key: list[Any] = []
+    for node in topological((), chain.from_iterable(outputs)):
+        key += [number[x] for x in node.inputs]
+        if node.op is ops.input:
+            key += (node.op, node.type)
+        else:
+            key.append(node.op)
+            key += node.attrs.values()
+        number[node] = len(number)
+    key += [number[node] for node in chain.from_iterable(outputs)]
+    key += [number.get(node, -1) for node in wrt]
+    structure = tuple(key)
+    template = _structures.get(structure)
+    if template is not None:
+        return template.over([*number])
+    before = _customs[0]
+    found = _gradients(outputs, wrt, {})
+    if before == _customs[0]:
+        if len(_structures) == _STRUCTURES and structure not in _structures:
+            _structures.pop(next(iter(_structures)), None)
+        _structures[structure] = Template([*number], found) if structure in _structures else None
+    return found
 
 
 def _gradients(outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node], hooks: Hooks) -> list[Gradient]:
@@ -99,7 +158,8 @@ def _gradients(outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node], hooks:
     for node in reversed(order):
         if node not in pending:
             continue
-        with building_at(node.where._replace(phase="backward")):
+        where = node.where
+        with building_at(Where(where.module, "backward", where.file, where.line)):
             received = [_total(slot) for slot in pending.pop(node)]
             if received[0] is not None:
                 if node in hooks:

@@ -6,6 +6,7 @@ as long for a thousand steps as it is for two.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -173,6 +174,7 @@ def layer(
     masks = [] if mask is None else [mask]
     given = [tensor for tensor in weights if tensor is not None]
 
+    @functools.lru_cache(maxsize=1)  # of which each result is taken
     def build(x: Node, *nodes: Node) -> Node:
         rest = nodes[len(masks) + kind.states :]
         prepared = _prepared(kind, *rest, has_bias=weights.input_bias is not None)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
+from ir import ops
 from ir.errors import LenetcError
+from ir.node import Node
+from ir.types import f32, f64
 from lenetc.evaluation.tracing import here
 from lenetc.operations import creation, elementwise, in_place, reductions, shaping
 from lenetc.tensors.grad_fn import no_grad
-from lenetc.tensors.tensor import Tensor, require_tensors
+from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -35,8 +39,11 @@ def get_total_norm(
     if not listed:
         return creation.full((), 0.0)
     with no_grad():
-        norms = [reductions.norm(tensor, norm_type) for tensor in listed]
-        total = norms[0] if len(norms) == 1 else reductions.norm(shaping.stack(norms), norm_type)
+        if norm_type == 2.0 and {tensor.dtype for tensor in listed} <= {listed[0].dtype} <= {f32, f64}:
+            total = apply("LinalgVectorNormBackward0", _euclidean, *listed)
+        else:
+            norms = [reductions.norm(tensor, norm_type) for tensor in listed]
+            total = norms[0] if len(norms) == 1 else reductions.norm(shaping.stack(norms), norm_type)
         if error_if_nonfinite and not bool(elementwise.abs(total) < float("inf")):
             raise LenetcError(
                 f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
@@ -44,6 +51,12 @@ def get_total_norm(
                 "`error_if_nonfinite=False`"
             ).at(here())
     return total
+
+
+def _euclidean(*nodes: Node) -> Node:
+    """The 2-norm of all, to which no gradient goes back: the usual one, in three nodes for each of many parameters."""
+    squares = [ops.sum(node * node, axes=tuple(range(node.rank))) for node in nodes]
+    return ops.sqrt(functools.reduce(ops.add, squares))
 
 
 def clip_grads_with_norm_(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 import lenetc.tensors.tensor as t
 from ir import ops
 from ir.dims import Dim
@@ -38,7 +36,8 @@ __all__ = [
 
 def permuted(name: str, x: Tensor, perm: Sequence[int]) -> Tensor:
     """The axes of x in the order `perm`."""
-    order, back = tuple(perm), tuple(int(i) for i in np.argsort(perm))
+    order = tuple(perm)
+    back = tuple(sorted(range(len(order)), key=order.__getitem__))
 
     def restored(base: Node, value: Node) -> Node:
         return ops.transpose(value, perm=back)

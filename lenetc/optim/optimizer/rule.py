@@ -8,9 +8,11 @@ hyperparameters, which are inputs of the program where they may change and const
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -18,9 +20,10 @@ from ir import ops
 from ir.errors import LenetcError
 from ir.node import Node, building_at
 from ir.op import leaf, scalar
+from ir.template import Template
 from ir.types import DType, Type, f32, f64
 from lenetc.evaluation import lazy
-from lenetc.evaluation.cell import Context, Counts
+from lenetc.evaluation.cell import Cell, Context, Counts
 from lenetc.evaluation.tracing import Trace, here, phase, tracing, where_now
 from lenetc.operations import creation
 from lenetc.optim.optimizer.base import Optimizer
@@ -31,6 +34,9 @@ from lenetc.tensors.tensor import Tensor
 
 Scalar: TypeAlias = Node | float
 Rule: TypeAlias = Callable[..., tuple[Node, ...]]
+Stepping: TypeAlias = tuple[
+    Tensor, Node, str | None
+]  # a parameter, its gradient, and its name, if it has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ class Setting:
 
     step: the counter, f32[] (f64[] for f64 parameters), counting from 1; None where the rule needs none.
     shared: the other numbers that these parameters have together, f32[]; a rule puts their next values in.
+    hypers: hyperparameters that stand in the place of the optimizer's.
     """
 
     optimizer: RuleOptimizer
@@ -53,6 +60,7 @@ class Setting:
     dtype: DType
     step: Node | None
     shared: dict[str, Node] = field(default_factory=dict)
+    hypers: Mapping[str, Node] = field(default_factory=dict)
 
     @property
     def wide(self) -> DType:
@@ -61,7 +69,7 @@ class Setting:
 
     def hyper(self, key: str) -> Scalar:
         """A hyperparameter: a number, or a node of the step counter's dtype if it may change."""
-        value = self.optimizer._hyper(self.index, key)
+        value = self.hypers[key] if key in self.hypers else self.optimizer._hyper(self.index, key)
         return as_dtype(value, self.wide) if isinstance(value, Node) else value
 
     def fit(self, number: Scalar) -> Node:
@@ -88,6 +96,13 @@ def as_dtype(node: Node, dtype: DType) -> Node:
 def is_on(factor: Scalar) -> bool:
     """Whether a term with this factor is needed: not if it is the number 0."""
     return isinstance(factor, Node) or factor != 0
+
+
+_TEMPLATES = 16  # kept for an optimizer
+# Formulas of lazy steps by what they were made for, each with the numbers of the cells that it changes.
+_templates: WeakKeyDictionary[RuleOptimizer, dict[tuple[Any, ...], tuple[Template, list[int]]]] = (
+    WeakKeyDictionary()
+)
 
 
 class RuleOptimizer(Optimizer, ABC):
@@ -167,6 +182,28 @@ class RuleOptimizer(Optimizer, ABC):
         counts = self._counts(group)
         if counts:
             self._count(group, [param for param, _, _ in stepping])
+        again = Context.trace is None and not any(name for _, _, name in stepping)
+        changes = self._changes_again(index, stepping) if again else self._changes(index, stepping)
+        for cell, node in changes.items():
+            cell.node = node
+
+    def _changes(
+        self,
+        index: int,
+        stepping: Sequence[Stepping],
+        known: Mapping[Cell, Node] = MappingProxyType({}),
+        hypers: Mapping[str, Node] = MappingProxyType({}),
+    ) -> dict[Cell, Node]:
+        """What one step changes, with the new values. known: nodes in the place of cells' own; hypers: in the place
+        of hyperparameters."""
+
+        def read(cell: Cell) -> Node:
+            node = known.get(cell)
+            return cell.node if node is None else node
+
+        group = self.param_groups[index]
+        counts = self._counts(group)
+        found: dict[Cell, Node] = {}
         rules: dict[tuple[Tensor | None, DType], Rule] = {}
         before: dict[Tensor | None, dict[str, Node]] = {}
         where = where_now()
@@ -177,22 +214,63 @@ class RuleOptimizer(Optimizer, ABC):
             key = (counter, param.dtype)
             if key not in rules:
                 if counter not in before:  # another dtype may have put the next values in
-                    before[counter] = {n: state[n]._cell.node for n in self._common[1:]} if counts else {}
-                step = None if counter is None else counter._cell.node
-                setting = Setting(self, index, param.dtype, step, dict(before[counter]))
+                    before[counter] = {n: read(state[n]._cell) for n in self._common[1:]} if counts else {}
+                step = None if counter is None else read(counter._cell)
+                setting = Setting(self, index, param.dtype, step, dict(before[counter]), hypers)
                 setting.step = None if step is None else as_dtype(step, setting.wide)
                 rules[key] = self._rule(group, setting)
                 for shared, node in setting.shared.items():
-                    state[shared]._cell.node = as_dtype(node, f32)
+                    found[state[shared]._cell] = as_dtype(node, f32)
             cells = [state[buffer]._cell for buffer in buffers]
             with building_at(where if name is None else where._replace(module=name)):
-                changed, *values = rules[key](param._cell.node, grad, *(cell.node for cell in cells))
+                changed, *values = rules[key](read(param._cell), grad, *map(read, cells))
                 # Between two steps of one program, gradients of later losses end here.
-                param._cell.node = changed if Context.trace is None else ops.stop_gradient(changed)
+                found[param._cell] = changed if Context.trace is None else ops.stop_gradient(changed)
                 if Context.trace is not None:
                     Context.trace.stepped.add(param)
-            for cell, value in zip(cells, values, strict=True):
-                cell.node = value
+            found.update(zip(cells, values, strict=True))
+        return found
+
+    def _changes_again(self, index: int, stepping: Sequence[Stepping]) -> dict[Cell, Node]:
+        """The same, by the formulas of an earlier step that was alike: a loop of lazy steps would make them anew each
+        time. Alike are steps that read values of the same types in the same places, with the same options."""
+        group = self.param_groups[index]
+        number: dict[Cell, int] = {}  # of what a rule may read
+        pattern: list[Any] = [type(self)]
+        for param, grad, _ in stepping:
+            state = self._state_of(param, self._buffers(group, param))
+            pattern += (number.setdefault(param._cell, len(number)), grad.type, len(state))
+            for name, value in state.items():
+                held = isinstance(value, Tensor)
+                pattern += (name, number.setdefault(value._cell, len(number)) if held else value)
+        moving = {key for of, key in self._dynamic if of == index}
+        moving |= {key for key, value in group.items() if isinstance(value, Tensor)}
+        hypers = {key: node for key in sorted(moving) if isinstance(node := self._hyper(index, key), Node)}
+        for key, value in group.items():
+            if key not in ("params", "param_names"):
+                pattern += (key, None if key in hypers else value)
+        nodes = [cell.node for cell in number] + [grad for _, grad, _ in stepping] + [*hypers.values()]
+        pattern += [node.type for node in nodes]
+        templates = _templates.setdefault(self, {})
+        try:
+            found = templates.get(tuple(pattern))
+        except TypeError:  # options in a list
+            return self._changes(index, stepping)
+        if found is None:
+            leaves = [leaf(f"_read_{i}", node.ty) for i, node in enumerate(nodes)]
+            grads = [(p, x, n) for (p, _, n), x in zip(stepping, leaves[len(number) :], strict=False)]
+            given = dict(zip(hypers, leaves[len(number) + len(grads) :], strict=True))
+            changes = self._changes(index, grads, dict(zip(number, leaves, strict=False)), given)
+            template = Template(leaves, [*changes.values()])
+            if not template.is_closed:
+                return self._changes(index, stepping)
+            if len(templates) == _TEMPLATES:
+                del templates[next(iter(templates))]
+            found = templates[tuple(pattern)] = (template, [number[cell] for cell in changes])
+        template, places = found
+        cells = [*number]
+        made = template.over(nodes, where_now())
+        return {cells[i]: node for i, node in zip(places, made, strict=True) if node is not None}
 
     def _state_of(self, param: Tensor, buffers: Mapping[str, float | Factor]) -> dict[str, Any]:
         """The state of `param`, with the tensors that it lacks made. Their values are known, even in a trace,

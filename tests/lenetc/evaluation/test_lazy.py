@@ -14,6 +14,7 @@ from ir.errors import LenetcError
 from lenetc import optim
 from lenetc.evaluation import lazy
 from lenetc.evaluation.lazy import CompilerError
+from lenetc.evaluation.ranges import LabelError
 from passes.emit import model as emit
 
 
@@ -29,6 +30,17 @@ def compilations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(lazy, "_compile", counted)
     return made
+
+
+def test_indices_out_of_known_ones_are_checked_without_a_program(compilations: list[Any]) -> None:
+    x, edges = lenetc.ones(3, 2), lenetc.tensor([[0, 1, 2], [2, 0, 1]])
+    found = x[edges[0]] + x[edges[1].view(3, 1).expand(-1, 2)].sum(1)
+    assert not compilations
+    assert found.numpy().tolist() == [[3.0, 3.0]] * 3 and len(compilations) == 1
+    with pytest.raises(LabelError, match="index 3 is out of bounds"):
+        x[edges[0] + 1]
+    with pytest.raises(LabelError, match="index 2 is out of bounds"):
+        x[:2][edges[1]]
 
 
 def test_a_number_that_changes_costs_one_more_compilation(compilations: list[Any]) -> None:

@@ -35,6 +35,18 @@ def test_an_output_is_its_own_gradient() -> None:
     assert gradients([(middle, ONES)], [middle, X]) == [ONES, ONES * middle]
 
 
+@pytest.mark.parametrize("axis", (0, 1))
+def test_gradients_of_a_known_structure_are_those_that_would_be_found(axis: int) -> None:
+    for i in range(3):
+        x, y = (leaf(f"{name}_of_step_{i}", Type(f64, (3, 3))) for name in "xy")
+        total = ops.sum(ops.exp(x) * 2.0 * y, axes=(axis,))
+        pairs = [(total, literal(np.ones(3))), (ops.sum(total, axes=(0,)), scalar(1, f64))]
+        wanted = [y, x, total, Y]
+        found = gradients(pairs, wanted, again=True)
+        assert all(a is b for a, b in zip(found, autodiff._gradients(pairs, wanted, {}), strict=True))
+        assert found[1] is not None and found[3] is None
+
+
 def test_who_asks_again_gets_the_nodes_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Node] = []
     exp = RULES[ops.exp]
