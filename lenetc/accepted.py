@@ -320,7 +320,17 @@ types = module_at(
     Number=int | float | bool,
     Device=device | str | int | None,
 )
-module_at("jit.annotations", "Names for annotations.", List=list, Optional=Optional, Tuple=tuple, Dict=dict)
+module_at(
+    "jit.annotations",
+    "Names for annotations.",
+    List=list,
+    Optional=Optional,
+    Tuple=tuple,
+    Dict=dict,
+    BroadcastingList1=list,
+    BroadcastingList2=list,
+    BroadcastingList3=list,
+)
 module_at(
     "utils.model_zoo",
     "Weights from the net.",
@@ -338,6 +348,13 @@ sparse_csr_tensor = _refused("sparse_csr_tensor", _DENSE)
 
 _dynamo = module_at(
     "_dynamo", "Settings of torch.compile.", config=SimpleNamespace(), reset=_always(None), disable=_same
+)
+
+_C = module_at(
+    "_C",
+    "PyTorch's compiled half, of which packages call these.",
+    _log_api_usage_once=_always(None),
+    _get_tracing_state=_always(None),
 )
 
 __config__ = module_at("__config__", "How it was built.", show=lambda: f"lenetc on ONNX Runtime {_version()}")

@@ -29,6 +29,7 @@ from ir.errors import UnsupportedError
         "fx",
         "multiprocessing",
         "profiler",
+        "_C",
     ],
 )
 def test_modules_can_be_imported_and_tell_what_they_lack(path: str) -> None:

@@ -567,3 +567,12 @@ def test_exported_files_train_as_the_compiled_step_does(tmp_path: Any) -> None:
     (tmp_path / "train.onnx").write_bytes(b"something else")
     with pytest.raises(LenetcError, match=r"train\.onnx is missing or is not the file"):
         lenetc.load(tmp_path)
+
+
+def test_a_mask_that_is_made_of_constants_picks_in_a_compiled_function() -> None:
+    def others(x: lenetc.Tensor) -> lenetc.Tensor:
+        n = x.shape[0]
+        return x[~lenetc.eye(n, dtype=lenetc.bool)].view(n, -1)
+
+    x = lenetc.arange(9.0).view(3, 3)
+    assert lenetc.compile(others)(x).tolist() == others(x).tolist() == [[1, 2], [3, 5], [6, 7]]
