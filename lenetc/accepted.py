@@ -252,9 +252,19 @@ fx = module_at(
 
 # One process.
 
+
+class ReduceOp(Enum):
+    SUM = 0
+    AVG = 1
+    PRODUCT = 2
+    MIN = 3
+    MAX = 4
+
+
 distributed = module_at(
     "distributed",
     "One process trains (torch.distributed).",
+    ReduceOp=ReduceOp,
     is_available=_always(False),
     is_initialized=_always(False),
     get_rank=_always(0),
