@@ -19,6 +19,7 @@ from typing import Any, NoReturn, Optional
 from ir.errors import UnsupportedError
 from lenetc import cuda as _cuda
 from lenetc.missing import names_of
+from lenetc.nn.modules.module import Module
 from lenetc.operations.autocast import autocast
 from lenetc.runtime.device import device, resolve_device
 from lenetc.runtime.device import version as _version
@@ -222,7 +223,7 @@ jit = module_at(
     Final=None,
     save=_refused("jit.save", _EXPORT),
     load=_refused("jit.load", "lenetc.load reads what was exported"),
-    ScriptModule=_refused("jit.ScriptModule", "write an nn.Module"),
+    ScriptModule=Module,
 )
 onnx = module_at(
     "onnx",

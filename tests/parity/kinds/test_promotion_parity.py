@@ -83,6 +83,7 @@ def test_conversions(method: str) -> None:
             *(theirs.type(), theirs.element_size(), theirs.is_floating_point(), theirs.is_signed()),
         )
         assert mine.type("torch.LongTensor").dtype is mine.type(lenetc.long).dtype is lenetc.int64
+        assert mine.type(lenetc.Tensor).dtype is lenetc.float32
 
 
 def test_the_default_dtype() -> None:
