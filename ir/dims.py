@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from numbers import Integral
+from typing import Any, TypeAlias
 
 from ir.errors import SymbolicDimError
 
@@ -35,6 +36,8 @@ class Poly:
         return self._hash
 
     def __add__(self, other: Dim) -> Dim:
+        if not _is_dim(other):
+            return NotImplemented
         total = dict(self.terms)
         for monomial, coefficient in _terms(other):
             total[monomial] = total.get(monomial, 0) + coefficient
@@ -43,6 +46,8 @@ class Poly:
     __radd__ = __add__
 
     def __mul__(self, other: Dim) -> Dim:
+        if not _is_dim(other):
+            return NotImplemented
         product: dict[Monomial, int] = {}
         for left, a in self.terms:
             for right, b in _terms(other):
@@ -56,13 +61,35 @@ class Poly:
         return self * -1
 
     def __sub__(self, other: Dim) -> Dim:
-        return self + other * -1
+        return self + other * -1 if _is_dim(other) else NotImplemented
 
     def __rsub__(self, other: Dim) -> Dim:
-        return self * -1 + other
+        return self * -1 + other if _is_dim(other) else NotImplemented
+
+    def __truediv__(self, other: Any) -> Any:
+        return self._fraction("/", other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return self._fraction("/", other)
+
+    def __pow__(self, other: Any) -> Any:
+        return self._fraction("**", other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return self._fraction("**", other)
+
+    def _fraction(self, operator: str, other: Any) -> Any:
+        if not isinstance(other, (int, float, Poly)):
+            return NotImplemented  # a tensor's own operator takes a size
+        raise SymbolicDimError(
+            f"{operator} of the symbolic size {self} and {other} is no size; divide or multiply a tensor by {self}, "
+            "or make this dimension a fixed number"
+        )
 
     def __floordiv__(self, other: Dim) -> Dim:
         """Exact division only: `N*400 // 400` is `N`. Raises SymbolicDimError where it leaves a remainder."""
+        if not _is_dim(other):
+            return NotImplemented
         quotient = divide(self, other)
         if quotient is None:
             raise SymbolicDimError(
@@ -219,6 +246,16 @@ def within(case: Case | None) -> Iterator[None]:
         yield
     finally:
         _case.reset(token)
+
+
+def _is_dim(value: Any) -> bool:
+    """Whether arithmetic with `value` gives a dim. Raises SymbolicDimError for a float, of which none can be made."""
+    if isinstance(value, float):
+        raise SymbolicDimError(
+            f"a symbolic size and the float {value} give no size; multiply a tensor by both, or make this dimension "
+            "a fixed number"
+        )
+    return isinstance(value, (Poly, Integral))
 
 
 def _terms(dim: Dim) -> tuple[tuple[Monomial, int], ...]:

@@ -29,7 +29,7 @@ from lenetc.operations.indexing import *
 from lenetc.operations.products import *
 from lenetc.operations.reductions import *
 from lenetc.runtime import get_num_threads, set_num_threads
-from lenetc.operations.autocast import autocast
+from lenetc.operations.autocast import autocast, get_autocast_dtype, is_autocast_enabled
 from lenetc.runtime.precision import get_float32_matmul_precision, set_float32_matmul_precision
 from lenetc.evaluation.random import (
     Generator,
@@ -67,6 +67,7 @@ from lenetc.nn.functional.spatial.sampling import grid_sampler as grid_sampler_3
 from lenetc.cuda import OutOfMemoryError
 from lenetc.accepted import (
     _assert,
+    _C,
     _dynamo,
     accelerator,
     are_deterministic_algorithms_enabled,

@@ -19,6 +19,7 @@ from typing import Any, NoReturn, Optional
 from ir.errors import UnsupportedError
 from lenetc import cuda as _cuda
 from lenetc.missing import names_of
+from lenetc.nn.modules.module import Module
 from lenetc.operations.autocast import autocast
 from lenetc.runtime.device import device, resolve_device
 from lenetc.runtime.device import version as _version
@@ -222,7 +223,7 @@ jit = module_at(
     Final=None,
     save=_refused("jit.save", _EXPORT),
     load=_refused("jit.load", "lenetc.load reads what was exported"),
-    ScriptModule=_refused("jit.ScriptModule", "write an nn.Module"),
+    ScriptModule=Module,
 )
 onnx = module_at(
     "onnx",
@@ -252,9 +253,19 @@ fx = module_at(
 
 # One process.
 
+
+class ReduceOp(Enum):
+    SUM = 0
+    AVG = 1
+    PRODUCT = 2
+    MIN = 3
+    MAX = 4
+
+
 distributed = module_at(
     "distributed",
     "One process trains (torch.distributed).",
+    ReduceOp=ReduceOp,
     is_available=_always(False),
     is_initialized=_always(False),
     get_rank=_always(0),
@@ -320,7 +331,17 @@ types = module_at(
     Number=int | float | bool,
     Device=device | str | int | None,
 )
-module_at("jit.annotations", "Names for annotations.", List=list, Optional=Optional, Tuple=tuple, Dict=dict)
+module_at(
+    "jit.annotations",
+    "Names for annotations.",
+    List=list,
+    Optional=Optional,
+    Tuple=tuple,
+    Dict=dict,
+    BroadcastingList1=list,
+    BroadcastingList2=list,
+    BroadcastingList3=list,
+)
 module_at(
     "utils.model_zoo",
     "Weights from the net.",
@@ -338,6 +359,13 @@ sparse_csr_tensor = _refused("sparse_csr_tensor", _DENSE)
 
 _dynamo = module_at(
     "_dynamo", "Settings of torch.compile.", config=SimpleNamespace(), reset=_always(None), disable=_same
+)
+
+_C = module_at(
+    "_C",
+    "PyTorch's compiled half, of which packages call these.",
+    _log_api_usage_once=_always(None),
+    _get_tracing_state=_always(None),
 )
 
 __config__ = module_at("__config__", "How it was built.", show=lambda: f"lenetc on ONNX Runtime {_version()}")

@@ -60,7 +60,7 @@ def export(
     try:
         captured = function.capture(values, types)
         graph = run_pipeline(captured.graph, target)[-1].graph
-    except LenetcError as error:
+    except (LenetcError, TypeError, ValueError) as error:  # Python's own where code wants a number for a size
         if dynamic is not None:
             raise
         types = fixed

@@ -282,23 +282,25 @@ def _program(
     device = _device[0]
     values = [node.attrs["value"].array for node in structure.scalars]
 
-    def baked() -> tuple[Any, ...]:
+    def baked(values: Sequence[Array]) -> tuple[Any, ...]:
         return tuple(v.tobytes() for i, v in enumerate(values) if i not in programs.promoted)
 
-    session = programs.by_values.get(baked())
+    session = programs.by_values.get(baked(values))
     if session is None:
-        if programs.by_values:  # the same structure with other numbers: make those that differ inputs
-            fixed = [i for i in range(len(values)) if i not in programs.promoted]
-            before = next(iter(programs.by_values))
-            changed = {i for i, old in zip(fixed, before, strict=True) if values[i].tobytes() != old}
+        # The scalars of a shared structure are those of the case that it was made of, as are all values that are
+        # built in; this case may be another one.
+        source = programs.shared or structure
+        own = baked([node.attrs["value"].array for node in source.scalars])
+        before = next(iter(programs.by_values), own)
+        fixed = [i for i in range(len(values)) if i not in programs.promoted]
+        changed = {i for i, old in zip(fixed, before, strict=True) if values[i].tobytes() != old}
+        if changed:  # the same structure with other numbers: make those that differ inputs
             programs.promoted |= changed
             programs.by_values.clear()
-        # The scalars of a shared structure are those of its first case, as are all values that are built in.
-        source = programs.shared or structure
         promoted = [source.scalars[i] for i in sorted(programs.promoted)]
         ends = roots if programs.shared is None else programs.roots
         with within(programs.case):
-            session = programs.by_values[baked()] = _compile(ends, [*source.inputs, *promoted], device)
+            session = programs.by_values[baked(values)] = _compile(ends, [*source.inputs, *promoted], device)
     feeds: dict[str, Value] = {}
     for i, node in enumerate(structure.inputs):
         value = evaluated[node]

@@ -50,8 +50,10 @@ class Trace:
         self.captured: dict[Cell, Node] = {}
         self.current: dict[Cell, Node] = {}
         self.arguments: set[Cell] = set()
+        self.names: set[str] = set()  # of arguments, which no other input may have
         self.made: list[ref[Tensor]] = []  # tensors that were made
         self.bases: list[Tensor] = []  # that views were taken of: held as long as the function runs
+        self.aliases: list[ref[Tensor]] = []  # made by detach() or .data, of whatever storage
         self.altered: dict[Tensor, GradFn | None] = {}  # changed in place, with the history they had
         # (optimizer, param group, option, value when it was read): the input that stands for it.
         self.hypers: dict[tuple[int, int, str, float], tuple[Optimizer, int, str, Node]] = {}

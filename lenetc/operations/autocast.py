@@ -20,10 +20,11 @@ _HALVES = (f16, bf16)
 
 
 class _Active(threading.local):
-    """The dtypes that this thread computes products in, innermost block last."""
+    """The dtypes that this thread computes products in, innermost block last, and for which device each block is."""
 
     def __init__(self) -> None:
         self.dtypes: list[DType | None] = []
+        self.devices: list[str] = []
 
 
 _active = _Active()
@@ -59,15 +60,18 @@ class autocast:
         if self.dtype not in _HALVES:
             raise DTypeError(f"autocast: dtype {self.dtype!r} is not half precision; use float16 or bfloat16")
         self.enabled = enabled
+        self.device = device_type
 
     def __enter__(self) -> autocast:
         _active.dtypes.append(self.dtype if self.enabled else None)
+        _active.devices.append(self.device)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         _active.dtypes.pop()
+        _active.devices.pop()
 
     def __call__(self, function: F) -> F:
         @functools.wraps(function)
@@ -91,6 +95,16 @@ def autocast_as(dtype: DType | None) -> Iterator[None]:
 def is_autocast_available(device_type: str) -> bool:
     """Whether `autocast` knows the device (torch.amp.is_autocast_available)."""
     return device_type in ("cpu", "cuda")
+
+
+def is_autocast_enabled(device_type: str = "cuda") -> bool:
+    """Whether this is within an `autocast` for the device (torch.is_autocast_enabled)."""
+    return autocast_dtype() is not None and _active.devices[-1:] == [device_type]
+
+
+def get_autocast_dtype(device_type: str) -> DType:
+    """The dtype that `autocast` for the device has or would have (torch.get_autocast_dtype)."""
+    return (autocast_dtype() if is_autocast_enabled(device_type) else None) or f16
 
 
 def autocast_dtype() -> DType | None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 import lenetc.tensors.tensor as t
+from ir import ops
+from ir.dims import Poly
 from ir.errors import DTypeError, UnsupportedError
 from ir.op import scalar
 from ir.types import DType, bool_, i64
@@ -80,12 +82,15 @@ def is_tensor(obj: Any) -> bool:
 def is_operand(value: Any) -> bool:
     """Whether `value` can stand beside a tensor in arithmetic, or is to be refused there: a tensor, a number, an
     array."""
-    return isinstance(value, (t.Tensor, bool, int, float, complex, np.generic)) or hasattr(value, "__array__")
+    return isinstance(value, (t.Tensor, bool, int, float, complex, np.generic, Poly)) or hasattr(
+        value, "__array__"
+    )
 
 
 def operand_of(what: str, value: Any) -> Any:
     """`value` as an operand of the function `what`: a tensor, or the Python number that a NumPy scalar stands for
-    (a float for np.bool_, as in PyTorch); arrays become tensors. Raises DTypeError for anything else."""
+    (a float for np.bool_, as in PyTorch); arrays and symbolic sizes become tensors. Raises DTypeError for anything
+    else."""
     if isinstance(value, Scalar):
         return value
     if isinstance(value, np.bool_):
@@ -94,6 +99,8 @@ def operand_of(what: str, value: Any) -> Any:
         return value.item()
     if isinstance(value, (t.Tensor, bool, int, float)):
         return value
+    if isinstance(value, Poly):
+        return t.apply("", lambda: ops.dim(size=value))
     if isinstance(value, (complex, np.complexfloating)):
         raise UnsupportedError(
             f"{what}: complex numbers are not here; compute with two real tensors, or angles and sizes"

@@ -129,7 +129,8 @@ class Tensor(Methods):
 
     @property
     def node(self) -> Node:
-        """The IR node of the present value. For .data and .detach(), one that gradients do not pass."""
+        """The IR node of the present value. For .data and .detach(), and for a tensor without history whose storage got
+        one by these, one that gradients do not pass."""
         if self._view is not None:
             self._refresh()
             base = self._view.base() if self._is_read_through() else None
@@ -137,7 +138,10 @@ class Tensor(Methods):
                 node = self._view.read(base.node)
                 return node if base.requires_grad and self.requires_grad else ops.stop_gradient(node)
         node = self._cell.node
-        return ops.stop_gradient(node) if self._is_detached and node.op is not ops.stop_gradient else node
+        is_constant = self._is_detached or (
+            self._cell.has_history and self._grad_fn is None and not self._requires_grad
+        )
+        return ops.stop_gradient(node) if is_constant and node.op is not ops.stop_gradient else node
 
     @property
     def shape(self) -> Size:
@@ -287,6 +291,8 @@ class Tensor(Methods):
             result._view = self._view
         result._shares = self._shares
         result._is_detached = True
+        if Context.trace is not None:
+            Context.trace.aliases.append(weakref.ref(result))
         return result
 
     @property

@@ -165,8 +165,8 @@ def _gradients(outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node], hooks:
                 if node in hooks:
                     received[0] = hooks[node](received[0])
                 found[node] = received[0]
-            if not any(x in active for x in node.inputs):
-                continue
+            if node.op in CONSTANT or not any(x in active for x in node.inputs):
+                continue  # a parameter's new value is made of gradients, from which nothing goes on
             if node.op is ops.get:
                 send(node.inputs[0], received[0], node.attrs["index"])
             else:

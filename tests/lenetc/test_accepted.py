@@ -29,6 +29,7 @@ from ir.errors import UnsupportedError
         "fx",
         "multiprocessing",
         "profiler",
+        "_C",
     ],
 )
 def test_modules_can_be_imported_and_tell_what_they_lack(path: str) -> None:
@@ -55,6 +56,8 @@ def test_settings_are_kept_and_one_of_them_means_something() -> None:
 
 
 def test_decorators_give_back_what_they_are_given() -> None:
+    assert lenetc.jit.ScriptModule is lenetc.nn.Module
+
     def double(x: Any) -> Any:
         return x * 2
 

@@ -59,6 +59,7 @@ def prepared(
     values: dict[str, Any], arguments: Arguments, types: Mapping[str, Type], trace: Trace, floats: bool
 ) -> Traced:
     traced = Traced({}, [name for name, _ in arguments.leaves(values)])
+    trace.names.update(traced.names)
     names = iter(traced.names)
 
     def stand_in(value: Any) -> Any:

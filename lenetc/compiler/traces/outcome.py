@@ -211,8 +211,12 @@ def _check_changes(trace: Trace, traced: Traced) -> None:
                 f"a compiled function changed its argument {key}, a NumPy array, in place, which would not reach the "
                 "array: it is a tensor inside. Pass a tensor, or return the new value"
             )
+    # What .data gave inside takes its history along; the tensor that it shares storage with has none.
+    aliases = {id(alias()) for alias in trace.aliases}
     for tensor in trace.altered:
         fn = tensor._grad_fn
+        if id(tensor) in aliases:
+            continue
         if tensor._cell not in trace.arguments and fn is not None and fn.trace is trace:
             raise LenetcError(
                 f"a compiled function changed a {tensor.type_text()} from outside in place by a value that requires "
@@ -244,6 +248,7 @@ def _graph(
     for (_, group, key, value), (optimizer, _, _, node) in trace.hypers.items():
         if node in used:
             leaves[node] = node
+            taken.add(node.attrs["name"])
             hypers.append(Hyper(node.attrs["name"], optimizer, group, key, value))
     cells = {}
     for cell, node in trace.captured.items():

@@ -58,8 +58,8 @@ def uniform_(
     return _refilled(self, "uniform_", bits.uniform, generator, lambda u: u * (last - first) + first)
 
 
-def _limits(name: str, limits: tuple[Any, ...], to: Any, low: dict[str, Any]) -> tuple[Any, Any]:
-    """(from, to) as they were given; "from" is no name for a parameter in Python."""
+def _limits(name: str, limits: tuple[Any, ...], to: Any, low: dict[str, Any]) -> tuple[Any, ...]:
+    """(from, to), which may be tensors of one element; "from" is no name for a parameter in Python."""
     if len(limits) > 2 or low.keys() - {"from"}:
         wrong = next(iter(low.keys() - {"from"}), None)
         raise TypeError(
@@ -68,7 +68,8 @@ def _limits(name: str, limits: tuple[Any, ...], to: Any, low: dict[str, Any]) ->
             else f"{name}() takes two limits"
         )
     first = limits[0] if limits else low.get("from")
-    return first, limits[1] if len(limits) == 2 else to
+    last = limits[1] if len(limits) == 2 else to
+    return tuple(x.item() if isinstance(x, Tensor) and x.numel() == 1 else x for x in (first, last))
 
 
 def normal_(

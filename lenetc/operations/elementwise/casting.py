@@ -11,6 +11,7 @@ from ir.errors import DTypeError, UnsupportedError
 from ir.types import DType, bf16, bool_, f16, f32, f64, i8, i16, i32, i64, u8
 from lenetc.evaluation import lazy
 from lenetc.evaluation.tracing import here
+from lenetc.tensors.dtypes import get_default_dtype
 
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
@@ -87,7 +88,8 @@ _LEGACY = {
 
 
 def type_of(input: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
-    """PyTorch's name of the type, as 'torch.FloatTensor'; or input with a dtype, or such a name of one.
+    """PyTorch's name of the type, as 'torch.FloatTensor'; or input with a dtype, or such a name or
+    class of one.
 
     Raises DTypeError for another name.
     """
@@ -101,6 +103,8 @@ def type_of(input: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any
                 here()
             )
         return to(input, found)
+    if dtype is t.Tensor:
+        return to(input, get_default_dtype())
     return to(input, getattr(dtype, "dtype", dtype))
 
 

@@ -98,7 +98,7 @@ def clamp(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Numbe
     """input limited to [min, max], numbers or tensors, broadcast; the gradient passes where min <= input <= max.
 
     The dtype is that of input promoted with the limits. Raises LenetcError without a limit, DTypeError for a number
-    and a tensor.
+    and a tensor that has dimensions.
     """
     t.require_tensors("clamp", input)
     limits = [None if limit is None else operand_of("clamp", limit) for limit in (min, max)]
@@ -106,7 +106,10 @@ def clamp(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Numbe
     if not given:
         raise LenetcError("clamp: at least one of 'min' or 'max' must not be None").at(here())
     if len({isinstance(limit, t.Tensor) for limit in given}) == 2:
-        raise DTypeError("clamp: min and max must be two numbers or two tensors").at(here())
+        if any(isinstance(limit, t.Tensor) and limit.ndim for limit in given):
+            raise DTypeError("clamp: min and max must be two numbers or two tensors").at(here())
+        # A tensor without dimensions stands for a number, as in PyTorch.
+        limits = given = [as_tensor(limit) for limit in given]
     if isinstance(given[0], t.Tensor):
         return _between(input, *limits)
     return _within(input, *limits)

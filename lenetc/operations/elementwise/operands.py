@@ -55,7 +55,7 @@ def binary(
 
     def operand(value: Any, node: Node | None) -> Node:
         if node is None:
-            return scalar(value, dtype)
+            return scalar(_wrapped(value, dtype), dtype)
         return node if node.dtype is dtype else ops.cast(node, dtype=dtype)
 
     if not isinstance(y, t.Tensor):
@@ -63,6 +63,13 @@ def binary(
     if not isinstance(x, t.Tensor):
         return t.apply(name, lambda b: build(operand(x, None), operand(y, b)), y, saves=saves)
     return t.apply(name, lambda a, b: build(operand(x, a), operand(y, b)), x, y, saves=saves)
+
+
+def _wrapped(value: Number, dtype: DType) -> Number:
+    """The number as PyTorch reads it beside integers of `dtype`: by its last bits, so that -32 is 224 of uint8."""
+    if dtype.kind != "int" or type(value) is not int or not -(1 << 63) <= value < 1 << 63:
+        return value
+    return int(np.int64(value).astype(dtype.numpy))
 
 
 def kind(value: Tensor | Number) -> str:

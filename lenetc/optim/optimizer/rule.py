@@ -7,6 +7,7 @@ hyperparameters, which are inputs of the program where they may change and const
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -350,8 +351,9 @@ class RuleOptimizer(Optimizer, ABC):
         hypers = Context.trace.hypers
         # One that the function itself changes is another input from then on.
         if (id(self), index, key, value) not in hypers:
-            before = sum(other == key for _, _, other, _ in hypers)
-            node = leaf(f"{key}_{before}" if before else key, Type(wide, ()), "hyper")
+            taken = Context.trace.names | {node.attrs["name"] for _, _, _, node in hypers.values()}
+            label = next(name for n in itertools.count() if (name := f"{key}_{n}" if n else key) not in taken)
+            node = leaf(label, Type(wide, ()), "hyper")
             hypers[id(self), index, key, value] = (self, index, key, node)
         return hypers[id(self), index, key, value][3]
 

@@ -306,3 +306,31 @@ def test_a_step_for_one_size_alone_is_exported_for_that_size(tmp_path: Path) -> 
         artifact = Artifact(tmp_path / folder)
         shapes = {entry["name"]: entry["shape"] for entry in artifact.manifest["inputs"]}
         assert (shapes["x"], shapes["labels"]) == ([3, 4], [6])
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        lambda x: x.size(0),
+        lambda x: x.numel(),
+        lambda x: 2 * x.shape[0] - 1,
+    ],
+)
+def test_sizes_meet_tensors_with_a_symbolic_batch(over: Any, tmp_path: Path) -> None:
+    def step(x: lenetc.Tensor) -> tuple[lenetc.Tensor, ...]:
+        return (x * x).sum() / over(x), over(x) / x.sum(), x.sum() * over(x), over(x) - x.sum()
+
+    lenetc.compile(step).lower(lenetc.ones(3, 4)).export(tmp_path, dynamic=True)
+    session = onnxruntime.InferenceSession(tmp_path / "train.onnx")
+    x = np.random.default_rng(0).random((5, 4)).astype(np.float32)
+    for found, expected in zip(session.run(None, {"x": x}), step(lenetc.from_numpy(x)), strict=True):
+        np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [lambda n: 1 / n, lambda n: n / 2, lambda n: n**0.5, lambda n: 0.5 * n])
+def test_a_fraction_of_a_symbolic_batch_is_refused(size: Any, tmp_path: Path) -> None:
+    program = lenetc.compile(lambda x: x.sum() * size(x.shape[0])).lower(lenetc.ones(3, 4))
+    with pytest.raises(LenetcError, match="symbolic size"):
+        program.export(tmp_path, dynamic=True)
+    with pytest.warns(UserWarning, match="no others"):
+        program.export(tmp_path)

@@ -314,3 +314,57 @@ def test_exported_files_train_as_the_compiled_step_does(tmp_path: Any) -> None:
     (tmp_path / "train.onnx").write_bytes(b"something else")
     with pytest.raises(LenetcError, match=r"train\.onnx is missing or is not the file"):
         lenetc.load(tmp_path)
+
+
+def test_a_mask_that_is_made_of_constants_picks_in_a_compiled_function() -> None:
+    def others(x: lenetc.Tensor) -> lenetc.Tensor:
+        n = x.shape[0]
+        return x[~lenetc.eye(n, dtype=lenetc.bool)].view(n, -1)
+
+    x = lenetc.arange(9.0).view(3, 3)
+    assert lenetc.compile(others)(x).tolist() == others(x).tolist() == [[1, 2], [3, 5], [6, 7]]
+
+
+def test_gradients_pass_two_optimizers_in_one_step() -> None:
+    """A new weight is made of a gradient that the other network is a part of; nothing goes back through it."""
+
+    def trained(is_compiled: bool) -> list[Any]:
+        lenetc.manual_seed(0)
+        makes, judges = lenetc.nn.Linear(3, 3), lenetc.nn.Linear(3, 1)
+        first, second = (lenetc.optim.SGD(net.parameters(), lr=0.1) for net in (judges, makes))
+
+        def step(z: lenetc.Tensor) -> lenetc.Tensor:
+            first.zero_grad()
+            judges(makes(z)).mean().backward()
+            first.step()
+            second.zero_grad()
+            loss = judges(makes(z)).pow(2).mean()
+            loss.backward()
+            second.step()
+            return loss
+
+        turn = lenetc.compile(step) if is_compiled else step
+        turn(lenetc.ones(2, 3))
+        return [turn(lenetc.ones(2, 3)).item(), *(p.tolist() for p in makes.parameters())]
+
+    compiled, lazy = trained(True), trained(False)
+    for found, expected in zip(compiled, lazy, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("is_tensor", [False, True])
+def test_an_argument_may_have_the_name_of_an_option(is_tensor: bool) -> None:
+    w = lenetc.tensor([1.0, 2.0], requires_grad=True)
+    optimizer = lenetc.optim.SGD([w], lr=0.1)
+
+    @lenetc.compile
+    def step(lr: Any) -> lenetc.Tensor:
+        optimizer.zero_grad()
+        loss = w.sum() * lr
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    for value in (0.5, 0.25):
+        step(lenetc.tensor(value) if is_tensor else value)
+    np.testing.assert_allclose(w.detach().numpy(), [0.925, 1.925], rtol=1e-6)

@@ -193,3 +193,10 @@ def test_numbers_that_leave_the_pattern_are_computed_as_they_are(compilations: l
         np.testing.assert_allclose(
             (x[:, :axis_sum] * 2).sum(1).numpy(), x.numpy()[:, :axis_sum].sum(1) * 2, rtol=1e-5, atol=1e-6
         )
+
+
+def test_the_numbers_built_in_are_those_of_the_case_at_hand(compilations: list[int]) -> None:
+    # The third shape makes the shared graph, but with its axes of one it is no case of it; the fourth is the first.
+    for shape in [(16, 3, 3, 3), (16, 16, 1, 1), (48, 16, 1, 1), (8, 6, 5, 5), (9, 4, 3, 3)]:
+        x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        np.testing.assert_allclose(lenetc.from_numpy(x).mean().numpy(), x.mean(), rtol=1e-4)

@@ -157,3 +157,12 @@ def test_what_cannot_be_is_refused() -> None:
     with lenetc.autocast("cpu", dtype=bf16):
         product = lenetc.ones(2, 3) @ lenetc.full((3, 2), 1.001)
     assert product.dtype is bf16 and product.tolist() == [[3.0, 3.0], [3.0, 3.0]]
+
+
+def test_within_autocast_is_told_by_device() -> None:
+    assert not lenetc.is_autocast_enabled("cpu")
+    with lenetc.autocast("cpu", bf16):
+        assert lenetc.is_autocast_enabled("cpu") and not lenetc.is_autocast_enabled()
+        assert lenetc.get_autocast_dtype("cpu") is bf16
+        with lenetc.autocast("cpu", enabled=False):
+            assert not lenetc.is_autocast_enabled("cpu")

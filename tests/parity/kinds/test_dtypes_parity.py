@@ -34,6 +34,9 @@ UNARY = [
         "x.clamp(max=2.5)",
         "x.clamp()",
         "x.clamp(3, 1)",
+        "x.clamp(1, t.tensor(3))",
+        "x.clamp(t.tensor(1.5), 2)",
+        "x.clamp(1, t.tensor([3]))",
     ),
     *(
         "x.float()",

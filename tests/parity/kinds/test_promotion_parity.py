@@ -83,6 +83,7 @@ def test_conversions(method: str) -> None:
             *(theirs.type(), theirs.element_size(), theirs.is_floating_point(), theirs.is_signed()),
         )
         assert mine.type("torch.LongTensor").dtype is mine.type(lenetc.long).dtype is lenetc.int64
+        assert mine.type(lenetc.Tensor).dtype is lenetc.float32
 
 
 def test_the_default_dtype() -> None:
@@ -113,3 +114,15 @@ def test_kinds_that_are_not_here(name: str, hint: str) -> None:
         getattr(lenetc, name)
     with pytest.raises(LenetcError, match="complex numbers"):
         lenetc.ones(2) + 1j
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int32"])
+@pytest.mark.parametrize("number", [-1, -32, 300, -300, 200, 2**33])
+def test_a_number_beside_integers_counts_by_its_last_bits(dtype: str, number: int) -> None:
+    def results(library: Any) -> list[Any]:
+        x = library.tensor([1, 100, 224], dtype=library.int64).to(getattr(library, dtype))
+        return [x + number, number - x, x * number, x & number, x > number, x == number, number < x]
+
+    for found, expected in zip(results(lenetc), results(torch), strict=True):
+        assert name_of(found.dtype) == name_of(expected.dtype)
+        assert found.tolist() == expected.tolist()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -78,3 +80,44 @@ def test_compiled(code: str) -> None:
     x = lenetc.tensor(X)
     expected = space["change"](x).numpy()
     np.testing.assert_array_equal(lenetc.compile(space["change"])(x).numpy(), expected)
+
+
+def _averaged(b: Any, w: Any) -> Any:
+    b.data.mul_(0.5).add_(w * 2, alpha=0.3)
+    return (b * w).sum()
+
+
+def _copied(b: Any, w: Any) -> Any:
+    b.detach().copy_(w * w)
+    return (b**2 * w).sum()
+
+
+def _assigned(b: Any, w: Any) -> Any:
+    b.data[0] = w.sum()
+    return (b.detach() * w).sum() + (b * w).sum()
+
+
+def _kept(b: Any, w: Any) -> Any:
+    a = b.data
+    a.add_(w)
+    return (a * w).sum()
+
+
+@pytest.mark.parametrize("change", [_averaged, _copied, _assigned, _kept])
+def test_what_data_gets_is_no_history_of_the_tensor(change: Any) -> None:
+    def trained(library: Any, is_compiled: bool) -> list[Any]:
+        b, w = library.tensor([1.0, 2.0, 3.0]), library.tensor([0.5, -1.0, 2.0], requires_grad=True)
+
+        def step() -> None:
+            w.grad = None
+            change(b, w).backward()
+
+        turn = lenetc.compile(step) if is_compiled else step
+        turn(), turn()
+        return [w.grad.tolist(), b.tolist(), b.requires_grad]
+
+    expected = trained(torch, False)
+    for is_compiled in (False, True):
+        found = trained(lenetc, is_compiled)
+        assert found[2] == expected[2]
+        np.testing.assert_allclose(found[:2], expected[:2], rtol=1e-5)

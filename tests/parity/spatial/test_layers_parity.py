@@ -211,5 +211,3 @@ def test_lazy_layers(name: str, arguments: tuple[Any, ...], shape: tuple[int, ..
 def test_what_is_not_here_says_what_to_use() -> None:
     with pytest.raises(UnsupportedError, match=r"is not supported; use LocalResponseNorm\(2"):
         nn.CrossMapLRN2d(2)
-    with pytest.raises(UnsupportedError, match="antialias"):
-        nn.functional.interpolate(lenetc.randn(1, 1, 4, 4), 2, mode="bilinear", antialias=True)

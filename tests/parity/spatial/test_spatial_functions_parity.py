@@ -229,6 +229,16 @@ def test_interpolate(dims: int) -> None:
     check_all([f"F.interpolate(x, {how})" for how in wrong] + ["F.interpolate(x, 3, mode='cubic')"], values)
 
 
+def test_interpolate_with_antialias() -> None:
+    values = {"x": (normal(2, 3, 9, 12), "f64")}
+    sizes = ["size=(4, 5)", "size=(20, 12)", "size=1", "scale_factor=0.4", "scale_factor=(0.3, 1.7)"]
+    modes = ["'bilinear'", "'bicubic'", "'bicubic', align_corners=True"]
+    codes = [f"F.interpolate(x, {size}, mode={mode}, antialias=True)" for mode in modes for size in sizes]
+    check_all(codes, values)
+    check_all(with_gradients(codes, "x")[1::4], values, grad=True)
+    check_all(["F.interpolate(x, 3, mode='nearest', antialias=True)"], values)
+
+
 def test_places_that_resizing_reads_are_pytorchs_for_every_size() -> None:
     for size in (*range(1, 40, 3), 57, 100, 224):
         line = np.arange(size).reshape(1, 1, size)

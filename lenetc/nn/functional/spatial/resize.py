@@ -49,7 +49,8 @@ def interpolate(
     mode: "nearest", "nearest-exact" and "area" for lines, images and volumes; "linear" for lines, "bilinear" and
     "bicubic" for images, "trilinear" for volumes. align_corners: whether the first and last elements keep their
     places, or the borders of the whole. recompute_scale_factor: use the ratio of sizes instead of `scale_factor`.
-    Raises ValueError for arguments that do not go together, UnsupportedError for `antialias`.
+    antialias: for "bilinear" and "bicubic", whether what is made smaller is a weighted mean of all that it covers.
+    Raises ValueError for arguments that do not go together.
     Source: torch.nn.functional.interpolate.
     """
     require_tensors("interpolate", input)
@@ -70,10 +71,10 @@ def interpolate(
             "interpolate: input error: only 3D, 4D and 5D input tensors are supported, linear for 3D, bilinear and "
             f"bicubic for 4D, trilinear for 5D: the mode is {mode!r}, and the input {input.type_text()}"
         ).at(here())
-    if antialias:
-        raise UnsupportedError(
-            "interpolate: antialias=True is not supported; make images smaller with mode='area', or blur them first"
-        ).at(here())
+    if antialias and mode not in ("bilinear", "bicubic"):
+        raise ValueError(
+            "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input"
+        )
     sizes, scales = _wanted(input, dims, size, scale_factor, mode == "area" or bool(recompute_scale_factor))
     if recompute_scale_factor and size is not None:
         raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
@@ -88,13 +89,14 @@ def interpolate(
             here()
         )
     kind = mode if mode in _ANY else "cubic" if mode == "bicubic" else "linear"
+    found = smoothed_sources if antialias else sources
 
     def build(x: Node) -> Node:
         y = means.widened(x)
         for axis in reversed(range(2, x.rank)):
             where, scale = axis - 2, scales[axis - 2]
             y = _along(
-                y, axis, sources(kind, int(x.shape[axis]), sizes[where], scale, bool(align_corners), x.dtype)
+                y, axis, found(kind, int(x.shape[axis]), sizes[where], scale, bool(align_corners), x.dtype)
             )
         return means.narrowed(y, x.dtype)
 
@@ -138,10 +140,7 @@ def sources(kind: str, size: int, wanted: int, scale: Scale, align_corners: bool
     """Where each of `wanted` elements comes from along an axis of `size`, counted in `dtype` as PyTorch counts."""
     wide: Any = np.float64 if dtype is f64 else np.float32
     number: Any = np.arange(wanted).astype(wide)
-    if align_corners:
-        step = wide(size - 1) / wide(wanted - 1) if wanted > 1 else wide(0)
-    else:
-        step = wide(1.0 / scale) if scale else wide(size) / wide(wanted)
+    step = _step(wide, size, wanted, scale, align_corners)
     if kind.startswith("nearest"):
         at = (
             number * step
@@ -161,6 +160,35 @@ def sources(kind: str, size: int, wanted: int, scale: Scale, align_corners: bool
     share = np.clip(at - first.astype(wide), wide(0), wide(1))
     places = np.stack([first, np.minimum(first + 1, size - 1)], 1)
     return places, np.stack([1 - share, share], 1)
+
+
+def _step(wide: Any, size: int, wanted: int, scale: Scale, align_corners: bool) -> Any:
+    """How far apart along the axis two elements of the result are, as a number of the type `wide`."""
+    if align_corners:
+        return wide(size - 1) / wide(wanted - 1) if wanted > 1 else wide(0)
+    return wide(1.0 / scale) if scale else wide(size) / wide(wanted)
+
+
+def smoothed_sources(
+    kind: str, size: int, wanted: int, scale: Scale, align_corners: bool, dtype: Any
+) -> Sources:
+    """`sources` with antialias: a triangle or a cubic as wide as an element of the result, if that is wider."""
+    wide: Any = np.float64 if dtype is f64 else np.float32
+    step = _step(wide, size, wanted, scale, align_corners)
+    width = max(step, wide(1))
+    reach = width * wide(2 if kind == "cubic" else 1)
+    center = step * (np.arange(wanted).astype(wide) + wide(0.5))
+    first = np.maximum((center - reach + wide(0.5)).astype(np.int64), 0)
+    end = np.minimum((center + reach + wide(0.5)).astype(np.int64), size)
+    places = first[:, None] + np.arange(max((end - first).max(), 1))
+    away = np.abs((places.astype(wide) - center[:, None] + wide(0.5)) / width)
+    if kind == "cubic":
+        weights = np.where(away < 1, (1.5 * away - 2.5) * away**2 + 1, 0)
+        weights = np.where((away >= 1) & (away < 2), ((2.5 - 0.5 * away) * away - 4) * away + 2, weights)
+    else:
+        weights = np.maximum(1 - away, 0)
+    weights = np.where(places < end[:, None], weights, 0).astype(wide)
+    return np.minimum(places, size - 1), weights / weights.sum(1, keepdims=True)
 
 
 def cubic_weights(t: Any) -> list[Any]:
