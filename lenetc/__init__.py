@@ -26,6 +26,7 @@ from lenetc.operations.elementwise import *
 from lenetc.operations.in_place import *
 from lenetc.operations.in_place_moves import *
 from lenetc.operations.indexing import *
+from lenetc.operations.memory import *
 from lenetc.operations.products import *
 from lenetc.operations.reductions import *
 from lenetc.runtime import get_num_threads, set_num_threads

@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 
 from ir.errors import LenetcError
 from lenetc.files import atomic_write
+from lenetc.nn.parameter import Parameter
+from lenetc.tensors.tensor import Tensor
 
 __all__ = [
     "CheckpointError",
@@ -172,7 +174,8 @@ def encode_state(obj: Any) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
 
     Args:
         obj: dict (keys str, int, float, bool or None), list, tuple, str, int, float, bool, None, and arrays;
-            arrays come back as such, a NumPy scalar as a number; anything else with `__array__` is a tensor.
+            arrays come back as such, a NumPy scalar as a number; anything else with `__array__` is a tensor, which
+            comes back as one, without its history; a Parameter comes back as a Parameter.
 
     Returns:
         The arrays, `{"model": {"fc.bias": a}, 3: [b]}` giving "model.fc.bias" and "3.0", and the metadata.
@@ -201,8 +204,14 @@ def encode_state(obj: Any) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
             return items if type(node) is list else {"tuple": items}
         if hasattr(node, "__array__"):
             name = unused(".".join(path))
-            tensors[name] = np.asarray(node)
-            return {"array" if isinstance(node, np.ndarray) else "tensor": name}
+            if isinstance(node, np.ndarray):
+                tensors[name] = node
+                return {"array": name}
+            needs_grad = bool(getattr(node, "requires_grad", False))
+            tensors[name] = np.asarray(node.detach() if needs_grad else node)
+            if isinstance(node, Parameter):
+                return {"parameter" if needs_grad else "frozen": name}
+            return {"leaf" if needs_grad else "tensor": name}
         advice = (
             "; save its state_dict(), and make it anew to load that" if hasattr(node, "state_dict") else ""
         )
@@ -264,6 +273,11 @@ def decode_state(
                 return float(content)
             case "tensor":
                 return tensor(tensors[content])
+            case "leaf" | "parameter" | "frozen":
+                made = tensor(tensors[content])
+                if not isinstance(made, Tensor):
+                    return made
+                return made.requires_grad_() if kind == "leaf" else Parameter(made, kind == "parameter")
             case "array":
                 return tensors[content]
         raise ValueError(kind)

@@ -60,15 +60,15 @@ def export(
     try:
         captured = function.capture(values, types)
         graph = run_pipeline(captured.graph, target)[-1].graph
-    except (LenetcError, TypeError, ValueError) as error:  # Python's own where code wants a number for a size
+    except Exception as error:  # an assertion of the function's own about its sizes, too
         if dynamic is not None:
             raise
-        types = fixed
+        types, why = fixed, (str(error) or type(error).__name__).splitlines()[0]
         captured = function.capture(values, types)
         graph = run_pipeline(captured.graph, target)[-1].graph
         warnings.warn(
             "the exported step takes batches of the sizes it was lowered for and no others: with a symbolic batch it "
-            f"cannot be traced ({str(error).splitlines()[0]}). export(..., dynamic=False) asks for that",
+            f"cannot be traced ({why}). export(..., dynamic=False) asks for that",
             stacklevel=3,
         )
     state = {name: cell.numpy() for name, cell in captured.cells.items()}

@@ -6,7 +6,7 @@ accumulation, `retain_graph`, `create_graph`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from typing import Any
 
@@ -49,8 +49,9 @@ def _check_inner(tensor: Tensor) -> None:
 
 
 def _listed(what: str, tensors: Any) -> list[Tensor]:
-    """One tensor or several as a list. Raises DTypeError for anything else."""
-    listed = list(tensors) if isinstance(tensors, (tuple, list)) else [tensors]
+    """One tensor or an iterable of several as a list. Raises DTypeError for anything else."""
+    is_one = isinstance(tensors, Tensor) or not isinstance(tensors, Iterable)
+    listed = [tensors] if is_one else list(tensors)
     require_tensors(f"grad: {what}", *listed)
     return listed
 

@@ -99,6 +99,7 @@ def signature_key(leaves: Sequence[Any]) -> tuple[Any, ...]:
             leaf._refresh()
             cell = leaf._cell
             key += (type(leaf), cell.type, leaf._requires_grad, leaf._grad_fn is None, leaf._is_detached)
+            key.append(bool(leaf.__dict__))
             if len(leaves) > 1:
                 key.append(cells.setdefault(cell, len(cells)))
         elif isinstance(leaf, np.ndarray):
@@ -145,7 +146,14 @@ def quick_key(args: tuple[Any, ...]) -> tuple[Any, ...] | None:
             if cell is arg._cell:
                 return None
             cell = arg._cell
-            key += (kind, cell.type, arg._requires_grad, arg._grad_fn is None, arg._is_detached)
+            key += (
+                kind,
+                cell.type,
+                arg._requires_grad,
+                arg._grad_fn is None,
+                arg._is_detached,
+                bool(arg.__dict__),
+            )
         elif is_container(arg):
             return None
         elif is_float(arg):

@@ -12,7 +12,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, ref
 
-from ir.errors import LenetcError
+from ir.dims import Poly, before_unequal
+from ir.errors import LenetcError, SymbolicDimError
 from ir.node import Node, Where
 from ir.op import leaf
 from ir.types import Type
@@ -189,6 +190,20 @@ def where_now() -> Where:
 def here() -> str:
     """The module path and the user's line, for error messages."""
     return str(where_now())
+
+
+def _refuse_equality(dim: Poly, number: int) -> None:
+    """A size that is symbolic in this trace decides in the user's code: what is traced would be wrong for some."""
+    if Context.trace is not None and not is_ours(sys._getframe(2).f_code.co_filename):
+        raise Context.trace.refused(
+            SymbolicDimError(
+                f"this line asks whether the size {dim}, which is symbolic here, is {number}; write the code for any "
+                f"{dim}, or compile for the shapes you have instead of a symbolic batch"
+            )
+        )
+
+
+before_unequal.append(_refuse_equality)
 
 
 @contextlib.contextmanager

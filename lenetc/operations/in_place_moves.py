@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NoReturn
 
+import numpy as np
+
 import lenetc.tensors.tensor as t
-from ir.errors import LenetcError, UnsupportedError
+from ir.errors import LenetcError, ShapeError, UnsupportedError
 from lenetc.evaluation.cell import Context
 from lenetc.evaluation.tracing import here
 from lenetc.operations import indexing, shaping
+from lenetc.operations.creation import tensor
 from lenetc.operations.in_place import InPlace, _in_place
+from lenetc.tensors.convert import Number
 from lenetc.tensors.grad_fn import is_grad_enabled
 
 # Those that PyTorch has as functions of the package too.
 __all__ = ["as_strided_", "detach_", "index_put_", "resize_as_"]
 
+
+def _diagonal_filled(input: t.Tensor, fill_value: Number, wrap: bool = False) -> t.Tensor:
+    """`input` with one number where all indices are equal; wrap: in a tall matrix, again below a row that is left out.
+
+    Raises ShapeError for fewer than two dimensions, and for more than two of several sizes.
+    """
+    shape = tuple(int(size) for size in input.shape)
+    if len(shape) < 2:
+        raise ShapeError(
+            f"fill_diagonal_: dimensions must be larger than 1, not those of {input.type_text()}"
+        ).at(here())
+    if len(shape) > 2 and len(set(shape)) > 1:
+        raise ShapeError(f"fill_diagonal_: all dimensions of {input.type_text()} must be of equal length").at(
+            here()
+        )
+    step = sum(math.prod(shape[i + 1 :]) for i in range(len(shape)))
+    end = math.prod(shape) if len(shape) > 2 or wrap else min(shape) * step
+    mask = np.zeros(math.prod(shape), bool)
+    mask[:end:step] = True
+    return indexing.masked_fill(input, tensor(mask.reshape(shape)), fill_value)
+
+
+fill_diagonal_: InPlace = _in_place(_diagonal_filled, "fill_diagonal_")
 index_add_: InPlace = _in_place(indexing.index_add, "index_add_")
 index_copy_: InPlace = _in_place(indexing.index_copy, "index_copy_")
 index_fill_: InPlace = _in_place(indexing.index_fill, "index_fill_")

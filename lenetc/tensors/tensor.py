@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -45,6 +46,7 @@ class Tensor(Methods):
 
     __lenetc_tensor__ = True  # for numbers that stand before one in an operation
     __slots__ = (
+        "__dict__",  # of attributes of the user's own
         "__weakref__",
         "_accumulate",
         "_cell",
@@ -331,6 +333,8 @@ class Tensor(Methods):
         copy._init(known(self._array()))
         copy._requires_grad = self._requires_grad
         memo[id(self)] = copy
+        if type(self) is Tensor:  # as in PyTorch, not of parameters
+            copy.__dict__.update(deepcopy(self.__dict__, memo))
         return copy
 
     def __copy__(self) -> Tensor:

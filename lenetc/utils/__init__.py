@@ -6,7 +6,7 @@ It may import `operations` and what that may.
 from typing import TYPE_CHECKING
 
 from lenetc.missing import names_of
-from lenetc.utils import checkpoint, data, tensorboard
+from lenetc.utils import _pytree, checkpoint, data, tensorboard
 
 __all__ = ["checkpoint", "data", "tensorboard"]
 

@@ -148,6 +148,19 @@ class Which(Entry):
         return id(self.space), self.wanted
 
 
+class Bare(Entry):
+    """Of many objects, mostly tensors, that none of them has got an attribute of the user's own."""
+
+    __slots__ = ("spaces",)
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "an attribute")
+        self.spaces: list[dict[str, Any]] = []
+
+    def holds(self) -> bool:
+        return not any(self.spaces)
+
+
 class Items(Entry):
     """What a list, a deque or a dict holds, in order; of a set, what is in it."""
 

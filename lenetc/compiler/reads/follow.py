@@ -21,6 +21,7 @@ import numpy as np
 
 from lenetc.compiler.reads.entries import (
     ABSENT,
+    Bare,
     Elements,
     Entry,
     Got,
@@ -98,6 +99,7 @@ class Followed:
         self.tensors: dict[Cell, str] = {}
         self.looks = False
         self.containers: dict[int, str] = {}
+        self._bare: Bare | None = None  # of the tensors without attributes of the user's
         self.reached: set[int] = set()
         self._seen: dict[int, Any] = {}  # with the object, whose number would be another's after it
 
@@ -202,6 +204,13 @@ class Followed:
         self.settled.append(Got(path, "requires_grad", value, requires_grad_of))
         self.settled.append(Got(path, "dtype", value, type_of))
         self.settled.append(Got(path, "hooks", value, hooks_of))
+        if value.__dict__:
+            self._spaced(value.__dict__, path, None if self.everything else self.names, self.entries)
+        else:
+            if self._bare is None:
+                self._bare = Bare(path)
+                self.entries.append(self._bare)
+            self._bare.spaces.append(value.__dict__)
         for table in (value.hooks, value.after_grad):
             self._todo += [(hook, f"{path}.hooks") for hook in (table or {}).values()]
         if isinstance(value, Parameter):  # whose own attributes count up the epoch

@@ -77,6 +77,7 @@ def prepared(
             else:  # with symbolic dims
                 tensor = type(value)._from_node(node)
                 tensor._requires_grad = value._requires_grad
+                tensor.__dict__.update(value.__dict__)
             traced.tensors[name] = tensor
             return tensor
         if is_float(value) and not floats:
@@ -134,6 +135,8 @@ def _put(holder: Any, old: Any, new: Any) -> None:
 
 def give_back(traced: Traced, trace: Trace) -> None:
     """What the function did to a copied list or dict, done to the caller's."""
+    if any(tensor.__dict__ for tensor in traced.tensors.values()):  # which no guard looks into
+        trace.effect("an argument is a tensor with attributes of its own")
     for original, copy, held in traced.copies:
         now = list(copy.values()) if isinstance(copy, dict) else list(copy)
         keys_kept = not isinstance(copy, dict) or list(copy) == list(original)

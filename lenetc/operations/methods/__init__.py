@@ -9,6 +9,7 @@ from lenetc.operations.methods.elementwise import ElementwiseMethods
 from lenetc.operations.methods.in_place import InPlaceMethods
 from lenetc.operations.methods.in_place_moves import InPlaceMoves
 from lenetc.operations.methods.indexing import IndexingMethods
+from lenetc.operations.methods.memory import MemoryMethods
 from lenetc.operations.methods.operators import Operators
 from lenetc.operations.methods.products import ProductMethods
 from lenetc.operations.methods.reductions import ReductionMethods
@@ -31,6 +32,7 @@ class Methods(
     SortingMethods,
     InPlaceMethods,
     InPlaceMoves,
+    MemoryMethods,
     CreationMethods,
     ValueMethods,
 ):

@@ -10,6 +10,7 @@ class InPlaceMoves:
 
     as_strided_ = in_place_moves.as_strided_
     detach_ = in_place_moves.detach_
+    fill_diagonal_ = in_place_moves.fill_diagonal_
     index_add_ = in_place_moves.index_add_
     index_copy_ = in_place_moves.index_copy_
     index_fill_ = in_place_moves.index_fill_

@@ -414,3 +414,17 @@ def test_open_files_hold_what_a_path_would(tmp_path: Path) -> None:
         assert lenetc.load(file, weights_only=True)["weight"].shape == (2, 3)
     with pytest.raises(CheckpointError):
         lenetc.load(io.BytesIO(b"nothing"))
+
+
+def test_tensors_that_require_grad_are_saved_without_their_history(tmp_path):
+    net = lenetc.nn.Linear(2, 1)
+    net.bias.requires_grad_(False)
+    loss = net(lenetc.ones(1, 2)).sum()
+    lenetc.save(
+        {"loss": loss, "weight": net.weight, "bias": net.bias, "mean": net.weight.data}, tmp_path / "a"
+    )
+    found = lenetc.load(tmp_path / "a")
+    assert found["loss"].item() == loss.item() and found["loss"].requires_grad and found["loss"].is_leaf
+    assert [type(found[name]).__name__ for name in found] == ["Tensor", "Parameter", "Parameter", "Tensor"]
+    assert [found[name].requires_grad for name in found] == [True, True, False, False]
+    assert found["weight"].tolist() == net.weight.tolist()

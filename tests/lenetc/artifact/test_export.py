@@ -334,3 +334,27 @@ def test_a_fraction_of_a_symbolic_batch_is_refused(size: Any, tmp_path: Path) ->
         program.export(tmp_path, dynamic=True)
     with pytest.warns(UserWarning, match="no others"):
         program.export(tmp_path)
+
+
+@pytest.mark.parametrize("asks", ["if", "assert", "shape"])
+def test_a_step_that_asks_for_its_batch_is_exported_for_that_alone(asks, tmp_path):
+    weight = lenetc.nn.Parameter(lenetc.ones(3))
+    optimizer = lenetc.optim.SGD([weight], lr=0.1)
+
+    @lenetc.compile
+    def step(x):
+        if asks == "assert":
+            assert x.shape[0] in (4, 5)
+        is_four = x.shape == (4, 3) if asks == "shape" else x.size(0) == 4
+        loss = (x * weight).sum() * (2 if is_four else 3)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    with pytest.warns(UserWarning, match="takes batches of the sizes it was lowered for"):
+        step.lower(lenetc.ones(4, 3)).export(tmp_path)
+    artifact = lenetc.load(tmp_path)
+    assert artifact(x=np.ones((4, 3), np.float32))["loss"] == 24.0
+    with pytest.raises(LenetcError):
+        artifact(x=np.ones((5, 3), np.float32))

@@ -181,3 +181,12 @@ def test_gradients_of_what_is_not_used_can_be_zeros() -> None:
         lenetc.autograd.grad(a.sum(), b)
     with pytest.raises(UnsupportedError, match="vmap"):
         lenetc.autograd.grad(a, a, lenetc.ones(4, 2), is_grads_batched=True)
+
+
+def test_gradients_are_taken_of_any_iterable_of_tensors() -> None:
+    weights = {"a": lenetc.ones(2, requires_grad=True), "b": lenetc.ones(2, requires_grad=True)}
+    loss = (weights["a"] * weights["b"] * 3).sum()
+    found = lenetc.autograd.grad(loss, weights.values(), retain_graph=True)
+    assert [g.tolist() for g in found] == [[3.0, 3.0], [3.0, 3.0]]
+    loss.backward(inputs=iter(weights.values()))
+    assert weights["a"].grad.tolist() == [3.0, 3.0]
