@@ -372,6 +372,11 @@ def outcome(function: Any, *operands: Any) -> str:
     [
         "(s * x).clamp(min=0)",
         "(s * x).clamp(-30, 30)",
+        "(s * x).amax()",
+        "(s * x).exp().max()",
+        "(s * x).reshape(2, 2).abs().sum(1).amax()",
+        "t.linalg.matrix_norm((s * x).reshape(2, 2), ord=1)",
+        "(s * x).sin().nanmedian()",
         "F.margin_ranking_loss(x, s, -s, reduction='none')",
         "F.binary_cross_entropy((0.2 * x).sigmoid(), s.sigmoid(), reduction='none')",
     ],
@@ -383,7 +388,7 @@ def test_values_and_gradients_of_halves_in_one_computation(code: str, dtype: str
         kind = getattr(package, dtype)
         x = package.tensor([8.47, 3.3, -0.37, 1.1], dtype=kind, requires_grad=True)
         s = package.tensor([5.1, -2.1, 0.7, 0.3], dtype=kind)
-        y = eval(code, {"F": package.nn.functional, "x": x, "s": s})
+        y = eval(code, {"t": package, "F": package.nn.functional, "x": x, "s": s})
         y.sum().backward()
         found.append([y.float().tolist(), x.grad.float().tolist()])
     np.testing.assert_allclose(found[1], found[0], rtol=2e-2, atol=2e-2)
