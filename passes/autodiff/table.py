@@ -238,7 +238,7 @@ def _spread(g: Node, steps: tuple[int, ...], shape: tuple[Any, ...]) -> Node:
     """g in zeros of `shape`: each element at the head of `steps` places along its axes."""
     if g.rank == 4 and steps[:2] == (1, 1) and all(isinstance(d, int) for d in (*g.shape[1:], *shape[1:])):
         # Taking every second pixel is a convolution of single pixels, which runtimes turn around fast.
-        ones = ops.literal(np.ones((int(g.shape[1]), 1, 1, 1), g.dtype.numpy))
+        ones = ops.literal(np.ones((int(g.shape[1]), 1, 1, 1)), g.dtype)
         return ops.conv2d_input_grad(g, ones, size=shape[2:], stride=steps[2:], groups=g.shape[1])
     stepped = [(size, step) for size, step in zip(g.shape, steps, strict=True)]
     apart = tuple(d for size, step in stepped for d in ((size, 1) if step > 1 else (size,)))
@@ -420,10 +420,12 @@ def _(g: Node, out: Node, y: Node, *, size: Any, **how: Any) -> Gradient:
 
 @vjp(ops.softmax)
 def _(g: Node, out: Node, x: Node, *, axis: int) -> Gradient:
-    return out * (g - ops.sum(g * out, axes=(axis,), keepdims=True))
+    g, y = widened(g), widened(out)  # what cancels out leaves no digits of a half
+    return narrowed(y * (g - ops.sum(g * y, axes=(axis,), keepdims=True)), x.dtype)
 
 
 @vjp(ops.log_softmax)
 def _(g: Node, out: Node, x: Node, *, axis: int) -> Gradient:
     # exp(out) is the softmax, at half its price.
-    return g - ops.exp(out) * ops.sum(g, axes=(axis,), keepdims=True)
+    g = widened(g)
+    return narrowed(g - ops.exp(widened(out)) * ops.sum(g, axes=(axis,), keepdims=True), x.dtype)

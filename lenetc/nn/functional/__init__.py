@@ -33,7 +33,7 @@ from lenetc.nn.functional.labels import one_hot
 from lenetc.nn.functional.linear import bilinear, linear
 from lenetc.nn.functional.losses.binary import binary_cross_entropy, binary_cross_entropy_with_logits
 from lenetc.nn.functional.losses.ctc import ctc_loss
-from lenetc.nn.functional.losses.entropy import cross_entropy, nll_loss
+from lenetc.nn.functional.losses.entropy import cross_entropy, linear_cross_entropy, nll_loss
 from lenetc.nn.functional.losses.likelihood import gaussian_nll_loss, kl_div, poisson_nll_loss
 from lenetc.nn.functional.losses.margin import (
     cosine_embedding_loss,
@@ -189,6 +189,7 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_",
     "linear",
+    "linear_cross_entropy",
     "local_response_norm",
     "log_softmax",
     "logsigmoid",

@@ -14,7 +14,7 @@ from lenetc.evaluation.ranges import require_range
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.activation import log_softmax
 from lenetc.nn.functional.labels import class_mask
-from lenetc.nn.functional.linear import same_dtype
+from lenetc.nn.functional.linear import linear, same_dtype
 from lenetc.nn.functional.losses.reduction import check_reduction, chosen
 from lenetc.operations import reductions
 from lenetc.operations.autocast import widened
@@ -83,6 +83,58 @@ def cross_entropy(
         return loss
     spread = _spread(logs, target, weight, ignore_index, reduction)
     return loss * (1 - label_smoothing) + spread * (label_smoothing / int(input.shape[axis]))
+
+
+def linear_cross_entropy(
+    input: Tensor,
+    linear_weight: Tensor,
+    target: Tensor,
+    *,
+    linear_bias: Tensor | None = None,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: object = None,
+) -> Tensor:
+    """cross_entropy of linear(input[N, I] or [I], linear_weight[C, ..., I], linear_bias[C, ...]).
+
+    `options` are of PyTorch's memory and change nothing here. Raises ShapeError for sizes that do not fit, LenetcError
+    for an ignore_index beside probabilities. Source: torch.nn.functional.linear_cross_entropy.
+    """
+    require_tensors("linear_cross_entropy", input, linear_weight, target, optional=[linear_bias, weight])
+    shape = tuple(linear_weight.shape[:-1])
+    if input.ndim not in (1, 2) or linear_weight.ndim < 2 or (len(shape) > 1 and input.ndim == 1):
+        raise ShapeError(
+            "linear_cross_entropy: needs input[N, I], or [I], and linear_weight[C, ..., I], but they are "
+            f"{input.type_text()} and {linear_weight.type_text()}"
+        ).at(here())
+    if input.shape[-1] != linear_weight.shape[-1]:
+        raise ShapeError(
+            "linear_cross_entropy: expected equal last dimensions (in_features), but they are "
+            f"{input.type_text()} and {linear_weight.type_text()}"
+        ).at(here())
+    if linear_bias is not None and tuple(linear_bias.shape) != shape:
+        raise ShapeError(
+            f"linear_cross_entropy: expected linear_bias shape {shape}, but it is {linear_bias.type_text()}"
+        ).at(here())
+    scores = linear(
+        input,
+        linear_weight.reshape(-1, linear_weight.shape[-1]),
+        None if linear_bias is None else linear_bias.reshape(-1),
+    ).reshape((*input.shape[:-1], *shape))
+    if ignore_index is not None and target.shape == scores.shape:
+        raise LenetcError(
+            "linear_cross_entropy: ignore_index cannot be specified when target contains probabilities"
+        ).at(here())
+    return cross_entropy(
+        scores,
+        target,
+        weight,
+        reduction=reduction,
+        ignore_index=-100 if ignore_index is None else ignore_index,
+        label_smoothing=label_smoothing,
+    )
 
 
 def _checked(
