@@ -3,6 +3,7 @@
 from lenetc.missing import names_of
 from lenetc.nn.functional import log_softmax, softmax
 from lenetc.operations.elementwise.exponentials import exp2, expit, expm1, log1p, logit, xlog1py, xlogy
+from lenetc.operations.elementwise.gaussian import entr, erfcx, log_ndtr, ndtr, ndtri
 from lenetc.operations.elementwise.rounding import round
 from lenetc.operations.elementwise.special import digamma, erf, erfc, erfinv, polygamma
 from lenetc.operations.elementwise.special import digamma as psi
@@ -13,17 +14,22 @@ from lenetc.operations.out import give_out
 
 __all__ = [
     "digamma",
+    "entr",
     "erf",
     "erfc",
+    "erfcx",
     "erfinv",
     "exp2",
     "expit",
     "expm1",
     "gammaln",
     "log1p",
+    "log_ndtr",
     "log_softmax",
     "logit",
     "multigammaln",
+    "ndtr",
+    "ndtri",
     "polygamma",
     "psi",
     "round",

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Sequence
 from functools import reduce
 from typing import Any
 
-import numpy as np
-
 from ir import ops
 from ir.errors import LenetcError, ShapeError, UnsupportedError
 from ir.node import Node, building_at
@@ -262,4 +260,4 @@ def grad(
 
 
 def _zeros(x: Tensor) -> Tensor:
-    return Tensor._from_node(ops.broadcast_to(ops.literal(np.zeros((), x.dtype.numpy)), shape=x.node.shape))
+    return Tensor._from_node(ops.broadcast_to(ops.scalar(0, x.dtype), shape=x.node.shape))

@@ -53,6 +53,7 @@ __all__ = [
     "exp2_",
     "exp_",
     "expm1_",
+    "fill",
     "fill_",
     "fix_",
     "floor_",
@@ -245,6 +246,12 @@ def fill_(x: Tensor, value: Number | Tensor) -> Tensor:
         return ops.broadcast_to(v if v.dtype is a.dtype else ops.cast(v, dtype=a.dtype), shape=a.shape)
 
     return x._change("fill_", t.apply("FillBackward0", build, x.detach(), source))
+
+
+def fill(input: Tensor, value: Number | Tensor) -> Tensor:
+    """A tensor like `input` of nothing but `value`, as fill_ (torch.fill)."""
+    t.require_tensors("fill", input)
+    return fill_(input.clone(), value)
 
 
 def zero_(x: Tensor) -> Tensor:

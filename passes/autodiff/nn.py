@@ -7,6 +7,7 @@ from typing import Any
 from ir import ops
 from ir.node import Node
 from passes.autodiff import standardize
+from passes.autodiff.means import narrowed, widened
 from passes.autodiff.registry import Gradient, vjp
 
 
@@ -69,10 +70,12 @@ def _(g: Node, out: Node, y: Node, *, size: Any, **how: Any) -> Gradient:
 
 @vjp(ops.softmax)
 def _(g: Node, out: Node, x: Node, *, axis: int) -> Gradient:
-    return out * (g - ops.sum(g * out, axes=(axis,), keepdims=True))
+    g, y = widened(g), widened(out)  # what cancels out leaves no digits of a half
+    return narrowed(y * (g - ops.sum(g * y, axes=(axis,), keepdims=True)), x.dtype)
 
 
 @vjp(ops.log_softmax)
 def _(g: Node, out: Node, x: Node, *, axis: int) -> Gradient:
     # exp(out) is the softmax, at half its price.
-    return g - ops.exp(out) * ops.sum(g, axes=(axis,), keepdims=True)
+    g = widened(g)
+    return narrowed(g - ops.exp(widened(out)) * ops.sum(g, axes=(axis,), keepdims=True), x.dtype)

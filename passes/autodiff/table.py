@@ -238,7 +238,7 @@ def _spread(g: Node, steps: tuple[int, ...], shape: tuple[Any, ...]) -> Node:
     """g in zeros of `shape`: each element at the head of `steps` places along its axes."""
     if g.rank == 4 and steps[:2] == (1, 1) and all(isinstance(d, int) for d in (*g.shape[1:], *shape[1:])):
         # Taking every second pixel is a convolution of single pixels, which runtimes turn around fast.
-        ones = ops.literal(np.ones((int(g.shape[1]), 1, 1, 1), g.dtype.numpy))
+        ones = ops.literal(np.ones((int(g.shape[1]), 1, 1, 1)), g.dtype)
         return ops.conv2d_input_grad(g, ones, size=shape[2:], stride=steps[2:], groups=g.shape[1])
     stepped = [(size, step) for size, step in zip(g.shape, steps, strict=True)]
     apart = tuple(d for size, step in stepped for d in ((size, 1) if step > 1 else (size,)))

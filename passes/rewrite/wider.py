@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ir import ops
 from ir.node import Graph, Node
-from ir.types import DType, TupleType, bf16, f32, i16, i32
+from ir.types import DType, TupleType, bf16, f16, f32, i16, i32
 from passes.rewrite.driver import rewrite
 from passes.rewrite.match import Rules
 
@@ -22,8 +22,12 @@ _MOVES = frozenset(
     "input const cast reshape transpose slice concat split gather take_along_axis reverse get scan cond "
     "stop_gradient with_gradient with_slope alias custom iota dim".split()
 )
+_COMPUTES = frozenset(ops.OPS) - _MOVES
+# For halves the runtime would do the same by itself, but leave out the rounding between two operations here and
+# there: then of two equal numbers (an element and the largest one) one is rounded, the other not, and they differ.
 ON_CPU: Wider = {
-    "bf16": (f32, frozenset(ops.OPS) - _MOVES),
+    "f16": (f32, _COMPUTES),
+    "bf16": (f32, _COMPUTES),
     "i16": (i32, frozenset("maximum minimum where relu pad reduce_max argmax".split())),
 }
 
@@ -42,7 +46,7 @@ def in_wider(node: Node, table: Wider) -> Node | None:
 
 
 RULES = Rules()
-_NARROW = (bf16, i16)
+_NARROW = (f16, bf16, i16)
 
 
 @RULES.on(*sorted(frozenset().union(*(names for _, names in ON_CPU.values()))))

@@ -207,7 +207,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
         raise LenetcError(f"lambda must be greater or equal to 0, but found to be {lambd}").at(here())
 
     def build(x: Node) -> Node:
-        inside = ops.where(ops.is_nan(x), x, _zero(x))
+        inside = ops.where(ops.is_nan(x), x, ops.stop_gradient(x * 0.0))  # of the sign of x
         low = ops.where(ops.less(x, -lambd), x + lambd, inside)
         return ops.where(ops.greater(x, lambd), x - lambd, low)
 

@@ -10,7 +10,7 @@ from ir import ops
 from ir.errors import ShapeError
 from ir.node import Graph, Node
 from ir.op import leaf, scalar
-from ir.types import Type, i64
+from ir.types import Type, bf16, f16, f32, i64
 from lenetc.evaluation.tracing import here
 from lenetc.operations.dense.equations import inv
 from lenetc.operations.dense.stacks import identity, need_square
@@ -50,8 +50,11 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
 
 def matrix_exp(input: Tensor) -> Tensor:
     """The exponential of square matrices: the series of a matrix halved until its norm is 1 at most, and its squares
-    (torch.matrix_exp). NaN for norms above 2^40. Raises DTypeError for dtypes other than f32 and f64, ShapeError for
-    matrices that are not square."""
+    (torch.matrix_exp); of halves computed in f32. NaN for norms above 2^40. Raises DTypeError for dtypes that are not
+    float, ShapeError for matrices that are not square."""
+    t.require_tensors("matrix_exp", input)
+    if input.dtype in (f16, bf16):
+        return matrix_exp(input.to(f32)).to(input.dtype)
     need_square("matrix_exp", input)
     return t.apply("LinalgMatrixExpBackward0", _exponential, input)
 

@@ -15,7 +15,7 @@ from lenetc.evaluation.tracing import here
 from lenetc.operations import integers
 from lenetc.operations.elementwise.operands import Binary, binary, flat, kind, of_bools, refuse_bools, unary
 from lenetc.tensors.arrays import need_number
-from lenetc.tensors.convert import operand_of
+from lenetc.tensors.convert import operand_of, result_dtype_of
 
 if TYPE_CHECKING:
     from lenetc.tensors.convert import Number
@@ -175,6 +175,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     t.require_tensors("addcmul", input, tensor1, tensor2)
     if not any(tensor.dtype is not bool_ for tensor in (input, tensor1, tensor2)):
         raise DTypeError(f"addcmul: bools are not added here: {input.type_text()}").at(here())
+    tensor1, tensor2 = _promoted(input, tensor1, tensor2)
     return input + (tensor1 * tensor2 if value == 1 else value * tensor1 * tensor2)
 
 
@@ -186,7 +187,14 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
             f"addcdiv: integers are not divided here: {tensor1.type_text()} / {tensor2.type_text()}; "
             "convert one with .float()"
         ).at(here())
+    tensor1, tensor2 = _promoted(input, tensor1, tensor2)
     return input + (tensor1 / tensor2 if value == 1 else value * (tensor1 / tensor2))
+
+
+def _promoted(input: Tensor, *factors: Tensor) -> list[Tensor]:
+    """`factors` in the dtype of the result, if that is a float: halves among them are not to be rounded between."""
+    dtype = result_dtype_of(input, *factors)
+    return [x.to(dtype) if dtype.is_float else x for x in factors]
 
 
 def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:

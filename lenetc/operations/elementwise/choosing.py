@@ -12,7 +12,7 @@ from ir import ops
 from ir.errors import DTypeError, LenetcError
 from ir.node import Node
 from ir.op import scalar
-from ir.types import DType, bf16, bool_, f16, i64, u8
+from ir.types import DType, bool_, i64, u8
 from lenetc.evaluation.tracing import here
 from lenetc.operations.elementwise.casting import to
 from lenetc.operations.elementwise.comparisons import ne
@@ -158,22 +158,9 @@ def _within(x: Tensor, low: Number | None, high: Number | None) -> Tensor:
         limited = ops.stop_gradient(limited)
         if low is not None and high is not None and low > high:
             return ops.where(ops.literal(np.asarray(False)), a, limited)
-        return ops.where(_passes(a, limited, low, high), a, limited)
+        return ops.where(ops.equal(a, limited), a, limited)
 
     return t.apply("ClampBackward1", build, x)
-
-
-def _passes(a: Node, limited: Node, low: Number | None, high: Number | None) -> Node:
-    """Where `a` is within the limits, and no NaN."""
-    if a.dtype not in (f16, bf16):
-        return ops.equal(a, limited)
-    # The runtime may hold one of the two in f32, not yet rounded as the other is: then they differ everywhere.
-    beyond = ops.is_nan(a)
-    if low is not None:
-        beyond = ops.logical_or(beyond, ops.less(a, scalar(low, a.dtype)))
-    if high is not None:
-        beyond = ops.logical_or(beyond, ops.greater(a, scalar(high, a.dtype)))
-    return ops.logical_not(beyond)
 
 
 def clamp_min(input: Tensor, min: Tensor | Number) -> Tensor:

@@ -43,19 +43,37 @@ _TAIL = (
 _MOST = 30.0  # erfc is 0 from there on
 
 
-def _erfc(x: Node) -> Node:
-    size = ops.minimum(ops.abs(x), _MOST)
+def _scaled(size: Node) -> tuple[Node, Node]:
+    """(1 - erf(size), for sizes below 1/2; exp(size²) * erfc(size), for others)."""
     small, middle = ops.minimum(size, 0.5), ops.minimum(size, 4.0)
-    near = 1.0 - small * ratio(small * small, ERF)
-    # exp(-x²) of a rounded square would lose digits.
-    coarse = ops.floor(size * 16.0) * (1 / 16)
-    gauss = ops.exp(-(coarse * coarse)) * ops.exp(-((size - coarse) * (size + coarse)))
     far = ops.maximum(size, 4.0)
     square = 1.0 / (far * far)
     tail = (1 / math.sqrt(math.pi) - square * ratio(square, _TAIL)) / far
-    above = ops.where(ops.greater(size, 4.0), gauss * tail, gauss * ratio(middle, ERFC))
-    above = ops.where(ops.less(size, 0.5), near, above)
+    near = 1.0 - small * ratio(small * small, ERF)
+    return near, ops.where(ops.greater(size, 4.0), tail, ratio(middle, ERFC))
+
+
+def _gauss(size: Node, sign: float) -> Node:
+    """exp(sign * size²): of a rounded square it would lose digits."""
+    coarse = ops.floor(size * 16.0) * (1 / 16)
+    return ops.exp(coarse * coarse * sign) * ops.exp((size - coarse) * (size + coarse) * sign)
+
+
+def complement(x: Node) -> Node:
+    """erfc of an f64."""
+    size = ops.minimum(ops.abs(x), _MOST)
+    near, scaled = _scaled(size)
+    above = ops.where(ops.less(size, 0.5), near, _gauss(size, -1.0) * scaled)
     return ops.where(ops.less(x, 0.0), 2.0 - above, above)
+
+
+def scaled_complement(x: Node) -> Node:
+    """exp(x²) * erfc(x) of an f64."""
+    size = ops.abs(x)
+    near, scaled = _scaled(size)
+    gauss = _gauss(ops.minimum(size, _MOST), 1.0)
+    above = ops.where(ops.less(size, 0.5), gauss * near, scaled)
+    return ops.where(ops.less(x, 0.0), 2.0 * gauss - above, above)
 
 
 _SLOPE = 2 / math.sqrt(math.pi)
@@ -63,7 +81,7 @@ _SLOPE = 2 / math.sqrt(math.pi)
 
 def erfc(input: Tensor) -> Tensor:
     """1 - erf(x), exact in the tail too."""
-    build = smooth(_erfc, lambda x, out: ops.exp(-(x * x)) * -_SLOPE)
+    build = smooth(complement, lambda x, out: ops.exp(-(x * x)) * -_SLOPE)
     return unary("ErfcBackward0", build, input, "erfc")
 
 
@@ -78,22 +96,27 @@ _OUTER = (
 )
 
 
-def _erfinv(x: Node) -> Node:
-    """A rational approximation, and two of Newton's steps with the complement, which keeps its digits near to 1."""
-    size = ops.abs(x)
+def inverse(size: Node, rest: Node) -> Node:
+    """y with erf(y) = size and erfc(y) = rest = 1 - size, whichever of them has the digits; infinite for 1 and 0, NaN
+    beyond."""
     small = ops.minimum(size, 0.7)
-    inside = ops.less(size, 1.0)
-    outer = ops.sqrt(-ops.log((1.0 - ops.where(inside, size, filled(0.5, x))) * 0.5))
-    found = ops.where(ops.greater(size, 0.7), ratio(outer, _OUTER), small * ratio(small * small, _CENTRAL))
-    for _ in range(2):
-        found = found + (_erfc(found) - (1.0 - size)) / (ops.exp(-(found * found)) * _SLOPE)
-    infinite = ops.where(ops.equal(size, 1.0), filled(math.inf, x), filled(math.nan, x))
-    # Beyond 0.5 the complement has the digits, below erf: a step with x itself.
-    near = small * ratio(small * small, _CENTRAL)
+    start = small * ratio(small * small, _CENTRAL)
+    near = start
     for _ in range(2):
         near = near - (ops.erf(near) - small) / (ops.exp(-(near * near)) * _SLOPE)
-    found = ops.where(ops.less(size, 0.5), near, found)
-    return copied_sign(ops.where(inside, found, infinite), x)
+    inside = ops.greater(rest, 0.0)
+    log = ops.log(ops.where(inside, rest, filled(0.5, rest)))
+    far = ops.where(ops.greater(size, 0.7), ratio(ops.sqrt(math.log(2) - log), _OUTER), start)
+    for _ in range(3):  # Newton's steps for the logarithm of erfc, which is nearly a parabola
+        scaled = scaled_complement(far)
+        far = far + (ops.log(scaled) - far * far - log) * scaled * (1 / _SLOPE)
+    end = ops.where(ops.equal(rest, 0.0), filled(math.inf, rest), filled(math.nan, rest))
+    return ops.where(ops.less(size, 0.5), near, ops.where(inside, far, end))
+
+
+def _erfinv(x: Node) -> Node:
+    size = ops.abs(x)
+    return copied_sign(inverse(size, 1.0 - size), x)
 
 
 def erfinv(input: Tensor) -> Tensor:

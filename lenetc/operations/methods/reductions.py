@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from lenetc.operations import reductions
+from lenetc.operations.reductions import sums
 
 
 class ReductionMethods:
     __slots__ = ()
 
     sum = reductions.sum
+    sum_to_size = sums.sum_to_size
     nansum = reductions.nansum
     mean = reductions.mean
     nanmean = reductions.nanmean

@@ -65,6 +65,9 @@ class ShapingMethods:
     unbind = splitting.unbind
     unflatten = viewing.unflatten
     unfold = slicing.unfold
+    unsafe_chunk = splitting.chunk
+    unsafe_split = splitting.split
+    unsafe_split_with_sizes = splitting.split_with_sizes
     unsqueeze = viewing.unsqueeze
     view = viewing.view
     view_as = viewing.view_as

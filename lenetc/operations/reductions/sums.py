@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import lenetc.tensors.tensor as t
 from ir import ops
 from ir.dims import product
+from ir.errors import ShapeError
 from ir.node import Node
 from ir.op import scalar
 from ir.types import DType, bool_, f32, i64, u8
+from lenetc.evaluation.tracing import here
 from lenetc.operations.autocast import widened
 from lenetc.operations.elementwise.operands import cast
 from lenetc.operations.reductions.comparisons import all, any
@@ -24,6 +26,7 @@ from lenetc.operations.reductions.dims import (
     numpy_names,
     without,
 )
+from lenetc.operations.shaping.viewing import given, whole
 from passes.autodiff import means
 
 if TYPE_CHECKING:
@@ -43,6 +46,21 @@ def sum(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: DType 
     target = dtype or (x.dtype if x.dtype.is_float else i64)
     name = "SumBackward0" if dim is None else "SumBackward1"
     return t.apply(name, lambda a: total(cast(a, target), axes, keepdim), x, saves=False)
+
+
+def sum_to_size(input: Tensor, *size: Any) -> Tensor:
+    """Summed over what broadcasting from `size` would repeat (torch.Tensor.sum_to_size). Raises ShapeError where a
+    tensor of that size does not broadcast to this one."""
+    t.require_tensors("sum_to_size", input)
+    wanted = tuple(whole("sum_to_size", given("sum_to_size", size, None)))
+    added = input.ndim - len(wanted)
+    if added < 0 or [w for w, s in zip(wanted, input.shape[added:], strict=True) if w not in (1, s)]:
+        raise ShapeError(f"sum_to_size: size {list(wanted)} is not expandable to {input.type_text()}").at(
+            here()
+        )
+    repeated = [added + i for i, w in enumerate(wanted) if w == 1 and input.shape[added + i] != 1]
+    axes = (*range(added), *repeated)
+    return sum(input, axes, True).reshape(wanted) if axes else input
 
 
 def total(a: Node, axes: tuple[int, ...], keepdim: bool = False) -> Node:

@@ -23,6 +23,9 @@ __all__ = [
     "split_with_sizes",
     "tensor_split",
     "unbind",
+    "unsafe_chunk",
+    "unsafe_split",
+    "unsafe_split_with_sizes",
     "vsplit",
 ]
 
@@ -110,6 +113,10 @@ def tensor_split(
         raise LenetcError(f"tensor_split: the number of sections must be positive, not {count}").at(here())
     least, longer = divmod(total, count)
     return _pieces(input, axis, [least + 1] * longer + [least] * (count - longer))
+
+
+# PyTorch's pieces that may be changed in place each for itself; here all may.
+unsafe_chunk, unsafe_split, unsafe_split_with_sizes = chunk, split, split_with_sizes
 
 
 def _evenly(what: str, x: Tensor, wanted: int | Sequence[int], dim: int) -> tuple[Tensor, ...]:

@@ -43,7 +43,7 @@ def conv2d(node: Node, x: Node, w: Node, *bias: Node) -> Node:
 def _gathered_columns(x: Node, kernel: Pair, **how: Any) -> Node:
     """im2col of one sample x[1,C,H,W]: [C*KH*KW,OH*OW], by a convolution with an identity for weights."""
     channels, taps = int(x.shape[1]), kernel[0] * kernel[1]
-    weight = ops.literal(np.eye(taps, dtype=x.dtype.numpy).reshape(taps, 1, *kernel))
+    weight = ops.literal(np.eye(taps).reshape(taps, 1, *kernel), x.dtype)
     found = ops.conv2d(_reshape(x, (channels, 1, *x.shape[2:])), weight, **how)
     return ops.reshape(found, shape=(channels * taps, found.shape[2] * found.shape[3]))
 

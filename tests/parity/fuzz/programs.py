@@ -1,7 +1,8 @@
 """Random programs over the public functions, in one text for lenetc and for PyTorch.
 
 Every value is a matrix f64[3,4]; every expression gives one from one or two, so that any may follow any. `t` is the
-library and `F` its nn.functional. What could grow is bounded, so that rounding does not.
+library and `F` its nn.functional. What could grow is bounded, so that rounding does not; steps are
+beside 0 and 1, where many values are.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ _UNARY = """
     x.neg().exp().tanh() | x.abs().log1p() | (x * x + 0.5).sqrt() | (x * x + 0.5).rsqrt() | x.expm1().tanh()
     x.sin() | x.cos() | x.tan().tanh() | (x.tanh() * 0.9).asin() | (x.tanh() * 0.9).acos() | x.atan()
     x.sinh().tanh() | x.erf() | x.erfc() | (x.tanh() * 0.9).erfinv() | x.asinh() | (x * x + 1.5).acosh()
-    (x.tanh() * 0.9).atanh() | (x.abs() + 0.5).lgamma() | (x.abs() + 0.5).digamma() | t.sinc(x) | x.frac() * 0.5
+    (x.tanh() * 0.9).atanh() | (x.abs() + 0.5).lgamma() | (x.abs() + 0.5).digamma() | t.sinc(x)
+    (x * 0.9 + 0.05).frac()
     t.logit(x.sigmoid()) | (x * x + 0.5).log2() | (x * x + 0.5).log10() | x.exp2().tanh()
     t.xlogy(x, x * x + 0.5) | x.clamp(-0.7, 0.8) | F.relu(x) | F.relu6(x * 3) | F.leaky_relu(x, 0.2) | F.elu(x)
     F.celu(x, 0.7) | F.selu(x) | F.gelu(x) | F.silu(x) | F.gelu(x, approximate='tanh') | F.mish(x) | F.softplus(x)
     F.logsigmoid(x) | F.hardswish(x) | F.hardsigmoid(x) | F.hardtanh(x) | F.softsign(x) | F.tanhshrink(x)
     F.softshrink(x, 0.3) | F.hardshrink(x, 0.3) | F.threshold(x, 0.1, -0.2) | F.softmax(x, 1)
     F.log_softmax(x, 0) | F.softmin(x, 0) | F.glu(t.cat([x, x.cos()], 1)) | F.normalize(x, dim=1)
-    F.layer_norm(x, (4,)) | F.rms_norm(x, (4,)) | F.group_norm(x.view(1, 4, 3), 2).view(3, 4)
+    F.layer_norm(x, (4,)) | F.rms_norm(x, (4,)) | F.group_norm(x.reshape(1, 4, 3), 2).reshape(3, 4)
     F.instance_norm(x[None])[0] | F.batch_norm(x, None, None, training=True)
     F.local_response_norm(x[None], 3)[0] | x.cumsum(0).tanh() | x.tanh().cumprod(1) | x.cummax(1).values
     x.cummin(0).values | x.logcumsumexp(1) | x.sort(1).values | x.sort(0, descending=True).values
@@ -54,7 +56,7 @@ _UNARY = """
 _BINARY = """
     x + y * 0.5 | x - y | x * y.tanh() | x / (y * y + 0.5) | (x * x + 0.5) ** y.tanh() | t.maximum(x, y)
     t.minimum(x, y) | t.atan2(x, y * y + 0.5) | t.hypot(x, y + 0.1) | t.logaddexp(x, y) | t.fmax(x, y)
-    t.copysign(x, y) | t.remainder(x, y * y + 0.7) | t.where(y > 0.1, x, y) | (x.tanh() @ y.T).softmax(1) @ x
+    t.copysign(x, y + 0.03) | t.remainder(x, y * y + 0.7) | t.where(y > 0.1, x, y) | (x.tanh() @ y.T).softmax(1) @ x
     t.einsum('ij,kj->ik', x.tanh(), y.tanh()) @ y * 0.3 | t.addcmul(x, y.tanh(), x.tanh(), value=0.3)
     t.addcdiv(x, y, y * y + 1.0, value=0.3) | x.lerp(y, y.sigmoid())
     F.scaled_dot_product_attention(x[None], y[None], x[None])[0] | F.bilinear(x, y, b).tanh()

@@ -75,6 +75,19 @@ def test_random_programs(first: int) -> None:
     compare(one, [x.detach().numpy() for x in made], "compiled")
 
 
+@pytest.mark.parametrize(
+    "text", ["t.copysign(x * x, F.softshrink(x, 0.3))", "F.softshrink(x, 0.3).reciprocal().tanh()"]
+)
+def test_what_programs_have_found(text: str) -> None:
+    results = []
+    for t, array in ((torch, torch.from_numpy), (lenetc, lenetc.from_numpy)):
+        x = array(fuzzing.arrays(1)[0]).requires_grad_()
+        value = eval(text, {"t": t, "F": t.nn.functional, "x": x})
+        results.append([value, *t.autograd.grad(value.sum(), [x])])
+    for theirs, mine in zip(*results, strict=True):
+        np.testing.assert_allclose(mine.detach().numpy(), theirs.detach().numpy(), rtol=1e-7, atol=1e-12)
+
+
 def test_every_expression_alone() -> None:
     for text in (*fuzzing.UNARY, *fuzzing.BINARY):
         results = []

@@ -375,6 +375,14 @@ def outcome(function: Any, *operands: Any) -> str:
     [
         "(s * x).clamp(min=0)",
         "(s * x).clamp(-30, 30)",
+        "(s * x).amax()",
+        "(s * x).exp().max()",
+        "(s * x).reshape(2, 2).abs().sum(1).amax()",
+        "t.linalg.matrix_norm((s * x).reshape(2, 2), ord=1)",
+        "(s * x).sin().nanmedian()",
+        "(s * x).softmax(0) * s",
+        "F.unfold((s * x).reshape(1, 1, 2, 2), 2, 1, 1, 2)",
+        "F.fractional_max_pool2d((s * x).reshape(1, 1, 2, 2), 1, output_size=2, _random_samples=s[None, None, 2:])",
         "F.margin_ranking_loss(x, s, -s, reduction='none')",
         "F.binary_cross_entropy((0.2 * x).sigmoid(), s.sigmoid(), reduction='none')",
     ],
@@ -386,10 +394,11 @@ def test_values_and_gradients_of_halves_in_one_computation(code: str, dtype: str
         kind = getattr(package, dtype)
         x = package.tensor([8.47, 3.3, -0.37, 1.1], dtype=kind, requires_grad=True)
         s = package.tensor([5.1, -2.1, 0.7, 0.3], dtype=kind)
-        y = eval(code, {"F": package.nn.functional, "x": x, "s": s})
+        y = eval(code, {"t": package, "F": package.nn.functional, "x": x, "s": s})
         y.sum().backward()
         found.append([y.float().tolist(), x.grad.float().tolist()])
-    np.testing.assert_allclose(found[1], found[0], rtol=2e-2, atol=2e-2)
+    for theirs, mine in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=2e-2, atol=2e-2)
 
 
 @pytest.mark.parametrize("dtype", ["int32", "uint8"])
@@ -399,3 +408,19 @@ def test_powers_of_integers_side_by_side_are_of_int64(dtype: str) -> None:
     )
     assert mine.dtype is lenetc.int64
     assert mine.tolist() == theirs.tolist()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "t.addcmul(t.tensor([1, 2]), t.tensor([4.3, 1.7], dtype=t.bfloat16), t.tensor([4.55, 3.0]), value=3.14)",
+        "t.addcdiv(t.ones(2), t.tensor([4.3, 1.7], dtype=t.bfloat16), t.ones(2, dtype=t.bfloat16) * 3, value=3.14)",
+        "t.tensordot(t.full((1, 1), 200, dtype=t.uint8), t.tensor([[1, 3]], dtype=t.uint8), ([0, 1], [1, 0]))",
+        "F.interpolate(t.arange(24, dtype=t.uint8).reshape(1, 2, 3, 4), scale_factor=(2, 0.5))",
+        "t.ones(2, 3, dtype=t.int8).sum_to_size(1, 3)",
+    ],
+)
+def test_operands_that_are_narrower_than_the_result(code: str) -> None:
+    theirs, mine = (eval(code, {"t": p, "F": p.nn.functional}) for p in (torch, lenetc))
+    assert str(mine.numpy().dtype) == str(theirs.numpy().dtype)
+    np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-6)

@@ -55,7 +55,7 @@ def _averaged(x: Node, how: dict[str, Any], is_sum: bool) -> Node:
     else:
         y = ops.avg_pool2d(x, **how)
         if is_sum:
-            y = y * ops.literal(_counts([int(size) for size in x.shape[2:]], how).astype(x.dtype.numpy))
+            y = y * ops.literal(_counts([int(size) for size in x.shape[2:]], how), x.dtype)
     return y if dims == 2 else ops.reshape(y, shape=(*y.shape[:2], y.shape[3]))
 
 

@@ -26,7 +26,7 @@ def _starts(drawn: Node, axis: int, size: int, wanted: int, kernel: int) -> Node
     if wanted > 1:
         part = ops.slice(drawn, starts=(0, 0, axis), stops=(*drawn.shape[:2], axis + 1), steps=(1, 1, 1))
         apart = drawn.dtype.numpy.type(size - kernel) / drawn.dtype.numpy.type(wanted - 1)
-        number = ops.literal(np.arange(wanted - 1).astype(drawn.dtype.numpy))
+        number = ops.literal(np.arange(wanted - 1), drawn.dtype)
         steps = ops.cast((number + part) * float(apart), dtype=i64) - ops.cast(part * float(apart), dtype=i64)
         return ops.concat(steps, ops.broadcast_to(last, shape=rest), axis=2)
     return ops.broadcast_to(last, shape=rest)

@@ -12,7 +12,7 @@ import numpy as np
 from ir import ops
 from ir.errors import DTypeError, ShapeError, UnsupportedError
 from ir.node import Node
-from ir.types import Array, f64
+from ir.types import Array, f64, u8
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.spatial.adaptive import (
     adaptive_avg_pool1d,
@@ -80,9 +80,9 @@ def interpolate(
         raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
     if mode == "area":
         return _AREAS[dims](input, sizes)
-    if not input.dtype.is_float:
+    if not input.dtype.is_float and not (input.dtype is u8 and mode in _ANY):
         raise DTypeError(
-            f"interpolate takes floating point tensors, not {input.type_text()}; use .float()"
+            f"interpolate in mode {mode!r} takes floating point tensors, not {input.type_text()}; use .float()"
         ).at(here())
     if 0 in input.shape[1:]:
         raise ShapeError(f"interpolate: of the sizes of {input.type_text()} only the batch's may be 0").at(
@@ -222,10 +222,10 @@ def _along(x: Node, axis: int, found: Sources) -> Node:
         return seen if weights is None else seen * _column(weights[:, k])
 
     def _column(values: Array) -> Node:
-        return ops.literal(values.astype(x.dtype.numpy).reshape(wanted, *(1,) * (x.rank - axis - 1)))
+        return ops.literal(values.reshape(wanted, *(1,) * (x.rank - axis - 1)), x.dtype)
 
     value: Node = reduce(ops.add, map(weighted, range(count)))
-    if wanted * size > _LARGEST_MATRIX:
+    if wanted * size > _LARGEST_MATRIX or not x.dtype.is_float:
         return value
     # Products are far faster than scattering; but their zeros would spread what is not finite in x itself.
     matrix = np.zeros((wanted, size), x.dtype.numpy)

@@ -238,7 +238,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     )
 
     def build(maps: Node) -> Node:
-        base = ops.literal(places.astype(maps.dtype.numpy))
+        base = ops.literal(places, maps.dtype)
         grid = ops.matmul(base, ops.transpose(maps, perm=(0, 2, 1)))
         return ops.reshape(grid, shape=(maps.shape[0], *sizes, dims))
 
