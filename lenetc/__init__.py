@@ -29,7 +29,13 @@ from lenetc.operations.indexing import *
 from lenetc.operations.products import *
 from lenetc.operations.reductions import *
 from lenetc.runtime import get_num_threads, set_num_threads
-from lenetc.operations.autocast import autocast
+from lenetc.operations.autocast import autocast, clear_autocast_cache, get_autocast_dtype
+from lenetc.operations.autocast import (
+    is_autocast_cache_enabled,
+    is_autocast_enabled,
+    set_autocast_cache_enabled,
+)
+from lenetc.operations.autocast import set_autocast_dtype, set_autocast_enabled
 from lenetc.runtime.precision import get_float32_matmul_precision, set_float32_matmul_precision
 from lenetc.evaluation.random import (
     Generator,

@@ -15,6 +15,7 @@ from ir.node import Node
 from ir.op import literal
 from ir.types import u8
 from lenetc.evaluation.tracing import here
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.indexing.assigning import assigned
 from lenetc.operations.indexing.gathering import need_positions, need_range
 from lenetc.operations.indexing.places import from_front, plus, scattered
@@ -74,6 +75,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return t.apply("IndexAddBackward0", build, input, scaled, index, edges=(input, source))
 
 
+@autocasts
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """`input` with source[i] in the place of the slice index[i] along `dim`, the last one of several
     (torch.index_copy). Raises as index_add."""
@@ -141,6 +143,7 @@ def filling(what: str, x: Tensor, value: Any) -> Tensor:
     return given.to(x.dtype)
 
 
+@autocasts
 def index_put(
     input: Tensor, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False
 ) -> Tensor:

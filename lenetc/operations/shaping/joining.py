@@ -11,6 +11,7 @@ from ir import ops
 from ir.errors import DTypeError, ShapeError
 from ir.node import Node
 from lenetc.evaluation.tracing import here
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.shaping.viewing import atleast_1d, atleast_2d, atleast_3d, reshape
 from lenetc.tensors.arrays import axis_of
 from lenetc.tensors.convert import promoted
@@ -48,6 +49,7 @@ def _promoted(tensors: Sequence[Tensor]) -> list[Tensor]:
     return [tensor if tensor.dtype is dtype else tensor.to(dtype) for tensor in tensors]
 
 
+@autocasts
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors joined along `dim`, in the dtype that they promote to (torch.cat).
 
@@ -69,6 +71,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 concat = concatenate = cat
 
 
+@autocasts
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dimension (torch.stack). Raises ShapeError where shapes differ."""
     _some("stack", tensors)

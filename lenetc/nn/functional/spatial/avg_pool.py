@@ -16,6 +16,7 @@ from lenetc.nn.functional.spatial import integers
 from lenetc.nn.functional.spatial.max_pool import checked_window, need_images
 from lenetc.nn.functional.spatial.sizes import Sizes, image_attributes, over_batch, spread
 from lenetc.operations import elementwise
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.out import with_out
 from lenetc.tensors.arrays import index_of, need_number
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
@@ -146,6 +147,7 @@ def avg_pool2d(
     )
 
 
+@autocasts
 @with_out
 def avg_pool3d(
     input: Tensor,

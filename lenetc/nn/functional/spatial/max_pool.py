@@ -16,6 +16,7 @@ from lenetc.evaluation.ranges import require_range
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.spatial import integers
 from lenetc.nn.functional.spatial.sizes import Sizes, image_attributes, is_batch, over_batch, spread
+from lenetc.operations.autocast import autocasts
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 _NAMES = {1: "SqueezeBackward1", 2: "MaxPool2DWithIndicesBackward0", 3: "MaxPool3DWithIndicesBackward0"}
@@ -171,6 +172,7 @@ def max_pool2d(
     )
 
 
+@autocasts
 def max_pool3d(
     input: Tensor,
     kernel_size: Sizes,
@@ -267,6 +269,7 @@ def max_unpool1d(
     )
 
 
+@autocasts
 def max_unpool2d(
     input: Tensor,
     indices: Tensor,
@@ -287,6 +290,7 @@ def max_unpool2d(
     )
 
 
+@autocasts
 def max_unpool3d(
     input: Tensor,
     indices: Tensor,
