@@ -54,6 +54,7 @@ from lenetc.tensors.dtypes import *
 from lenetc.operations.softmaxes import *
 from lenetc.tensors.formats import *
 from lenetc.tensors.formats import layout, memory_format
+from lenetc.tensors.printing import set_printoptions
 from lenetc.tensors.size import Size
 from lenetc.tensors.tensor import Tensor
 from lenetc.tuning.tune import tune

@@ -26,6 +26,7 @@ from lenetc.evaluation.tracing import here
 from lenetc.operations.autocast import autocast_modes
 from lenetc.runtime.precision import get_float32_matmul_precision
 from lenetc.runtime.threads import threads_set
+from lenetc.tensors.dtypes import get_default_dtype
 from lenetc.tensors.grad_fn import is_grad_enabled
 from lenetc.tensors.tensor import Tensor
 
@@ -124,6 +125,7 @@ def modes() -> tuple[Any, ...]:
     return (
         is_grad_enabled(),
         autocast_modes(),
+        get_default_dtype(),
         get_float32_matmul_precision(),
         default_device(),
         threads_set(),

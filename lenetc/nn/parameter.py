@@ -7,7 +7,7 @@ from typing import Any
 
 from ir.errors import LenetcError
 from ir.node import Node
-from ir.types import DType, Type, f32
+from ir.types import DType, Type
 from lenetc.evaluation.cell import Context
 from lenetc.evaluation.tracing import here
 from lenetc.operations.creation import empty
@@ -94,7 +94,7 @@ class UninitializedParameter(Uninitialized, Parameter):
     becomes = Parameter
 
     def __init__(self, requires_grad: bool = True, device: Any = None, dtype: DType | None = None) -> None:
-        self._init(empty(0, dtype=dtype or f32, device=device)._cell)
+        self._init(empty(0, dtype=dtype, device=device)._cell)
         self._requires_grad = requires_grad
 
 
@@ -105,5 +105,5 @@ class UninitializedBuffer(Uninitialized):
     becomes = Tensor
 
     def __init__(self, requires_grad: bool = False, device: Any = None, dtype: DType | None = None) -> None:
-        self._init(empty(0, dtype=dtype or f32, device=device)._cell)
+        self._init(empty(0, dtype=dtype, device=device)._cell)
         self._requires_grad = requires_grad

@@ -8,7 +8,7 @@ from typing import Any
 
 from ir.dims import Dim
 from ir.errors import DTypeError, LenetcError, ShapeError
-from ir.types import DType, f32
+from ir.types import DType
 from lenetc.evaluation.tracing import here
 from lenetc.nn import functional as F
 from lenetc.nn import init
@@ -30,7 +30,7 @@ class InputDTypeError(DTypeError, ValueError):
 
 
 def _parameter(shape: Sequence[int], dtype: DType | None, device: Any) -> Parameter:
-    return Parameter(empty(*shape, dtype=dtype or f32, device=device))
+    return Parameter(empty(*shape, dtype=dtype, device=device))
 
 
 def _fill(module: Module, size: int) -> None:

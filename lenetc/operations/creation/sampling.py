@@ -31,6 +31,7 @@ from lenetc.operations.creation.arguments import (
 )
 from lenetc.tensors.arrays import index_of
 from lenetc.tensors.convert import operand_of
+from lenetc.tensors.dtypes import get_default_dtype
 from lenetc.tensors.tensor import Tensor, require_tensors
 
 __all__ = ["bernoulli", "multinomial", "normal", "poisson", "rand", "randint", "randn", "randperm"]
@@ -60,7 +61,7 @@ def rand(
     **idle: Any,
 ) -> Tensor:
     """Uniform numbers in [0, 1). Raises DTypeError for a dtype that is not float."""
-    kind = float_dtype("rand", of_out(dtype, out, f32))
+    kind = float_dtype("rand", of_out(dtype, out, get_default_dtype()))
     made = drawn(bits.uniform, given_sizes("rand", given, size), generator, kind)
     return finished("rand", made, requires_grad, device, out, idle)
 
@@ -76,7 +77,7 @@ def randn(
     **idle: Any,
 ) -> Tensor:
     """Standard normal numbers. Raises DTypeError for a dtype that is not float."""
-    kind = float_dtype("randn", of_out(dtype, out, f32))
+    kind = float_dtype("randn", of_out(dtype, out, get_default_dtype()))
     made = drawn(bits.normal, given_sizes("randn", given, size), generator, kind)
     return finished("randn", made, requires_grad, device, out, idle)
 
@@ -207,7 +208,7 @@ def normal(
     elif size is None:
         raise DTypeError("normal: of two numbers a size is needed as well").at(here())
     else:
-        shape, kind = sequence_of_sizes("normal", size), float_dtype("normal", dtype or f32)
+        shape, kind = sequence_of_sizes("normal", size), float_dtype("normal", dtype or get_default_dtype())
     found = drawn(bits.normal, shape, generator, kind)
     made = (found * std + mean).to(kind)
     if tensors:
