@@ -61,7 +61,8 @@ from lenetc.tuning.tune import tune
 from lenetc.version import __version__
 from lenetc import debug as _debug
 from lenetc.operations.out import give_out as _give_out
-from lenetc import amp, cuda, distributions, func, linalg, nn, optim, special, utils
+from lenetc import amp, cuda, distributions, fft, func, linalg, nn, optim, signal, special, testing, utils
+from lenetc.signal.windows import bartlett_window, blackman_window, hamming_window, hann_window, kaiser_window
 from lenetc.nn.functional import bilinear, celu, celu_, cosine_similarity, group_norm, hardshrink, layer_norm
 from lenetc.nn.functional import pairwise_distance, pdist, prelu, relu_, rms_norm, rrelu, rrelu_, selu, selu_
 from lenetc.nn.functional import threshold, threshold_
@@ -81,8 +82,13 @@ from lenetc.accepted import (
     cpu,
     distributed,
     fx,
+    get_default_device,
+    get_deterministic_debug_mode,
     get_num_interop_threads,
     hub,
+    is_deterministic_algorithms_warn_only_enabled,
+    is_storage,
+    is_warn_always_enabled,
     jit,
     mps,
     multiprocessing,
@@ -90,12 +96,14 @@ from lenetc.accepted import (
     profiler,
     serialization,
     set_default_device,
+    set_deterministic_debug_mode,
     set_flush_denormal,
     set_num_interop_threads,
     set_warn_always,
     sparse,
     sparse_coo_tensor,
     sparse_csr_tensor,
+    typename,
     types,
     use_deterministic_algorithms,
     xpu,

@@ -10,9 +10,10 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from lenetc import autograd, distributions, func, nn, utils
-from lenetc.accepted import module_at
+from lenetc import autograd, distributions, func, nn, signal, utils
+from lenetc.accepted import COMPILER, module_at
 from lenetc.evaluation import random
+from lenetc.missing import names_of
 from lenetc.nn.modules import dropout, normalization, recurrent
 from lenetc.nn.modules.attention import transformer
 from lenetc.nn.modules.losses import base as losses
@@ -99,9 +100,11 @@ for _name in (
     _path(f"distributions.{_name}", distributions)
 
 _path("autograd.gradcheck", func)
+_path("signal.windows.windows", signal.windows)
 _path("utils.data.distributed", utils.data)
 _path("utils.data._utils", utils.data)
 _path("utils.data._utils.collate", utils.data)
 _path("utils.hooks", autograd.hooks)
 _path("utils.tensorboard.writer", utils.tensorboard)
 sys.modules["lenetc.random"] = random
+sys.modules["lenetc.compiler"].__dict__.update(COMPILER, __getattr__=names_of("lenetc.compiler"))

@@ -41,7 +41,7 @@ def told(t: Any, calls: list[str]) -> dict[str, Any]:
         for call in calls:
             eval(call, {"P": t.nn.utils.prune, "a": a, "b": b, "t": t})
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        return {"error": str(error).split(":")[0]}
+        return {"error": str(error).split(":")[0].replace("torch.", "lenetc.")}
     (b(a(t.ones(2, 4))) ** 2).sum().backward()
     parts = {f"{name}.{key}": x for name, m in (("a", a), ("b", b)) for key, x in m.state_dict().items()}
     parts |= {f"{name}.grad": x.grad for name, x in a.named_parameters()} | {"weight": a.weight.detach()}

@@ -13,7 +13,7 @@ from lenetc.tensors.printing import format_array, set_printoptions
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.parity
 
-GOLDENS = Path(__file__).parents[1] / "lenetc" / "goldens" / "printing.txt"
+GOLDENS = Path(__file__).parents[2] / "lenetc" / "goldens" / "printing.txt"
 FLOATS = {"float16": 16, "float32": 32, "float64": 64}
 EXACT = ("int64", "int32", "uint8", "bool")
 
