@@ -34,7 +34,7 @@ from lenetc.tensors.convert import operand_of
 from lenetc.tensors.dtypes import get_default_dtype
 from lenetc.tensors.tensor import Tensor, require_tensors
 
-__all__ = ["bernoulli", "multinomial", "normal", "poisson", "rand", "randint", "randn", "randperm"]
+__all__ = ["bernoulli", "multinomial", "normal", "rand", "randint", "randn", "randperm"]
 
 Generator.tensor_of = staticmethod(Tensor._from_array)
 
@@ -339,11 +339,3 @@ def _of_values(weights: Array, count: int, replacement: bool, generator: Generat
     if replacement:
         return np.asarray(np.argmax(weights[..., None, :] / times, axis=-1))
     return np.argsort(-weights / times, axis=-1, kind="stable")[..., :count]
-
-
-def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
-    """Raises UnsupportedError: how many numbers a sample takes is not known before it is drawn."""
-    raise UnsupportedError(
-        "poisson: a sample takes a number of draws that is not known before; for large rates use "
-        "lenetc.normal(rate, rate.sqrt()).round(), or draw with NumPy and pass the tensor in"
-    ).at(here())

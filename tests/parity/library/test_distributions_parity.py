@@ -17,6 +17,8 @@ pytestmark = pytest.mark.parity
 
 A, B = [0.3, -1.2, 2.0], [0.5, 1.5, 2.5]  # of any sign, and positive ones
 P, Q = [[0.2, 0.3, 0.5], [0.6, 0.4, 0.0]], [[0.1, 0.1, 0.8], [0.5, 0.25, 0.25]]
+TRIANGLE = [[1.5, 0.0, 0.0], [0.3, 0.7, 0.0], [-0.2, 0.4, 1.1]]
+SQUARE = [[2.0, 0.3, 0.1], [0.3, 1.0, -0.2], [0.1, -0.2, 1.5]]
 # (name, parameters, values that it is asked about)
 KINDS: list[tuple[str, dict[str, Any], Any]] = [
     ("Normal", {"loc": A, "scale": B}, [0.1, 2.0, -3.0]),
@@ -29,16 +31,54 @@ KINDS: list[tuple[str, dict[str, Any], Any]] = [
     ("Categorical", {"probs": P}, [2, 0]),
     ("Categorical", {"logits": [A, B]}, [2, 0]),
     ("OneHotCategorical", {"logits": [A, B]}, [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]),
+    ("Cauchy", {"loc": A, "scale": B}, [0.1, 2.0, -3.0]),
+    ("HalfCauchy", {"scale": B}, [0.1, 2.0, 3.0]),
+    ("HalfNormal", {"scale": B}, [0.1, 2.0, 3.0]),
+    ("Gumbel", {"loc": A, "scale": B}, [0.1, 2.0, -3.0]),
+    ("Pareto", {"scale": B, "alpha": [0.5, 1.5, 3.5]}, [1.1, 2.0, 3.0]),
+    ("Weibull", {"scale": B, "concentration": [1.2, 1.5, 3.5]}, [1.1, 2.0, 3.0]),
+    ("Kumaraswamy", {"concentration1": B, "concentration0": [1.5, 0.7, 2.0]}, [0.1, 0.5, 0.7]),
+    ("GeneralizedPareto", {"loc": A, "scale": B, "concentration": [0.3, 0.0, -0.4]}, [1.0, 2.0, 3.0]),
+    ("Gamma", {"concentration": B, "rate": [1.5, 0.7, 2.0]}, [0.1, 2.0, 3.0]),
+    ("Chi2", {"df": B}, [0.1, 2.0, 3.0]),
+    ("InverseGamma", {"concentration": B, "rate": [1.5, 0.7, 2.0]}, [0.1, 2.0, 3.0]),
+    ("Beta", {"concentration1": [1.5, 2.5, 3.0], "concentration0": [1.5, 1.7, 2.0]}, [0.1, 0.5, 0.7]),
+    ("Dirichlet", {"concentration": [[0.5, 0.2, 0.9], [1.5, 3.0, 2.0]]}, P),
+    ("StudentT", {"df": [0.9, 1.5, 3.5], "loc": A, "scale": B}, [0.1, 2.0, -3.0]),
+    ("FisherSnedecor", {"df1": [1.5, 2.5, 3.0], "df2": [1.5, 3.0, 5.0]}, [0.1, 2.0, 3.0]),
+    ("Poisson", {"rate": B}, [0.0, 2.0, 5.0]),
+    ("Geometric", {"probs": [0.2, 0.5, 0.9]}, [0.0, 2.0, 1.0]),
+    ("Geometric", {"logits": A}, [0.0, 2.0, 1.0]),
+    ("Binomial", {"total_count": 5, "probs": [0.2, 0.5, 0.9]}, [0.0, 2.0, 5.0]),
+    ("Binomial", {"total_count": 5, "logits": A}, [0.0, 2.0, 5.0]),
+    ("NegativeBinomial", {"total_count": B, "probs": [0.2, 0.5, 0.9]}, [0.0, 2.0, 5.0]),
+    ("NegativeBinomial", {"total_count": B, "logits": A}, [0.0, 2.0, 5.0]),
+    ("Multinomial", {"total_count": 4, "probs": P}, [[1.0, 1.0, 2.0], [3.0, 1.0, 0.0]]),
+    ("ContinuousBernoulli", {"probs": [0.2, 0.5, 0.9]}, [0.1, 0.5, 0.7]),
+    ("ContinuousBernoulli", {"logits": A}, [0.1, 0.5, 0.7]),
+    ("RelaxedBernoulli", {"temperature": 0.7, "logits": A}, [0.1, 0.5, 0.7]),
+    ("RelaxedOneHotCategorical", {"temperature": 0.7, "logits": [A, B]}, P),
+    ("OneHotCategoricalStraightThrough", {"logits": [A, B]}, [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]),
+    ("MultivariateNormal", {"loc": [A, B], "scale_tril": TRIANGLE}, [A, A]),
+    ("MultivariateNormal", {"loc": A, "covariance_matrix": SQUARE}, [A, B]),
+    ("MultivariateNormal", {"loc": A, "precision_matrix": SQUARE}, [B, B]),
+    ("LogisticNormal", {"loc": A[:2], "scale": B[:2]}, P[0]),
 ]
 READ = ("mean", "variance", "stddev", "mode", "batch_shape", "event_shape")
 ASKED = ("log_prob", "cdf", "entropy")
 
 
 def made(library: Any, name: str, parameters: dict[str, Any]) -> tuple[Any, list[Any]]:
-    given = {key: library.tensor(value, dtype=library.float64) for key, value in parameters.items()}
+    given = {
+        key: library.tensor(value, dtype=library.float64)
+        for key, value in parameters.items()
+        if not isinstance(value, int)
+    }
     for tensor in given.values():
         tensor.requires_grad_()
-    return getattr(library.distributions, name)(**given, validate_args=False), list(given.values())
+    counts = {key: value for key, value in parameters.items() if key not in given}
+    made = getattr(library.distributions, name)(**given, **counts, validate_args=False)
+    return made, list(given.values())
 
 
 def answer(library: Any, name: str, parameters: dict[str, Any], value: Any, what: str) -> Any:
@@ -101,7 +141,53 @@ PAIRS = [
     ("Uniform", {"low": A, "high": [1.0, 2.0, 3.0]}, "Normal", {"loc": B, "scale": B}),
     ("Exponential", {"rate": B}, "Normal", {"loc": A, "scale": B}),
     ("Laplace", {"loc": A, "scale": B}, "Normal", {"loc": B, "scale": B[::-1]}),
+    (
+        "MultivariateNormal",
+        {"loc": A, "scale_tril": TRIANGLE},
+        "MultivariateNormal",
+        {"loc": [B, A], "covariance_matrix": SQUARE},
+    ),
+    ("Dirichlet", {"concentration": [A[:1] + B]}, "Dirichlet", {"concentration": [B + B[:1]]}),
+    (
+        "Binomial",
+        {"total_count": 5, "probs": [0.2, 0.5, 0.9]},
+        "Binomial",
+        {"total_count": 5, "probs": [0.3, 0.4, 0.6]},
+    ),
+    ("Poisson", {"rate": B}, "Poisson", {"rate": B[::-1]}),
+    ("Poisson", {"rate": B}, "Bernoulli", {"probs": [0.2, 0.5, 0.9]}),
+    ("Bernoulli", {"probs": [0.2, 0.5, 0.9]}, "Poisson", {"rate": B}),
+    ("Geometric", {"probs": [0.2, 0.5, 0.9]}, "Geometric", {"probs": [0.3, 0.4, 0.6]}),
+    ("Cauchy", {"loc": A, "scale": B}, "Cauchy", {"loc": B, "scale": B[::-1]}),
+    ("HalfNormal", {"scale": B}, "HalfNormal", {"scale": B[::-1]}),
 ]
+# Those of which PyTorch has the divergence from almost each other one.
+ALL: dict[str, dict[str, Any]] = {
+    "Normal": {"loc": A, "scale": B},
+    "Laplace": {"loc": A, "scale": B},
+    "Gumbel": {"loc": A, "scale": B},
+    "Exponential": {"rate": B},
+    "Gamma": {"concentration": [1.5, 2.5, 3.0], "rate": B},
+    "Beta": {"concentration1": [1.5, 2.5, 3.0], "concentration0": [1.5, 1.7, 2.0]},
+    "Pareto": {"scale": [0.1, 0.2, 0.3], "alpha": [2.5, 3.5, 4.5]},
+    "ContinuousBernoulli": {"probs": [0.2, 0.3, 0.9]},
+    "Uniform": {"low": [0.3, 0.4, 0.5], "high": [0.7, 0.8, 0.9]},
+}
+
+
+def test_divergences_of_all_pairs() -> None:
+    pairs = [f"{p} {q}" for p in ALL for q in ALL]
+
+    def ask(library: Any, pair: str) -> Any:
+        first, second = pair.split()
+        (p, given), (q, others) = made(library, first, ALL[first]), made(library, second, ALL[second])
+        found = library.distributions.kl_divergence(p, q)
+        if not bool(library.isfinite(found.detach()).all()):
+            return found
+        found.sum().backward()
+        return [found, *(x.grad for x in (*given, *others))]
+
+    compare(ask, pairs)
 
 
 @pytest.mark.parametrize("row", PAIRS, ids=lambda row: f"{row[0]}-{row[2]}")
