@@ -87,10 +87,11 @@ _path("nn.parallel", nn)
 _path("nn.parallel.data_parallel", nn)
 
 for _name in """
-    bernoulli beta binomial categorical cauchy chi2 constraint_registry continuous_bernoulli dirichlet exponential
-    exp_family fishersnedecor gamma generalized_pareto geometric gumbel half_cauchy half_normal inverse_gamma kumaraswamy
-    laplace lkj_cholesky log_normal logistic_normal lowrank_multivariate_normal mixture_same_family multinomial
-    multivariate_normal negative_binomial normal one_hot_categorical pareto poisson relaxed_bernoulli
+    bernoulli beta binomial categorical cauchy chi2 constraint_registry continuous_bernoulli
+    dirichlet exponential exp_family fishersnedecor gamma generalized_pareto geometric gumbel
+    half_cauchy half_normal inverse_gamma kumaraswamy laplace lkj_cholesky log_normal
+    logistic_normal lowrank_multivariate_normal mixture_same_family multinomial multivariate_normal
+    negative_binomial normal one_hot_categorical pareto poisson relaxed_bernoulli
     relaxed_categorical studentT transformed_distribution uniform von_mises weibull wishart
 """.split():
     _path(f"distributions.{_name}", distributions)

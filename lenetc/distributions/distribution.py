@@ -225,4 +225,5 @@ class OfProbability(OfLocation):
 
     @property
     def param_shape(self) -> Size:
-        return (self.__dict__["probs"] if "probs" in self.__dict__ else self.__dict__["logits"]).shape
+        given: Tensor = self.__dict__["probs"] if "probs" in self.__dict__ else self.__dict__["logits"]
+        return given.shape

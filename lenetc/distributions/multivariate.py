@@ -89,8 +89,9 @@ class MultivariateNormal(Distribution):
         self.loc = shaping.expand(loc, (*batch, loc.shape[-1]))
         self.__dict__[name] = shaping.expand(matrix, (*batch, *matrix.shape[-2:]))
         super().__init__(batch, loc.shape[-1:], validate_args)
-        triangles = {"covariance_matrix": cholesky, "precision_matrix": of_precision}
-        self._triangle = triangles[name](matrix) if name in triangles else matrix
+        if name == "covariance_matrix":
+            matrix = cholesky(matrix)
+        self._triangle = of_precision(matrix) if name == "precision_matrix" else matrix
 
     def __getattr__(self, name: str) -> Any:
         if name not in ("covariance_matrix", "precision_matrix", "scale_tril"):
@@ -129,8 +130,8 @@ class MultivariateNormal(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         self._validate_sample(value)
         squares = mahalanobis(self._triangle, value - self.loc)
-        norm = self._event_shape[0] * math.log(2 * math.pi)
-        return -0.5 * (norm + squares) - half_log_det(self._triangle)
+        norm = float(self._event_shape[0]) * math.log(2 * math.pi)
+        return -half_log_det(self._triangle) - 0.5 * (norm + squares)
 
     def entropy(self) -> Tensor:
         found = half_log_det(self._triangle) + 0.5 * self._event_shape[0] * (1.0 + math.log(2 * math.pi))

@@ -92,7 +92,7 @@ class RelaxedBernoulli(TransformedDistribution):
 class ExpRelaxedCategorical(Categorical):
     """The logarithms of RelaxedOneHotCategorical's numbers."""
 
-    support = constraints.real_vector  # type: ignore[assignment]
+    support = constraints.real_vector
     has_enumerate_support = False
     has_rsample = True
 

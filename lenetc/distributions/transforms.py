@@ -197,7 +197,7 @@ class ComposeTransform(Transform):
         return all(part.bijective for part in self.parts)
 
     @property
-    def sign(self) -> Any:  # type: ignore[override]
+    def sign(self) -> Any:
         sign: Any = 1
         for part in self.parts:
             sign = sign * part.sign
@@ -447,10 +447,10 @@ class PowerTransform(Transform):
         return e.sign(exponent) if isinstance(exponent, Tensor) else (exponent > 0) - (exponent < 0)
 
     def _call(self, x: Tensor) -> Tensor:
-        return x**self.exponent
+        return e.pow(x, self.exponent)
 
     def _inverse(self, y: Tensor) -> Tensor:
-        return y ** (1 / self.exponent)
+        return e.pow(y, 1 / self.exponent)
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         return e.log(e.abs(self.exponent * y / x))
@@ -488,10 +488,12 @@ class AffineTransform(Transform):
         return self._event_dim
 
     def _call(self, x: Tensor) -> Tensor:
-        return self.loc + self.scale * x
+        y: Tensor = self.loc + self.scale * x
+        return y
 
     def _inverse(self, y: Tensor) -> Tensor:
-        return (y - self.loc) / self.scale
+        x: Tensor = (y - self.loc) / self.scale
+        return x
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         scale = self.scale

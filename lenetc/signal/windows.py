@@ -61,7 +61,7 @@ def _cosines(factors: Iterable[float]) -> Callable[[Array, float], Array]:
         if len(k) < 2:
             return np.ones(len(k))
         terms = ((-1) ** i * a * np.cos(i * k * (2 * math.pi / width)) for i, a in enumerate(factors))
-        return np.sum(list(terms), axis=0)
+        return np.asarray(np.sum(list(terms), axis=0))
 
     return weights
 

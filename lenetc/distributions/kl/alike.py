@@ -164,7 +164,7 @@ def _(p: MultivariateNormal, q: MultivariateNormal) -> Tensor:
     shape = (a[..., 0, 0] + b[..., 0, 0]).shape
     a, b = (shaping.expand(x, (*shape, *x.shape[-2:])) for x in (a, b))
     trace = reductions.sum(solve_triangular(b, a, upper=False) ** 2, (-2, -1))
-    rest = trace + mahalanobis(b, q.loc - p.loc) - p.event_shape[0]
+    rest = trace + mahalanobis(b, q.loc - p.loc) - float(p.event_shape[0])
     return half_log_det(b) - half_log_det(a) + 0.5 * rest
 
 

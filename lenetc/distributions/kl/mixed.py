@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from lenetc.distributions.continuous import Exponential, Laplace, Normal, Uniform
 from lenetc.distributions.counts import Binomial, Poisson
 from lenetc.distributions.discrete import Bernoulli
+from lenetc.distributions.distribution import Distribution
 from lenetc.distributions.gamma import Beta, Gamma
-from lenetc.distributions.kl.registry import register_kl
+from lenetc.distributions.kl.registry import Formula, register_kl
 from lenetc.distributions.relaxed import ContinuousBernoulli
 from lenetc.distributions.tails import Gumbel, Pareto
+from lenetc.operations import creation
 from lenetc.operations import elementwise as e
 from lenetc.tensors.tensor import Tensor
 
 _EULER = 0.57721566490153286060
+
+
+def _from(other: type, *kinds: type) -> Callable[[Formula], Formula]:
+    """Let the decorated function give the divergence of each of `kinds` from `other`."""
+
+    def register(formula: Formula) -> Formula:
+        for kind in kinds:
+            register_kl(kind, other)(formula)
+        return formula
+
+    return register
 
 
 def _limits(p: Any) -> tuple[Any, Any]:
@@ -37,6 +51,7 @@ def _mean_log(p: Any) -> Tensor:
         return e.log(p.scale) + e.reciprocal(p.alpha)
     if isinstance(p, Beta):
         return e.digamma(p.concentration1) - e.digamma(p.concentration1 + p.concentration0)
+    assert isinstance(p, Uniform)
     return _of_uniform(p.low, p.high)
 
 
@@ -54,6 +69,7 @@ def _mean_exp(p: Any, q: Gumbel) -> Tensor:
         return e.exp(moved) * p.rate * q.scale / (p.rate * q.scale + 1)
     if isinstance(p, Gamma):
         return e.exp(moved) * (1 + 1 / (p.rate * q.scale)) ** (-p.concentration)
+    assert isinstance(p, Uniform)
     low, high = e.exp((q.loc - p.low) / q.scale), e.exp((q.loc - p.high) / q.scale)
     return (low - high) * q.scale / (p.high - p.low)
 
@@ -66,54 +82,42 @@ def _inside(p: Any, low: Any, high: Any, found: Tensor) -> Tensor:
             outside = e.lt(a, b) if isinstance(a, Tensor) else e.gt(b, a)
             found = e.where(outside, math.inf, found)
         elif a < b:
-            return e.where(e.eq(found, found), math.inf, math.inf)
+            return creation.full_like(found, math.inf)
     return found
 
 
-for _kind in (Beta, ContinuousBernoulli, Exponential, Gamma, Gumbel, Laplace, Pareto, Uniform):
-
-    @register_kl(_kind, Normal)
-    def _(p: Any, q: Normal) -> Tensor:
-        spread = (p.variance + (p.mean - q.loc) ** 2) / (2 * q.scale**2)
-        return -p.entropy() + 0.5 * math.log(2 * math.pi) + e.log(q.scale) + spread
+@_from(Normal, Beta, ContinuousBernoulli, Exponential, Gamma, Gumbel, Laplace, Pareto, Uniform)
+def _(p: Distribution, q: Normal) -> Tensor:
+    spread = (p.variance + (p.mean - q.loc) ** 2) / (2 * q.scale**2)
+    return -p.entropy() + 0.5 * math.log(2 * math.pi) + e.log(q.scale) + spread
 
 
-for _kind in (Beta, ContinuousBernoulli, Gamma, Gumbel, Laplace, Normal, Pareto, Uniform):
-
-    @register_kl(_kind, Exponential)
-    def _(p: Any, q: Exponential) -> Tensor:
-        return _inside(p, 0.0, math.inf, -p.entropy() - e.log(q.rate) + q.rate * p.mean)
+@_from(Exponential, Beta, ContinuousBernoulli, Gamma, Gumbel, Laplace, Normal, Pareto, Uniform)
+def _(p: Distribution, q: Exponential) -> Tensor:
+    return _inside(p, 0.0, math.inf, -p.entropy() - e.log(q.rate) + q.rate * p.mean)
 
 
-for _kind in (Beta, Exponential, Pareto, Uniform):
-
-    @register_kl(_kind, Gamma)
-    def _(p: Any, q: Gamma) -> Tensor:
-        a, rate = q.concentration, q.rate
-        found = -p.entropy() + e.lgamma(a) - a * e.log(rate) - (a - 1) * _mean_log(p) + rate * p.mean
-        return _inside(p, 0.0, math.inf, found)
+@_from(Gamma, Beta, Exponential, Pareto, Uniform)
+def _(p: Distribution, q: Gamma) -> Tensor:
+    a, rate = q.concentration, q.rate
+    found = -p.entropy() + e.lgamma(a) - a * e.log(rate) - (a - 1) * _mean_log(p) + rate * p.mean
+    return _inside(p, 0.0, math.inf, found)
 
 
-for _kind in (Exponential, Gamma, Normal, Uniform):
-
-    @register_kl(_kind, Gumbel)
-    def _(p: Any, q: Gumbel) -> Tensor:
-        return -p.entropy() + e.log(q.scale) + (p.mean - q.loc) / q.scale + _mean_exp(p, q)
+@_from(Gumbel, Exponential, Gamma, Normal, Uniform)
+def _(p: Distribution, q: Gumbel) -> Tensor:
+    return e.log(q.scale) - p.entropy() + (p.mean - q.loc) / q.scale + _mean_exp(p, q)
 
 
-for _kind in (Beta, ContinuousBernoulli, Exponential, Gamma, Gumbel, Laplace, Normal, Pareto):
-
-    @register_kl(_kind, Uniform)
-    def _(p: Any, q: Uniform) -> Tensor:
-        return _inside(p, q.low, q.high, -p.entropy() + e.log(q.high - q.low))
+@_from(Uniform, Beta, ContinuousBernoulli, Exponential, Gamma, Gumbel, Laplace, Normal, Pareto)
+def _(p: Distribution, q: Uniform) -> Tensor:
+    return _inside(p, q.low, q.high, -p.entropy() + e.log(q.high - q.low))
 
 
-for _kind in (Beta, Exponential, Gamma, Gumbel, Laplace, Normal, Pareto, Uniform):
-
-    @register_kl(_kind, ContinuousBernoulli)
-    def _(p: Any, q: ContinuousBernoulli) -> Tensor:
-        found = -p.entropy() - p.mean * q.logits - e.log1p(-q.probs) - q._log_norm()
-        return _inside(p, 0.0, 1.0, found)
+@_from(ContinuousBernoulli, Beta, Exponential, Gamma, Gumbel, Laplace, Normal, Pareto, Uniform)
+def _(p: Distribution, q: ContinuousBernoulli) -> Tensor:
+    found = -p.entropy() - p.mean * q.logits - e.log1p(-q.probs) - q._log_norm()
+    return _inside(p, 0.0, 1.0, found)
 
 
 @register_kl(Uniform, Beta)
@@ -143,17 +147,14 @@ def _(p: Bernoulli, q: Poisson) -> Tensor:
     return -p.entropy() - (p.probs * e.log(q.rate) - q.rate)
 
 
-def _everywhere(x: Tensor) -> Tensor:
-    """Infinity in the shape of x."""
-    return e.where(e.eq(x, x), math.inf, x)
+def _everywhere(p: Distribution, q: Distribution) -> Tensor:
+    """Infinity, in the shape of the batch of p."""
+    return creation.full_like(p.mean, math.inf)
 
 
 # What has numbers that q does not allow.
-for _kind in (Exponential, Gamma, Gumbel, Laplace, Normal, Pareto):
-    register_kl(_kind, Beta)(lambda p, q: _everywhere(p.mean))
-for _kind in (Beta, ContinuousBernoulli, Exponential, Gamma, Gumbel, Laplace, Normal):
-    register_kl(_kind, Pareto)(lambda p, q: _everywhere(p.mean))
-for _kind in (Gumbel, Laplace, Normal):
-    register_kl(_kind, Gamma)(lambda p, q: _everywhere(p.mean))
-for _kind in (Bernoulli, Binomial):
-    register_kl(Poisson, _kind)(lambda p, q: _everywhere(p.mean))
+_from(Beta, Exponential, Gamma, Gumbel, Laplace, Normal, Pareto)(_everywhere)
+_from(Pareto, Beta, ContinuousBernoulli, Exponential, Gamma, Gumbel, Laplace, Normal)(_everywhere)
+_from(Gamma, Gumbel, Laplace, Normal)(_everywhere)
+_from(Bernoulli, Poisson)(_everywhere)
+_from(Binomial, Poisson)(_everywhere)

@@ -12,18 +12,18 @@ from lenetc.tensors.tensor import Tensor
 
 __all__ = ["kl_divergence", "register_kl"]
 
-_Formula = Callable[[Any, Any], Tensor]
-_formulas: dict[tuple[type, type], _Formula] = {}
+Formula = Callable[[Any, Any], Tensor]
+_formulas: dict[tuple[type, type], Formula] = {}
 
 
-def register_kl(type_p: type, type_q: type) -> Callable[[_Formula], _Formula]:
+def register_kl(type_p: type, type_q: type) -> Callable[[Formula], Formula]:
     """Let the decorated function give the divergence of a `type_p` from a `type_q`. Raises TypeError for other
     classes."""
     for kind in (type_p, type_q):
         if not isinstance(kind, type) or not issubclass(kind, Distribution):
             raise TypeError(f"Expected a subclass of Distribution, but got {kind}")
 
-    def register(formula: _Formula) -> _Formula:
+    def register(formula: Formula) -> Formula:
         _formulas[type_p, type_q] = formula
         return formula
 

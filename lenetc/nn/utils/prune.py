@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
@@ -147,21 +146,21 @@ class _Amount(BasePruningMethod):
     """
 
     def __init__(self, amount: float) -> None:
-        if not isinstance(amount, numbers.Real):
+        if not isinstance(amount, (int, float)):
             raise TypeError(f"Invalid type for amount: {amount}. Must be int or float.")
-        if amount < 0 or (not isinstance(amount, numbers.Integral) and amount > 1):
+        if amount < 0 or (isinstance(amount, float) and amount > 1):
             raise ValueError(
                 f"amount={amount} should either be a float in the range [0, 1] or a non-negative integer"
             )
         self.amount = amount
 
     def _count(self, size: int) -> int:
-        count = self.amount if isinstance(self.amount, numbers.Integral) else round(self.amount * size)
+        count = round(self.amount * size) if isinstance(self.amount, float) else self.amount
         if count > size:
             raise ValueError(
                 f"amount={count} should be smaller than the number of parameters to prune={size}"
             )
-        return int(count)
+        return count
 
 
 class _Unstructured(_Amount):
