@@ -49,7 +49,7 @@ def _frequencies(
     idle: dict[str, Any],
 ) -> Tensor:
     kind = float_dtype(what, of_out(dtype, out, get_default_dtype()))
-    made = Tensor._from_array(order(n) * (1.0 / (n * d))).to(kind)
+    made = Tensor._from_array((order(n) * (1.0 / (n * d))).astype(kind.numpy)).to(kind)
     return finished(what, made, requires_grad, device, out, idle)
 
 

@@ -185,7 +185,7 @@ def _older(
     if count < 0:
         raise LenetcError(f"{what} requires non-negative window_length, got window_length={count}").at(here())
     requires_grad = options.pop("requires_grad", False)
-    made = _window(what, count, not periodic, weights, f64, **options).to(kind)
+    made = _window(what, count, not periodic, weights, f64 if kind is f64 else f32, **options).to(kind)
     return made.requires_grad_() if requires_grad else made
 
 
