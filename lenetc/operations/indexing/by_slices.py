@@ -27,7 +27,7 @@ from lenetc.tensors.convert import Number, as_tensor, number_for, operand_of
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
 
-__all__ = ["index_add", "index_copy", "index_fill", "index_put", "index_reduce", "put"]
+__all__ = ["fill", "index_add", "index_copy", "index_fill", "index_put", "index_reduce", "put"]
 
 
 def _checked(what: str, x: Tensor, dim: Any, index: Tensor, source: Tensor) -> int:
@@ -125,6 +125,13 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | Number) -
         return _like(ops.where(ops.reshape(named, shape=along), v, whole), a)
 
     return t.apply("IndexFillBackward0", build, input, filler, index, edges=(input, filler))
+
+
+def fill(input: Tensor, value: Tensor | Number) -> Tensor:
+    """A tensor like `input` with one value everywhere (torch.fill). value: a number, or a tensor without dimensions."""
+    t.require_tensors("fill", input)
+    filler = filling("fill", input, value)
+    return t.apply("FillBackward0", lambda a, v: ops.where(literal(np.True_), v, a), input, filler)
 
 
 def filling(what: str, x: Tensor, value: Any) -> Tensor:
