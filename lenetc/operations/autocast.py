@@ -28,7 +28,7 @@ def _names(*lists: str) -> frozenset[str]:
 
 _PRODUCTS = """
     addbmm addmm baddbmm bmm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d linear matmul
-    mm prelu scaled_dot_product_attention vecdot
+    lstm mm prelu rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell scaled_dot_product_attention vecdot
 """
 _LOSSES = """
     binary_cross_entropy_with_logits cdist cosine_embedding_loss hinge_embedding_loss huber_loss kl_div l1_loss
@@ -37,7 +37,10 @@ _LOSSES = """
 """
 # PyTorch's lists: of the functions that compute in the lower dtype, in f32, and in the wider one of their operands'.
 # All others take their operands as they come.
-LOWER = {"cpu": _names(_PRODUCTS), "cuda": _names(_PRODUCTS, "addmv addr chain_matmul einsum multi_dot mv")}
+LOWER = {
+    "cpu": _names(_PRODUCTS),
+    "cuda": _names(_PRODUCTS, "addmv addr chain_matmul einsum gru gru_cell lstm_cell multi_dot mv"),
+}
 FULL = {
     "cpu": _names(
         _LOSSES,
@@ -237,6 +240,15 @@ def operand(name: str, x: Tensor) -> Tensor:
     """`x` as an operand of the function `name` of PyTorch's, for one that is a part of a function here."""
     dtype = _dtype_of(name, x)
     return x if dtype is None else _cast(x, dtype)
+
+
+def alike(name: str, first: Tensor, *others: Tensor | None) -> list[Any]:
+    """The operands of a function whose operands have one dtype: within `autocast` that of the first one, as the lists
+    have it."""
+    first = operand(name, first)
+    if not _active.enabled or first.dtype not in (f32, *_HALVES):
+        return [first, *others]
+    return [first, *(_cast(x, first.dtype) for x in others)]
 
 
 def _dtype_of(name: str, operands: Any) -> DType | None:

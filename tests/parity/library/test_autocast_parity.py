@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import lenetc
+from tests.parity.kinds.alike import name_of
 
 pytestmark = pytest.mark.parity
 
@@ -72,6 +73,34 @@ def test_what_functions_give_within_it(dtype: str) -> None:
             if not np.allclose(a, b, 2e-2, 2e-2, equal_nan=True):
                 wrong.append(f"{code}: {a} where PyTorch has {b}")
     assert not wrong, "\n".join(wrong)
+
+
+MODULES = """
+nn.LSTM(4, 4, 2, bidirectional=True); nn.GRU(4, 4); nn.RNN(4, 4); nn.LSTMCell(4, 4); nn.GRUCell(4, 4); nn.RNNCell(4, 4)
+nn.Sequential(nn.Linear(4, 4), nn.LSTM(4, 4)); nn.Sequential(nn.Linear(4, 4), nn.GRU(4, 4)); nn.MultiheadAttention(4, 2)
+nn.TransformerEncoderLayer(4, 2, 8); nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4), nn.GELU(), nn.PReLU())
+nn.Sequential(nn.Linear(4, 4), nn.RMSNorm(4)); nn.Sequential(nn.Conv1d(3, 2, 1), nn.BatchNorm1d(2), nn.ReLU())
+""".replace("\n", ";")
+
+
+def modules(t: Any) -> dict[str, list[str]]:
+    """The dtypes of what modules give and of the gradients of their parameters."""
+    found = {}
+    for code in filter(None, map(str.strip, MODULES.split(";"))):
+        net = eval(code, {"nn": t.nn})
+        x = t.ones(3, 4) if "Cell" in code else t.ones(2, 3, 4)
+        with t.autocast("cpu"):
+            result = net(*[x] * (3 if "Multihead" in code else 1))
+        tensors = [result]
+        while any(isinstance(part, tuple) for part in tensors):
+            tensors = [x for part in tensors for x in (part if isinstance(part, tuple) else (part,))]
+        sum(part.float().sum() for part in tensors).backward()
+        found[code] = [name_of(x.dtype) for x in (*tensors, *(p.grad for p in net.parameters()))]
+    return found
+
+
+def test_modules() -> None:
+    assert modules(lenetc) == modules(torch)
 
 
 def told(t: Any) -> list[Any]:
