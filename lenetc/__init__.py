@@ -30,7 +30,13 @@ from lenetc.operations.memory import *
 from lenetc.operations.products import *
 from lenetc.operations.reductions import *
 from lenetc.runtime import get_num_threads, set_num_threads
-from lenetc.operations.autocast import autocast, get_autocast_dtype, is_autocast_enabled
+from lenetc.operations.autocast import autocast, clear_autocast_cache, get_autocast_dtype
+from lenetc.operations.autocast import (
+    is_autocast_cache_enabled,
+    is_autocast_enabled,
+    set_autocast_cache_enabled,
+)
+from lenetc.operations.autocast import set_autocast_dtype, set_autocast_enabled
 from lenetc.runtime.precision import get_float32_matmul_precision, set_float32_matmul_precision
 from lenetc.evaluation.random import (
     Generator,
@@ -49,13 +55,15 @@ from lenetc.tensors.dtypes import *
 from lenetc.operations.softmaxes import *
 from lenetc.tensors.formats import *
 from lenetc.tensors.formats import layout, memory_format
+from lenetc.tensors.printing import set_printoptions
 from lenetc.tensors.size import Size
 from lenetc.tensors.tensor import Tensor
 from lenetc.tuning.tune import tune
 from lenetc.version import __version__
 from lenetc import debug as _debug
 from lenetc.operations.out import give_out as _give_out
-from lenetc import amp, cuda, distributions, func, linalg, nn, optim, special, utils
+from lenetc import amp, cuda, distributions, fft, func, linalg, nn, optim, signal, special, testing, utils
+from lenetc.signal.windows import bartlett_window, blackman_window, hamming_window, hann_window, kaiser_window
 from lenetc.nn.functional import bilinear, celu, celu_, cosine_similarity, group_norm, hardshrink, layer_norm
 from lenetc.nn.functional import pairwise_distance, pdist, prelu, relu_, rms_norm, rrelu, rrelu_, selu, selu_
 from lenetc.nn.functional import threshold, threshold_
@@ -76,8 +84,13 @@ from lenetc.accepted import (
     cpu,
     distributed,
     fx,
+    get_default_device,
+    get_deterministic_debug_mode,
     get_num_interop_threads,
     hub,
+    is_deterministic_algorithms_warn_only_enabled,
+    is_storage,
+    is_warn_always_enabled,
     jit,
     mps,
     multiprocessing,
@@ -85,12 +98,14 @@ from lenetc.accepted import (
     profiler,
     serialization,
     set_default_device,
+    set_deterministic_debug_mode,
     set_flush_denormal,
     set_num_interop_threads,
     set_warn_always,
     sparse,
     sparse_coo_tensor,
     sparse_csr_tensor,
+    typename,
     types,
     use_deterministic_algorithms,
     xpu,

@@ -18,6 +18,8 @@ from typing import Any, NoReturn, Optional
 
 from ir.errors import UnsupportedError
 from lenetc import cuda as _cuda
+from lenetc.evaluation.cell import Context
+from lenetc.evaluation.lazy import default_device
 from lenetc.missing import names_of
 from lenetc.nn.modules.module import Module
 from lenetc.operations.autocast import autocast
@@ -100,8 +102,55 @@ def set_default_device(device: Any) -> None:
         resolve_device(str(device))
 
 
+_warn_always = [False]
+
+
 def set_warn_always(b: bool, /) -> None:
     """Asks for nothing (torch.set_warn_always)."""
+    _warn_always[0] = bool(b)
+
+
+def is_warn_always_enabled() -> bool:
+    """What was said last (torch.is_warn_always_enabled)."""
+    return _warn_always[0]
+
+
+def is_deterministic_algorithms_warn_only_enabled() -> bool:
+    """No: nothing is warned of (torch.is_deterministic_algorithms_warn_only_enabled)."""
+    return False
+
+
+def set_deterministic_debug_mode(debug_mode: int | str) -> None:
+    """use_deterministic_algorithms by number, 0 to 2, or name. Raises ValueError for others
+    (torch.set_deterministic_debug_mode)."""
+    modes = {"default": 0, "warn": 1, "error": 2}
+    mode = modes.get(debug_mode, debug_mode) if isinstance(debug_mode, str) else debug_mode
+    if mode not in (0, 1, 2):
+        raise ValueError(
+            f"invalid value of debug_mode, expected 0, 1, 2, default, warn or error, but got {debug_mode}"
+        )
+    use_deterministic_algorithms(bool(mode))
+
+
+def get_deterministic_debug_mode() -> int:
+    """2 where determinism was asked for, else 0 (torch.get_deterministic_debug_mode)."""
+    return 2 if _deterministic[0] else 0
+
+
+def get_default_device() -> device:
+    """Where lazy programs run (torch.get_default_device)."""
+    return device(default_device())
+
+
+def is_storage(obj: Any) -> bool:
+    """No: storages of their own are not here (torch.is_storage)."""
+    return False
+
+
+def typename(obj: Any, /) -> str:
+    """The name of a type, or of that of an object, with its module (torch.typename)."""
+    kind = obj if isinstance(obj, type) else type(obj)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _assert(condition: Any, message: str) -> None:
@@ -357,8 +406,52 @@ sparse_csr_tensor = _refused("sparse_csr_tensor", _DENSE)
 
 # PyTorch's compiler: here lenetc.compile.
 
+
+def _is_compiling() -> bool:
+    """Whether a function is being traced (torch.compiler.is_compiling)."""
+    return Context.trace is not None
+
+
+class _Stance:
+    """torch.compiler.set_stance: as a call, a context or a decorator, which all ask for nothing."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: Any) -> None:
+        pass
+
+    def __call__(self, function: Any) -> Any:
+        return function
+
+
+COMPILER = {
+    **dict.fromkeys(("allow_in_graph", "assume_constant_result", "disable", "nested_compile_region"), _same),
+    **dict.fromkeys(("is_compiling", "is_dynamo_compiling"), _is_compiling),
+    "is_exporting": _always(False),
+    "list_backends": _always(["onnxruntime"]),
+    **dict.fromkeys(("cudagraph_mark_step_begin", "reset"), _always(None)),
+    "set_stance": _Stance,
+}
 _dynamo = module_at(
-    "_dynamo", "Settings of torch.compile.", config=SimpleNamespace(), reset=_always(None), disable=_same
+    "_dynamo",
+    "Settings of torch.compile.",
+    config=SimpleNamespace(
+        suppress_errors=False,
+        cache_size_limit=8,
+        recompile_limit=8,
+        verbose=False,
+        capture_scalar_outputs=False,
+    ),
+    **dict.fromkeys(
+        ("graph_break", "mark_dynamic", "mark_static", "maybe_mark_dynamic", "reset"), _always(None)
+    ),
+    **dict.fromkeys(("allow_in_graph", "disable"), _same),
+    optimize=_always(_same),
+    is_compiling=_is_compiling,
 )
 
 _C = module_at(

@@ -10,9 +10,10 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from lenetc import autograd, distributions, func, nn, utils
-from lenetc.accepted import module_at
+from lenetc import autograd, distributions, func, nn, signal, utils
+from lenetc.accepted import COMPILER, module_at
 from lenetc.evaluation import random
+from lenetc.missing import names_of
 from lenetc.nn.modules import dropout, normalization
 from lenetc.nn.modules.attention import transformer
 from lenetc.nn.modules.losses import base as losses
@@ -86,23 +87,22 @@ _path("nn.common_types", nn, **{f"_size_{n}_t": int | tuple[int, ...] for n in (
 _path("nn.parallel", nn)
 _path("nn.parallel.data_parallel", nn)
 
-for _name in ("Normal", "Uniform", "Exponential", "Laplace", "Bernoulli", "Categorical", "Independent"):
-    _path(f"distributions.{_name.lower()}", distributions)
-for _name in (
-    "beta",
-    "dirichlet",
-    "gamma",
-    "poisson",
-    "multivariate_normal",
-    "log_normal",
-    "one_hot_categorical",
-):
+for _name in """
+    bernoulli beta binomial categorical cauchy chi2 constraint_registry continuous_bernoulli
+    dirichlet exponential exp_family fishersnedecor gamma generalized_pareto geometric gumbel
+    half_cauchy half_normal inverse_gamma kumaraswamy laplace lkj_cholesky log_normal
+    logistic_normal lowrank_multivariate_normal mixture_same_family multinomial multivariate_normal
+    negative_binomial normal one_hot_categorical pareto poisson relaxed_bernoulli
+    relaxed_categorical studentT transformed_distribution uniform von_mises weibull wishart
+""".split():
     _path(f"distributions.{_name}", distributions)
 
 _path("autograd.gradcheck", func)
+_path("signal.windows.windows", signal.windows)
 _path("utils.data.distributed", utils.data)
 _path("utils.data._utils", utils.data)
 _path("utils.data._utils.collate", utils.data)
 _path("utils.hooks", autograd.hooks)
 _path("utils.tensorboard.writer", utils.tensorboard)
 sys.modules["lenetc.random"] = random
+sys.modules["lenetc.compiler"].__dict__.update(COMPILER, __getattr__=names_of("lenetc.compiler"))

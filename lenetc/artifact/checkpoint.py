@@ -328,7 +328,9 @@ def _unreadable(path: Path, reason: str) -> str:
     if start[:4] == _ZIP_MAGIC or (start[:1] == _PICKLE_MAGIC and start[8:] != b"{"):
         return (
             f"{path} is a pickle, as torch.save writes it, not a safetensors file. Pickles run code when they"
-            " are loaded, so lenetc never reads them; convert it with safetensors.torch.save_file"
+            " are loaded, so lenetc never reads them; convert it with safetensors where PyTorch is:"
+            " safetensors.torch.save_file(torch.load(path, weights_only=True), 'weights.safetensors'), where it holds a"
+            " whole module with weights_only=False and of its state_dict(); then load that file"
         )
     return (
         f"{path} ({path.stat().st_size} bytes) is no readable checkpoint: {reason}. It is truncated, corrupt"

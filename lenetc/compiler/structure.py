@@ -23,9 +23,10 @@ from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.lazy import default_device
 from lenetc.evaluation.scalars import is_float
 from lenetc.evaluation.tracing import here
-from lenetc.operations.autocast import autocast_dtype
+from lenetc.operations.autocast import autocast_modes
 from lenetc.runtime.precision import get_float32_matmul_precision
 from lenetc.runtime.threads import threads_set
+from lenetc.tensors.dtypes import get_default_dtype
 from lenetc.tensors.grad_fn import is_grad_enabled
 from lenetc.tensors.tensor import Tensor
 
@@ -124,7 +125,8 @@ def modes() -> tuple[Any, ...]:
     """What this thread is set to that a trace depends on."""
     return (
         is_grad_enabled(),
-        autocast_dtype(),
+        autocast_modes(),
+        get_default_dtype(),
         get_float32_matmul_precision(),
         default_device(),
         threads_set(),

@@ -1,4 +1,4 @@
-"""Distributions whose samples or densities take what is not there."""
+"""Distributions that are not here: each says what to use instead."""
 
 from __future__ import annotations
 
@@ -8,39 +8,37 @@ from ir.errors import UnsupportedError
 from lenetc.distributions.distribution import Distribution
 from lenetc.evaluation.tracing import here
 
-__all__ = ["Beta", "Dirichlet", "Gamma", "MultivariateNormal", "Poisson"]
+__all__ = ["LKJCholesky", "LowRankMultivariateNormal", "VonMises", "Wishart"]
 
 
 class _Absent(Distribution):
     """The base of those. Raises UnsupportedError when one is made."""
 
-    reason = ""
+    instead = ""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise UnsupportedError(f"{type(self).__name__} is not there: {self.reason}").at(here())
+        raise UnsupportedError(f"{type(self).__name__} is not there: {self.instead}").at(here())
 
 
-class Gamma(_Absent):
+class LowRankMultivariateNormal(_Absent):
     """Raises UnsupportedError."""
 
-    reason = (
-        "a sample takes a number of draws that is not known before; draw with NumPy and pass the tensor in"
-    )
+    instead = "use MultivariateNormal with the covariance cov_factor @ cov_factor.mT + diag(cov_diag)"
 
 
-class Beta(Gamma):
+class Wishart(_Absent):
     """Raises UnsupportedError."""
 
+    instead = "multiply samples of MultivariateNormal, as rows of a matrix, by their transpose"
 
-class Dirichlet(Gamma):
+
+class LKJCholesky(_Absent):
     """Raises UnsupportedError."""
 
+    instead = "draw correlations with NumPy and pass the tensor in"
 
-class Poisson(Gamma):
+
+class VonMises(_Absent):
     """Raises UnsupportedError."""
 
-
-class MultivariateNormal(_Absent):
-    """Raises UnsupportedError."""
-
-    reason = "use Independent(Normal(loc, scale), 1), and a matrix product for what correlates the numbers"
+    instead = "its density takes Bessel functions; use Normal for angles that do not spread much"

@@ -10,32 +10,20 @@ import numpy as np
 
 from ir.errors import UnsupportedError
 from ir.ops.rules import broadcast_shapes
-from ir.types import f32
 from lenetc.autograd import no_grad
 from lenetc.distributions import constraints
 from lenetc.distributions.constraints import Constraint
-from lenetc.distributions.distribution import Distribution, OfLocation, broadcast_all
+from lenetc.distributions.distribution import Distribution, OfProbability, broadcast_all, clamped, one_of
 from lenetc.nn import functional as F
 from lenetc.operations import elementwise as e
 from lenetc.operations import indexing, reductions, shaping
 from lenetc.operations.creation import sampling
 from lenetc.tensors.tensor import Tensor
 
-__all__ = ["Bernoulli", "Categorical", "OneHotCategorical"]
+__all__ = ["Bernoulli", "Categorical", "OneHotCategorical", "OneHotCategoricalStraightThrough"]
 
 
-def _one_of(what: str, probs: Any, logits: Any) -> None:
-    if (probs is None) == (logits is None):
-        raise ValueError(f"{what}: either `probs` or `logits` must be specified, but not both.")
-
-
-def _clamped(probs: Tensor) -> Tensor:
-    """Probabilities that are neither 0 nor 1."""
-    least = float(np.finfo(probs.dtype.numpy).eps) if probs.dtype is not f32 else 2.0**-23
-    return e.clamp(probs, least, 1 - least)
-
-
-class Bernoulli(OfLocation):
+class Bernoulli(OfProbability):
     """1 with probability `probs`, or sigmoid(logits), else 0 (torch.distributions.Bernoulli).
 
     Raises ValueError unless one of the two is given.
@@ -49,35 +37,23 @@ class Bernoulli(OfLocation):
     has_enumerate_support = True
 
     def __init__(self, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
-        _one_of("Bernoulli", probs, logits)
-        given = {"logits": logits} if probs is None else {"probs": probs}
-        super().__init__(validate_args, **given)
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "logits":
-            probs = _clamped(self.__dict__["probs"])
-            return e.log(probs) - e.log1p(-probs)
-        if name == "probs":
-            return e.sigmoid(self.__dict__["logits"])
-        raise AttributeError(f"Bernoulli has no {name!r}")
+        super().__init__(validate_args, **one_of("Bernoulli", probs, logits))
 
     @property
     def mean(self) -> Tensor:
-        probs: Tensor = self.probs
-        return probs
+        return self.probs
 
     @property
     def mode(self) -> Tensor:
-        probs: Tensor = self.probs
+        probs = self.probs
         return e.where(e.eq(probs, 0.5), math.nan, e.ge(probs, 0.5).to(probs.dtype))
 
     @property
     def variance(self) -> Tensor:
-        probs: Tensor = self.probs
-        return probs * (1 - probs)
+        return self.probs * (1 - self.probs)
 
     def sample(self, sample_shape: Sequence[Any] = ()) -> Tensor:
-        probs: Tensor = self.probs
+        probs = self.probs
         with no_grad():
             return sampling.chosen(probs, self._extended_shape(sample_shape), None, probs.dtype)
 
@@ -111,7 +87,7 @@ class Categorical(Distribution):
     def __init__(
         self, probs: Tensor | None = None, logits: Tensor | None = None, validate_args: bool | None = None
     ) -> None:
-        _one_of("Categorical", probs, logits)
+        one_of("Categorical", probs, logits)
         given = logits if probs is None else probs
         if not isinstance(given, Tensor) or given.ndim < 1:
             name = "logits" if probs is None else "probs"
@@ -125,7 +101,7 @@ class Categorical(Distribution):
 
     def __getattr__(self, name: str) -> Any:
         if name == "logits" and "probs" in self.__dict__:
-            return e.log(_clamped(self.probs))
+            return e.log(clamped(self.probs))
         if name == "probs" and "logits" in self.__dict__:
             return F.softmax(self.logits, -1)
         raise AttributeError(f"{type(self).__name__} has no {name!r}")
@@ -224,3 +200,13 @@ class OneHotCategorical(Categorical):
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
         raise UnsupportedError("OneHotCategorical.enumerate_support is not there; use that of Categorical")
+
+
+class OneHotCategoricalStraightThrough(OneHotCategorical):
+    """OneHotCategorical whose samples have the gradient of the probabilities (Bengio et al. 2013)."""
+
+    has_rsample = True
+
+    def rsample(self, sample_shape: Sequence[Any] = ()) -> Tensor:
+        drawn: Tensor = self.sample(sample_shape)
+        return drawn + (self.probs - self.probs.detach())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
 from ir.errors import UnsupportedError
 from ir.ops.rules import broadcast_shapes
 from lenetc.autograd import no_grad
@@ -18,7 +20,7 @@ from lenetc.tensors.convert import as_tensor, operand_of
 from lenetc.tensors.size import Size
 from lenetc.tensors.tensor import Tensor
 
-__all__ = ["Distribution"]
+__all__ = ["Distribution", "ExponentialFamily"]
 
 
 def broadcast_all(*values: Any) -> tuple[Tensor, ...]:
@@ -171,6 +173,22 @@ class Distribution:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
+ExponentialFamily = Distribution
+
+
+def one_of(what: str, probs: Any, logits: Any) -> dict[str, Any]:
+    """The one of the two that is given, by its name. Raises ValueError unless it is one."""
+    if (probs is None) == (logits is None):
+        raise ValueError(f"{what}: either `probs` or `logits` must be specified, but not both.")
+    return {"logits": logits} if probs is None else {"probs": probs}
+
+
+def clamped(probs: Tensor) -> Tensor:
+    """Probabilities that are neither 0 nor 1."""
+    least = float(np.finfo(probs.dtype.numpy).eps)
+    return elementwise.clamp(probs, least, 1 - least)
+
+
 class OfLocation(Distribution):
     """The base of those that have numbers for parameters, each an attribute of its own name."""
 
@@ -187,3 +205,25 @@ class OfLocation(Distribution):
             if name in self.__dict__
         }
         return type(self)(**expanded, validate_args=False)
+
+
+class OfProbability(OfLocation):
+    """The base of those that have probabilities, or their logits, among their parameters; each is computed of the
+    other."""
+
+    probs: Tensor
+    logits: Tensor
+
+    def __getattr__(self, name: str) -> Any:
+        given = self.__dict__
+        if name == "logits" and "probs" in given:
+            probs = clamped(given["probs"])
+            return elementwise.log(probs) - elementwise.log1p(-probs)
+        if name == "probs" and "logits" in given:
+            return elementwise.sigmoid(given["logits"])
+        raise AttributeError(f"{type(self).__name__} has no {name!r}")
+
+    @property
+    def param_shape(self) -> Size:
+        given: Tensor = self.__dict__["probs"] if "probs" in self.__dict__ else self.__dict__["logits"]
+        return given.shape

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ir.errors import LenetcError, ShapeError
 from ir.node import Node
-from ir.types import DType, Type, f32
+from ir.types import DType, Type
 from lenetc.evaluation.cell import Context, Counts
 from lenetc.evaluation.tracing import here
 from lenetc.operations.creation import empty
@@ -22,7 +22,7 @@ class Parameter(Tensor):
     dtype that is not floating point.
     """
 
-    __slots__ = ("__dict__",)
+    __slots__ = ()
 
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
         source = empty(0) if data is None else data
@@ -118,7 +118,7 @@ class UninitializedParameter(Uninitialized, Parameter):
     becomes = Parameter
 
     def __init__(self, requires_grad: bool = True, device: Any = None, dtype: DType | None = None) -> None:
-        self._init(empty(0, dtype=dtype or f32, device=device)._cell)
+        self._init(empty(0, dtype=dtype, device=device)._cell)
         self._requires_grad = requires_grad
 
 
@@ -129,7 +129,7 @@ class UninitializedBuffer(Uninitialized, Tensor):
     becomes = Tensor
 
     def __init__(self, requires_grad: bool = False, device: Any = None, dtype: DType | None = None) -> None:
-        self._init(empty(0, dtype=dtype or f32, device=device)._cell)
+        self._init(empty(0, dtype=dtype, device=device)._cell)
         self._requires_grad = requires_grad
 
 

@@ -27,6 +27,7 @@ from lenetc.missing import missing
 from lenetc.runtime.device import device
 from lenetc.tensors import formats
 from lenetc.tensors.arrays import array_of, axis_of, index_of
+from lenetc.tensors.dtypes import get_default_dtype
 from lenetc.tensors.grad_fn import AccumulateGrad, GradFn, is_grad_enabled, record, set_grad_enabled
 from lenetc.tensors.size import Size
 from lenetc.tensors.views import Read, View, Write
@@ -61,8 +62,8 @@ class Tensor(Methods):
     )
 
     def __init__(self, *data: Any) -> None:
-        """f32 whatever the values are, as in PyTorch: of nested lists or an array; of sizes, zeros of that shape. A
-        tensor gives its storage, in its dtype. Raises DTypeError for anything else.
+        """The default dtype whatever the values are, as in PyTorch: of nested lists or an array; of
+        sizes, zeros of that shape. A tensor gives its storage, in its dtype. Raises DTypeError for anything else.
 
         lenetc.tensor keeps dtypes, and takes numbers.
         """
@@ -382,12 +383,12 @@ def _constructed(data: tuple[Any, ...]) -> Cell:
     if isinstance(only, Tensor):
         return only._cell
     if isinstance(only, (list, tuple, range, np.ndarray)) and not isinstance(only, Size) and np.ndim(only):
-        return known(array_of(only).astype(np.float32))
+        return known(array_of(only).astype(get_default_dtype().numpy))
     sizes = only if isinstance(only, Size) else data
     shape = [index_of("Tensor(...): a size", size) for size in sizes] or [0]
     if min(shape, default=0) < 0:
         raise ShapeError(f"Tensor(...): a size among {shape} is negative").at(here())
-    return known(np.zeros(shape, np.float32))
+    return known(np.zeros(shape, get_default_dtype().numpy))
 
 
 class Unreturned(Tensor):

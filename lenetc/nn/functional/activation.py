@@ -11,6 +11,7 @@ from ir.node import Node
 from ir.types import DType
 from lenetc.evaluation.tracing import here, user_frame
 from lenetc.operations import creation, elementwise, shaping, softmaxes
+from lenetc.operations.autocast import autocasts
 from lenetc.tensors.arrays import axis_of
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
@@ -101,6 +102,7 @@ def warn(message: str) -> None:
         warnings.warn_explicit(message, UserWarning, frame.f_code.co_filename, frame.f_lineno)
 
 
+@autocasts
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta * input)) / beta, and the input where beta * input is above `threshold`.
 

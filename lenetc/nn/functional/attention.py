@@ -17,11 +17,12 @@ from lenetc.nn.functional.dropout import dropout
 from lenetc.nn.functional.linear import linear
 from lenetc.nn.functional.spatial.padding import pad
 from lenetc.operations import creation, elementwise, products, reductions, shaping
-from lenetc.operations.autocast import widened
+from lenetc.operations.autocast import autocasts
 from lenetc.tensors.arrays import need_number
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 
+@autocasts
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,
@@ -97,7 +98,7 @@ def _seen(scores: Tensor) -> Tensor:
         zero = scalar(0, x.dtype)
         return ops.where(blind, zero, ops.softmax(ops.where(blind, zero, x), axis=x.rank - 1))
 
-    return apply("SafeSoftmaxBackward0", build, widened(scores))
+    return apply("SafeSoftmaxBackward0", build, scores)
 
 
 def canonical_mask(

@@ -11,6 +11,7 @@ from ir.op import literal, scalar
 from ir.ops.rules import broadcast_shapes
 from lenetc.evaluation.tracing import here
 from lenetc.operations import reductions
+from lenetc.operations.autocast import autocasts
 from lenetc.tensors.arrays import axis_of, need_number
 from lenetc.tensors.convert import result_dtype
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
@@ -24,6 +25,7 @@ def pairwise_distance(
     return reductions.norm(x1 - x2 + eps, p, -1, keepdim)
 
 
+@autocasts
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The product of x1 and x2 along `dim`, each over its length, at least over `eps`, broadcast.
 
@@ -59,6 +61,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     )
 
 
+@autocasts
 def pdist(input: Tensor, p: float = 2) -> Tensor:
     """The p-norms of the differences of all pairs of rows of input[N,D], each with those after it.
 

@@ -9,17 +9,17 @@ from ir.node import Node
 from ir.types import f16, f32, f64
 from lenetc.evaluation.tracing import here
 from lenetc.operations import integers, shaping
-from lenetc.operations.autocast import narrowed
+from lenetc.operations.autocast import autocasts
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 
+@autocasts
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input[*,I] @ weight[O,I].T + bias[O] -> [*,O] (torch.nn.functional.linear).
 
     Raises ShapeError and DTypeError naming both types.
     """
     require_tensors("linear", input, weight, optional=[bias])
-    input, weight, bias = narrowed(input, weight, bias)
     if not input.ndim or weight.ndim not in (1, 2):
         raise ShapeError(
             f"linear: both arguments need at least one dimension and the weight at most two, but they are "
@@ -80,6 +80,7 @@ def same_dtype(what: str, input: Tensor, *others: Tensor | None) -> None:
             ).at(here())
 
 
+@autocasts
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input1[*,I] weight[O,I,J] input2[*,J] + bias[O] -> [*,O] (torch.nn.functional.bilinear).
 

@@ -12,11 +12,11 @@ from ir.dims import product
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from ir.op import scalar
-from ir.types import f32, f64
+from ir.types import bf16, f16, f32, f64
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.operations import elementwise, reductions
-from lenetc.operations.autocast import widened
+from lenetc.operations.autocast import autocasts
 from lenetc.tensors.arrays import index_of, need_number
 from lenetc.tensors.grad_fn import no_grad
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
@@ -30,6 +30,17 @@ def _standardized(x: Node, axes: tuple[int, ...], eps: float) -> tuple[Node, Nod
     centred = x - ops.sum(x, axes=axes, keepdims=True) / n
     variance = ops.sum(centred * centred, axes=axes, keepdims=True) / n
     return centred, 1.0 / ops.sqrt(variance + eps)
+
+
+def _same_or_wide(what: str, input: Tensor, *others: Tensor | None) -> bool:
+    """Whether the input is half precision and its operands are f32, as within `autocast`. Raises DTypeError where they
+    differ otherwise."""
+    require_tensors(what, input, optional=others)
+    given = [other for other in others if other is not None]
+    if given and input.dtype in (f16, bf16) and all(other.dtype is f32 for other in given):
+        return True
+    same_dtype(what, input, *given)
+    return False
 
 
 def batch_norm(
@@ -51,7 +62,6 @@ def batch_norm(
     require_tensors("batch_norm", input, optional=[running_mean, running_var, weight, bias])
     if not isinstance(momentum, Tensor):
         need_number("batch_norm", "momentum", momentum)
-    input = widened(input)
     if input.ndim == 1 and not input.numel():  # which PyTorch lets through
         return elementwise.clone(input)
     if input.ndim < 2:
@@ -64,7 +74,9 @@ def batch_norm(
                 f"batch_norm: {name} should contain {channels} elements for the input {input.type_text()}, "
                 f"but it is {given.type_text()}"
             ).at(here())
-    same_dtype("batch_norm", input, weight, bias, running_mean, running_var)
+    if _same_or_wide("batch_norm", input, weight, bias, running_mean, running_var):
+        found = batch_norm(input.to(f32), running_mean, running_var, weight, bias, training, momentum, eps)
+        return found.to(input.dtype)
     need_number("batch_norm", "eps", eps)
     if eps < 0 or (training and eps == 0):
         wanted = "positive during training" if training else "non-negative"
@@ -142,7 +154,6 @@ def instance_norm(
                 "Expected running_mean and running_var to be defined when use_input_stats is false"
             ).at(here())
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
-    input = widened(input)
     if input.ndim < 2:
         raise ShapeError(f"instance_norm: the input must be [N,C,...], but it is {input.type_text()}").at(
             here()
@@ -179,7 +190,7 @@ def _variance_of(x: Node, axes: tuple[int, ...]) -> Node:
 
 def _check_channels(what: str, input: Tensor, *given: Tensor | None) -> None:
     """Raise ShapeError or DTypeError unless each tensor holds one value for each channel of input[N,C,...]."""
-    same_dtype(what, input, *given)
+    _same_or_wide(what, input, *given)
     for tensor in given:
         if tensor is not None and tuple(tensor.shape) != (input.shape[1],):
             raise ShapeError(
@@ -195,6 +206,7 @@ def _affine(y: Node, x: Node, weight: Tensor | None, given: Sequence[Node]) -> N
     return means.narrowed(y + rest[0] if rest else y, x.dtype)
 
 
+@autocasts
 def group_norm(
     input: Tensor,
     num_groups: int,
@@ -207,7 +219,7 @@ def group_norm(
     Raises ShapeError for channels that do not divide into the groups. Source: torch.nn.functional.group_norm.
     """
     require_tensors("group_norm", input, optional=[weight, bias])
-    input, groups = widened(input), index_of("group_norm: num_groups", num_groups)
+    groups = index_of("group_norm: num_groups", num_groups)
     if input.ndim < 2:
         raise ShapeError(f"Expected at least 2 dimensions for input tensor but received {input.ndim}").at(
             here()
@@ -256,6 +268,7 @@ def _last_dimensions(
     return shape
 
 
+@autocasts
 def layer_norm(
     input: Tensor,
     normalized_shape: Sequence[int],
@@ -269,8 +282,7 @@ def layer_norm(
     Source: torch.nn.functional.layer_norm.
     """
     shape = _last_dimensions("layer_norm", input, normalized_shape, weight, bias)
-    input = widened(input)
-    same_dtype("layer_norm", input, weight, bias)
+    _same_or_wide("layer_norm", input, weight, bias)
     axes = tuple(range(input.ndim - len(shape), input.ndim))
 
     def build(x: Node, *nodes: Node) -> Node:
@@ -284,6 +296,7 @@ def layer_norm(
     return apply("NativeLayerNormBackward0", build, input, *operands, edges=(input, weight, bias))
 
 
+@autocasts
 def rms_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
 ) -> Tensor:
@@ -294,8 +307,7 @@ def rms_norm(
     where the last dimensions differ. Source: torch.nn.functional.rms_norm.
     """
     shape = _last_dimensions("rms_norm", input, normalized_shape, weight)
-    input = widened(input)
-    same_dtype("rms_norm", input, weight)
+    _same_or_wide("rms_norm", input, weight)
     axes = tuple(range(input.ndim - len(shape), input.ndim))
     exact = np.float64 if input.dtype is f64 else np.float32
     added = float(np.finfo(exact).eps) if eps is None else eps

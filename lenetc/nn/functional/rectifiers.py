@@ -13,6 +13,7 @@ from ir.types import u8
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.operations import creation, elementwise
+from lenetc.operations.autocast import autocasts
 from lenetc.tensors.arrays import need_number
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
@@ -89,6 +90,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     return kept("leaky_relu", input, apply("LeakyReluBackward0", build, input), inplace)
 
 
+@autocasts
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """input where it is positive, else input * weight: one factor, or one for each channel of input[N,C,...].
 

@@ -16,6 +16,7 @@ from ir.node import Graph, Node
 from ir.op import leaf
 from ir.types import Type
 from lenetc.evaluation.tracing import here
+from lenetc.operations.autocast import alike
 from lenetc.tensors.tensor import Tensor, apply
 
 
@@ -153,6 +154,15 @@ def _scan(kind: Kind, x: Node, mask: Node | None, state: Sequence[Node], w: _Pre
     )
 
 
+def _alike(
+    name: str, input: Tensor, state: Sequence[Tensor], weights: Weights
+) -> tuple[Sequence[Tensor], Tensor, Weights]:
+    """All of the dtype that the state has within `autocast`."""
+    first, *rest = alike(name, state[0], *state[1:], input, *weights)
+    states = len(state)
+    return [first, *rest[: states - 1]], rest[states - 1], Weights(*rest[states:])
+
+
 def layer(
     mode: str,
     input: Tensor,
@@ -171,6 +181,7 @@ def layer(
             f"Expected sequence length to be larger than 0 in RNN: the input is {input.type_text()}"
         ).at(here())
     kind = KINDS[mode]
+    state, input, weights = _alike(mode.lower(), input, state, weights)
     masks = [] if mask is None else [mask]
     given = [tensor for tensor in weights if tensor is not None]
 
@@ -199,6 +210,7 @@ def layer(
 def cell(mode: str, input: Tensor, state: Sequence[Tensor], weights: Weights) -> tuple[Tensor, ...]:
     """The state [B,H] after one step with input[B,I]. mode: a key of KINDS."""
     kind = KINDS[mode]
+    state, input, weights = _alike(f"{mode.lower()}_cell", input, state, weights)
     given = [tensor for tensor in weights if tensor is not None]
 
     def build(x: Node, *nodes: Node) -> tuple[Node, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ir.dims import Dim
 from ir.errors import DTypeError, ShapeError
-from ir.types import DType, f32
+from ir.types import DType
 from lenetc.evaluation.tracing import here
 from lenetc.nn import functional as F
 from lenetc.nn import init
@@ -19,6 +19,7 @@ from lenetc.nn.functional.recurrent import Weights
 from lenetc.nn.modules.module import Module
 from lenetc.nn.parameter import Parameter
 from lenetc.operations import indexing, shaping
+from lenetc.operations.autocast import autocast_modes
 from lenetc.operations.creation import empty, zeros
 from lenetc.tensors.tensor import Tensor, require_tensors
 
@@ -31,7 +32,7 @@ class InputDTypeError(DTypeError, ValueError):
 
 def empty_parameter(shape: Sequence[int], dtype: DType | None, device: Any) -> Parameter:
     """A weight that is to be filled."""
-    return Parameter(empty(*shape, dtype=dtype or f32, device=device))
+    return Parameter(empty(*shape, dtype=dtype, device=device))
 
 
 def fill(module: Module, size: int) -> None:
@@ -191,7 +192,7 @@ class RNNBase(Module):
 
     def _check_input(self, input: Tensor) -> None:
         weight: Parameter = self.weight_ih_l0
-        if input.dtype is not weight.dtype:
+        if input.dtype is not weight.dtype and not autocast_modes():
             raise InputDTypeError(
                 f"RNN input dtype ({input.dtype!r}) does not match weight dtype ({weight.dtype!r}). Convert input: "
                 f"input.to({weight.dtype!r}), or convert model: model.to({input.dtype!r})"
@@ -215,7 +216,7 @@ class RNNBase(Module):
             if tuple(x.shape) != shape:
                 which = f"hidden[{i}]" if len(shapes) > 1 else "hidden"
                 raise ShapeError(f"Expected {which} size {shape}, got {list(x.shape)}").at(here())
-            if x.dtype is not steps.dtype:
+            if x.dtype is not steps.dtype and not autocast_modes():
                 raise DTypeError(
                     f"the input {steps.type_text()} and the hidden state {x.type_text()} should have the same dtype"
                 ).at(here())

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from lenetc.missing import names_of
-from lenetc.nn.utils import parametrizations, parametrize, rnn
+from lenetc.nn.utils import parametrizations, parametrize, prune, rnn
 from lenetc.nn.utils.clip_grad import (
     clip_grad_norm_,
     clip_grad_value_,
@@ -34,6 +34,7 @@ __all__ = [
     "parameters_to_vector",
     "parametrizations",
     "parametrize",
+    "prune",
     "remove_spectral_norm",
     "remove_weight_norm",
     "rnn",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lenetc.operations.creation import data, filled, likes, ranges, sampling, typed
+from lenetc.operations.creation import candidates, data, filled, likes, ranges, sampling, typed
+from lenetc.operations.creation.candidates import *
 from lenetc.operations.creation.data import *
 from lenetc.operations.creation.filled import *
 from lenetc.operations.creation.likes import *
@@ -11,6 +12,7 @@ from lenetc.operations.creation.sampling import *
 from lenetc.operations.creation.typed import *
 
 __all__ = [
+    *candidates.__all__,
     *data.__all__,
     *filled.__all__,
     *likes.__all__,

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from ir.errors import DTypeError, UnsupportedError
-from ir.types import Array, DType, f32, u8
+from ir.types import Array, DType, u8
 from lenetc.evaluation.scalars import Scalar
 from lenetc.evaluation.tracing import here
 from lenetc.operations.creation.arguments import checked, finished
 from lenetc.tensors.arrays import array_of
 from lenetc.tensors.convert import as_tensor as to_tensor
+from lenetc.tensors.dtypes import get_default_dtype
 from lenetc.tensors.tensor import Tensor
 
 __all__ = ["as_tensor", "asarray", "complex", "from_numpy", "frombuffer", "polar", "scalar_tensor", "tensor"]
@@ -25,7 +26,8 @@ def tensor(
     device: Any = None,
     pin_memory: bool = False,
 ) -> Tensor:
-    """A tensor with a copy of `data`: a number, nested lists, an array. Python floats become f32, ints i64.
+    """A tensor with a copy of `data`: a number, nested lists, an array. Python floats have the default dtype,
+    ints i64.
 
     Raises DTypeError for data that are no numbers, and for an integer that does not fit an integer dtype.
     """
@@ -48,7 +50,7 @@ def tensor(
             _check_fits(array, dtype)
         array = array.astype(dtype.numpy)
     elif not is_array and array.dtype == np.float64:
-        array = array.astype(np.float32)
+        array = array.astype(get_default_dtype().numpy)
     elif array.dtype.kind == "i" and not is_array:
         array = array.astype(np.int64)
     result = Tensor._from_array(array)
@@ -114,8 +116,8 @@ def asarray(
 def scalar_tensor(
     s: Any, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False, **idle: Any
 ) -> Tensor:
-    """The number `s` as a tensor without dimensions, f32 unless a dtype is given."""
-    made = tensor(s, dtype=checked("scalar_tensor", dtype or f32))
+    """The number `s` as a tensor without dimensions, of the default dtype unless a dtype is given."""
+    made = tensor(s, dtype=checked("scalar_tensor", dtype or get_default_dtype()))
     return finished("scalar_tensor", made, requires_grad, device, None, idle)
 
 

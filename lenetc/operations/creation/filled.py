@@ -11,7 +11,7 @@ from ir import ops
 from ir.dims import Dim
 from ir.errors import ShapeError, UnsupportedError
 from ir.op import scalar
-from ir.types import DType, Type, bool_, f32, i64, u8
+from ir.types import DType, Type, bool_, i64, u8
 from lenetc import runtime
 from lenetc.evaluation.cell import Cell, Context
 from lenetc.evaluation.tracing import here
@@ -24,6 +24,7 @@ from lenetc.operations.creation.arguments import (
     sizes_of,
 )
 from lenetc.tensors.convert import Number, number_for, operand_of
+from lenetc.tensors.dtypes import get_default_dtype
 from lenetc.tensors.tensor import Tensor
 
 __all__ = ["empty", "empty_permuted", "empty_strided", "eye", "full", "ones", "zeros"]
@@ -47,7 +48,8 @@ def full(
     device: Any = None,
     **idle: Any,
 ) -> Tensor:
-    """A tensor of `size` with every element `fill_value`: bool, i64 or f32 after its type, unless `dtype` is given.
+    """A tensor of `size` with every element `fill_value`: bool, i64 or the default dtype after its
+    type, unless `dtype` is given.
 
     Raises DTypeError for what is no number or does not fit the dtype, ShapeError for a negative size.
     """
@@ -58,7 +60,7 @@ def full(
             raise ShapeError(f"full: the value must be a number, but it is {value.type_text()}").at(here())
         dtype = dtype or value.dtype
         value = value.item()
-    default = bool_ if isinstance(value, bool) else f32 if isinstance(value, float) else i64
+    default = bool_ if isinstance(value, bool) else get_default_dtype() if isinstance(value, float) else i64
     kind = checked("full", of_out(dtype, out, default))
     if kind is u8 and -255 <= value < 0:  # which PyTorch wraps around
         value += 256
@@ -76,7 +78,7 @@ def _constant(
     device: Any,
     idle: Any,
 ) -> Tensor:
-    kind = checked(what, of_out(dtype, out, f32))
+    kind = checked(what, of_out(dtype, out, get_default_dtype()))
     made = filled(given_sizes(what, given, size), value, kind)
     return finished(what, made, requires_grad, device, out, idle)
 
@@ -159,6 +161,6 @@ def eye(
 ) -> Tensor:
     """Ones on the diagonal of zeros [n,m]; m is n if None."""
     rows, columns = sizes_of("eye", (n, n if m is None else m))
-    kind = checked("eye", of_out(dtype, out, f32))
+    kind = checked("eye", of_out(dtype, out, get_default_dtype()))
     made = Tensor._from_array(np.eye(int(rows), int(columns), dtype=kind.numpy)).to(kind)
     return finished("eye", made, requires_grad, device, out, idle)

@@ -15,6 +15,7 @@ from lenetc.operations import elementwise
 from lenetc.operations.creation.arguments import checked, finished, of_out, sizes_of
 from lenetc.tensors.convert import as_tensor as to_tensor
 from lenetc.tensors.convert import operand_of
+from lenetc.tensors.dtypes import get_default_dtype
 from lenetc.tensors.tensor import Tensor
 
 __all__ = ["arange", "linspace", "logspace", "range"]
@@ -73,7 +74,8 @@ def arange(
 ) -> Tensor:
     """start, start + step, ... before end: arange(end), arange(start, end) or arange(start, end, step).
 
-    i64, or f32 where one of them is a float. Raises LenetcError for a step of 0, and for one that leads away.
+    i64, or the default dtype where one of them is a float. Raises LenetcError for a step of 0, and for one
+    that leads away.
     """
     if len(limits) == 1 and end is None:
         (end,) = limits
@@ -82,7 +84,7 @@ def arange(
     first, last, by = (_number("arange", limit) for limit in (start, end, step))
     _checked_range("arange", first, last, by)
     has_float = any(isinstance(value, float) for value in (first, last, by))
-    kind = checked("arange", of_out(dtype, out, f32 if has_float else i64))
+    kind = checked("arange", of_out(dtype, out, get_default_dtype() if has_float else i64))
     if kind is i64:
         first, last, by = _whole(kind, first, last, by)
         _checked_range("arange", first, last, by)
@@ -105,12 +107,12 @@ def range(
     device: Any = None,
     **idle: Any,
 ) -> Tensor:
-    """start, start + step, ... up to end, which is among them where a step meets it; f32. PyTorch will drop it."""
+    """start, start + step, ... up to end, which is among them where a step meets it. PyTorch will drop it."""
     if end is None:
         start, end = 0, start
     first, last, by = (_number("range", limit) for limit in (start, end, step))
     _checked_range("range", first, last, by)
-    kind = checked("range", of_out(dtype, out, f32))
+    kind = checked("range", of_out(dtype, out, get_default_dtype()))
     count = math.floor((last - first) / by) + 1
     made = Tensor._from_array((first + np.arange(count) * by).astype(kind.numpy)).to(kind)
     return finished("range", made, requires_grad, device, out, idle)
@@ -129,7 +131,7 @@ def linspace(
 ) -> Tensor:
     """`steps` numbers from start to end, both included, at equal distances."""
     (count,) = sizes_of("linspace", (steps,))
-    kind = checked("linspace", of_out(dtype, out, f32))
+    kind = checked("linspace", of_out(dtype, out, get_default_dtype()))
     if _is_computed(start, end):
         made = _between(start, end, int(count), kind).to(kind)
         return finished("linspace", made, requires_grad, device, out, idle)
@@ -164,7 +166,7 @@ def logspace(
 ) -> Tensor:
     """`base` to the power of `steps` numbers from start to end at equal distances."""
     (count,) = sizes_of("logspace", (steps,))
-    kind = checked("logspace", of_out(dtype, out, f32))
+    kind = checked("logspace", of_out(dtype, out, get_default_dtype()))
     if _is_computed(start, end):
         made = elementwise.pow(float(base), _between(start, end, int(count), kind)).to(kind)
         return finished("logspace", made, requires_grad, device, out, idle)

@@ -18,7 +18,7 @@ from lenetc.evaluation import bits, random
 from lenetc.evaluation.cell import Context, known
 from lenetc.evaluation.random import Generator
 from lenetc.evaluation.tracing import here, where_now
-from lenetc.operations import elementwise, reductions
+from lenetc.operations import elementwise, reductions, sorting
 from lenetc.operations.creation.arguments import (
     checked,
     finished,
@@ -31,9 +31,10 @@ from lenetc.operations.creation.arguments import (
 )
 from lenetc.tensors.arrays import index_of
 from lenetc.tensors.convert import operand_of
+from lenetc.tensors.dtypes import get_default_dtype
 from lenetc.tensors.tensor import Tensor, require_tensors
 
-__all__ = ["bernoulli", "multinomial", "normal", "poisson", "rand", "randint", "randn", "randperm"]
+__all__ = ["bernoulli", "multinomial", "normal", "rand", "randint", "randn", "randperm"]
 
 Generator.tensor_of = staticmethod(Tensor._from_array)
 
@@ -60,7 +61,7 @@ def rand(
     **idle: Any,
 ) -> Tensor:
     """Uniform numbers in [0, 1). Raises DTypeError for a dtype that is not float."""
-    kind = float_dtype("rand", of_out(dtype, out, f32))
+    kind = float_dtype("rand", of_out(dtype, out, get_default_dtype()))
     made = drawn(bits.uniform, given_sizes("rand", given, size), generator, kind)
     return finished("rand", made, requires_grad, device, out, idle)
 
@@ -76,7 +77,7 @@ def randn(
     **idle: Any,
 ) -> Tensor:
     """Standard normal numbers. Raises DTypeError for a dtype that is not float."""
-    kind = float_dtype("randn", of_out(dtype, out, f32))
+    kind = float_dtype("randn", of_out(dtype, out, get_default_dtype()))
     made = drawn(bits.normal, given_sizes("randn", given, size), generator, kind)
     return finished("randn", made, requires_grad, device, out, idle)
 
@@ -207,7 +208,7 @@ def normal(
     elif size is None:
         raise DTypeError("normal: of two numbers a size is needed as well").at(here())
     else:
-        shape, kind = sequence_of_sizes("normal", size), float_dtype("normal", dtype or f32)
+        shape, kind = sequence_of_sizes("normal", size), float_dtype("normal", dtype or get_default_dtype())
     found = drawn(bits.normal, shape, generator, kind)
     made = (found * std + mean).to(kind)
     if tensors:
@@ -255,7 +256,6 @@ def exponentials(shape: Sequence[Dim], generator: Generator | None, dtype: DType
     return elementwise.clamp(found, min=2.0**-25).to(dtype)
 
 
-_SAMPLES = 64  # without replacement, in a program: one pass each
 _RACES = 1 << 22  # times that are drawn at once
 _CATEGORIES = 1 << 24
 
@@ -270,7 +270,7 @@ def multinomial(
 
     Raises LenetcError for more samples without replacement than categories and, outside of compiled functions, for
     weights that are negative, not finite or all 0; DTypeError for weights that are not floating point,
-    UnsupportedError for very many samples in a compiled function.
+    UnsupportedError for very many samples with replacement in a compiled function.
     """
     require_tensors("multinomial", input)
     count = index_of("multinomial: num_samples", num_samples)
@@ -292,7 +292,7 @@ def multinomial(
         weights = input.detach().to(f64).numpy()
         _check_weights(weights)
         return Tensor._from_array(_of_values(weights, count, replacement, generator))
-    if count * int(categories) > _RACES if replacement else count > _SAMPLES:
+    if replacement and count * int(categories) > _RACES:
         raise UnsupportedError(
             f"multinomial: {count} samples of {categories} are too many for a compiled function; draw them before"
         ).at(here())
@@ -301,7 +301,8 @@ def multinomial(
     if replacement:
         times = exponentials((*rows, count, categories), generator, scores.dtype)
         return reductions.argmax(scores.unsqueeze(-2) / times, -1)
-    return _one_by_one(scores / exponentials((*rows, categories), generator, scores.dtype), count)
+    times = exponentials((*rows, categories), generator, scores.dtype)
+    return sorting.topk(scores / times, count).indices
 
 
 def _check_weights(weights: Array) -> None:
@@ -310,17 +311,6 @@ def _check_weights(weights: Array) -> None:
         raise LenetcError("multinomial: a weight among them is infinite, NaN or negative").at(here())
     if (weights.sum(-1) <= 0).any():
         raise LenetcError("multinomial: the weights of a row add up to 0").at(here())
-
-
-def _one_by_one(scores: Tensor, count: int) -> Tensor:
-    """The places of the `count` largest scores in each row."""
-    places = Tensor._from_array(np.arange(int(scores.shape[-1])))
-    found = []
-    for _ in range(count):
-        best = reductions.argmax(scores, -1, keepdim=True)
-        found.append(best)
-        scores = elementwise.where(elementwise.eq(places, best), -1.0, scores)
-    return t.apply("", lambda *nodes: ops.concat(*nodes, axis=scores.ndim - 1), *found)
 
 
 def _of_values(weights: Array, count: int, replacement: bool, generator: Generator | None) -> Array:
@@ -338,11 +328,3 @@ def _of_values(weights: Array, count: int, replacement: bool, generator: Generat
     if replacement:
         return np.asarray(np.argmax(weights[..., None, :] / times, axis=-1))
     return np.argsort(-weights / times, axis=-1, kind="stable")[..., :count]
-
-
-def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
-    """Raises UnsupportedError: how many numbers a sample takes is not known before it is drawn."""
-    raise UnsupportedError(
-        "poisson: a sample takes a number of draws that is not known before; for large rates use "
-        "lenetc.normal(rate, rate.sqrt()).round(), or draw with NumPy and pass the tensor in"
-    ).at(here())

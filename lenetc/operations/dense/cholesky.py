@@ -11,6 +11,7 @@ from ir.node import Node
 from ir.types import i32
 from lenetc.evaluation.tracing import here
 from lenetc.operations import shaping
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.dense.equations import solved
 from lenetc.operations.dense.stacks import (
     diagonal,
@@ -35,6 +36,7 @@ class Factor(NamedTuple):
     info: Tensor
 
 
+@autocasts
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Factor:
     """(L, info): as `cholesky`; info is the order of the first leading part that is not positive definite, or 0, and L
     is not finite from there on (torch.linalg.cholesky_ex). Raises as `cholesky` if check_errors."""
@@ -61,6 +63,7 @@ def _factor(what: str, A: Tensor, upper: bool, check: bool) -> Factor:
     return Factor(shaping.transpose(made, -2, -1) if upper else made, info)
 
 
+@autocasts
 def cholesky(A: Tensor, upper: bool = False) -> Tensor:
     """The lower triangular L with L L^T = A, or its transpose if `upper`, of symmetric positive definite matrices, of
     which the lower (upper) triangle is looked at (torch.linalg.cholesky).
@@ -85,6 +88,7 @@ def _product(L: Tensor, upper: bool) -> Tensor:
     return matmul(across, kept) if upper else matmul(kept, across)
 
 
+@autocasts
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """The X with L L^T X = B, or with L^T L X = B if `upper`. Raises DTypeError and ShapeError."""
     need_square("cholesky_solve", L)
@@ -96,6 +100,7 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     return solved("cholesky_solve", _product(L, upper), B, True)
 
 
+@autocasts
 def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     """The inverse of L L^T, or of L^T L if `upper`. Raises DTypeError and ShapeError."""
     need_square("cholesky_inverse", L)

@@ -14,6 +14,7 @@ from ir.op import scalar
 from ir.types import i32
 from lenetc.evaluation.tracing import here
 from lenetc.operations import shaping
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.dense.stacks import identity, need_matrices, need_square, need_success, stacked
 from lenetc.operations.reductions.norms import matrix_norm, refuse_singular_values
 from lenetc.tensors.arrays import axis_of
@@ -64,6 +65,7 @@ def _failed(a: Tensor, x: Tensor) -> Tensor:
     return t.apply("", build, a.detach(), x.detach())
 
 
+@autocasts
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> Inverse:
     """(inverse, info): the inverse of square matrices, which is not finite where one is singular, and its info then
     not 0 (torch.linalg.inv_ex). Raises as `inv` if check_errors."""
@@ -79,6 +81,7 @@ def _inverse(what: str, A: Tensor, check: bool) -> Inverse:
     return Inverse(made, info)
 
 
+@autocasts
 def inv(A: Tensor) -> Tensor:
     """The inverse of square matrices, in stacks of any shape (torch.linalg.inv).
 
@@ -88,6 +91,7 @@ def inv(A: Tensor) -> Tensor:
     return _inverse("inv", A, True).inverse
 
 
+@autocasts
 def inverse(input: Tensor) -> Tensor:
     """The inverse of square matrices; raises as `inv`."""
     return _inverse("inverse", input, True).inverse
@@ -99,6 +103,7 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
     return _solution("solve_ex", A, B, left, check_errors)
 
 
+@autocasts
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """The X with A X = B, or with X A = B if not left; B is a stack of matrices or of vectors (torch.linalg.solve).
 
@@ -163,6 +168,7 @@ def solve_triangular(
     return solved("solve_triangular", t.apply("TriangularBackward0", triangle, A), B, left)
 
 
+@autocasts
 def triangular_solve(
     b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
 ) -> Triangular:
@@ -174,6 +180,7 @@ def triangular_solve(
     return Triangular(found, A.clone())
 
 
+@autocasts
 def cond(A: Tensor, p: Number | str | None = None) -> Tensor:
     """The condition number of square matrices, norm(A) * norm(inv(A)), for a norm of `linalg.matrix_norm`.
 
@@ -186,6 +193,7 @@ def cond(A: Tensor, p: Number | str | None = None) -> Tensor:
     return matrix_norm(A, p) * matrix_norm(inv_ex(A).inverse, p)
 
 
+@autocasts
 def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     """The inverse of `tensordot` with A over its first `ind` dimensions (torch.linalg.tensorinv)."""
     t.require_tensors("tensorinv", A)
@@ -201,6 +209,7 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     return inv(shaping.reshape(A, rows, columns)).reshape(*A.shape[ind:], *A.shape[:ind])
 
 
+@autocasts
 def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tensor:
     """The X with tensordot(A, X, X.ndim) = B (torch.linalg.tensorsolve). dims: dimensions of A that go last."""
     t.require_tensors("tensorsolve", A, B)

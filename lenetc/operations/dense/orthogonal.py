@@ -13,6 +13,7 @@ from ir.node import Graph, Node
 from ir.op import leaf, scalar
 from ir.types import Type, i64
 from lenetc.evaluation.tracing import here
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.dense.stacks import diagonal, need_matrices
 from lenetc.tensors.grad_fn import is_grad_enabled
 
@@ -56,6 +57,7 @@ def linalg_qr(A: Tensor, mode: str = "reduced") -> Factors:
     return Factors(factor(0, "LinalgQrBackward0"), r)
 
 
+@autocasts
 def qr(input: Tensor, some: bool = True) -> Factors:
     """(Q, R) as `linalg.qr`, reduced if `some`."""
     return linalg_qr(input, "reduced" if some else "complete")

@@ -13,6 +13,7 @@ from ir.op import scalar
 from ir.types import bool_, u8
 from lenetc.evaluation.tracing import here
 from lenetc.operations import integers
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.elementwise.operands import Binary, binary, flat, kind, of_bools, refuse_bools, unary
 from lenetc.tensors.arrays import need_number
 from lenetc.tensors.convert import operand_of, result_dtype_of
@@ -170,6 +171,7 @@ def _times(name: str, what: str, factor: float, input: Tensor) -> Tensor:
     return unary(name, lambda a: a * factor, input, what)
 
 
+@autocasts
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
     """input + value * tensor1 * tensor2. Raises DTypeError for bools."""
     t.require_tensors("addcmul", input, tensor1, tensor2)
@@ -179,6 +181,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     return input + (tensor1 * tensor2 if value == 1 else value * tensor1 * tensor2)
 
 
+@autocasts
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Tensor:
     """input + value * tensor1 / tensor2. Raises DTypeError for tensor1 and tensor2 without floating point."""
     t.require_tensors("addcdiv", input, tensor1, tensor2)

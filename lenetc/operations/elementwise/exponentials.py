@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import lenetc.tensors.tensor as t
 from ir import ops
 from ir.node import Node
-from lenetc.operations.autocast import widened
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.elementwise.operands import binary, filled, in_f64, smooth, smooth_pair, unary
 from lenetc.tensors.arrays import need_number
 
@@ -38,15 +38,16 @@ _LN2 = math.log(2)
 _LN10 = math.log(10)
 
 
+@autocasts
 def exp(input: Tensor) -> Tensor:
     """e to the x."""
-    return unary("ExpBackward0", ops.exp, widened(input))
+    return unary("ExpBackward0", ops.exp, input)
 
 
 def exp2(input: Tensor) -> Tensor:
     """2 to the x."""
     build = smooth(lambda x: ops.pow(filled(2.0, x), x), lambda x, out: out * _LN2)
-    return unary("Exp2Backward0", build, widened(input), "exp2")
+    return unary("Exp2Backward0", build, input, "exp2")
 
 
 def expm1_of(x: Node) -> Node:
@@ -58,26 +59,30 @@ def expm1_of(x: Node) -> Node:
     return ops.where(near, small, u - 1.0)
 
 
+@autocasts
 def expm1(input: Tensor) -> Tensor:
     """exp(x) - 1, exact for small x too."""
-    return unary("Expm1Backward0", smooth(expm1_of, lambda x, out: out + 1.0), widened(input), "expm1")
+    return unary("Expm1Backward0", smooth(expm1_of, lambda x, out: out + 1.0), input, "expm1")
 
 
+@autocasts
 def log(input: Tensor) -> Tensor:
     """The natural logarithm."""
-    return unary("LogBackward0", ops.log, widened(input))
+    return unary("LogBackward0", ops.log, input)
 
 
+@autocasts
 def log2(input: Tensor) -> Tensor:
     """The logarithm to base 2."""
     build = smooth(lambda x: ops.log(x) * (1 / _LN2), lambda x, out: 1.0 / (x * _LN2))
-    return unary("Log2Backward0", build, widened(input), "log2")
+    return unary("Log2Backward0", build, input, "log2")
 
 
+@autocasts
 def log10(input: Tensor) -> Tensor:
     """The logarithm to base 10."""
     build = smooth(lambda x: ops.log(x) * (1 / _LN10), lambda x, out: 1.0 / (x * _LN10))
-    return unary("Log10Backward0", build, widened(input), "log10")
+    return unary("Log10Backward0", build, input, "log10")
 
 
 def log1p_of(x: Node) -> Node:
@@ -89,9 +94,10 @@ def log1p_of(x: Node) -> Node:
     return ops.where(ops.less(ops.abs(x), 1.0), small, ops.log(u))
 
 
+@autocasts
 def log1p(input: Tensor) -> Tensor:
     """log(1 + x), exact for small x too."""
-    return unary("Log1PBackward0", smooth(log1p_of, lambda x, out: 1.0 / (x + 1.0)), widened(input), "log1p")
+    return unary("Log1PBackward0", smooth(log1p_of, lambda x, out: 1.0 / (x + 1.0)), input, "log1p")
 
 
 def _logaddexp(x: Node, y: Node) -> Node:

@@ -12,6 +12,7 @@ from ir.node import Node
 from ir.types import DType, bool_, f64
 from lenetc.evaluation.tracing import here
 from lenetc.operations import integers
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.elementwise.operands import binary, cast, unary
 from lenetc.tensors.convert import operand_of, result_dtype
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["float_power", "ldexp", "pow", "reciprocal", "rsqrt", "sqrt", "square"]
 
 
+@autocasts
 def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     """input ** exponent, broadcast. Integers to integer powers are integers, which wrap around as products do. Small
     whole exponents become products, as in PyTorch.
@@ -90,6 +92,7 @@ def sqrt(input: Tensor) -> Tensor:
     return unary("SqrtBackward0", ops.sqrt, input)
 
 
+@autocasts
 def rsqrt(input: Tensor) -> Tensor:
     return unary("RsqrtBackward0", lambda a: 1.0 / ops.sqrt(a), input, "rsqrt")
 
@@ -98,6 +101,7 @@ def square(input: Tensor) -> Tensor:
     return pow(input, 2)
 
 
+@autocasts
 def reciprocal(input: Tensor) -> Tensor:
     """1 / input; of integers a float."""
     return unary("ReciprocalBackward0", lambda a: 1.0 / a, input, "reciprocal")

@@ -14,6 +14,7 @@ from ir import ops
 from ir.errors import LenetcError
 from ir.node import Node
 from lenetc.evaluation.tracing import here
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.elementwise.operands import copied_sign, filled, in_f64, smooth, unary
 from lenetc.tensors.arrays import index_of
 from passes.kernels.exact import ERF, ERFC, ratio
@@ -119,6 +120,7 @@ def _erfinv(x: Node) -> Node:
     return copied_sign(inverse(size, 1.0 - size), x)
 
 
+@autocasts
 def erfinv(input: Tensor) -> Tensor:
     """The inverse of the error function; infinite at -1 and 1, NaN beyond."""
     build = smooth(_erfinv, lambda x, out: ops.exp(out * out) * (1 / _SLOPE))

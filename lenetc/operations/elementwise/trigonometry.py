@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import lenetc.tensors.tensor as t
 from ir import ops
 from ir.node import Node
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.elementwise.exponentials import expm1_of, log1p_of
 from lenetc.operations.elementwise.operands import (
     binary,
@@ -62,6 +63,7 @@ def cos(input: Tensor) -> Tensor:
     return unary("CosBackward0", ops.cos, input)
 
 
+@autocasts
 def tan(input: Tensor) -> Tensor:
     """The tangent of x in radians."""
     build = smooth(lambda x: ops.sin(x) / ops.cos(x), lambda x, out: out * out + 1.0)
@@ -110,12 +112,14 @@ def _over_circle(x: Node) -> Node:
     return 1.0 / ops.sqrt(1.0 - x * x)
 
 
+@autocasts
 def asin(input: Tensor) -> Tensor:
     """The inverse sine, in [-pi / 2, pi / 2]; NaN beyond [-1, 1]."""
     build = smooth(lambda x: atan_of(x / ops.sqrt((1.0 - x) * (x + 1.0))), lambda x, out: _over_circle(x))
     return unary("AsinBackward0", build, input, "asin")
 
 
+@autocasts
 def acos(input: Tensor) -> Tensor:
     """The inverse cosine, in [0, pi]; NaN beyond [-1, 1]."""
     build = smooth(lambda x: atan_of(ops.sqrt((1.0 - x) / (x + 1.0))) * 2.0, lambda x, out: -_over_circle(x))
@@ -146,6 +150,7 @@ def is_negative(x: Node) -> Node:
     return ops.logical_or(ops.less(x, 0.0), ops.logical_and(ops.equal(x, 0.0), ops.less(1.0 / x, 0.0)))
 
 
+@autocasts
 def atan2(input: Tensor, other: Tensor) -> Tensor:
     """The angle of the point (other, input), in [-pi, pi], broadcast."""
     t.require_tensors("atan2", input, other)
@@ -191,11 +196,13 @@ _cosh_with_slope = smooth(_cosh, lambda x, out: smooth(_sinh, lambda x, out: _co
 _sinh_with_slope = smooth(_sinh, lambda x, out: _cosh_with_slope(x))
 
 
+@autocasts
 def sinh(input: Tensor) -> Tensor:
     """The hyperbolic sine."""
     return unary("SinhBackward0", _sinh_with_slope, input, "sinh")
 
 
+@autocasts
 def cosh(input: Tensor) -> Tensor:
     """The hyperbolic cosine."""
     return unary("CoshBackward0", _cosh_with_slope, input, "cosh")

@@ -12,16 +12,19 @@ from ir import ops
 from ir.dims import Dim
 from ir.errors import DTypeError, ShapeError
 from ir.node import Node
-from ir.types import bool_
+from ir.types import bf16, bool_
 from lenetc.evaluation.tracing import here
 from lenetc.operations.indexing.places import Places
-from lenetc.operations.indexing.selection import Selection, selection
+from lenetc.operations.indexing.selection import Selection, is_slices, selection
 from lenetc.operations.shaping.slicing import put, taken, unchanged
 from lenetc.tensors.arrays import array_of
 from lenetc.tensors.convert import as_tensor, number_for
+from lenetc.tensors.present import present
 
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
+
+_SMALL = 1 << 20  # bytes that are copied at each change rather than all changes be made in one run
 
 
 def setitem(x: Tensor, index: Any, value: Any) -> None:
@@ -32,12 +35,36 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     Raises BoundsError for what is out of range, ShapeError for a value that does not fit, DTypeError for one of
     another dtype where PyTorch does, UnsupportedError for a mask with other values in a compiled function.
     """
+    if _put_at_once(x, index, value):
+        return
     chosen = selection(x, index)
     source = _source(x, value, chosen)
     name = "IndexPutBackward0" if chosen.tensors else "CopySlices"
     if not chosen.tensors and chosen.is_whole(x.shape):
         name = "CopyBackwards"
     x._change("__setitem__", assigned("__setitem__", name, x, chosen, source))
+
+
+def _put_at_once(x: Tensor, index: Any, value: Any) -> bool:
+    """Put a number, or values that are there already, into a small tensor whose values are: whether that was done."""
+    if not is_slices(index) or x._shares or x._is_detached or x._cell.has_history or x.dtype is bf16:
+        return False
+    if type(value) in (bool, int, float):
+        number: Any = number_for(x.dtype, value)
+    elif isinstance(value, t.Tensor) and value.dtype is x.dtype:
+        number = present(value)
+    else:
+        return False
+    array = present(x)
+    if number is None or array is None or array.nbytes > _SMALL:
+        return False
+    changed = array.copy()
+    try:
+        changed[index] = number
+    except (IndexError, ValueError, OverflowError):
+        return False  # to be refused in our words
+    x._cell.set_value(changed)
+    return True
 
 
 def assigned(

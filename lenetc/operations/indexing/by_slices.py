@@ -15,6 +15,7 @@ from ir.node import Node
 from ir.op import literal
 from ir.types import u8
 from lenetc.evaluation.tracing import here
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.indexing.assigning import assigned
 from lenetc.operations.indexing.gathering import need_positions, need_range
 from lenetc.operations.indexing.places import from_front, plus, scattered
@@ -26,7 +27,7 @@ from lenetc.tensors.convert import Number, as_tensor, number_for, operand_of
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
 
-__all__ = ["index_add", "index_copy", "index_fill", "index_put", "index_reduce", "put"]
+__all__ = ["fill", "index_add", "index_copy", "index_fill", "index_put", "index_reduce", "put"]
 
 
 def _checked(what: str, x: Tensor, dim: Any, index: Tensor, source: Tensor) -> int:
@@ -74,6 +75,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return t.apply("IndexAddBackward0", build, input, scaled, index, edges=(input, source))
 
 
+@autocasts
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """`input` with source[i] in the place of the slice index[i] along `dim`, the last one of several
     (torch.index_copy). Raises as index_add."""
@@ -125,6 +127,13 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | Number) -
     return t.apply("IndexFillBackward0", build, input, filler, index, edges=(input, filler))
 
 
+def fill(input: Tensor, value: Tensor | Number) -> Tensor:
+    """A tensor like `input` with one value everywhere (torch.fill). value: a number, or a tensor without dimensions."""
+    t.require_tensors("fill", input)
+    filler = filling("fill", input, value)
+    return t.apply("FillBackward0", lambda a, v: ops.where(literal(np.True_), v, a), input, filler)
+
+
 def filling(what: str, x: Tensor, value: Any) -> Tensor:
     """`value`, a number or a tensor without dimensions, in the dtype of x."""
     given = operand_of(what, value)
@@ -141,6 +150,7 @@ def filling(what: str, x: Tensor, value: Any) -> Tensor:
     return given.to(x.dtype)
 
 
+@autocasts
 def index_put(
     input: Tensor, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False
 ) -> Tensor:

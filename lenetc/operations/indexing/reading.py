@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import lenetc.tensors.tensor as t
 from ir import ops
 from ir.node import Node
+from ir.types import i32, i64
 from lenetc.operations.indexing.places import Places
-from lenetc.operations.indexing.selection import selection
+from lenetc.operations.indexing.selection import Selection, is_slices, selection
 from lenetc.operations.shaping.slicing import put, taken
+from lenetc.tensors.present import present, tensor_of, view_of
+from lenetc.tensors.views import Read
 
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
@@ -21,6 +26,9 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     Raises BoundsError, an IndexError, for what is out of range, UnsupportedError for a mask in a compiled function:
     the shape depends on its values.
     """
+    picked = _picked(x, index)
+    if picked is not None:
+        return picked
     chosen = selection(x, index)
     positions = chosen.positions()
     shape = tuple(chosen.shape)
@@ -31,9 +39,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     )
     known: list[Node] = []
 
-    def cut(a: Node) -> Node:
-        part = taken(a, chosen.bounds)
-        return part if part.shape == shape else ops.reshape(part, shape=shape)
+    cut = _cut(chosen)
 
     def build(a: Node, *nodes: Node) -> Node:
         known[:] = nodes
@@ -47,3 +53,50 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     is_copy = any(tensor.ndim for _, tensor in positions)  # of a scalar position PyTorch makes a view
     tensors = [tensor for _, tensor in positions]
     return t.apply(name, build, x, *tensors, saves=bool(tensors), view=False if is_copy else restored)
+
+
+def _cut(chosen: Selection) -> Read:
+    """What the slices of a selection take of a node."""
+    shape = tuple(chosen.shape)
+
+    def cut(a: Node) -> Node:
+        part = taken(a, chosen.bounds)
+        return part if part.shape == shape else ops.reshape(part, shape=shape)
+
+    return cut
+
+
+def _picked(x: Tensor, index: Any) -> Tensor | None:
+    """x[index] for ints, slices, None and ..., or one tensor of positions, of values that are there already; None for
+    all else."""
+    if isinstance(index, t.Tensor):
+        return _rows(x, index)
+    if not is_slices(index):
+        return None
+    array = present(x)
+    if array is None:
+        return None
+    try:
+        part = array[index]
+    except IndexError:
+        return None  # to be refused in our words
+
+    def read(a: Node) -> Node:
+        return _cut(selection(x, index))(a)
+
+    def write(base: Node, value: Node) -> Node:
+        return put(base, value, selection(x, index).bounds)
+
+    return view_of(x, np.asarray(part), read, write)
+
+
+def _rows(x: Tensor, index: Tensor) -> Tensor | None:
+    if index.dtype not in (i32, i64) or not index.ndim or not x.ndim:
+        return None
+    arrays = present(x), present(index)
+    if arrays[0] is None or arrays[1] is None:
+        return None
+    try:
+        return tensor_of(arrays[0][arrays[1]], x)
+    except IndexError:
+        return None  # to be refused in our words

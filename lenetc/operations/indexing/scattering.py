@@ -15,6 +15,7 @@ from ir.node import Node
 from ir.op import literal, scalar
 from ir.types import bool_, i32, u8
 from lenetc.evaluation.tracing import here
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.indexing.gathering import need_positions, need_range, need_smaller
 from lenetc.operations.shaping.slicing import put
 from lenetc.tensors.arrays import axis_of, need_number
@@ -182,6 +183,7 @@ def scatter(
     return _into("scatter", "ScatterBackward0", input, dim, index, source, ways[reduce])  # type: ignore[arg-type]
 
 
+@autocasts
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """`input` with src[i][j] added to [index[i][j]][j], along `dim` (torch.scatter_add). Raises as scatter."""
     t.require_tensors("scatter_add", src)

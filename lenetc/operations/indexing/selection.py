@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -146,3 +147,15 @@ def _position(i: Any, size: Dim, axis: int, x: Tensor) -> Dim:
             here()
         )
     return position if position >= 0 else size + position
+
+
+def is_slices(index: Any) -> bool:
+    """Whether the index is of plain ints, slices forward, None and ... alone."""
+    return all(map(_is_slice, index if type(index) is tuple else (index,)))
+
+
+def _is_slice(i: Any) -> bool:
+    kind = type(i)
+    if kind is slice:
+        return all(type(n) in (int, NoneType) for n in (i.start, i.stop, i.step)) and (i.step or 1) > 0
+    return kind is int or i is None or i is Ellipsis

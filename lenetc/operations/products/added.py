@@ -11,6 +11,7 @@ from ir.node import Node
 from ir.op import scalar
 from ir.types import bool_
 from lenetc.evaluation.tracing import here
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.elementwise import logical_and, logical_or
 from lenetc.operations.products.matrices import bmm, mm, mv, need_ranks
 from lenetc.operations.products.vectors import outer
@@ -52,18 +53,21 @@ def _added(what: str, x: Tensor, product: Tensor, beta: Number, alpha: Number) -
     return t.apply(f"{what.capitalize()}Backward0", build, x, product)
 
 
+@autocasts
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2), of matrices; a beta of 0 leaves the input out, NaN or not."""
     need_ranks("addmm", ("mat1", mat1, 2), ("mat2", mat2, 2))
     return _added("addmm", input, mm(mat1, mat2), beta, alpha)
 
 
+@autocasts
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
     """beta * input + alpha * (mat @ vec), as addmm."""
     need_ranks("addmv", ("mat", mat, 2), ("vec", vec, 1))
     return _added("addmv", input, mv(mat, vec), beta, alpha)
 
 
+@autocasts
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
     """beta * input + alpha * outer(vec1, vec2), as addmm, in the dtype that all promote to."""
     need_ranks("addr", ("vec1", vec1, 1), ("vec2", vec2, 1))
@@ -83,12 +87,14 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Number = 1, alpha: 
     return _added("addr", input.to(dtype), product.to(dtype), beta, alpha)
 
 
+@autocasts
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
     """beta * input + alpha * (batch1 @ batch2), of stacks of matrices, as addmm."""
     need_ranks("baddbmm", ("batch1", batch1, 3), ("batch2", batch2, 3))
     return _added("baddbmm", input, bmm(batch1, batch2), beta, alpha)
 
 
+@autocasts
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
     """beta * input + alpha * the sum of batch1 @ batch2 over the batch, as addmm."""
     need_ranks("addbmm", ("batch1", batch1, 3), ("batch2", batch2, 3))

@@ -10,6 +10,7 @@ from ir.dims import product
 from ir.errors import DTypeError, LenetcError, ShapeError
 from lenetc.evaluation.tracing import here
 from lenetc.operations import shaping
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.elementwise import mul
 from lenetc.operations.products.matrices import matmul
 from lenetc.operations.reductions.sums import sum
@@ -50,6 +51,7 @@ class Named(NamedTuple):
         return Named(shaping.permute(self.x, [self.labels.index(label) for label in labels]), labels)
 
 
+@autocasts
 def einsum(*args: Any) -> Tensor:
     """Products of the operands' elements, summed over the dimensions that the result does not name (torch.einsum).
 
@@ -196,6 +198,7 @@ def _multiplied(left: Named, right: Named, later: set[Label]) -> Named:
     return Named(shaping.reshape(made, [*made.shape[:stack], *sizes]), labels)
 
 
+@autocasts
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """The sums of products over the last `dims` dimensions of a and the first of b, or over the pairs that two lists
     name (torch.tensordot). Raises ShapeError where the sizes of a pair differ."""

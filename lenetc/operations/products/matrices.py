@@ -14,7 +14,7 @@ from ir.node import Node
 from ir.types import bool_
 from lenetc.evaluation.tracing import here
 from lenetc.operations import integers, shaping
-from lenetc.operations.autocast import narrowed
+from lenetc.operations.autocast import autocasts
 from lenetc.tensors.convert import as_tensor
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["bmm", "chain_matmul", "matmul", "mm", "mv", "spmm"]
 
 
+@autocasts
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """Matrix product: [..., M, K] @ [..., K, L]; 1-D operands as in torch.matmul.
 
@@ -38,7 +39,6 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         raise DTypeError(
             f"matmul: bools are not multiplied here: {x.type_text()} @ {other.type_text()}; use .long()"
         ).at(here())
-    x, other = narrowed(x, other)
 
     def build(a: Node, b: Node) -> Node:
         left = ops.reshape(a, shape=(1, *a.shape)) if a.rank == 1 else a
@@ -71,6 +71,7 @@ def need_ranks(what: str, *operands: tuple[str, Tensor, int]) -> None:
             raise ShapeError(f"{what}: {name} must be a {kind}, but it is {x.type_text()}").at(here())
 
 
+@autocasts
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices. Raises ShapeError for anything else."""
     need_ranks("mm", ("input", input, 2), ("mat2", mat2, 2))
@@ -80,6 +81,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
 spmm = mm  # all matrices are dense here
 
 
+@autocasts
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two stacks of matrices, [B, N, M] and [B, M, P]. Raises ShapeError for anything else."""
     need_ranks("bmm", ("input", input, 3), ("mat2", mat2, 3))
@@ -90,12 +92,14 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     return matmul(input, mat2)
 
 
+@autocasts
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """The product of a matrix and a vector. Raises ShapeError for anything else."""
     need_ranks("mv", ("input", input, 2), ("vec", vec, 1))
     return matmul(input, vec)
 
 
+@autocasts
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of several matrices, multiplied in the order that costs least."""
     need_ranks("chain_matmul", *((f"operand {i}", x, 2) for i, x in enumerate(matrices)))
@@ -104,6 +108,7 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
     return multi_dot(matrices) if len(matrices) > 1 else matrices[0]
 
 
+@autocasts
 def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     """The product of two or more matrices, multiplied in the order that costs least; the first and the last may be
     vectors (torch.linalg.multi_dot). Raises ShapeError for anything else."""

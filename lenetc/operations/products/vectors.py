@@ -14,6 +14,7 @@ from ir.op import scalar
 from ir.types import i64
 from lenetc.evaluation.tracing import here
 from lenetc.operations import shaping
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.elementwise import mul
 from lenetc.operations.products.einsum import tensordot
 from lenetc.operations.products.matrices import matmul, need_ranks
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["cross", "dot", "ger", "inner", "kron", "outer", "vdot"]
 
 
+@autocasts
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The sum of the products of two vectors' elements. Raises ShapeError for vectors of other lengths."""
     need_ranks("dot", ("input", input, 1), ("tensor", tensor, 1))
@@ -36,6 +38,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
     return matmul(input, tensor)
 
 
+@autocasts
 def vdot(input: Tensor, other: Tensor) -> Tensor:
     """`dot`; complex numbers, of which it would conjugate the first, there are none."""
     return dot(input, other)
@@ -78,6 +81,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     return shaping.reshape(apart, [a * b for a, b in zip(left, right, strict=True)])
 
 
+@autocasts
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """Cross product of vectors of three elements along `dim`, by default the first of that size, broadcast."""
     t.require_tensors("cross", input, other)
@@ -133,6 +137,7 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
     return t.apply("CatBackward0", build, x)
 
 
+@autocasts
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """The sums of products along `dim`, broadcast (torch.linalg.vecdot)."""
     t.require_tensors("vecdot", x, y)

@@ -13,6 +13,7 @@ from ir.node import Node
 from ir.op import scalar
 from ir.types import DType, bool_, i64, u8
 from lenetc.evaluation.tracing import here
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.elementwise.operands import cast
 from lenetc.operations.reductions.dims import as_row, axis_in, cut, need_float, numpy_names
 from lenetc.operations.reductions.extremes import Extreme, turned
@@ -43,6 +44,7 @@ def running(name: str, x: Tensor, build: Callable[[Node], Node]) -> Tensor:
     return t.apply(name, lambda a: ops.reshape(build(as_row(a)), shape=a.shape), x)
 
 
+@autocasts
 @numpy_names
 def cumsum(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     """The sums along `dim` up to each element, it included, as `dtype`: of integers and bools i64, of halves computed
@@ -59,6 +61,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     return running("CumsumBackward0", input, build)
 
 
+@autocasts
 @numpy_names
 def cumprod(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     """The products along `dim` up to each element, as cumsum. No gradient divides by an element.

@@ -13,6 +13,7 @@ from ir.node import Node
 from ir.op import scalar
 from lenetc.evaluation.tracing import here
 from lenetc.operations import shaping
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.elementwise.operands import cast
 from lenetc.operations.reductions.dims import Axes, axes_of, axis_in, need_elements, need_float, numpy_names
 from lenetc.operations.reductions.extremes import amax, amin, largest
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["cdist", "dist", "frobenius_norm", "norm", "renorm"]
 
 
+@autocasts
 @numpy_names
 def vector_norm(
     x: Tensor, ord: Number = 2, dim: Axes = None, keepdim: bool = False, *, dtype: DType | None = None
@@ -82,6 +84,7 @@ def _norm_of(p: float, axes: tuple[int, ...], keepdim: bool) -> Callable[[Node],
     return formulas.get(p, of_power)
 
 
+@autocasts
 @numpy_names
 def matrix_norm(
     A: Tensor,
@@ -157,6 +160,7 @@ def refuse_singular_values(what: str, ord: Any) -> None:
         ).at(here())
 
 
+@autocasts
 def norm(
     input: Tensor,
     p: Number | str | None = "fro",
@@ -184,12 +188,14 @@ def frobenius_norm(input: Tensor, dim: Axes = (), keepdim: bool = False) -> Tens
     return vector_norm(input, 2, dim, keepdim)
 
 
+@autocasts
 def dist(input: Tensor, other: Tensor, p: Number = 2) -> Tensor:
     """The p-norm of input - other, broadcast."""
     t.require_tensors("dist", input, other)
     return vector_norm(input - other, p)
 
 
+@autocasts
 def cdist(
     x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary"
 ) -> Tensor:
@@ -216,6 +222,7 @@ def cdist(
     return vector_norm(differences, p, -1)
 
 
+@autocasts
 def renorm(input: Tensor, p: Number, dim: int, maxnorm: Number) -> Tensor:
     """Slices along `dim` whose p-norm is larger than `maxnorm` scaled down to it."""
     need_float("renorm", input)

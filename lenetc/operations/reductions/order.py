@@ -13,6 +13,7 @@ from ir.types import bool_, f32, f64, i64, u8
 from lenetc.evaluation.cell import Context
 from lenetc.evaluation.tracing import here
 from lenetc.operations import shaping
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.elementwise import ceil, floor, isnan, lerp, round, where
 from lenetc.operations.elementwise.operands import cast
 from lenetc.operations.reductions.comparisons import any
@@ -115,6 +116,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Extreme:
     return picked("ModeBackward0", input, found.indices.gather(axis, longest), axis, keepdim)
 
 
+@autocasts
 @numpy_names
 def quantile(
     input: Tensor,
@@ -133,6 +135,7 @@ def quantile(
     return _quantile("quantile", input, q, dim, keepdim, interpolation)
 
 
+@autocasts
 @numpy_names
 def nanquantile(
     input: Tensor,

@@ -13,7 +13,7 @@ from ir.node import Node
 from ir.op import scalar
 from ir.types import DType, bool_, f32, i64, u8
 from lenetc.evaluation.tracing import here
-from lenetc.operations.autocast import widened
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.elementwise.operands import cast
 from lenetc.operations.reductions.comparisons import all, any
 from lenetc.operations.reductions.dims import (
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
 __all__ = ["logsumexp", "mean", "nanmean", "nansum", "prod", "sum"]
 
 
+@autocasts
 @numpy_names
 def sum(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
     """Sum over `dim` (all if None), as `dtype`. Integers and bools are summed as i64, halves in f32."""
     t.require_tensors("sum", input)
     if dtype is bool_:
         return any(input.to(bool_), dim or None, keepdim)
-    x = widened(input)
-    axes = axes_of(x, dim, "sum")
-    target = dtype or (x.dtype if x.dtype.is_float else i64)
+    axes = axes_of(input, dim, "sum")
+    target = dtype or (input.dtype if input.dtype.is_float else i64)
     name = "SumBackward0" if dim is None else "SumBackward1"
-    return t.apply(name, lambda a: total(cast(a, target), axes, keepdim), x, saves=False)
+    return t.apply(name, lambda a: total(cast(a, target), axes, keepdim), input, saves=False)
 
 
 def sum_to_size(input: Tensor, *size: Any) -> Tensor:
@@ -79,14 +79,13 @@ def nansum(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: DTy
     t.require_tensors("nansum", input)
     if not input.dtype.is_float:
         return sum(input, dim, keepdim, dtype=dtype)
-    x = widened(input)
-    axes = axes_of(x, dim, "nansum")
-    target = dtype or x.dtype
+    axes = axes_of(input, dim, "nansum")
+    target = dtype or input.dtype
 
     def build(a: Node) -> Node:
         return total(cast(_numbers(a, ops.is_nan(a)), target), axes, keepdim)
 
-    return t.apply("NansumBackward0", build, x)
+    return t.apply("NansumBackward0", build, input)
 
 
 def _numbers(a: Node, missing: Node) -> Node:
@@ -95,6 +94,7 @@ def _numbers(a: Node, missing: Node) -> Node:
     return ops.with_gradient(ops.where(missing, scalar(0, a.dtype), a), a * present)
 
 
+@autocasts
 @numpy_names
 def prod(
     input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: DType | None = None
@@ -141,7 +141,6 @@ def mean(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: DType
     t.require_tensors("mean", input)
     x = input if dtype is None else input.to(dtype)
     need_float("mean", x)
-    x = widened(x)
     axes = axes_of(x, dim, "mean")
     name = "MeanBackward0" if dim is None else "MeanBackward1"
     return t.apply(name, lambda a: means.mean(a, axes, keepdim), x, saves=False)
@@ -163,6 +162,7 @@ def nanmean(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: DT
     return t.apply("NanmeanBackward0", build, input)
 
 
+@autocasts
 @numpy_names
 def logsumexp(input: Tensor, dim: Axes, keepdim: bool = False) -> Tensor:
     """log(sum(exp(x))) over `dim`, which overflows nowhere; of integers in f32."""

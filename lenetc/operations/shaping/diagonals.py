@@ -13,6 +13,7 @@ from ir.node import Node
 from ir.op import literal
 from ir.types import bool_, i64
 from lenetc.evaluation.tracing import here
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.shaping.slicing import unchanged
 from lenetc.operations.shaping.triangles import zero
 from lenetc.operations.shaping.viewing import reshape
@@ -141,6 +142,7 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     return diag_embed(reshape(input, input.numel()), offset)
 
 
+@autocasts
 def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal of a matrix; of integers as i64 (torch.trace)."""
     t.require_tensors("trace", input)

@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import lenetc.tensors.tensor as t
 from ir import ops
 from ir.errors import DTypeError, ShapeError
 from ir.node import Node
 from lenetc.evaluation.tracing import here
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.shaping.viewing import atleast_1d, atleast_2d, atleast_3d, reshape
 from lenetc.tensors.arrays import axis_of
 from lenetc.tensors.convert import promoted
+from lenetc.tensors.present import all_present, tensor_of
 
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
@@ -48,6 +52,7 @@ def _promoted(tensors: Sequence[Tensor]) -> list[Tensor]:
     return [tensor if tensor.dtype is dtype else tensor.to(dtype) for tensor in tensors]
 
 
+@autocasts
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors joined along `dim`, in the dtype that they promote to (torch.cat).
 
@@ -69,6 +74,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 concat = concatenate = cat
 
 
+@autocasts
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dimension (torch.stack). Raises ShapeError where shapes differ."""
     _some("stack", tensors)
@@ -80,6 +86,9 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
                 f"stack: every tensor must have the same shape, but they are {first} and {tensor.type_text()}"
             ).at(here())
     axis = axis_of(dim, tensors[0].ndim + 1, "stack")
+    arrays = all_present(tensors)
+    if arrays is not None:
+        return tensor_of(np.stack(arrays, axis), tensors[0])
 
     def build(*nodes: Node) -> Node:
         shape = (*nodes[0].shape[:axis], 1, *nodes[0].shape[axis:])

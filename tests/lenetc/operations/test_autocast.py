@@ -66,8 +66,10 @@ def test_products_are_in_half_precision_and_losses_and_state_in_full(dtype: Any)
     assert {node.dtype for _, node in graph.results} == {f32}
 
 
-def test_the_default_is_f16_and_it_can_be_off() -> None:
-    assert {node.dtype for node in operations(traced({"device_type": "cpu"}), "matmul", "conv2d")} == {f16}
+@pytest.mark.parametrize(("device", "dtype"), [("cpu", bf16), ("cuda", f16)])
+def test_the_default_is_that_of_the_device_and_it_can_be_off(device: str, dtype: Any) -> None:
+    found = operations(traced({"device_type": device}), "matmul", "conv2d")
+    assert {node.dtype for node in found} == {dtype}
     assert {n.dtype for n in operations(traced({"device_type": "cpu", "enabled": False}), "matmul")} == {f32}
 
 
@@ -83,7 +85,7 @@ def test_it_trains_about_as_full_precision_does() -> None:
     assert half != full
 
 
-def test_normalization_means_and_residuals_are_in_full_precision() -> None:
+def test_residuals_and_what_normalizations_divide_by_are_in_full_precision() -> None:
     nn = lenetc.nn
 
     class Net(nn.Module):
@@ -133,7 +135,7 @@ def test_it_is_a_decorator_and_nests() -> None:
         return exact, F.linear(x, weight), x @ weight.T, x + 1
 
     found = product(lenetc.ones(1, 2))
-    assert [y.dtype for y in found] == [f32, f16, f16, f32]
+    assert [y.dtype for y in found] == [f32, bf16, bf16, f32]
     assert F.linear(lenetc.ones(1, 2), weight).dtype is f32
     assert F.linear(lenetc.ones(1, 2, dtype=lenetc.float64), weight.double()).dtype is lenetc.float64
 
@@ -144,8 +146,8 @@ def test_a_function_compiled_outside_follows_the_context_it_is_called_in() -> No
     x = np.ones((1, 2), np.float32)
     assert compiled(x).dtype is f32
     with lenetc.autocast("cpu"):
-        assert compiled(x).dtype is f16
-        assert compiled(x).dtype is f16
+        assert compiled(x).dtype is bf16
+        assert compiled(x).dtype is bf16
     assert compiled(x).dtype is f32
 
 
@@ -153,7 +155,7 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown device_type 'tpu'"):
         lenetc.autocast("tpu")
     with pytest.raises(DTypeError, match="not half precision"):
-        lenetc.autocast("cuda", dtype=f32)
+        lenetc.autocast("cuda", dtype=lenetc.float64)
     with lenetc.autocast("cpu", dtype=bf16):
         product = lenetc.ones(2, 3) @ lenetc.full((3, 2), 1.001)
     assert product.dtype is bf16 and product.tolist() == [[3.0, 3.0], [3.0, 3.0]]

@@ -77,8 +77,10 @@ def test_categories_come_as_often_as_they_weigh() -> None:
         assert abs(shares(drawn[:, 0], categories)[1] - expected) < 5 * math.sqrt(expected / rows)
     with pytest.raises(LenetcError, match="70 of 3 categories"):
         lenetc.multinomial(lenetc.ones(3), 70)
+    drawn = lenetc.compile(lambda w: lenetc.multinomial(w, 70))(lenetc.arange(100.0) ** 3).numpy()
+    assert len(set(drawn)) == 70 and drawn[:35].mean() > drawn[35:].mean()
     with pytest.raises(UnsupportedError, match="too many for a compiled function"):
-        lenetc.compile(lambda w: lenetc.multinomial(w, 70))(lenetc.ones(100))
+        lenetc.compile(lambda w: lenetc.multinomial(w, 1 << 20, True))(lenetc.ones(100))
 
 
 def test_permutations_are_fair_in_compiled_functions() -> None:

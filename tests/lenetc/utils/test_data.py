@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import lenetc
+from lenetc.evaluation import cell
 from lenetc.utils.data import (
     BatchSampler,
     ConcatDataset,
@@ -172,3 +173,66 @@ def test_structures_are_put_together() -> None:
 def test_options_that_exclude_one_another(how: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         DataLoader(Squares(4), **how)
+
+
+class Rows(Dataset[Any]):
+    """Parts of tensors, as users' datasets read them."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        self.x = lenetc.from_numpy(rng.standard_normal((12, 3, 8, 8)).astype(np.float32))
+        self.y = lenetc.arange(12)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, i: int) -> Any:
+        image = self.x[i]
+        return image[..., 1:7, 2:], self.x[i, None, 0], int(self.y[i]), self.y[i]
+
+
+def test_samples_read_from_tensors_need_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = Rows()
+
+    def refuse() -> None:
+        raise AssertionError("something waits to be computed")
+
+    monkeypatch.setattr(cell.Counts, "evaluate_pending", staticmethod(refuse))
+    for step, batch in enumerate(DataLoader(data, batch_size=4)):
+        rows = slice(4 * step, 4 * step + 4)
+        x = data.x._held()[rows]
+        expected = (x[..., 1:7, 2:], x[:, None, 0], np.arange(12)[rows], np.arange(12)[rows])
+        for mine, theirs in zip(batch, expected, strict=True):
+            np.testing.assert_array_equal(mine.numpy(), theirs)
+    filled = lenetc.zeros(3, 2)
+    for i in range(3):
+        filled[i] = i
+        filled[i, 1] = data.x[0, 0, 0, 0]
+    assert filled[:, 0].tolist() == [0.0, 1.0, 2.0] and [float(v[0]) for v in filled] == [0.0, 1.0, 2.0]
+    stacked = lenetc.stack([data.x[i] for i in (3, 1)], 1)
+    np.testing.assert_array_equal(stacked.numpy(), data.x._held()[[3, 1]].swapaxes(0, 1))
+    chosen = data.x[data.y[2:5]]
+    np.testing.assert_array_equal(chosen.numpy(), data.x._held()[2:5])
+
+
+def test_what_is_read_at_once_is_a_view_all_the_same() -> None:
+    x = lenetc.zeros(3, 4)
+    row, corner = x[1], x[1][2:]
+    row += 1
+    assert x.sum() == 4 and corner.tolist() == [1.0, 1.0]
+    x[1, 3] = 5
+    assert row.tolist() == [1.0, 1.0, 1.0, 5.0] and corner.tolist() == [1.0, 5.0]
+    corner.fill_(7)
+    assert x[1].tolist() == [1.0, 1.0, 7.0, 7.0]
+    copy = x[lenetc.tensor([1, 1])]
+    copy += 1
+    assert x[1].tolist() == [1.0, 1.0, 7.0, 7.0]
+    with pytest.raises(IndexError, match="out of bounds"):
+        x[3]
+    with pytest.raises(IndexError, match="out of bounds"):
+        x[lenetc.tensor([3])]
+    w = lenetc.ones(2, requires_grad=True)
+    y = (w * x[1, :2]).sum()
+    x[1, 0] = 100
+    y.backward()
+    assert w.grad is not None and w.grad.tolist() == [1.0, 1.0]

@@ -12,6 +12,7 @@ from ir.node import Node
 from ir.types import bf16, f16, f32
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.losses.reduction import check_reduction, chosen, reduced
+from lenetc.operations.autocast import autocasts
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 
@@ -23,6 +24,7 @@ def _same_size(what: str, input: Tensor, target: Tensor, *factors: Tensor | None
         )
 
 
+@autocasts
 def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -69,6 +71,7 @@ def binary_cross_entropy(
     return apply("BinaryCrossEntropyBackward0", build, *operands, edges=(input, target))
 
 
+@autocasts
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,

@@ -15,12 +15,14 @@ from lenetc.evaluation.ranges import require_range
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.losses.reduction import check_reduction, total
 from lenetc.operations import creation, elementwise
+from lenetc.operations.autocast import autocasts
 from lenetc.tensors.arrays import index_of
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 _NEVER = -1e30  # the logarithm of no chance: infinity would spoil gradients
 
 
+@autocasts
 def ctc_loss(
     log_probs: Tensor,
     targets: Tensor,

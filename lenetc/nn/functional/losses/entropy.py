@@ -17,13 +17,14 @@ from lenetc.nn.functional.labels import class_mask
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.nn.functional.losses.reduction import check_reduction, chosen
 from lenetc.operations import reductions
-from lenetc.operations.autocast import widened
+from lenetc.operations.autocast import autocasts
 from lenetc.tensors.arrays import index_of, need_number
 from lenetc.tensors.size import Size
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 from passes.autodiff import means
 
 
+@autocasts
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -41,11 +42,11 @@ def nll_loss(
     """
     reduction = chosen(size_average, reduce, reduction)
     require_tensors("nll_loss", input, target, optional=[weight])
-    input = widened(input)
     target = _checked("nll_loss", input, target, weight, ignore_index, reduction)
     return _picked(input, target, weight, ignore_index, reduction)
 
 
+@autocasts
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -65,7 +66,6 @@ def cross_entropy(
     reduction = chosen(size_average, reduce, reduction)
     check_reduction(reduction)
     require_tensors("cross_entropy", input, target, optional=[weight])
-    input = widened(input)
     need_number("cross_entropy", "label_smoothing", label_smoothing)
     if not 0.0 <= label_smoothing <= 1.0:
         raise LenetcError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}").at(here())

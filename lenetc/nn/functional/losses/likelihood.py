@@ -11,11 +11,12 @@ from lenetc.evaluation.cell import Context
 from lenetc.nn.functional.activation import warn
 from lenetc.nn.functional.losses.reduction import check_reduction, chosen, total
 from lenetc.operations import creation, elementwise, reductions
-from lenetc.operations.autocast import widened
+from lenetc.operations.autocast import autocasts
 from lenetc.tensors.arrays import need_number
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 
+@autocasts
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -84,6 +85,7 @@ def gaussian_nll_loss(
     return total(losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)
 
 
+@autocasts
 def kl_div(
     input: Tensor,
     target: Tensor,
@@ -105,7 +107,6 @@ def kl_div(
             "'batchmean' divides only by the batch size, and aligns with the KL div math definition."
             "'mean' will be changed to behave the same as 'batchmean' in the next major release."
         )
-    input, target = widened(input), widened(target)
     if log_target:
         losses = elementwise.exp(target) * (target - input)
     else:

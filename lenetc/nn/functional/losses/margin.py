@@ -19,6 +19,7 @@ from lenetc.nn.functional.labels import class_mask
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.nn.functional.losses.reduction import check_reduction, chosen, reduced, total
 from lenetc.operations import elementwise, reductions
+from lenetc.operations.autocast import autocasts
 from lenetc.tensors.arrays import need_number
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
@@ -27,6 +28,7 @@ def _at_least_zero(x: Tensor) -> Tensor:
     return elementwise.clamp(x, min=0)
 
 
+@autocasts
 def margin_ranking_loss(
     input1: Tensor,
     input2: Tensor,
@@ -50,6 +52,7 @@ def margin_ranking_loss(
     return total(_at_least_zero(-target * (input1 - input2) + margin), reduction)
 
 
+@autocasts
 def hinge_embedding_loss(
     input: Tensor,
     target: Tensor,
@@ -68,6 +71,7 @@ def hinge_embedding_loss(
     return total(far + elementwise.where(elementwise.eq(target, -1), 0, input), reduction)
 
 
+@autocasts
 def soft_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -106,6 +110,7 @@ def multilabel_soft_margin_loss(
     return total(reductions.sum(losses, -1) / input.shape[-1], reduction)
 
 
+@autocasts
 def cosine_embedding_loss(
     input1: Tensor,
     input2: Tensor,
@@ -157,6 +162,7 @@ def _scores(what: str, input: Tensor, target: Tensor, labels: tuple[int, ...]) -
     return rows, target.reshape(rows.shape[0], *labels[1:]) if input.ndim == 2 else target.reshape(1, -1)
 
 
+@autocasts
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -204,6 +210,7 @@ def multi_margin_loss(
     return total(losses if input.ndim == 2 else losses.reshape(()), reduction)
 
 
+@autocasts
 def multilabel_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -252,6 +259,7 @@ def multilabel_margin_loss(
     return total(losses if input.ndim == 2 else losses.reshape(()), reduction)
 
 
+@autocasts
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,

@@ -12,7 +12,7 @@ from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.activation import warn
 from lenetc.nn.functional.losses.reduction import check_reduction, chosen, reduced, total
 from lenetc.operations import elementwise, reductions
-from lenetc.operations.autocast import widened
+from lenetc.operations.autocast import autocasts
 from lenetc.tensors.arrays import need_number
 from lenetc.tensors.convert import result_dtype
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
@@ -21,7 +21,6 @@ from lenetc.tensors.tensor import Tensor, apply, require_tensors
 def _pair(what: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Both with one shape and dtype; broadcasting is allowed, with PyTorch's warning."""
     require_tensors(what, input, target)
-    input, target = widened(input), widened(target)
     if input.shape != target.shape:
         try:
             shape = broadcast_shapes(what, tuple(input.shape), tuple(target.shape))
@@ -60,6 +59,7 @@ def _weighted(losses: Tensor, input: Tensor, weight: Tensor, reduction: str) -> 
     return total(losses * weight, reduction)
 
 
+@autocasts
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -84,6 +84,7 @@ def mse_loss(
     return _compared("MseLossBackward0", "mse_loss", input, target, reduction, each)
 
 
+@autocasts
 def l1_loss(
     input: Tensor,
     target: Tensor,
@@ -113,6 +114,7 @@ def _parts(d: Node, limit: float) -> tuple[Node, Node, Node]:
     return ops.where(far, ops.scalar(0, d.dtype), d), z, far
 
 
+@autocasts
 def huber_loss(
     input: Tensor,
     target: Tensor,
@@ -143,6 +145,7 @@ def huber_loss(
     return _compared("HuberLossBackward0", "huber_loss", input, target, reduction, each)
 
 
+@autocasts
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,

@@ -16,6 +16,7 @@ from lenetc.nn.functional.spatial.avg_pool import averages
 from lenetc.nn.functional.spatial.max_pool import maxima, need_images, numbered
 from lenetc.nn.functional.spatial.sizes import over_batch
 from lenetc.operations import reductions
+from lenetc.operations.autocast import autocasts
 from lenetc.tensors.arrays import index_of
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 from passes.autodiff import means
@@ -110,6 +111,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     return _adaptive_avg_pool(2, input, output_size)
 
 
+@autocasts
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """Means of windows that divide the volume: [N,C,D,H,W], or [C,D,H,W] -> [N,C,*output_size]; as
     adaptive_avg_pool2d (torch.nn.functional.adaptive_avg_pool3d)."""
@@ -167,6 +169,7 @@ def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = 
     return _adaptive_max_pool(2, input, output_size, return_indices)
 
 
+@autocasts
 def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """Largest elements of windows that divide the volume; as adaptive_max_pool2d
     (torch.nn.functional.adaptive_max_pool3d)."""

@@ -22,6 +22,7 @@ from lenetc.nn.functional.spatial.sizes import (
     spread,
 )
 from lenetc.operations import elementwise
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.out import with_out
 from lenetc.tensors.arrays import index_of, need_number
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
@@ -150,6 +151,7 @@ def avg_pool2d(
     )
 
 
+@autocasts
 @with_out
 def avg_pool3d(
     input: Tensor,

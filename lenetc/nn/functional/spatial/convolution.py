@@ -23,7 +23,7 @@ from lenetc.nn.functional.spatial.sizes import (
     spread,
 )
 from lenetc.nn.functional.spatial.windows import padded, part, windows
-from lenetc.operations.autocast import narrowed
+from lenetc.operations.autocast import autocasts
 from lenetc.tensors.arrays import index_of
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 from passes.autodiff.driver import gradients
@@ -74,7 +74,6 @@ def _conv(
 ) -> Tensor:
     what = f"conv{dims}d"
     require_tensors(what, input, weight, optional=[bias])
-    input, weight, bias = narrowed(input, weight, bias)
     _need_weight(what, dims, weight, "O,C/groups")
     if not is_batch(what, input, dims):
         return _conv(dims, input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
@@ -138,6 +137,7 @@ def _through_depth(how: dict[str, Any], x: Node, w: Node, *bias: Node) -> Node:
     return ops.transpose(ops.reshape(y, shape=(n, seen.shape[1], *y.shape[1:])), perm=(0, 2, 1, 3, 4))
 
 
+@autocasts
 def conv1d(
     input: Tensor,
     weight: Tensor,
@@ -152,6 +152,7 @@ def conv1d(
     return _conv(1, input, weight, bias, stride, padding, dilation, groups)
 
 
+@autocasts
 def conv2d(
     input: Tensor,
     weight: Tensor,
@@ -170,6 +171,7 @@ def conv2d(
     return _conv(2, input, weight, bias, stride, padding, dilation, groups)
 
 
+@autocasts
 def conv3d(
     input: Tensor,
     weight: Tensor,
@@ -197,7 +199,6 @@ def _conv_transpose(
 ) -> Tensor:
     what = f"conv_transpose{dims}d"
     require_tensors(what, input, weight, optional=[bias])
-    input, weight, bias = narrowed(input, weight, bias)
     _need_weight(what, dims, weight, "C,O/groups")
     if not is_batch(what, input, dims):
         batch = input.unsqueeze(0)
@@ -272,6 +273,7 @@ def _unconvolved(dims: int, how: dict[str, Any], sizes: Sequence[Dim], y: Node, 
     return found
 
 
+@autocasts
 def conv_transpose1d(
     input: Tensor,
     weight: Tensor,
@@ -287,6 +289,7 @@ def conv_transpose1d(
     return _conv_transpose(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+@autocasts
 def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
@@ -307,6 +310,7 @@ def conv_transpose2d(
     return _conv_transpose(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+@autocasts
 def conv_transpose3d(
     input: Tensor,
     weight: Tensor,

@@ -14,6 +14,7 @@ from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.nn.functional.spatial.max_pool import maxima, need_images, numbered
 from lenetc.nn.functional.spatial.sizes import Sizes, spread
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.creation import rand
 from lenetc.tensors.arrays import need_number
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
@@ -115,6 +116,7 @@ def _fractional_max_pool(
     return values, places if batched else places.squeeze(0)
 
 
+@autocasts
 def fractional_max_pool2d(
     input: Tensor,
     kernel_size: Sizes,
@@ -133,6 +135,7 @@ def fractional_max_pool2d(
     )
 
 
+@autocasts
 def fractional_max_pool3d(
     input: Tensor,
     kernel_size: Sizes,

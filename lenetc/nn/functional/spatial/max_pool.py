@@ -23,6 +23,7 @@ from lenetc.nn.functional.spatial.sizes import (
     plane_and_depth_attributes,
     spread,
 )
+from lenetc.operations.autocast import autocasts
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 _NAMES = {1: "SqueezeBackward1", 2: "MaxPool2DWithIndicesBackward0", 3: "MaxPool3DWithIndicesBackward0"}
@@ -181,6 +182,7 @@ def max_pool2d(
     )
 
 
+@autocasts
 def max_pool3d(
     input: Tensor,
     kernel_size: Sizes,
@@ -277,6 +279,7 @@ def max_unpool1d(
     )
 
 
+@autocasts
 def max_unpool2d(
     input: Tensor,
     indices: Tensor,
@@ -297,6 +300,7 @@ def max_unpool2d(
     )
 
 
+@autocasts
 def max_unpool3d(
     input: Tensor,
     indices: Tensor,

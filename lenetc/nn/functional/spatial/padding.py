@@ -9,14 +9,11 @@ from ir.errors import DTypeError, LenetcError, ShapeError, UnsupportedError
 from ir.node import Node
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.spatial.windows import part
+from lenetc.operations.autocast import operand
 from lenetc.tensors.arrays import index_of, need_number
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
-_MODES = {
-    "reflect": "ReflectionPad{}DBackward0",
-    "replicate": "ReplicationPad{}DBackward0",
-    "circular": "CopySlices",
-}
+_MODES = {"reflect": "reflection", "replicate": "replication", "circular": "circular"}
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
@@ -76,7 +73,9 @@ def _padded_with_itself(x: Tensor, sides: list[tuple[int, int]], mode: str, valu
             a = _CUTS[mode](a, axis, low, high)
         return a
 
-    return apply(_MODES[mode].format(dims), build, x, saves=mode == "reflect")
+    kind = _MODES[mode]
+    name = "CopySlices" if mode == "circular" else f"{kind.title()}Pad{dims}DBackward0"
+    return apply(name, build, operand(f"{kind}_pad{dims}d", x), saves=mode == "reflect")
 
 
 def _cut(x: Node, axis: int, low: int, high: int, least: int = 1) -> Node:

@@ -19,6 +19,7 @@ from lenetc.nn.functional.spatial.adaptive import (
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
 )
+from lenetc.operations.autocast import autocasts
 from lenetc.tensors.arrays import index_of, need_number
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 from passes.autodiff import means
@@ -35,6 +36,7 @@ Sources = tuple[Array, Array | None]
 Scale = float | None
 
 
+@autocasts
 def interpolate(
     input: Tensor,
     size: Any = None,

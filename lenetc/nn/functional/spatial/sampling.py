@@ -18,6 +18,7 @@ from ir.types import Array, DType, i64
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.nn.functional.spatial.resize import cubic_weights
+from lenetc.operations.autocast import autocasts
 from lenetc.operations.creation.ranges import evenly
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 from passes.autodiff import means
@@ -25,6 +26,7 @@ from passes.autodiff import means
 _MODES, _PADDINGS = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection")
 
 
+@autocasts
 def grid_sample(
     input: Tensor,
     grid: Tensor,
@@ -77,6 +79,7 @@ def grid_sample(
     return apply(f"GridSampler{dims}DBackward0", build, input, grid)
 
 
+@autocasts
 def grid_sampler(
     input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool
 ) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ir.types import DType, f32
+from ir.types import DType
 from lenetc.nn import functional as F
 from lenetc.nn import init
 from lenetc.nn.functional.spatial.convolution import same_padding
@@ -14,6 +14,7 @@ from lenetc.nn.modules.module import Module
 from lenetc.nn.parameter import Parameter
 from lenetc.operations.creation import empty
 from lenetc.tensors.arrays import index_of
+from lenetc.tensors.dtypes import get_default_dtype
 from lenetc.tensors.tensor import Tensor, require_tensors
 
 _MODES = ("zeros", "reflect", "replicate", "circular")
@@ -78,7 +79,7 @@ class _Conv(Module):
             self.padding = padding
         else:
             self.padding = spread(padding, dims, "padding")
-        kind = dtype or f32
+        kind = dtype or get_default_dtype()
         self.weight = Parameter(empty(*self.weight_shape(), dtype=kind, device=device))
         if bias:
             self.bias = Parameter(empty(out_channels, dtype=kind, device=device))

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lenetc.tensors.printing import format_array
+from lenetc.tensors.printing import format_array, set_printoptions
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.parity
 
-GOLDENS = Path(__file__).parents[1] / "lenetc" / "goldens" / "printing.txt"
+GOLDENS = Path(__file__).parents[2] / "lenetc" / "goldens" / "printing.txt"
 FLOATS = {"float16": 16, "float32": 32, "float64": 64}
 EXACT = ("int64", "int32", "uint8", "bool")
 
@@ -51,6 +51,37 @@ def test_goldens_are_what_pytorch_prints(expression, text):
     case = eval(expression, {"np": np})
     array, *suffixes = case if isinstance(case, tuple) else (case,)
     assert torch_text(array, tuple(suffixes)) == text
+
+
+OPTIONS = [
+    {"precision": 2},
+    {"sci_mode": True, "precision": 6},
+    {"sci_mode": False},
+    {"threshold": 5, "edgeitems": 1},
+    {"threshold": 5, "edgeitems": 0},
+    {"linewidth": 40},
+    {"profile": "short", "linewidth": 60},
+    {"profile": "full"},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_print_options(options):
+    arrays = [
+        np.array([1.5, -22.25, 1e-7, np.inf, np.nan]),
+        np.array([[1.0, 2000.0], [0.0, 3.0]], np.float32),
+        np.linspace(-1, 1, 60, dtype=np.float32).reshape(3, 20),
+        np.arange(1200),
+        np.array(123456.0, np.float32),
+    ]
+    try:
+        torch.set_printoptions(**options)
+        set_printoptions(**options)
+        for array in arrays:
+            assert format_array(array) == torch_text(array)
+    finally:
+        torch.set_printoptions(profile="default")
+        set_printoptions(profile="default")
 
 
 def shapes(max_dims: int = 4, max_side: int = 9) -> st.SearchStrategy[tuple[int, ...]]:
