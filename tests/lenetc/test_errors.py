@@ -626,7 +626,7 @@ def test_cuda_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_names_that_lenetc_lacks() -> None:
     for owner, name, says in (
         (lenetc, "argmaxx", "lenetc has no 'argmaxx': not all of PyTorch is here. Did you mean argmax"),
-        (lenetc, "fft", "lenetc has no 'fft'.*autograd.Function"),
+        (lenetc, "stft", "lenetc has no 'stft'.*autograd.Function"),
         (nn, "LSTMCel", "lenetc.nn has no 'LSTMCel'.*Did you mean LSTMCell"),
         (F, "grid_sampl", "lenetc.nn.functional has no 'grid_sampl'.*Did you mean grid_sample"),
         (optim, "Adamm", "lenetc.optim has no 'Adamm'.*Did you mean Adam"),
