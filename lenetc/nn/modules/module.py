@@ -18,6 +18,7 @@ from lenetc.nn import state
 from lenetc.nn.modules.hooks import Hook, called
 from lenetc.nn.parameter import Buffer, Parameter
 from lenetc.operations.creation import zeros_like
+from lenetc.tensors.dtypes import need_dtype
 from lenetc.tensors.tensor import Tensor, Unreturned
 
 
@@ -410,8 +411,8 @@ class Module:
         Raises TypeError for a dtype that is not floating point, DeviceError where a device cannot be used.
         """
         for item in (*args, device):
-            if isinstance(item, DType):
-                dtype = item
+            if isinstance(item, (DType, type)):
+                dtype = need_dtype("to", item)
             elif isinstance(item, Tensor):
                 dtype = item.dtype
             elif item is not None and not isinstance(item, bool):
