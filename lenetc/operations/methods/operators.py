@@ -33,7 +33,7 @@ class Operators:
     def __hash__(self) -> int:  # by identity: __eq__ compares element by element
         return id(self)
 
-    def __contains__(self, element: Any) -> bool:
+    def __contains__(self: Any, element: Any) -> bool:
         """Whether an element equals a number or, after broadcasting, a tensor. Raises LenetcError for anything else."""
         if not is_operand(element):
             raise LenetcError(
