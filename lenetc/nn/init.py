@@ -15,6 +15,7 @@ import numpy as np
 from ir.errors import DTypeError, LenetcError
 from ir.types import Array
 from lenetc import runtime
+from lenetc.autograd import no_grad
 from lenetc.evaluation import bits, random
 from lenetc.evaluation.bits import Kind
 from lenetc.evaluation.cell import Context
@@ -71,9 +72,12 @@ def _filled(tensor: Tensor, values: Array) -> Tensor:
             )
         cell.trace = None  # a part of a network that is made inside: from now on as if it were from outside
     if tensor._shares:
-        raise LenetcError(
-            f"cannot initialize {tensor._shares}; initialize the tensor that it was taken from"
-        ).at(here())
+        if trace is not None:
+            raise LenetcError(
+                f"cannot initialize {tensor._shares}; initialize the tensor that it was taken from"
+            ).at(here())
+        with no_grad():  # a part of a weight, as one of several kernels that are kept in one tensor
+            return tensor.copy_(Tensor._from_array(values))
     cell.set_value(values.astype(runtime.stored(tensor.dtype), copy=False))
     return tensor
 

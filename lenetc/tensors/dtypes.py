@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ir.errors import DTypeError
-from ir.types import DType, bf16, f16, f32, i16
+from ir.types import DType, bf16, bool_, f16, f32, f64, i16, i64
 from lenetc.evaluation.tracing import here
 
 __all__ = ["can_cast", "finfo", "get_default_dtype", "iinfo", "promote_types", "set_default_dtype"]
@@ -16,10 +16,16 @@ _ORDER = {"bool": 0, "int": 1, "float": 2}
 _default = [f32]
 
 
+# Python's types name dtypes, as in PyTorch.
+OF_PYTHON: dict[Any, DType] = {float: f64, int: i64, bool: bool_}
+
+
 def need_dtype(what: str, dtype: Any) -> DType:
-    """`dtype`, or the DTypeError for what is none of lenetc's, as NumPy's are."""
+    """`dtype`, or that of Python's float, int or bool. Raises DTypeError for what is none of lenetc's, as NumPy's."""
     if isinstance(dtype, DType):
         return dtype
+    if isinstance(dtype, type) and dtype in OF_PYTHON:
+        return OF_PYTHON[dtype]
     raise DTypeError(f"{what}: dtype must be one of lenetc's, as lenetc.float32, not {dtype!r}").at(here())
 
 

@@ -39,14 +39,13 @@ def _taken(tree: Any) -> tuple[type | None, Any, list[Any]]:
 
 
 def _made(spec: TreeSpec, items: list[Any]) -> Any:
-    kind = spec.kind
+    kind: Any = spec.kind
     if kind in _DICTS:
         keys, factory = spec.context
-        pairs = zip(keys, items, strict=True)
+        pairs = dict(zip(keys, items, strict=True))
         return collections.defaultdict(factory, pairs) if kind is collections.defaultdict else kind(pairs)
     if kind is collections.deque:
         return collections.deque(items, spec.context)
-    assert kind is not None
     return kind(*items) if hasattr(kind, "_fields") else kind(items)
 
 

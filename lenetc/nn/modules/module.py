@@ -24,6 +24,7 @@ from lenetc.nn.modules.parts import Parts
 from lenetc.nn.parameter import Parameter, Uninitialized
 from lenetc.nn.state import Stateful
 from lenetc.operations.creation import zeros_like
+from lenetc.tensors.dtypes import need_dtype
 from lenetc.tensors.tensor import Tensor, Unreturned
 
 
@@ -283,8 +284,8 @@ class Module(Stateful, Parts):
         Raises TypeError for a dtype that is not floating point, DeviceError where a device cannot be used.
         """
         for item in (*args, device):
-            if isinstance(item, DType):
-                dtype = item
+            if isinstance(item, (DType, type)):
+                dtype = need_dtype("to", item)
             elif isinstance(item, Tensor):
                 dtype = item.dtype
             elif item is not None and not isinstance(item, bool):

@@ -12,17 +12,14 @@ from lenetc.evaluation.tracing import here
 from lenetc.operations.out import put
 from lenetc.operations.shaping import as_shape
 from lenetc.tensors.arrays import index_of
+from lenetc.tensors.dtypes import need_dtype
 from lenetc.tensors.tensor import Tensor, require_tensors
 
 # Keywords that ask for nothing here: values live where programs run, in the one layout that there is.
 _IDLE = ("layout", "pin_memory", "memory_format", "names")
 
 
-def checked(what: str, dtype: Any) -> DType:
-    """Raise DTypeError for a dtype that is none of lenetc's, as NumPy's."""
-    if isinstance(dtype, DType):
-        return dtype
-    raise DTypeError(f"{what}: dtype must be one of lenetc's, as lenetc.float32, not {dtype!r}").at(here())
+checked = need_dtype
 
 
 def float_dtype(what: str, dtype: Any) -> DType:

@@ -31,6 +31,7 @@ def tensor(
 
     Raises DTypeError for data that are no numbers, and for an integer that does not fit an integer dtype.
     """
+    dtype = None if dtype is None else checked("tensor", dtype)
     if isinstance(data, Tensor):
         copy = data.detach().clone()
         copy = copy if dtype is None else copy.to(dtype)
@@ -45,7 +46,6 @@ def tensor(
         ).at(here())
     is_array = isinstance(data, (np.ndarray, np.generic))
     if dtype is not None:
-        checked("tensor", dtype)
         if not is_array:
             _check_fits(array, dtype)
         array = array.astype(dtype.numpy)

@@ -11,7 +11,7 @@ from ir.errors import DTypeError, UnsupportedError
 from ir.types import DType, bf16, bool_, f16, f32, f64, i8, i16, i32, i64, u8
 from lenetc.evaluation import lazy
 from lenetc.evaluation.tracing import here
-from lenetc.tensors.dtypes import get_default_dtype
+from lenetc.tensors.dtypes import get_default_dtype, need_dtype
 
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
@@ -51,8 +51,8 @@ def to(
     used.
     """
     for item in (*what, dtype, device):
-        if isinstance(item, DType):
-            dtype = item
+        if isinstance(item, (DType, type)):
+            dtype = need_dtype("to", item)
         elif isinstance(item, t.Tensor):
             dtype = item.dtype
         elif item is not None and not isinstance(item, bool):
@@ -105,7 +105,10 @@ def type_of(input: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any
         return to(input, found)
     if dtype is t.Tensor:
         return to(input, get_default_dtype())
-    return to(input, getattr(dtype, "dtype", dtype))
+    wanted = getattr(dtype, "dtype", dtype)
+    if not isinstance(wanted, DType):  # nor Python's types, which `to` takes, as in PyTorch
+        raise DTypeError(f"type: invalid type: {dtype!r}").at(here())
+    return to(input, wanted)
 
 
 def type_as(input: Tensor, other: Tensor) -> Tensor:

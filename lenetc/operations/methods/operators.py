@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lenetc.operations import elementwise, in_place, indexing, products
+from ir.errors import LenetcError
+from lenetc.evaluation.tracing import here
+from lenetc.operations import elementwise, in_place, indexing, products, reductions
 from lenetc.operations.elementwise import bits, division, powers
 from lenetc.operations.products.matrices import rmatmul
 from lenetc.tensors.convert import is_operand
@@ -30,6 +32,14 @@ class Operators:
 
     def __hash__(self) -> int:  # by identity: __eq__ compares element by element
         return id(self)
+
+    def __contains__(self: Any, element: Any) -> bool:
+        """Whether an element equals a number or, after broadcasting, a tensor. Raises LenetcError for anything else."""
+        if not is_operand(element):
+            raise LenetcError(
+                f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}"
+            ).at(here())
+        return bool(reductions.any(elementwise.eq(self, element)))
 
     __add__ = __radd__ = _operator(elementwise.add)
     __sub__ = _operator(elementwise.sub)

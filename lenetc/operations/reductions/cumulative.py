@@ -20,6 +20,7 @@ from lenetc.operations.reductions.extremes import Extreme, turned
 from lenetc.operations.reductions.sums import sum
 from lenetc.operations.shaping import cat
 from lenetc.tensors.arrays import axis_of, index_of, need_number
+from lenetc.tensors.dtypes import need_dtype
 from passes.autodiff import means
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def running(name: str, x: Tensor, build: Callable[[Node], Node]) -> Tensor:
 def cumsum(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     """The sums along `dim` up to each element, it included, as `dtype`: of integers and bools i64, of halves computed
     in f32."""
+    dtype = None if dtype is None else need_dtype("cumsum", dtype)
     t.require_tensors("cumsum", input)
     axis = axis_in(input, dim, "cumsum")
     target = dtype or (input.dtype if input.dtype.is_float else i64)
@@ -68,6 +70,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
 
     Raises SymbolicDimError for a dimension whose size is not known.
     """
+    dtype = None if dtype is None else need_dtype("cumprod", dtype)
     t.require_tensors("cumprod", input)
     axis = axis_in(input, dim, "cumprod")
     target = dtype or (input.dtype if input.dtype.is_float else i64)

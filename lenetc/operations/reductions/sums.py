@@ -27,6 +27,7 @@ from lenetc.operations.reductions.dims import (
     without,
 )
 from lenetc.operations.shaping.viewing import given, whole
+from lenetc.tensors.dtypes import need_dtype
 from passes.autodiff import means
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ __all__ = ["logsumexp", "mean", "nanmean", "nansum", "prod", "sum"]
 @numpy_names
 def sum(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
     """Sum over `dim` (all if None), as `dtype`. Integers and bools are summed as i64, halves in f32."""
+    dtype = None if dtype is None else need_dtype("sum", dtype)
     t.require_tensors("sum", input)
     if dtype is bool_:
         return any(input.to(bool_), dim or None, keepdim)
@@ -76,6 +78,7 @@ def total(a: Node, axes: tuple[int, ...], keepdim: bool = False) -> Node:
 @numpy_names
 def nansum(input: Tensor, dim: Axes = None, keepdim: bool = False, *, dtype: DType | None = None) -> Tensor:
     """The sum of what is not NaN, as `sum`."""
+    dtype = None if dtype is None else need_dtype("nansum", dtype)
     t.require_tensors("nansum", input)
     if not input.dtype.is_float:
         return sum(input, dim, keepdim, dtype=dtype)
@@ -103,6 +106,7 @@ def prod(
 
     Raises SymbolicDimError for a dimension whose size is not known.
     """
+    dtype = None if dtype is None else need_dtype("prod", dtype)
     t.require_tensors("prod", input)
     need_dim("prod", dim, keepdim)
     target = dtype or (input.dtype if input.dtype.is_float else i64)

@@ -147,6 +147,14 @@ def test_compiled_code_cannot_initialize() -> None:
         lenetc.compile(lambda x: (init.zeros_(layer.weight), layer(x))[1])(lenetc.ones(1, 2))
 
 
-def test_a_view_cannot_be_initialized() -> None:
+def test_a_view_whose_elements_stand_for_several_cannot_be_initialized() -> None:
     with pytest.raises(RuntimeError, match="a view"):
-        init.zeros_(lenetc.ones(2, 2).reshape(4))
+        init.zeros_(lenetc.zeros(3).expand(2, 3))
+
+
+def test_a_part_of_a_weight_is_initialized_in_its_place() -> None:
+    kernels = lenetc.nn.Parameter(lenetc.zeros(3, 4, 4))
+    lenetc.nn.init.xavier_normal_(kernels[1])
+    lenetc.nn.init.constant_(kernels.data[2, :2], 5.0)
+    assert kernels[0].abs().sum().item() == 0.0 and kernels[1].abs().min().item() > 0.0
+    assert kernels[2].sum().item() == 40.0 and kernels.is_leaf and kernels.requires_grad

@@ -424,3 +424,26 @@ def test_operands_that_are_narrower_than_the_result(code: str) -> None:
     theirs, mine = (eval(code, {"t": p, "F": p.nn.functional}) for p in (torch, lenetc))
     assert str(mine.numpy().dtype) == str(theirs.numpy().dtype)
     np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [float, int, bool])
+def test_types_of_python_name_dtypes(kind: type) -> None:
+    def dtypes(fw: Any) -> list[str]:
+        x = fw.ones(2, 3)
+        made = [
+            *(fw.zeros(2, dtype=kind), fw.tensor([1, 0], dtype=kind), fw.eye(2, dtype=kind), x.to(kind)),
+            *(fw.full((2,), 1, dtype=kind), x.new_ones(2, dtype=kind), fw.empty_like(x, dtype=kind)),
+        ]
+        if kind is not bool:
+            made += [x.sum(dtype=kind), x.cumsum(0, dtype=kind), x.prod(dtype=kind), fw.arange(3, dtype=kind)]
+        return [str(t.detach().numpy().dtype) for t in made]
+
+    assert dtypes(lenetc) == dtypes(torch)
+
+
+def test_elements_are_found_by_value() -> None:
+    for fw in (torch, lenetc):
+        x = fw.tensor([[1.0, 2.0], [3.0, 4.0]])
+        assert [2 in x, 5.0 in x, x[1] in x, fw.tensor(9.0) in x] == [True, False, True, False]
+        with pytest.raises(RuntimeError, match="only supports Tensor or scalar"):
+            "a" in x  # noqa: B015
