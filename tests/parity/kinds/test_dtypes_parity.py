@@ -418,6 +418,8 @@ def test_powers_of_integers_side_by_side_are_of_int64(dtype: str) -> None:
         "t.tensordot(t.full((1, 1), 200, dtype=t.uint8), t.tensor([[1, 3]], dtype=t.uint8), ([0, 1], [1, 0]))",
         "F.interpolate(t.arange(24, dtype=t.uint8).reshape(1, 2, 3, 4), scale_factor=(2, 0.5))",
         "t.ones(2, 3, dtype=t.int8).sum_to_size(1, 3)",
+        "F.margin_ranking_loss(t.tensor([1, 5]), t.tensor([2, 2]), t.tensor([1, -1]))",
+        "F.multi_margin_loss(t.tensor([0.3, 1.2]), t.tensor([1]), reduction='none')",
     ],
 )
 def test_operands_that_are_narrower_than_the_result(code: str) -> None:

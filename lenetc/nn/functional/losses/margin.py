@@ -49,7 +49,8 @@ def margin_ranking_loss(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
             f"input1: {input1.shape}, input2: {input2.shape}, target: {target.shape}"
         ).at(here())
-    return total(_at_least_zero(-target * (input1 - input2) + margin), reduction)
+    # A float, as in PyTorch: of integers the loss is one.
+    return total(_at_least_zero(-target * (input1 - input2) + margin * 1.0), reduction)
 
 
 @autocasts
@@ -207,7 +208,7 @@ def multi_margin_loss(
 
     operands = (rows, labels) if weight is None else (rows, labels, weight)
     losses = apply("MultiMarginLossBackward0", build, *operands, edges=(rows,))
-    return total(losses if input.ndim == 2 else losses.reshape(()), reduction)
+    return total(losses if input.ndim == 2 else losses.reshape(tuple(target.shape)), reduction)
 
 
 @autocasts
@@ -256,7 +257,7 @@ def multilabel_margin_loss(
         return ops.sum(gap, axes=(1, 2)) / float(classes)
 
     losses = apply("MultilabelMarginLossBackward0", build, rows, labels, edges=(rows,))
-    return total(losses if input.ndim == 2 else losses.reshape(()), reduction)
+    return total(losses if input.ndim == 2 else losses.reshape(tuple(target.shape)), reduction)
 
 
 @autocasts
