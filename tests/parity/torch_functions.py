@@ -204,7 +204,7 @@ TORCH: dict[str, Callable[..., Any]] = {
         torch.scatter(x, axis, i.long(), u)
         if reduction == "none"
         else torch.scatter_reduce(
-            x, axis, i.long(), u, {"mul": "prod", "max": "amax", "min": "amin"}[reduction]
+            x, axis, i.long(), u, {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}[reduction]
         )
     ),
     "iota": lambda *, size, dtype=None: torch.arange(size, dtype=DTYPES[dtype.name] if dtype else None),

@@ -237,4 +237,5 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     if len({*left}) + len({*right}) != a.ndim + b.ndim:
         raise LenetcError(f"tensordot: a dimension appears twice in {mine} or {yours}").at(here())
     kept = tuple(k for k in left if k not in right) + tuple(k for k in right if k not in left)
-    return contracted([Named(a, tuple(left)), Named(b, tuple(right))], kept).to(a.dtype)  # sums are of i64
+    found = contracted([Named(a, tuple(left)), Named(b, tuple(right))], kept)
+    return found if found.dtype.is_float else found.to(a.dtype)  # sums of integers are of i64

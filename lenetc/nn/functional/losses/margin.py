@@ -257,7 +257,7 @@ def multilabel_margin_loss(
         return ops.sum(gap, axes=(1, 2)) / float(classes)
 
     losses = apply("MultilabelMarginLossBackward0", build, rows, labels, edges=(rows,))
-    return total(losses if input.ndim == 2 else losses.reshape(tuple(target.shape)), reduction)
+    return total(losses if input.ndim == 2 else losses.reshape(()), reduction)
 
 
 @autocasts

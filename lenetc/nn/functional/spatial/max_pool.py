@@ -68,9 +68,12 @@ def maxima(x: Node, places: Node | None, how: dict[str, Any]) -> Maxima:
     """The largest elements of windows over the axes behind x[N,C,...], the first of equal ones, or the last NaN; and
     those of `places`, which has the type of a float x, that stand where they do."""
     dims = x.rank - 2
-    if dims == 1 and how["kernel"] == x.shape[2:] and how["padding"] == (0,) and x.dtype.is_float:
+    if dims == 1 and how["kernel"] == x.shape[2:] and how.get("padding", (0,)) == (0,) and x.dtype.is_float:
         # The whole of each sentence, however long: nothing here is of a fixed size, so that sentences share a program.
-        at = ops.argmax(x, axis=2, keepdims=True)
+        numbers = ops.reshape(ops.iota(size=x.shape[2]), shape=(1, 1, x.shape[2]))
+        last_nan = ops.where(ops.is_nan(x), numbers, ops.scalar(-1, i64))
+        last_nan = ops.reduce_max(last_nan, axes=(2,), keepdims=True)
+        at = ops.where(ops.less(last_nan, 0), ops.argmax(x, axis=2, keepdims=True), last_nan)
         taken = [None if v is None else ops.take_along_axis(v, at, axis=2) for v in (x, places)]
         return _shaped(Maxima(*taken), (*x.shape[:2], 1))  # type: ignore[arg-type]
     if dims < 3:
