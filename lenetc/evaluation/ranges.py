@@ -98,6 +98,50 @@ def require_range(
         trace.checks.append((_misses(node, wanted), wanted))
 
 
+@dataclass(frozen=True)
+class Probabilities:
+    """0 <= value <= 1, which NaN is not. what: the function that asks."""
+
+    what: str
+    type_text: str
+    where: str
+
+    def refuse(self) -> NoReturn:
+        """Raise LenetcError."""
+        raise LenetcError(
+            f"{self.what}: all elements of input should be between 0 and 1, and those of {self.type_text} are not; "
+            "take the sigmoid of scores, or binary_cross_entropy_with_logits. Parameters and other state are as they "
+            "were before the call"
+        ).at(self.where)
+
+
+def require_probabilities(what: str, values: Tensor) -> None:
+    """Raise LenetcError unless every value is between 0 and 1. What is a probability by what computes it is not looked
+    at; else the values are computed, or under compile counted by the program itself."""
+    node, trace = lazy.through(values.node), Context.trace
+    if not values.numel() or _is_probability(node):
+        return
+    wanted = Probabilities(what, values.type_text(), here())
+    if trace is None:
+        array = as_array(_present(values))
+        if not ((array >= 0) & (array <= 1)).all():
+            wanted.refuse()
+        return
+    right = ops.logical_not(ops.logical_or(ops.less(node, 0.0), ops.greater(node, 1.0)))
+    right = ops.logical_and(right, ops.logical_not(ops.is_nan(node)))
+    wrong = ops.cast(ops.logical_not(right), dtype=i64)
+    trace.checks.append((ops.sum(wrong, axes=tuple(range(node.rank))), wanted))
+
+
+def _is_probability(node: Node) -> bool:
+    """Whether the values are parts of a sigmoid or a softmax, NaN aside."""
+    while node.op.name in (*_MOVES, "slice", "with_gradient"):
+        node = node.inputs[0]
+    if node.op is ops.concat:
+        return all(map(_is_probability, node.inputs))
+    return node.op in (ops.sigmoid, ops.softmax)
+
+
 def _is_within(node: Node, wanted: Range) -> bool:
     """Whether values of `node` are in the range by what computes them: positions of a maximum."""
     if node.op is not ops.argmax or wanted.low > 0:

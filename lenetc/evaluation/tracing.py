@@ -20,7 +20,7 @@ from ir.types import Type
 from lenetc.evaluation.cell import Cell, Context
 
 if TYPE_CHECKING:
-    from lenetc.evaluation.ranges import Range
+    from lenetc.evaluation.ranges import Probabilities, Range
     from lenetc.nn.modules.module import Module
     from lenetc.optim.optimizer import Optimizer
     from lenetc.tensors.grad_fn import GradFn
@@ -64,7 +64,9 @@ class Trace:
         self.grads_read: set[Tensor] = set()
         self.stepped: set[Tensor] = set()  # parameters that an optimizer has changed
         self.ranges: list[tuple[Node, Range]] = []
-        self.checks: list[tuple[Node, Range]] = []  # of values that the program itself computes
+        self.checks: list[
+            tuple[Node, Range | Probabilities]
+        ] = []  # of values that the program itself computes
         self.optimizers: dict[Optimizer, int] = {}  # how often each stepped
         # Buffers that were assigned anew: the module's table, the name, the tensor before.
         self.rebound: list[tuple[dict[str, Any], str, Tensor | None]] = []

@@ -32,6 +32,8 @@ from passes.rewrite.match import (
 from passes.target import Target
 
 RULES = Rules()
+FEW_THREADS = Rules()  # for less than _THREADS
+_THREADS = 4
 _FEW_ROWS = 4
 _LARGEST_I32 = 2**31 - 1
 
@@ -40,7 +42,8 @@ def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     """`graph` over the runtime's kernels, simplified again after the strategies; formulas for what they compute
     inexactly; for CUDA over the kernels that there are. Notes count the rules."""
     fired: Counter[str] = Counter()
-    fused = simplify.to_rest(graph, Rules((*simplify.RULES, *RULES)), fired)
+    few = FEW_THREADS if target.device == "cpu" and target.threads < _THREADS else ()
+    fused = simplify.to_rest(graph, Rules((*simplify.RULES, *RULES, *few)), fired)
     if target.lanes:
         fused = simplify.to_rest(fused, Rules((*simplify.RULES, *RULES, *lanes.RULES)), fired)
     fused = exact(fused, target.device, fired)
@@ -201,10 +204,10 @@ def put_into_sum(node: Node) -> Node | None:
     return None
 
 
-@RULES.on("scatter_add")
+@FEW_THREADS.on("scatter_add")
 def scatter_of_elements(node: Node) -> Node | None:
     """scatter_add(x[N,D], i[N]) => put_along_axis(x[N*D], i * D + iota(D)): one axis and narrow indices are a third of
-    the kernel's time"""
+    the kernel's time on one thread, half of it on two; but only columns are shared among threads"""
     x, indices = node.inputs
     width = product_of(x.shape[indices.rank :])
     if node.attrs["axis"] or not isinstance(width, int) or not isinstance(node.ty.size, int):

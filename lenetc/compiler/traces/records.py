@@ -10,7 +10,7 @@ from ir.node import Graph, Where
 from lenetc.compiler.reads.observed import Observed
 from lenetc.compiler.traces.history import History, Sources
 from lenetc.evaluation.cell import Cell
-from lenetc.evaluation.ranges import Range
+from lenetc.evaluation.ranges import Probabilities, Range
 from lenetc.tensors.tensor import Tensor, Unreturned
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Capture:
     scalars: dict[str, int]  # the inputs that are numbers, each with the position of the argument's leaf
     positions: dict[str, int]  # of the leaves of the arguments, by name
     ranges: list[tuple[str, Range]]  # inputs and unchanged state, each with what its values must be
-    checks: list[Range]  # what the values that the result `invalid` counts must be
+    checks: list[Range | Probabilities]  # what the values that the result `invalid` counts must be
     result: Any
     leaves: list[Result | GradOf | str | None]
     grads: list[

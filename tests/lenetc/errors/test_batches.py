@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import lenetc
-from ir.errors import DTypeError, ShapeError
+from ir.errors import DTypeError, LenetcError, ShapeError
+from lenetc import nn
 from lenetc.evaluation.ranges import LabelError
 from lenetc.nn import functional as F
 from tests.lenetc.errors.small import IMAGES, LABELS, NET, Net, Training, line_with
@@ -175,3 +176,24 @@ def test_what_cannot_be_a_tensor(data: Any, says: str) -> None:
             continue
         with pytest.raises(DTypeError, match=f"cannot make a tensor (of )?{says}"):
             make(data)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("values", [[0.5, 1.2], [-0.3, 0.5], [0.5, float("nan")]])
+def test_binary_cross_entropy_wants_probabilities(values: list[float], compiled: bool) -> None:
+    weight = nn.Parameter(lenetc.ones(2))
+    optimizer = lenetc.optim.SGD([weight], lr=0.1)
+
+    def step(x: lenetc.Tensor) -> lenetc.Tensor:
+        optimizer.zero_grad()
+        loss = F.binary_cross_entropy(x * weight, lenetc.ones(2))
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    run = lenetc.compile(step) if compiled else step
+    run(lenetc.tensor([0.0, 1.0]))
+    lenetc.nn.init.ones_(weight)
+    with pytest.raises(LenetcError, match=r"all elements of input should be between 0 and 1.*f32\[2\]"):
+        run(lenetc.tensor(values))
+    assert weight.tolist() == [1.0, 1.0]

@@ -13,8 +13,10 @@ from ir.interpret import run
 from ir.op import leaf
 from ir.types import DType, Type, f32, f64, i32, i64
 from ir.verify import verify
-from passes.kernels.fuse import RULES, fuse
+from passes.kernels import fuse as fusion
+from passes.kernels.fuse import fuse
 from passes.rewrite.driver import rewrite
+from passes.rewrite.match import Rules
 from passes.rewrite.simplify import simplify
 from passes.target import Target
 from tests.passes import lenet
@@ -36,6 +38,7 @@ from tests.support import same
 A, B = arg("a", N, 4), arg("b", 4, 2)
 
 
+RULES = Rules((*fusion.RULES, *fusion.FEW_THREADS))
 PLACES = ops.literal(np.array([[1], [3], [1]]))
 PUT, Y = ops.put_along_axis(arg("u", 3, 1), PLACES, axis=1, size=4), arg("y", 3, 4)
 

@@ -10,6 +10,7 @@ from ir import ops
 from ir.errors import ShapeError
 from ir.node import Node
 from ir.types import bf16, f16, f32
+from lenetc.evaluation.ranges import require_probabilities
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.losses.reduction import check_reduction, chosen, reduced
 from lenetc.operations.autocast import autocasts
@@ -35,13 +36,14 @@ def binary_cross_entropy(
 ) -> Tensor:
     """-(target log(input) + (1 - target) log(1 - input)), for inputs in [0, 1].
 
-    Logarithms are cut off at -100; the loss of an input outside of [0, 1] is NaN. weight: factors of the elements,
-    broadcast.
+    Logarithms are cut off at -100. weight: factors of the elements, broadcast. Raises LenetcError for an input outside
+    of [0, 1].
     Source: torch.nn.functional.binary_cross_entropy.
     """
     reduction = chosen(size_average, reduce, reduction)
     check_reduction(reduction)
     _same_size("binary_cross_entropy", input, target, weight)
+    require_probabilities("binary_cross_entropy", input)
 
     def entropy(x: Node, y: Node, floor: float | None) -> Node:
         logs = (ops.log(x), ops.log(1.0 - x))
