@@ -110,3 +110,17 @@ def test_numbers_that_leave_the_pattern_are_those_of_the_call() -> None:
     second = lenetc.compile(lambda x: (x * factors[x.shape[0]]).sum(), dynamic=True)
     for n, factor in factors.items():
         assert second(lenetc.ones(n)).item() == pytest.approx(n * factor, rel=1e-5)
+
+
+def test_tables_of_each_size_are_fed() -> None:
+    """Masks and places, which a program for several sizes cannot have built in."""
+
+    def causal(x: lenetc.Tensor) -> lenetc.Tensor:
+        scores = lenetc.tril(x @ x.T) + lenetc.eye(x.shape[0])
+        return F.scaled_dot_product_attention(x, x, x, is_causal=True).sum() + scores.sum()
+
+    compiled = lenetc.compile(causal, dynamic=True)
+    for n in LENGTHS:
+        x = lenetc.from_numpy(np.random.default_rng(n).standard_normal((n, 4)).astype(np.float32))
+        np.testing.assert_allclose(float(compiled(x)), float(causal(x)), rtol=1e-4)
+    assert any(p.compiled.general is not None and p.compiled.tables for p in compiled.programs())

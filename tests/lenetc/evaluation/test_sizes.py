@@ -10,6 +10,7 @@ import pytest
 
 import lenetc
 import lenetc.nn.functional as F
+from ir.dims import symbol
 from lenetc import nn
 from lenetc.evaluation import lazy
 from lenetc.evaluation.sizes import Family
@@ -200,3 +201,27 @@ def test_the_numbers_built_in_are_those_of_the_case_at_hand(compilations: list[i
     for shape in [(16, 3, 3, 3), (16, 16, 1, 1), (48, 16, 1, 1), (8, 6, 5, 5), (9, 4, 3, 3)]:
         x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
         np.testing.assert_allclose(lenetc.from_numpy(x).mean().numpy(), x.mean(), rtol=1e-4)
+
+
+def test_a_table_that_was_always_the_same_has_to_stay_it(compilations: list[int]) -> None:
+    square = lenetc.from_numpy(np.arange(16.0, dtype=np.float32).reshape(4, 4))
+    for i, n in enumerate(LENGTHS):
+        diagonal = int(i >= 5)
+        found = rows(n) @ lenetc.tril(square, diagonal)
+        np.testing.assert_allclose(
+            found.numpy(), rows(n).numpy() @ np.tril(square.numpy(), diagonal), rtol=1e-4, atol=1e-4
+        )
+
+
+def test_what_was_decided_for_the_sizes_seen_has_to_hold_for_a_later_one(compilations: list[int]) -> None:
+    for n in LENGTHS:
+        padded(n).numpy()
+    count = len(compilations)
+    (shared,) = [s for family in lazy._families.values() for s in family.shared]
+    assert shared.case.decided  # that 128 - n is not below 0
+    (name,) = shared.symbols
+    shared.case.decided[symbol(name) - 50] = True  # type: ignore[index]
+    padded(77).numpy()
+    assert len(compilations) == count
+    padded(20).numpy()
+    assert len(compilations) == count + 1

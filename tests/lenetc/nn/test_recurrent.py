@@ -126,3 +126,15 @@ def test_dropout_between_layers_in_training_only() -> None:
     np.testing.assert_array_equal(layer(x)[0].detach().numpy(), layer(x)[0].detach().numpy())
     with pytest.warns(UserWarning, match="num_layers greater than 1"):
         nn.LSTM(4, 6, dropout=0.5)
+
+
+def test_gates_are_kept_once() -> None:
+    """Each by itself, and not all of them side by side as well, which is the widest value of a step."""
+    layer = nn.LSTM(4, 6)
+    x = lenetc.ones(5, 2, 4)
+    graph = lenetc.compile(lambda x: lenetc.autograd.grad(layer(x)[0].sum(), list(layer.parameters()))).lower(
+        x
+    )
+    forward = next(node for node in graph.graph("traced").nodes() if node.op is ops.scan)
+    widths = [type.shape[-1] for type in forward.type.items]  # type: ignore[union-attr]
+    assert set(widths) == {6}

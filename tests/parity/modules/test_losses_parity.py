@@ -211,3 +211,31 @@ def test_adaptive_log_softmax(options: dict[str, Any]) -> None:
     assert mine.predict(lenetc.tensor(x)).tolist() == reference.predict(torch.tensor(x)).tolist()
     with pytest.raises(IndexError):
         mine(lenetc.tensor(x), lenetc.tensor(targets + 1))
+
+
+@pytest.mark.parametrize("classes", [64, 65])
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_labels_of_few_classes_and_of_many(classes: int, reduction: str, smoothing: float) -> None:
+    """Compared with all classes, or looked up: with weights, and labels that are left out."""
+    draw = np.random.default_rng(classes)
+    scores, weight = draw.standard_normal((4, classes, 3)), draw.random(classes)
+    labels = draw.integers(0, classes, (4, 3))
+    labels[0] = 7
+    found = []
+    for fw in (torch, lenetc):
+        x = fw.from_numpy(scores).requires_grad_()
+        for ignored, factors in ((-100, None), (7, fw.from_numpy(weight))):
+            loss = fw.nn.functional.cross_entropy(
+                x,
+                fw.from_numpy(labels),
+                factors,
+                ignore_index=ignored,
+                reduction=reduction,
+                label_smoothing=smoothing,
+            )
+            (g,) = fw.autograd.grad((loss * loss).sum(), [x])
+            found.append((loss.detach().numpy(), g.numpy()))
+    for theirs, mine in zip(found[:2], found[2:], strict=True):
+        for wanted, got in zip(theirs, mine, strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-12)

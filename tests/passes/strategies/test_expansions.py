@@ -24,6 +24,7 @@ from passes.layouts.assignment import HEAVY
 from passes.layouts.batch_last import Stored, to_batch_first, to_batch_last
 from passes.strategies.choice import choose_strategies
 from passes.strategies.chwn import conv as chwn
+from passes.strategies.nchw.limits import sliced
 from passes.strategies.table import TABLE
 from passes.target import Target
 from tests.support import graph_of, graph_to, integers, run_model, type_of
@@ -271,3 +272,10 @@ def test_every_strategy_agrees_with_the_interpreter(node: Node) -> None:
         for got in (run(lowered, arrays)[0], run_model(to_onnx(lowered).model, named)[0]):
             assert got.dtype == want.dtype
             np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5, err_msg=s.name)
+
+
+def test_slices_of_an_image_of_any_size_need_windows_without_padding() -> None:
+    x = leaf("x", Type(f32, (2, 3, symbol("H"), 8)))
+    plain, padded = (ops.max_pool2d(x, kernel=(2, 2), stride=(1, 1), padding=(p, p)) for p in (0, 1))
+    assert not sliced(plain, Target())
+    assert sliced(padded, Target()) == "height and width are not fixed"

@@ -12,6 +12,7 @@ import pytest
 import lenetc
 import lenetc.nn.functional as F
 from ir import Graph, ops
+from ir.dims import symbol
 from ir.interpret import run
 from ir.op import leaf
 from ir.types import Array, Type, f32
@@ -245,3 +246,9 @@ def test_ranges_of_one_length_are_compiled_once() -> None:
     first, second = split.parts
     assert first[0].graph is second[0].graph
     assert all(a is b for a, b in zip(first[1:], second[1:], strict=True))
+
+
+def test_a_graph_with_symbolic_sizes_is_not_divided() -> None:
+    x, w = leaf("x", Type(f32, (64, symbol("L"), 4))), leaf("w", Type(f32, (4, 4)), "state")
+    total = ops.sum(ops.reshape(x @ w, shape=(64, symbol("L") * 4)), axes=(0,))
+    assert run_split(Graph.make("f", [x, w], [("y", total)]), Target(threads=2)) is None
