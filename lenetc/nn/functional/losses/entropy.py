@@ -73,6 +73,10 @@ def cross_entropy(
         raise ShapeError(
             f"cross_entropy: the input needs a dimension of classes, but it is {input.type_text()}"
         ).at(here())
+    if not input.dtype.is_float:
+        raise DTypeError(
+            f"cross_entropy: the scores must be floating point, but they are {input.type_text()}; use .float()"
+        ).at(here())
     axis = 0 if input.ndim == 1 else 1
     if target.shape == input.shape:
         return _of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing, axis)
