@@ -15,7 +15,6 @@ from benchmarks.worker import load
 from lenetc import nn, optim
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.parity
 
 INPUTS = {"lenet": (1, 32, 32), "mlp": (784,), "resnet20": (3, 32, 32)}
 PARAMETERS = {"lenet": 61_706, "mlp": 669_706, "resnet20": 269_722}

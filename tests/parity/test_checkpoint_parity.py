@@ -7,7 +7,6 @@ import pytest
 
 from lenetc.artifact import checkpoint
 
-pytestmark = pytest.mark.parity
 torch = pytest.importorskip("torch")
 DTYPES = ["float16", "bfloat16", "float32", "float64", "int64", "int32", "uint8", "bool"]
 

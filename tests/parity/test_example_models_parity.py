@@ -13,7 +13,6 @@ import torch
 import lenetc
 from examples.models.run import NAMES, load
 
-pytestmark = pytest.mark.parity
 STEPS = 12
 # Of random numbers in them, and of sums whose rounding grows from step to step: how far losses may part.
 APART = {"lenet_bn": 0.15, "vae": 0.02, "mobilenet": 0.02, "resnet20": 0.02}

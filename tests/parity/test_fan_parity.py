@@ -8,7 +8,6 @@ from lenetc.nn.fan import calculate_gain, fan_in_and_fan_out
 from lenetc.tensors.size import Size
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.parity
 
 NONLINEARITIES = [
     "linear",

@@ -10,7 +10,7 @@ import torch
 
 import lenetc
 
-pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore:.*torch.jit.script")]
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script")
 X = np.random.default_rng(0).standard_normal((3, 2))
 W = np.random.default_rng(1).standard_normal(2)
 

@@ -17,7 +17,6 @@ from tests.programs import IR, draw_program
 from tests.samples import SAMPLES, Sample
 from tests.support import gradient_graph
 
-pytestmark = pytest.mark.parity
 LOWERED = {op for op in ops.OPS.values() if op.reference.__module__ == "ir.ops.fused"}  # have no gradient
 WITHOUT = {"const", "dim", "scan", "cond", "custom"}  # PyTorch has no such function
 COMPARED = [s for s in SAMPLES if s.op.name not in WITHOUT]

@@ -19,7 +19,6 @@ import lenetc
 from tests.training import TRAININGS, Run, losses, prepared
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.parity
 GOLDEN = Path(__file__).parents[1] / "lenetc" / "goldens" / "training.json"
 
 

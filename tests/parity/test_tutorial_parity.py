@@ -16,8 +16,6 @@ import lenetc.optim  # noqa: E402
 from tests.parity.both import assert_equal, chain, copy_state  # noqa: E402
 from tests.training import lenet  # noqa: E402
 
-pytestmark = pytest.mark.parity
-
 
 @pytest.fixture
 def both() -> SimpleNamespace:

@@ -15,7 +15,7 @@ import torch
 import lenetc
 from tests.parity.fuzz import programs as fuzzing
 
-pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
+pytestmark = pytest.mark.filterwarnings("ignore")
 COUNT = int(os.environ.get("LENETC_FUZZ", "300"))
 GROUP = 20  # programs that are looked at together, so that few are compiled
 

@@ -6,8 +6,6 @@ import pytest
 
 from tests.parity.kinds.alike import check_all
 
-pytestmark = pytest.mark.parity
-
 TENSOR = [
     *("t.Tensor()", "t.Tensor([1, 2])", "t.Tensor((1, 2))", "t.Tensor([True])", "t.Tensor(np.array([1, 2]))"),
     *(

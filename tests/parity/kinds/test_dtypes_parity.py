@@ -12,8 +12,6 @@ import lenetc
 from ir.errors import LenetcError
 from tests.parity.kinds.alike import DTYPES, check_all
 
-pytestmark = pytest.mark.parity
-
 ENDS = {
     "i64": [[-(2**63), 5, 2**63 - 1], [0, -1, 7]],
     "i32": [[-(2**31), 5, 2**31 - 1], [0, -1, 7]],

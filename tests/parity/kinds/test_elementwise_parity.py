@@ -12,8 +12,6 @@ import lenetc
 from ir.errors import LenetcError
 from tests.parity.kinds.alike import check, check_all, name_of
 
-pytestmark = pytest.mark.parity
-
 # PyTorch divides the smallest by -1 with a crash where it truncates.
 INTEGERS = [
     *("x + y", "x - y", "x * y", "x // y", "x % y", "x / y", "x ** 2", "-x", "~x", "abs(x)", "x.sign()"),

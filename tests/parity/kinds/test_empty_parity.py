@@ -11,8 +11,6 @@ import torch
 import lenetc
 from tests.parity.kinds.alike import check_all
 
-pytestmark = pytest.mark.parity
-
 SHAPES = [(0,), (0, 3), (3, 0), (2, 0, 3)]
 
 ANY = [

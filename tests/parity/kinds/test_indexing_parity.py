@@ -9,8 +9,6 @@ import lenetc
 from ir.errors import LenetcError
 from tests.parity.kinds.alike import DTYPES, check_all
 
-pytestmark = pytest.mark.parity
-
 X, V = np.arange(12.0).reshape(3, 4), np.arange(1.0, 13.0).reshape(3, 4)
 
 READ = [

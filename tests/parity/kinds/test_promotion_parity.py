@@ -13,7 +13,6 @@ import lenetc
 from ir.errors import LenetcError
 from tests.parity.kinds.alike import name_of
 
-pytestmark = pytest.mark.parity
 NAMES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64")
 
 

@@ -7,8 +7,6 @@ import pytest
 
 from tests.parity.kinds.alike import DTYPES, check_all
 
-pytestmark = pytest.mark.parity
-
 X = np.array([[[3.0, -1.0, 2.0, 0.0], [1.0, 5.0, -4.0, 2.5]], [[0.0, 7.0, 1.5, -2.0], [6.0, -3.0, 4.0, 8.0]]])
 DIMS = [
     f"t.{name}(x{arguments})"

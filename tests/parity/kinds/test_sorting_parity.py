@@ -9,8 +9,6 @@ import lenetc
 from ir.errors import UnsupportedError
 from tests.parity.kinds.alike import check_all
 
-pytestmark = pytest.mark.parity
-
 DISTINCT = np.random.default_rng(0).permutation(24).reshape(4, 6)
 SPECIAL = [[np.inf, np.nan, -np.inf, 0.0, np.nan, np.inf], [1.0, -0.0, 0.0, -2.0, 3.5, 1.0]]
 

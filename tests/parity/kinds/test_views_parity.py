@@ -11,8 +11,6 @@ import torch
 import lenetc
 from tests.parity.kinds.alike import check_all
 
-pytestmark = pytest.mark.parity
-
 X = np.random.default_rng(0).standard_normal((4, 4))
 PROGRAMS = [
     *("x[0] += 1; x", "x.view(-1)[2] = 0; x", "y = x[:, 0]; y.mul_(2); x", "x.t().add_(1); x"),

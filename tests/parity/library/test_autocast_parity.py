@@ -11,8 +11,6 @@ import torch
 import lenetc
 from tests.parity.kinds.alike import name_of
 
-pytestmark = pytest.mark.parity
-
 # x and y: [2,2,4,4], m and n: [3,3], v: [3], i: integers [3]; each in f32 and in bf16.
 ROWS = """
 m @ n; t.matmul(m, n); t.mm(m, n); t.addmm(m, m, n); F.linear(m, n, v); F.linear(v, n); t.bmm(x[0], y[0])

@@ -13,8 +13,6 @@ import torch
 import lenetc
 from tests.parity.kinds.alike import check_all
 
-pytestmark = pytest.mark.parity
-
 A, B = [0.3, -1.2, 2.0], [0.5, 1.5, 2.5]  # of any sign, and positive ones
 P, Q = [[0.2, 0.3, 0.5], [0.6, 0.4, 0.0]], [[0.1, 0.1, 0.8], [0.5, 0.25, 0.25]]
 TRIANGLE = [[1.5, 0.0, 0.0], [0.3, 0.7, 0.0], [-0.2, 0.4, 1.1]]

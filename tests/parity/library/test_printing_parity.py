@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from lenetc.tensors.printing import format_array, set_printoptions
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.parity
 
 GOLDENS = Path(__file__).parents[2] / "lenetc" / "goldens" / "printing.txt"
 FLOATS = {"float16": 16, "float32": 32, "float64": 64}

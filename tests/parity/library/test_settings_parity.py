@@ -11,8 +11,6 @@ import torch
 import lenetc
 from tests.parity.kinds.alike import check_all, name_of
 
-pytestmark = pytest.mark.parity
-
 MADE = """
 t.zeros(2); t.full((2,), 1.5); t.full((2,), True); t.empty(2); t.rand(2); t.randn(2); t.linspace(0, 1, 3); t.eye(2)
 t.arange(2.0); t.logspace(0, 1, 3); t.tensor(1.5) * 1; t.tensor([]); t.tensor([1]) / 2; t.Tensor([1])

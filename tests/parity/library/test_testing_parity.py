@@ -11,8 +11,6 @@ import torch
 
 import lenetc
 
-pytestmark = pytest.mark.parity
-
 ROWS = [
     "T.assert_close(t.ones(3), t.ones(3))",
     "T.assert_close(t.ones(3), t.ones(3) + 1e-6)",

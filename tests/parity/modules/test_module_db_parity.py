@@ -19,7 +19,7 @@ from tests.parity.modules.module_database import (
     some_failures,
 )
 
-pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.mark.parametrize("name", [name for name in infos() if not is_missing(name)])

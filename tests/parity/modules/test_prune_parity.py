@@ -11,8 +11,6 @@ import torch.nn.utils.prune
 
 import lenetc
 
-pytestmark = pytest.mark.parity
-
 ROWS = [
     ["P.l1_unstructured(a, 'weight', 0.3)"],
     ["P.l1_unstructured(a, 'weight', 5)", "P.remove(a, 'weight')"],

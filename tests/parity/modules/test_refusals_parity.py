@@ -12,9 +12,6 @@ torch = pytest.importorskip("torch")
 import lenetc  # noqa: E402
 from tests.parity.modules.drawn import labels, normal  # noqa: E402
 
-pytestmark = pytest.mark.parity
-
-
 REFUSED: list[tuple[str, Any, tuple[Any, ...]]] = [
     ("channels", lambda lib, x: lib.nn.Conv2d(1, 6, 5)(x), (normal(1, 3, 32, 32),)),
     ("rank", lambda lib, x: lib.nn.Conv2d(1, 6, 5)(x), (normal(32, 32),)),

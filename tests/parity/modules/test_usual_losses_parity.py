@@ -15,8 +15,6 @@ import lenetc.nn.functional as F  # noqa: E402
 from tests.parity.both import check, check_modules  # noqa: E402
 from tests.parity.modules.drawn import labels, normal, whole  # noqa: E402
 
-pytestmark = pytest.mark.parity
-
 tnn, tF = torch.nn, torch.nn.functional
 
 

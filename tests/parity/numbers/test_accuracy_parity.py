@@ -17,7 +17,6 @@ import lenetc.nn.functional as F
 from tests.lenetc.operations.test_accuracy import both, errors
 from tests.parity.torch_functions import torch
 
-pytestmark = pytest.mark.parity
 TF = torch.nn.functional
 FUNCTIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     **{

@@ -24,7 +24,6 @@ from passes.target import Target
 from tests.parity.torch_functions import torch
 from tests.support import graph_to
 
-pytestmark = pytest.mark.parity
 TF = torch.nn.functional
 NAN, INF = np.nan, np.inf
 DTYPES = [np.float32, np.float64, np.float16]

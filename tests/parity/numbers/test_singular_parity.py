@@ -13,7 +13,6 @@ import lenetc.nn.functional as F
 from tests.parity.numbers.test_nan_parity import INF, NAN, assert_same, theirs
 from tests.parity.torch_functions import torch
 
-pytestmark = pytest.mark.parity
 TF = torch.nn.functional
 
 # Functions of both libraries, and the numbers that they are tried with.

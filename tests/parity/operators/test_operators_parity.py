@@ -14,7 +14,7 @@ from tests.parity.operators.checking import QUICK, failures, is_missing
 from tests.parity.operators.database import infos
 from tests.parity.operators.page import PAGE, text
 
-pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
+pytestmark = pytest.mark.filterwarnings("ignore")
 COVERED = 485  # names: a floor under what is here
 
 

@@ -7,7 +7,6 @@ import lenetc
 from lenetc.amp import GradScaler
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.parity
 
 BIG = float(np.finfo(np.float32).max)
 # The factor of the loss: an infinite gradient from time to time.

@@ -14,7 +14,6 @@ from lenetc import optim
 from lenetc.optim import lr_scheduler
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.parity
 
 STEPS = 60
 GOLDENS = json.loads((Path(__file__).parents[2] / "lenetc" / "goldens" / "lr_scheduler.json").read_text())

@@ -13,7 +13,6 @@ from lenetc import optim
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("expecttest")  # that the database imports
-pytestmark = pytest.mark.parity
 
 STEPS = 10
 SHAPES = {"vector": (4,), "number": (), "box": (2, 3, 2)}

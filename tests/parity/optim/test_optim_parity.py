@@ -11,7 +11,6 @@ import lenetc
 from lenetc import optim
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.parity
 
 STEPS = 20
 GOLDENS = json.loads((Path(__file__).parents[2] / "lenetc" / "goldens" / "optim.json").read_text())

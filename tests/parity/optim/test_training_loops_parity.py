@@ -10,7 +10,6 @@ import lenetc
 import lenetc.optim.swa_utils
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.parity
 CASES = []
 
 

@@ -15,8 +15,6 @@ import lenetc.nn as nn  # noqa: E402
 from ir.errors import LenetcError, UnsupportedError  # noqa: E402
 from tests.parity.both import check, check_modules, copy_state  # noqa: E402
 
-pytestmark = pytest.mark.parity
-
 tnn = torch.nn
 SHAPES = {1: (2, 4, 9), 2: (2, 4, 6, 7), 3: (2, 4, 3, 5, 4)}
 

@@ -14,8 +14,6 @@ from ir.types import f32, f64  # noqa: E402
 from lenetc.nn.functional.spatial.resize import sources  # noqa: E402
 from tests.parity.kinds.alike import check_all  # noqa: E402
 
-pytestmark = pytest.mark.parity
-
 F = torch.nn.functional
 RNG = np.random.default_rng(5)
 
