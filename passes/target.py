@@ -27,7 +27,9 @@ class Target:
     overrides: (op name or module path, strategy name) pairs that take the choice away from the cost model; a key may
     also be both, as in "conv1/conv2d_weight_grad". costs: what strategies cost on the machine; where None, a built-in
     model tells. lanes: how many channels the runtime's direct convolutions take at once on the machine that will run
-    the graph (8 or 16); with 0 the graph is for any machine, of ai.onnx operators only.
+    the graph (8 or 16); with 0 the graph is for any machine, of ai.onnx operators only. opset: the version of ai.onnx
+    that the model is written in. operators: which of them it may use: "portable", what every runtime has; "web", what
+    browsers have on WebGPU; "ort", ONNX Runtime's own besides.
     """
 
     device: str = "cpu"
@@ -36,6 +38,8 @@ class Target:
     overrides: tuple[tuple[str, str], ...] = ()
     costs: Measured | None = None
     lanes: int = 0
+    opset: int = 18
+    operators: str = "portable"
 
 
 @dataclass
