@@ -197,10 +197,12 @@ class CompiledFunction:
             values = self.arguments.bind(args, kwargs)
             return self._without_call(values, (steps_of(self.arguments.leaves(values)),) if scan else ())
 
-    def capture(self, values: dict[str, Any], types: dict[str, Type]) -> Capture:
-        """Trace the function once more, with its arrays as inputs of `types`."""
+    def capture(self, values: dict[str, Any], types: dict[str, Type], exports: bool = False) -> Capture:
+        """Trace the function once more, with its arrays as inputs of `types`. exports: see `Capture.exported`."""
         with lock:
-            captured = capture(self.function, self.arguments, values, types, observes=False, keeps=True)
+            captured = capture(
+                self.function, self.arguments, values, types, observes=False, keeps=True, exports=exports
+            )
             captured.undo()
             if captured.error is not None:
                 raise captured.error
@@ -374,7 +376,7 @@ class CompiledFunction:
         if known is None:
             captured.undo_gradients()  # state that it made stays
             captured.made = []
-        compiled = compilation(scanned(captured, steps), self.target())
+        compiled = compilation(scanned(captured.graph, steps), self.target())
         self._story.compiled(compiled)
         found = Specialization(captured, compiled, steps, self.cuda_graphs)
         self._kept.add(found, guard, values, self._key(values, leaves, (steps,)))
