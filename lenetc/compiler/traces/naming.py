@@ -58,6 +58,8 @@ def state_names(function: Callable[..., Any], trace: Trace) -> dict[Cell, str]:
                     names.setdefault(
                         value._cell, f"{'optimizer' if key in optimizer._common else owner}.{key}"
                     )
+    if trace.exporting is not None:
+        names.update((cell, label) for cell, (label, _) in trace.exporting.state.items())
     names.update(random.state_names((*trace.captured, *trace.current)))
     return names
 

@@ -33,7 +33,7 @@ from lenetc.evaluation.scalars import Scalar
 from lenetc.evaluation.tracing import Trace
 from lenetc.tensors.size import Size
 from lenetc.tensors.tensor import Tensor
-from passes.rewrite.driver import substitute
+from passes.rewrite.driver import replaced, substitute
 
 if TYPE_CHECKING:
     pass
@@ -170,6 +170,7 @@ def outcome(
         argument_numbers={traced.names.index(key): id(tensor) for key, tensor in traced.tensors.items()},
         sources=sources,
         effects=trace.effects,
+        schedules=trace.schedules,
         is_repeatable=is_repeatable,
         exported=_exported(trace, gradients, by_cell, at),
         error=error,
@@ -275,16 +276,20 @@ def _graph(
         for cell, node in trace.current.items()
         if node is not trace.captured[cell] and cell not in trace.arguments
     }
+    if trace.exporting is not None and trace.exporting.moved:
+        new = replaced([*(node for _, node in results), *updates.values()], trace.exporting.moved)
+        results[:] = [(label, new[node]) for label, node in results]
+        updates = {cell: new[node] for cell, node in updates.items()}
     used = _leaves([node for _, node in results] + list(updates.values()))
     leaves: dict[Node, Node] = {}
     for nodes in traced.leaves().values():
         leaves.update((node, node) for node in nodes)
     hypers = []
-    for (_, group, key, value), (optimizer, _, _, node) in trace.hypers.items():
+    for (_, group, key, value, after), (optimizer, _, _, node) in trace.hypers.items():
         if node in used:
             leaves[node] = node
             taken.add(node.attrs["name"])
-            hypers.append(Hyper(node.attrs["name"], optimizer, group, key, value))
+            hypers.append(Hyper(node.attrs["name"], optimizer, group, key, value, after))
     cells = {}
     for cell, node in trace.captured.items():
         if cell not in trace.arguments and (node in used or cell in updates):
