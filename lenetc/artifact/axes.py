@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ir.dims import Dim, is_name, symbol
+from ir.errors import LenetcError
 from ir.types import Type
 from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.structure import ArgumentError, is_array, type_of

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ir import ops
 from ir.errors import LenetcError
 from ir.node import Graph, Node
 from ir.op import leaf, literal

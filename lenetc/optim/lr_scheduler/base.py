@@ -38,8 +38,8 @@ def noted(step: F) -> F:
         trace.is_scheduling = True
         try:
             trace.before_change(self._saved())
-            if trace.exporting is not None:
-                take_inside(self, functools.partial(step, self), trace, bool(args or kwargs))
+            if take_inside(self, functools.partial(step, self), trace, bool(args or kwargs)):
+                return None
             result = step(self, *args, **kwargs)
         finally:
             trace.is_scheduling = False

@@ -31,15 +31,15 @@ Option: TypeAlias = tuple[
 OUTSIDE = "step it outside of the exported function: lr is then an input of the program"
 
 
-def take_inside(schedule: LRScheduler, step: Callable[[], None], trace: Trace, has_arguments: bool) -> None:
-    """Let the program that is traced for export take `schedule.step()`, as whose Python `step` is given.
+def take_inside(schedule: LRScheduler, step: Callable[[], None], trace: Trace, has_arguments: bool) -> bool:
+    """Let the program that is traced for export take `schedule.step()`, as whose Python `step` is given. Returns whether
+    it does: one that is not for export does not.
 
     Raises LenetcError for what is no formula of counts.
     """
     optimizer, exporting = schedule.optimizer, trace.exporting
-    assert exporting is not None
-    if schedule._is_initial or getattr(optimizer, "_trace", None) is trace:
-        return  # made by the function itself: the same at every call
+    if exporting is None or schedule._is_initial or getattr(optimizer, "_trace", None) is trace:
+        return False  # what the function itself makes is the same at every call
     name = type(schedule).__name__
     if has_arguments:
         raise trace.refused(
@@ -51,7 +51,7 @@ def take_inside(schedule: LRScheduler, step: Callable[[], None], trace: Trace, h
         raise trace.refused(
             LenetcError(
                 f"an exported program cannot call {name}.step(): {type(optimizer).__name__} reads its rate as a number "
-                f"of Python's, which would stay what it is; use one of the optimizers here, or {OUTSIDE}"
+                "of Python's, which would stay what it is; use an optimizer of lenetc.optim"
             )
         )
     try:
@@ -61,6 +61,7 @@ def take_inside(schedule: LRScheduler, step: Callable[[], None], trace: Trace, h
         inside.step(step)
     except LenetcError as error:
         raise trace.refused(error) from error
+    return True
 
 
 class _Inside:
@@ -122,6 +123,11 @@ class _Inside:
         value = self.optimizer.option(index, option)
         return value if isinstance(value, Tensor) else None
 
+    def _tensor(self, option: Option) -> Tensor | None:
+        """The state that an option is: its own tensor, or one for this program; None where it is a formula."""
+        held = self._held(*option)
+        return self.exporting.rate_state.get((id(self.optimizer), *option)) if held is None else held
+
     # The schedule's Python.
 
     def step(self, step: Callable[[], None]) -> None:
@@ -130,10 +136,8 @@ class _Inside:
         for tensor, node in zip(self.counts.values(), found, strict=False):
             tensor._cell.node = node
         rates = self._present() if self.is_closed else found[len(counts) :]
-        for (index, option), node in zip(self.options, rates, strict=True):
-            tensor = self._held(index, option) or self.exporting.rate_state.get(
-                (id(self.optimizer), index, option)
-            )
+        for option, node in zip(self.options, rates, strict=True):
+            tensor = self._tensor(option)
             if tensor is not None:
                 tensor._cell.node = node_of(Number(node), tensor.dtype)
         self._publish(rates)
@@ -151,7 +155,8 @@ class _Inside:
         return self._ran(self.schedule._put_closed_form, counts)[len(counts) :]
 
     def _rate(self, option: Option) -> Node:
-        tensor = self._held(*option) or self.exporting.rate_state[(id(self.optimizer), *option)]
+        tensor = self._tensor(option)
+        assert tensor is not None
         return node_of(Number(tensor.node), self.dtype)
 
     def _ran(self, run: Callable[[], None], counts: dict[tuple[LRScheduler, str], Number]) -> list[Node]:

@@ -293,8 +293,8 @@ def for_numbers(function: Any) -> Any:
     if isinstance(function, types.MethodType):
         return types.MethodType(for_numbers(function.__func__), function.__self__)
     if not isinstance(function, types.FunctionType):
-        method = getattr(type(function), "__call__", None)
-        return for_numbers(function.__call__) if isinstance(method, types.FunctionType) else function
+        method = vars(type(function)).get("__call__")
+        return for_numbers(method.__get__(function)) if isinstance(method, types.FunctionType) else function
     if is_ours(function.__code__.co_filename):
         return function
     names = {**_BUILTINS, **function.__globals__}
@@ -343,9 +343,9 @@ def called(function: Callable[[Any], Any], epoch: Any) -> Any:
         wanted = float(function(at))
         if not math.isclose(float(found), wanted, rel_tol=1e-3, abs_tol=1e-5):
             raise LenetcError(
-                f"an exported program would have {float(found):g} for {_name(function)}({at}), which is {wanted:g}: the "
-                "function does not only compute from its argument. Step the schedule outside of the exported function: "
-                "lr is then an input of the program"
+                f"an exported program would have {float(found):g} for {_name(function)}({at}), which is {wanted:g}: "
+                "the function does not only compute from its argument. Step the schedule outside of the exported "
+                "function: lr is then an input of the program"
             ).at(here())
     return Number(replaced([formula], {x: epoch.node})[formula])
 

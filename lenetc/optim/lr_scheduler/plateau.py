@@ -62,8 +62,8 @@ class ReduceLROnPlateau(LRScheduler):
         if Context.trace is not None and isinstance(metrics, Tensor):
             raise Context.trace.refused(
                 LenetcError(
-                    "ReduceLROnPlateau.step(metric) looks at the metric, which a compiled function only computes: return "
-                    "it, and step the schedule outside; lr is then an input of the program"
+                    "ReduceLROnPlateau.step(metric) looks at the metric, which a compiled function only computes: "
+                    "return it, and step the schedule outside; lr is then an input of the program"
                 )
             )
         current = float(metrics)
