@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import gc
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -106,6 +107,8 @@ def outcome(
         tensor: before for tensor, before in trace.grads.items() if tensor._cell.trace is not trace
     }
     escaped, histories = _escaped(trace, made)
+    if trace.exporting is not None:
+        _check_replaced(trace, escaped)
     for tensor in escaped:
         come_out(tensor, "kept", histories.get(id(tensor)))
     _note_views(trace, traced, made)
@@ -237,6 +240,20 @@ def _keep_buffers(trace: Trace) -> None:
                 "program keeps its type"
             )
         trace.write(before._cell, after.node)
+
+
+def _check_replaced(trace: Trace, kept: Sequence[Tensor]) -> None:
+    """Raise LenetcError for state that the function has put a new tensor in the place of, which no file would do."""
+    kinds = {tensor._cell.type for tensor in kept}
+    for cell in trace.captured:
+        if cell.type not in kinds or cell in trace.current or cell in trace.arguments:
+            continue
+        if not any(isinstance(holder, Tensor) for holder in gc.get_referrers(cell)):
+            raise LenetcError(
+                f"the exported function reads a tensor {cell.type} and puts a new one in its place (in a dict, a list or "
+                "an attribute), which files cannot do for it: change the tensor in place, as in t.mul_(0.9).add_(x), "
+                "t.copy_(x) or t[:] = x, and it is state"
+            )
 
 
 def _check_changes(trace: Trace, traced: Traced) -> None:
