@@ -101,16 +101,16 @@ class Poly:
         quotient = divide(self, other)
         if quotient is None:
             raise SymbolicDimError(
-                f"{self} // {other} is not a polynomial; make this dimension a fixed number"
+                f"{self._factor()} // {other} is not a polynomial; make this dimension a fixed number"
             )
         return quotient
 
     def __rfloordiv__(self, other: Dim) -> Dim:
-        raise SymbolicDimError(f"{other} // {self} is not a polynomial; make this dimension a fixed number")
+        raise SymbolicDimError(f"{other} // {self._factor()} is not a polynomial; make this dimension a fixed number")
 
     def __mod__(self, other: Dim) -> int:
         if divide(self, other) is None:
-            raise SymbolicDimError(f"{self} % {other} is not known; make this dimension a fixed number")
+            raise SymbolicDimError(f"{self._factor()} % {other} is not known; make this dimension a fixed number")
         return 0
 
     def __lt__(self, other: Dim) -> bool:
@@ -132,6 +132,10 @@ class Poly:
         )
 
     __int__ = __index__
+
+    def _factor(self) -> str:
+        """The text as a part of a product."""
+        return f"({self})" if len(self.terms) > 1 else str(self)
 
     def __repr__(self) -> str:
         parts: list[str] = []

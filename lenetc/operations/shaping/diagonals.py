@@ -8,6 +8,7 @@ import numpy as np
 
 import lenetc.tensors.tensor as t
 from ir import ops
+from ir.dims import Poly
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from ir.op import literal
@@ -117,7 +118,11 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     back = tuple(int(i) for i in np.argsort(_last(input.ndim + 1, a, b)))
 
     def build(x: Node) -> Node:
-        size = int(x.shape[-1]) + abs(shift)
+        size = x.shape[-1] + abs(shift)
+        if isinstance(size, Poly) and not shift:
+            row, column = (ops.reshape(ops.iota(size=size), shape=s) for s in ((size, 1), (1, size)))
+            spread = ops.reshape(x, shape=(*x.shape, 1))
+            return _turned(ops.where(ops.equal(row, column), spread, zero(x)), back)
         return _turned(_put(ops.broadcast_to(zero(x), shape=(*x.shape[:-1], size, size)), x, shift), back)
 
     return t.apply("DiagEmbedBackward0", build, input, saves=False)

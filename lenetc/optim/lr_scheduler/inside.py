@@ -32,9 +32,9 @@ OUTSIDE = "step it outside of the exported function: lr is then an input of the 
 
 
 def take_inside(schedule: LRScheduler, step: Callable[[], None], trace: Trace, has_arguments: bool) -> bool:
-    """Let the program that is traced for export take `schedule.step()`, as whose Python `step` is given. Returns whether
-    it does: one that is not for export does not.
+    """Let the program that is traced for export take `schedule.step()`, as whose Python `step` is given.
 
+    Returns whether it does: one that is not for export does not.
     Raises LenetcError for what is no formula of counts.
     """
     optimizer, exporting = schedule.optimizer, trace.exporting

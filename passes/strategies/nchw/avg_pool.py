@@ -81,6 +81,9 @@ def avg_pool2d_grad_transposed(node: Node, g: Node) -> Node:
 
 def shares(how: Any, size: Sequence[Any], pooled: Node) -> Node:
     """1 / number of elements that each window counts: a scalar where all count the same, else [OH,OW]."""
+    is_known = all(isinstance(dim, int) for dim in size)
+    if not is_known and how["padding"] == (0, 0) and not how["ceil_mode"]:
+        return ops.scalar(1 / math.prod(how["kernel"]), pooled.dtype)
     counts = Window.of(how).counts((int(size[0]), int(size[1])), how["count_include_pad"])
     value = 1 / counts
     return (

@@ -54,12 +54,15 @@ def _parts(size: int, count: int) -> tuple[Array, Array]:
 
 
 def _uneven(x: Node, sizes: list[Dim]) -> bool:
-    return any(size != want and int(size) % int(want) for size, want in zip(x.shape[2:], sizes, strict=True))
+    return any(
+        want not in (1, size) and int(size) % int(want) for size, want in zip(x.shape[2:], sizes, strict=True)
+    )
 
 
 def _even_window(x: Node, sizes: list[Dim]) -> dict[str, Any]:
     kernel = tuple(
-        1 if size == want else int(size) // int(want) for size, want in zip(x.shape[2:], sizes, strict=True)
+        1 if size == want else size if want == 1 else int(size) // int(want)
+        for size, want in zip(x.shape[2:], sizes, strict=True)
     )
     return {"kernel": kernel, "stride": kernel}
 
