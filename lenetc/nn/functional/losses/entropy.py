@@ -87,7 +87,11 @@ def cross_entropy(
         return loss
     spread = _spread(logs, target, weight, ignore_index, reduction)
     classes = input.shape[axis]
-    share = spread * (label_smoothing / classes) if isinstance(classes, int) else spread * label_smoothing / classes
+    share = (
+        spread * (label_smoothing / classes)
+        if isinstance(classes, int)
+        else spread * label_smoothing / classes
+    )
     return loss * (1 - label_smoothing) + share
 
 
