@@ -102,7 +102,10 @@ REFUSED: dict[str, tuple[Callable[[], tuple[CompiledFunction, Any]], str]] = {
         lambda: stepping(lambda o: schedules.CosineAnnealingWarmRestarts(o, 5), 3),
         r"cannot call CosineAnnealingWarmRestarts\.step with an argument",
     ),
-    "a metric": (lambda: stepping(schedules.ReduceLROnPlateau, "loss"), r"cannot call ReduceLROnPlateau\.step with an argument"),
+    "a metric": (
+        lambda: stepping(schedules.ReduceLROnPlateau, "loss"),
+        r"cannot call ReduceLROnPlateau\.step with an argument",
+    ),
     "a table": (
         lambda: stepping(lambda o: schedules.LambdaLR(o, lambda e: TABLE[min(e // 3, 2)])),
         "asks for the count as a number",
