@@ -245,9 +245,14 @@ def _keep_buffers(trace: Trace) -> None:
 def _check_replaced(trace: Trace, kept: Sequence[Tensor]) -> None:
     """Raise LenetcError for state that the function has put a new tensor in the place of, which no file would do."""
     kinds = {tensor._cell.type for tensor in kept}
-    for cell in trace.captured:
-        if cell.type not in kinds or cell in trace.current or cell in trace.arguments:
-            continue
+    cells = [
+        cell
+        for cell in trace.captured
+        if cell.type in kinds and cell not in trace.current and cell not in trace.arguments
+    ]
+    if cells:
+        gc.collect()  # or what nobody can reach any more would count as held
+    for cell in cells:
         if not any(isinstance(holder, Tensor) for holder in gc.get_referrers(cell)):
             raise LenetcError(
                 f"the exported function reads a tensor {cell.type} and puts a new one in its place (in a dict, a list "
