@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ir.dims import Dim, is_name, symbol
-from ir.errors import LenetcError
 from ir.types import Type
 from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.structure import ArgumentError, is_array, type_of
 from lenetc.compiler.traces.records import Capture
+from lenetc.evaluation.tracing import Exporting
 
 Axes: TypeAlias = Mapping[str, Mapping[int, str] | Sequence[int]]
 Types: TypeAlias = dict[str, Type]
@@ -39,10 +39,10 @@ def traced(function: CompiledFunction, values: dict[str, Any], axes: Axes | None
     fixed = {name: type_of(leaf) for name, leaf in function.arguments.leaves(values) if is_array(leaf)}
     if axes is not None and not static:
         types = _named(fixed, axes)
-        return _made(function.capture(values, types, exports=True), fixed, types)
+        return _made(function.capture(values, types, exporting=Exporting()), fixed, types)
     arrays = [name for name, type in fixed.items() if type.rank]
     if static or not arrays:
-        return _made(function.capture(values, fixed, exports=True), fixed, fixed)
+        return _made(function.capture(values, fixed, exporting=Exporting()), fixed, fixed)
     return _Search(function, values, fixed, arrays).best()
 
 
@@ -79,7 +79,7 @@ def _named(fixed: Types, axes: Axes) -> Types:
                     "one name is one size"
                 )
             shape[axis] = symbol(label)
-        types[name] = fixed[name].with_shape(shape)
+        types[name] = fixed[name].with_shape(tuple(shape))
     return types
 
 
@@ -103,7 +103,7 @@ class _Search:
             if captured is not None:
                 return self.parted(named, captured)
         everywhere = {
-            name: type.with_shape([symbol(BATCH) if size == self.batch else size for size in type.shape])
+            name: type.with_shape(tuple(symbol(BATCH) if s == self.batch else s for s in type.shape))
             for name, type in self.fixed.items()
         }
         if everywhere != self.with_leading(whole):
@@ -111,7 +111,7 @@ class _Search:
             if captured is not None:
                 return _made(captured, self.fixed, everywhere)
         note = f"axis 0 of {', '.join(self.leading)} is fixed at {self.batch}: {self.why}"
-        captured = self.function.capture(self.values, self.fixed, exports=True)
+        captured = self.function.capture(self.values, self.fixed, exporting=Exporting())
         return _made(captured, self.fixed, self.fixed, [note])
 
     def parted(self, named: dict[str, str], captured: Capture) -> Traced:
@@ -131,7 +131,7 @@ class _Search:
 
     def attempt(self, types: Types) -> Capture | None:
         try:
-            return self.function.capture(self.values, types, exports=True)
+            return self.function.capture(self.values, types, exporting=Exporting())
         except Exception as error:  # an assertion of the function's own about its sizes, too
             self.why = self.why or told(error)
             return None

@@ -14,6 +14,7 @@ from lenetc.artifact.axes import Traced
 from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.structure import ArgumentError, is_array, type_of
 from lenetc.compiler.traces.records import Capture, Passed
+from lenetc.evaluation.tracing import Exporting
 from lenetc.nn.modules.module import Module
 from lenetc.operations import creation
 from lenetc.tensors.grad_fn import set_grad_enabled
@@ -100,7 +101,7 @@ def _plain(name: str, type: Type) -> Type:
         dim if isinstance(dim, int) or is_name(str(dim)) else symbol(f"{name}_{axis}")
         for axis, dim in enumerate(type.shape)
     ]
-    return type.with_shape(shape)
+    return type.with_shape(tuple(shape))
 
 
 def _example(type: Type, sizes: dict[str, int]) -> Any:
@@ -109,7 +110,7 @@ def _example(type: Type, sizes: dict[str, int]) -> Any:
 
 def _in_evaluation(function: CompiledFunction, values: dict[str, Any], types: dict[str, Type]) -> Capture:
     """Traced with every module that it calls in evaluation mode; modes are as they were afterwards."""
-    captured = function.capture(values, types, exports=True)
+    captured = function.capture(values, types, exporting=Exporting())
     assert captured.exported is not None
     parts = dict.fromkeys(part for module in captured.exported.modules for part in module.modules())
     modes = {part: part.training for part in parts}
@@ -118,7 +119,7 @@ def _in_evaluation(function: CompiledFunction, values: dict[str, Any], types: di
     for part in parts:
         part.training = False
     try:
-        return function.capture(values, types, exports=True)
+        return function.capture(values, types, exporting=Exporting())
     finally:
         for part, mode in modes.items():
             part.training = mode

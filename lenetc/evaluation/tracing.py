@@ -42,8 +42,11 @@ class Exporting:
     """What a trace notes for files that are cut out of it.
 
     gradients: (parameter, the gradient that an optimizer's step reads, under an identity of its own), in order. calls:
-    the arguments of each module's first call, tensors as their nodes, by parameter of its forward.
+    the arguments of each module's first call, tensors as their nodes, by parameter of its forward. initializes:
+    whether parameters from outside may be drawn anew.
     """
+
+    initializes: bool = False
 
     gradients: list[tuple[Tensor, Node]] = field(default_factory=list)
     calls: dict[Module, dict[str, Any]] = field(default_factory=dict)
