@@ -37,7 +37,16 @@ from lenetc.artifact.checkpoint import save_tensors
 from lenetc.artifact.cut import CutError, cut, without
 from lenetc.artifact.forward import forward
 from lenetc.artifact.initial import initial
-from lenetc.artifact.manifest import FORMAT, MANIFEST, STATE, Hyperparameter, Manifest, Model, StateEntry, write_manifest
+from lenetc.artifact.manifest import (
+    FORMAT,
+    MANIFEST,
+    STATE,
+    Hyperparameter,
+    Manifest,
+    Model,
+    StateEntry,
+    write_manifest,
+)
 from lenetc.compiler.program import Program
 from lenetc.compiler.scans import scanned
 from lenetc.compiler.structure import ArgumentError
@@ -83,9 +92,7 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.operators not in ("portable", "web", "ort"):
-            raise ArgumentError(
-                f"export: operators is 'portable', 'web' or 'ort', not {self.operators!r}"
-            )
+            raise ArgumentError(f"export: operators is 'portable', 'web' or 'ort', not {self.operators!r}")
         if self.lanes not in (0, 8, 16) or (self.lanes and self.operators != "ort"):
             raise ArgumentError(
                 f"export: lanes={self.lanes!r}: 8 or 16, of the machine that will run the files, with "
@@ -146,9 +153,7 @@ class _Folder:
             self.add_forward("eval", self.options.infer)
         kinds = describe.kinds(self.cells, captures)
         modules = dict.fromkeys(m for c in captures if c.exported for m in c.exported.modules)
-        graph, drawn, notes = initial(
-            self.cells, modules, captured.exported.started, self.options.init
-        )
+        graph, drawn, notes = initial(self.cells, modules, captured.exported.started, self.options.init)
         self.notes += notes
         self.add("init", _lowered(graph, self.target))
         self.models["init"]["updates"] = {name: name for name in self.cells}
