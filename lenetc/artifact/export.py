@@ -24,7 +24,6 @@ from ir.node import Graph, next_name
 from ir.op import leaf
 from ir.types import Array, Type
 from lenetc.artifact.checkpoint import save_tensors
-from lenetc.artifact.load import FORMAT
 from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.program import Program
 from lenetc.compiler.structure import is_array, type_of
@@ -35,6 +34,8 @@ from passes.emit.model import IR_VERSION, OPSET, ModelProto, constants_model, to
 from passes.pipeline import run_pipeline
 from passes.rewrite.driver import substitute
 from passes.target import Target
+
+FORMAT = 1  # of the folder
 
 if TYPE_CHECKING:
     from lenetc.nn.modules.module import Module
