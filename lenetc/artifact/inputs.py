@@ -77,7 +77,7 @@ def _require_sizes(ports: Sequence[Port], arrays: Mapping[str, Array]) -> None:
         empty = [name for name in symbols(dim) & sizes.keys() if sizes[name] < 1]
         if empty or (is_known and evaluate(dim, sizes) != size):
             names = sorted(set().union(*(symbols(other) for _, other, _ in dims)) & sizes.keys())
-            known = "".join(f", where {name} is {sizes[name]}" for name in names)
+            known = f", where {' and '.join(f'{name} is {sizes[name]}' for name in names)}" if names else ""
             advice = f"; {empty[0]} is at least 1" if empty else ""
             raise ShapeError(f"{_takes(port, arrays[port['name']])}{known}{advice}").at(here())
 
@@ -123,10 +123,9 @@ class Hyperparameters(MutableMapping[str, float]):
     def arrays(self, names: Sequence[str], given: Mapping[str, Any]) -> dict[str, Array]:
         """Those of `names` as arrays: as `given`, or else as set."""
         return {
-            name: np.asarray(self._number(name, given.get(name, self._values[name]))).astype(
-                self._entries[name]["dtype"]
-            )
+            name: np.asarray(number).astype(self._entries[name]["dtype"])
             for name in names
+            for number in [self._number(name, given[name]) if name in given else self._values[name]]
         }
 
     def _number(self, name: str, value: Any) -> float:
@@ -135,7 +134,7 @@ class Hyperparameters(MutableMapping[str, float]):
             raise LenetcError(f"this artifact has no hyperparameter {name!r}; it has: {known}").at(here())
         dtype = self._entries[name]["dtype"]
         is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-        if not is_number or not math.isfinite(value):
+        if not is_number or (isinstance(value, float | np.floating) and not math.isfinite(value)):
             text = "an array" if hasattr(value, "shape") and not is_number else repr(value)
             raise DTypeError(f"the hyperparameter {name} is one finite number ({dtype}), not {text}").at(
                 here()

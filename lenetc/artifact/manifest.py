@@ -329,8 +329,11 @@ def holds(dtype: str, value: float) -> bool:
         return value in (0, 1)
     if kind.kind in "iu":
         return int(np.iinfo(kind).min) <= value <= int(np.iinfo(kind).max) and value == int(value)
-    with np.errstate(over="ignore"):
-        return bool(np.isfinite(np.float64(value).astype(kind)))
+    try:
+        with np.errstate(over="ignore"):
+            return bool(np.isfinite(np.float64(value).astype(kind)))
+    except OverflowError:  # an integer beyond all floats
+        return False
 
 
 def _short(value: Any) -> str:

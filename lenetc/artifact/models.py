@@ -63,30 +63,29 @@ class Models:
         return self._sessions[kind]
 
     def _loaded(self, kind: str) -> tuple[runtime.Session, list[str]]:
-        from passes.emit.weights import external_files, initializers, weights_as_inputs  # brings onnx in
+        from passes.emit.builder import EmitError  # these bring onnx in
+        from passes.emit.weights import external_files, initializers, weights_as_inputs
 
-        model, manifest, path = (
-            self.entry(kind),
-            self._folder.manifest,
-            self._folder.path / self.entry(kind)["file"],
-        )
-        content: bytes | str = self._folder.read(model["file"])
-        assert isinstance(content, bytes)
-        elsewhere = external_files(content)
-        if strange := elsewhere - manifest["files"].keys():
-            raise CheckpointError(
-                f"{path} has tensors in {min(strange)!r}, which is not among the files of the folder"
-            )
-        state = model["state"]
-        if kind == "infer":  # its weights are those at export: the present ones are fed
-            state = [entry["name"] for entry in manifest["state"] if entry["name"] in initializers(content)]
-            content = weights_as_inputs(content, state, self._folder.path)
-        elif elsewhere:
-            content = str(path)
+        model, manifest = self.entry(kind), self._folder.manifest
+        path, state = self._folder.path / model["file"], model["state"]
+        content = self._folder.read(model["file"])
         options = manifest["session_options"]
         threads = threads_set() or options["intra_op_num_threads"]
-        session = runtime.Session(content, self._device, {}, threads, host_options=options)
-        self._require_signature(kind, session, state)
+        try:
+            elsewhere = external_files(content)
+            if strange := elsewhere - manifest["files"].keys():
+                raise CheckpointError(
+                    f"has tensors in {min(strange)!r}, which is not among the files of the folder"
+                )
+            if kind == "infer":  # its weights are those at export: the present ones are fed
+                inside = initializers(content)
+                state = [entry["name"] for entry in manifest["state"] if entry["name"] in inside]
+                content = weights_as_inputs(content, state, self._folder.path)
+            source = str(path) if elsewhere and kind != "infer" else content
+            session = runtime.Session(source, self._device, {}, threads, host_options=options)
+            self._require_signature(kind, session, state)
+        except (CheckpointError, EmitError, runtime.RunError) as error:
+            raise CheckpointError(f"{path}: {error}; export the step again with program.export") from error
         return session, state
 
     def _require_signature(self, kind: str, session: runtime.Session, state: list[str]) -> None:
@@ -108,8 +107,8 @@ class Models:
             for name in sorted(said.keys() | found.keys()):
                 if name not in said or name not in found or not _agree(said[name], found[name]):
                     raise CheckpointError(
-                        f"{self._folder.path / model['file']}: the {what} {name} is {found.get(name, 'missing')} there "
-                        f"and {said.get(name, 'unknown')} in the manifest; export the step again with program.export"
+                        f"the {what} {name} is {found.get(name, 'missing')} there and {said.get(name, 'unknown')} in "
+                        "the manifest"
                     )
 
 

@@ -49,8 +49,7 @@ LOSS = """
     {valid} = Less({p}highest, {p}limit)
 """
 GRADIENT = """
-    {p}transposed = Transpose<perm = [1, 0]>({p}xs)
-    {p}sums = MatMul({p}transposed, {p}error)
+    {p}sums = MatMul({p}error, {p}xs)
     {p}samples = Cast<to = 1>({p}size)
     {p}two = Constant<value = float {{2.0}}>()
     {p}sums2 = Mul({p}sums, {p}two)
