@@ -16,7 +16,7 @@ from typing import Any
 
 from onnx import defs
 
-from lenetc.artifact.kernels import FOLDER as TABLES
+from lenetc.artifact.kernels.table import FOLDER as TABLES
 from runtimes.probes import Probe, probes, smallest
 from runtimes.schemas import Schema, elements, listed_schemas, of_onnx, onnx_schemas
 from runtimes.sources import SOURCES, Installed, Web

@@ -7,8 +7,8 @@ import dataclasses
 import json
 from collections.abc import Iterator
 
-from lenetc.artifact.check import Checked, Group, check
-from lenetc.artifact.kernels import Table, table
+from lenetc.artifact.kernels.check import Checked, Group, check
+from lenetc.artifact.kernels.table import Table, table
 
 _NAMED = 3  # nodes of a group that are named
 

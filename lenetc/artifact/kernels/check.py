@@ -1,4 +1,4 @@
-"""Which nodes of an exported folder a runtime lacks, or runs on another device; by the tables of lenetc.artifact.kernels."""
+"""Which nodes of an exported folder a runtime lacks, or runs on another device; by its table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto, defs, shape_inference
 
 from ir.errors import LenetcError
-from lenetc.artifact.kernels import Table, Types, table
+from lenetc.artifact.folder import Folder
+from lenetc.artifact.kernels.table import Table, Types, table
 
 _OF_SHAPES = ("Shape", "Size")  # their values are sizes, which ONNX Runtime keeps on the CPU
 # What is computed from sizes stays there too, but for these, which make arrays of them.
@@ -70,21 +71,19 @@ class Checked:
         return not self.unreadable and not self.missing
 
 
-def check(folder: str | Path, runtime: str) -> list[Checked]:
-    """What of each model in an exported folder `runtime` lacks; a name of lenetc.artifact.kernels.runtimes().
+def check(path: str | Path, runtime: str) -> list[Checked]:
+    """What `runtime` lacks of each model in the exported folder `path`, or of the .onnx file of that name.
 
-    Nodes are looked at as they are in the files, before the runtime fuses any; a provider that refuses a node for its
-    attributes is not foreseen. Raises LenetcError for a folder without models, for what is no model, and for an
-    unknown runtime.
+    runtime: a name of lenetc.artifact.kernels.table.runtimes(). Nodes are looked at as they are in the files, before the
+    runtime fuses any; a provider that refuses a node for its attributes is not foreseen. Raises LenetcError for an
+    unknown runtime and for what is no model, CheckpointError for what is no exported folder.
     """
     known = table(runtime)
-    path = Path(folder)
-    if not path.is_dir():
-        raise LenetcError(f"{path} is not a folder; name one that program.export() wrote")
-    files = sorted(path.glob("*.onnx"))
-    if not files:
-        raise LenetcError(f"{path} has no .onnx files; name a folder that program.export() wrote")
-    return [checked(file, known) for file in files]
+    path = Path(path)
+    if path.is_file():
+        return [checked(path, known)]
+    folder = Folder(path)
+    return [checked(path / model["file"], known) for model in folder.manifest["models"].values()]
 
 
 def checked(file: Path, known: Table) -> Checked:
