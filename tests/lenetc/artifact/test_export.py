@@ -45,7 +45,7 @@ class Exported:
 def exported(name: str, folder: Path, batch: int = 64) -> Exported:
     run = prepared(TRAININGS[name], lenetc)
     step = CompiledFunction(run.step, "cpu")
-    step.lower(*next(digits(1, batch))).export(folder, run.net)
+    step.lower(*next(digits(1, batch))).export(folder, infer=run.net)
     return Exported(run, step, folder)
 
 
@@ -166,7 +166,7 @@ def test_exporting_changes_nothing(tmp_path: Path) -> None:
     modes = [module.training for module in run.net.modules()]
     drawn = lenetc.get_rng_state()
     before = json.dumps({k: v["step"].item() for k, v in run.optimizer.state_dict()["state"].items()})
-    step.lower(*next(digits(1, 8))).export(tmp_path, run.net)
+    step.lower(*next(digits(1, 8))).export(tmp_path, infer=run.net)
     np.testing.assert_array_equal(lenetc.get_rng_state(), drawn)
     assert [module.training for module in run.net.modules()] == modes and not run.net.conv1.training
     after = json.dumps({k: v["step"].item() for k, v in run.optimizer.state_dict()["state"].items()})
@@ -199,7 +199,7 @@ def test_random_masks_are_the_compiled_runs(tmp_path: Path) -> None:
         return run, CompiledFunction(run.step, "cpu")
 
     run, step = training()
-    step.lower(*next(digits(1, 32))).export(tmp_path, run.net)
+    step.lower(*next(digits(1, 32))).export(tmp_path, infer=run.net)
     batch = next(digits(1, 32))
     expected = [step(*batch).item() for _ in range(5)]
     assert len(set(expected)) == 5  # weights stay, masks do not
@@ -298,10 +298,10 @@ def test_a_step_for_one_size_alone_is_exported_for_that_size(tmp_path: Path) -> 
     batch = lenetc.ones(3, 4), lenetc.zeros(6, dtype=lenetc.int64)
     program = lenetc.compile(step).lower(*batch)
     with pytest.raises(LenetcError, match="symbolic"):
-        program.export(tmp_path / "dynamic", dynamic=True)
-    with pytest.warns(UserWarning, match="no others"):
+        program.export(tmp_path / "dynamic", axes={"x": {0: "N"}})
+    with pytest.warns(UserWarning, match="takes no other sizes"):
         program.export(tmp_path / "fixed")
-    program.export(tmp_path / "asked", dynamic=False)
+    program.export(tmp_path / "asked", static=True)
     for folder in ("fixed", "asked"):
         artifact = Artifact(tmp_path / folder)
         shapes = {entry["name"]: entry["shape"] for entry in artifact.manifest["inputs"]}
@@ -320,7 +320,7 @@ def test_sizes_meet_tensors_with_a_symbolic_batch(over: Any, tmp_path: Path) -> 
     def step(x: lenetc.Tensor) -> tuple[lenetc.Tensor, ...]:
         return (x * x).sum() / over(x), over(x) / x.sum(), x.sum() * over(x), over(x) - x.sum()
 
-    lenetc.compile(step).lower(lenetc.ones(3, 4)).export(tmp_path, dynamic=True)
+    lenetc.compile(step).lower(lenetc.ones(3, 4)).export(tmp_path, axes={"x": {0: "N"}})
     session = onnxruntime.InferenceSession(tmp_path / "train.onnx")
     x = np.random.default_rng(0).random((5, 4)).astype(np.float32)
     for found, expected in zip(session.run(None, {"x": x}), step(lenetc.from_numpy(x)), strict=True):
@@ -331,8 +331,8 @@ def test_sizes_meet_tensors_with_a_symbolic_batch(over: Any, tmp_path: Path) -> 
 def test_a_fraction_of_a_symbolic_batch_is_refused(size: Any, tmp_path: Path) -> None:
     program = lenetc.compile(lambda x: x.sum() * size(x.shape[0])).lower(lenetc.ones(3, 4))
     with pytest.raises(LenetcError, match="symbolic size"):
-        program.export(tmp_path, dynamic=True)
-    with pytest.warns(UserWarning, match="no others"):
+        program.export(tmp_path, axes={"x": {0: "N"}})
+    with pytest.warns(UserWarning, match="takes no other sizes"):
         program.export(tmp_path)
 
 
@@ -352,7 +352,7 @@ def test_a_step_that_asks_for_its_batch_is_exported_for_that_alone(asks, tmp_pat
         optimizer.step()
         return loss
 
-    with pytest.warns(UserWarning, match="takes batches of the sizes it was lowered for"):
+    with pytest.warns(UserWarning, match="takes no other sizes"):
         step.lower(lenetc.ones(4, 3)).export(tmp_path)
     artifact = lenetc.load(tmp_path)
     assert artifact(x=np.ones((4, 3), np.float32))["loss"] == 24.0
