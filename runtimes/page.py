@@ -12,7 +12,7 @@ from examples.models.run import load
 from lenetc.artifact.kernels.check import Checked, check
 from lenetc.artifact.kernels.table import table
 from lenetc.cli.parser import RUNTIMES
-from runtimes.sources import ROOT
+from runtimes.environments import ROOT
 from runtimes.versions import FIGURES, OPSETS
 
 PAGE = ROOT / "docs" / "runtimes.md"

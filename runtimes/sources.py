@@ -11,38 +11,23 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from benchmarks.environments import python_of
-from benchmarks.peers import Environment
 from runtimes import browser
+from runtimes.environments import FOLDER, python_of
 from tests import fake_cuda
 
-ROOT = Path(__file__).parents[1]
-FOLDER = ROOT / ".runtimes"
 _INSIDE = Path(__file__).parent / "inside"
-
-
-class Source(Protocol):
-    """A runtime that can be asked."""
-
-    @property
-    def devices(self) -> tuple[str, ...]:
-        """Where it runs nodes, the first choice first."""
-
-    def answers(self, device: str, models: Sequence[bytes]) -> tuple[str, list[str]]:
-        """(version, what it says to each model: "" where it loads it with all nodes on the device)."""
 
 
 @dataclass(frozen=True)
 class Installed:
-    """A runtime for Python. requirements: its packages; none for what this Python has. standing: on libraries that
-    stand in for CUDA's, so that its provider can be asked without a GPU."""
+    """A runtime for Python. environment: of runtimes.environments; "" for what this Python has. standing: on libraries
+    that stand in for CUDA's, so that its provider can be asked without a GPU."""
 
     package: str
     providers: tuple[tuple[str, str], ...]  # device, execution provider
-    requirements: tuple[str, ...] = ()
-    pythons: tuple[str, ...] = ()
+    environment: str = ""
     standing: bool = False
 
     @property
@@ -62,9 +47,8 @@ class Installed:
 
     def _run(self, script: str, *arguments: str) -> dict[str, Any]:
         python, environment = sys.executable, dict(os.environ)
-        if self.requirements:
-            name = "-".join(self.requirements[0].replace("==", " ").replace("<", " ").split())
-            python = str(python_of(name, Environment(self.requirements, self.pythons), FOLDER))
+        if self.environment:
+            python = str(python_of(self.environment))
             environment.pop("PYTHONPATH", None)
         if self.standing:
             environment["LD_LIBRARY_PATH"] = str(fake_cuda.build())
@@ -77,7 +61,7 @@ class Installed:
 
 @dataclass(frozen=True)
 class Web:
-    """onnxruntime-web in a browser. bundle: of its distribution. bundles: the execution provider of each device."""
+    """onnxruntime-web in a browser. bundle: of its distribution. devices: the execution providers, WebAssembly as "cpu"."""
 
     bundle: str
     devices: tuple[str, ...]
@@ -92,12 +76,10 @@ class Web:
 _CPU = ("cpu", "CPUExecutionProvider")
 
 SOURCES: dict[str, Installed | Web] = {
-    "ort-1.17": Installed(
-        "onnxruntime", (_CPU,), ("onnxruntime==1.17.*", "numpy<2"), ("3.11", "3.12", "3.10", "3.9", "3.8")
-    ),
-    "ort-cpu": Installed("onnxruntime", (_CPU,), ("onnxruntime",)),
+    "ort-1.17": Installed("onnxruntime", (_CPU,), "onnxruntime-1.17"),
+    "ort-cpu": Installed("onnxruntime", (_CPU,), "onnxruntime"),
     "ort-cuda": Installed("onnxruntime-gpu", (("cuda", "CUDAExecutionProvider"), _CPU), standing=True),
     "ort-web-wasm": Web("ort.wasm.min.mjs", ("cpu",)),
     "ort-web-webgpu": Web("ort.webgpu.min.mjs", ("webgpu", "cpu")),
-    "openvino": Installed("openvino", (("openvino", "openvino"),), ("openvino",)),
+    "openvino": Installed("openvino", (("openvino", "openvino"),), "openvino"),
 }

@@ -16,13 +16,11 @@ import runpy
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environments import NotInstalled, python_of
-from benchmarks.peers import Environment
-from runtimes.sources import FOLDER, ROOT
+from benchmarks.environments import NotInstalled
+from runtimes.environments import ROOT, python_of
 
 HOST = ROOT / "examples" / "hosts"
 FIGURES = Path(__file__).parent / "versions.json"
@@ -30,28 +28,9 @@ OPSETS = (17, 18)
 CLOSE = 1e-4  # relatively: what losses of 50 steps may differ
 
 
-@dataclass(frozen=True)
-class Version:
-    """Wheels of ONNX Runtime. pythons: those that there are wheels for; empty where any that lenetc runs on will do."""
-
-    requirement: str
-    numpy: str = "numpy"
-    pythons: tuple[str, ...] = ()
-
-    def python(self) -> Path:
-        """The interpreter of its environment, made where it is missing. Raises NotInstalled."""
-        name = re.sub(r"[^\w.]+", "-", self.requirement).strip("-.*")
-        return python_of(name, Environment((self.requirement, self.numpy), self.pythons), FOLDER)
-
-
-# The lowest is the one that the manifest names; what is older is tried too, so that the page can say what happens there.
-VERSIONS = {
-    "1.15": Version("onnxruntime==1.15.*", "numpy<2", ("3.11", "3.10", "3.9", "3.8")),
-    "1.17": Version("onnxruntime==1.17.*", "numpy<2", ("3.11", "3.12", "3.10", "3.9", "3.8")),
-    "1.20": Version("onnxruntime==1.20.*", "numpy", ("3.11", "3.12", "3.13", "3.10")),
-    "newest": Version("onnxruntime"),
-}
-REQUIRED = ("1.17", "1.20", "newest")
+# The oldest is older than what files are exported for: the page says what happens there.
+VERSIONS = ("onnxruntime-1.15", "onnxruntime-1.17", "onnxruntime-1.20", "onnxruntime")
+REQUIRED = VERSIONS[1:]
 
 
 def exported(folder: Path) -> dict[int, Path]:
@@ -88,10 +67,10 @@ def figures() -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as work:
         folders = exported(Path(work))
-        for name, version in VERSIONS.items():
+        for name in VERSIONS:
             row: dict[str, Any] = {"asked": name, "required": name in REQUIRED}
             try:
-                python = version.python()
+                python = python_of(name)
                 row |= _installed(python)
                 row["losses"] = {str(o): trained(python, f, Path(work) / "digits") for o, f in folders.items()}
             except NotInstalled as error:
