@@ -13,7 +13,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 HERE = Path(__file__).parent
 PAGE = HERE / "inside" / "probe.html"
@@ -86,13 +86,15 @@ def _waited(posted: queue.Queue[tuple[str, str]], wait: float) -> tuple[str, lis
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
-    extensions_map = {
+    extensions_map: ClassVar = {
         **http.server.SimpleHTTPRequestHandler.extensions_map,
         ".mjs": "text/javascript",
         ".wasm": "application/wasm",
     }
 
-    def __init__(self, *args: Any, posted: queue.Queue[tuple[str, str]], probes: bytes, directory: str) -> None:
+    def __init__(
+        self, *args: Any, posted: queue.Queue[tuple[str, str]], probes: bytes, directory: str
+    ) -> None:
         self.posted, self.probes = posted, probes
         super().__init__(*args, directory=directory)
 

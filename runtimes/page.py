@@ -1,4 +1,4 @@
-"""docs/runtimes.md: what steps fall back on in each runtime, and which versions train. `python -m runtimes.page` writes it."""
+"""docs/runtimes.md: what runtimes lack, and which versions train. `python -m runtimes.page` writes it."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _HEAD = """\
 
     lenetc check DIR --runtime ort-web-webgpu
 
-tells for each model of an exported folder which nodes a runtime has no kernel for, which it runs on another device, and
-between which nodes of its own device those stand: there tensors are copied to and fro in every step. The status is 1 where
-the runtime cannot run a model, else 0; `--json` writes the same for programs. Instead of the folder it takes a single
-`.onnx` file, such as `lenetc.export_gradient` writes.
+tells for each model of an exported folder which nodes a runtime has no kernel for, which it runs on another device,
+and between which nodes of its own device those stand: there tensors are copied to and fro in every step. The status
+is 1 where the runtime cannot run a model, else 0; `--json` writes the same for programs. Instead of the folder it
+takes a single `.onnx` file, such as `lenetc.export_gradient` writes.
 
 - Nodes are looked up as they are in the file, by operator, version and element types. A runtime fuses some of them
   afterwards, and a provider may refuse a node for its attributes: neither is foreseen.
@@ -46,10 +46,10 @@ the runtime cannot run a model, else 0; `--json` writes the same for programs. I
 
 ## Where the tables come from
 
-Made by `python -m runtimes.tables` from the runtimes themselves, never by hand: `lenetc/artifact/kernels/*.json`. An ONNX
-Runtime for Python lists its registered kernels (its CUDA provider on libraries that stand in for CUDA's, where there is no
-GPU). Of the others, and of operators that a runtime composes of others, models of one node were loaded, one for each
-operator, version and combination of element types; on WebGPU with the fallback to the CPU forbidden.
+Made by `python -m runtimes.tables` from the runtimes themselves, never by hand: `lenetc/artifact/kernels/*.json`. An
+ONNX Runtime for Python lists its registered kernels (its CUDA provider on libraries that stand in for CUDA's, so that
+no GPU is needed). Of the others, and of operators that a runtime composes of others, models of one node were loaded,
+one for each operator, version and combination of element types; on WebGPU with the fallback to the CPU forbidden.
 """
 
 
@@ -61,7 +61,7 @@ def provenance() -> Iterator[str]:
         known = table(name)
         counts = ", ".join(f"{len({o for o, _ in k})} on {d}" for d, k in known.devices.items())
         source = f"{known.package} {known.version}, {known.made}"
-        yield f"| `{name}` | {TITLES[name]} | {source} | {known.opset} | {counts} |"
+        yield f"| `{name}` | {TITLES[name]} | {source} | {known.opset or 'any'} | {counts} |"
 
 
 def of_steps(names: tuple[str, ...] = tuple(STEPS)) -> Iterator[str]:
@@ -127,8 +127,8 @@ def page() -> str:
             "## Which versions train",
             "",
             "`python -m runtimes.versions --write` exports the LeNet of `examples/hosts/prepare.py` and trains it with",
-            "`examples/hosts/python/train.py` for 50 steps, in an environment of each version; losses are compared with",
-            "those of the newest. `make runtimes` repeats it.",
+            "`examples/hosts/python/train.py` for 50 steps, in an environment of each version; losses are",
+            "compared with those of the newest. `make runtimes` repeats it.",
             "",
             *of_versions(),
             "",

@@ -119,7 +119,8 @@ def _body(
     first = 1 if name == "Loop" else 0  # the number of the iteration is not handed on
     nodes = [helper.make_node("Identity", [f"a{i}"], [f"b{i}"]) for i in range(first, len(types))]
     ins, outs = (
-        [helper.make_tensor_value_info(f"{letter}{i}", t, None) for i, t in enumerate(types)] for letter in "ab"
+        [helper.make_tensor_value_info(f"{letter}{i}", t, None) for i, t in enumerate(types)]
+        for letter in "ab"
     )
     return helper.make_graph(nodes, "body", ins, outs[first:])
 

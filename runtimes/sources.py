@@ -61,7 +61,7 @@ class Installed:
 
 @dataclass(frozen=True)
 class Web:
-    """onnxruntime-web in a browser. bundle: of its distribution. devices: the execution providers, WebAssembly as "cpu"."""
+    """onnxruntime-web in a browser. bundle: a file of its distribution. devices: providers, WebAssembly as "cpu"."""
 
     bundle: str
     devices: tuple[str, ...]

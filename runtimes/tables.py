@@ -1,8 +1,8 @@
-"""lenetc/artifact/kernels/*.json: the operators that each runtime has. `python -m runtimes.tables [NAME ...]` makes them.
+"""The operators that each runtime has: `python -m runtimes.tables [NAME ...]` makes lenetc/artifact/kernels/*.json.
 
-An ONNX Runtime for Python lists its registered kernels; what it composes of others by an operator's function body, and all
-that onnxruntime-web and OpenVINO have, is found by loading a model of one node for each operator, version and combination
-of element types (runtimes/probes.py).
+An ONNX Runtime for Python lists its registered kernels; what it composes of others by an operator's function body, and
+all that onnxruntime-web and OpenVINO have, is found by loading a model of one node for each operator, version and
+combination of element types (runtimes/probes.py).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,22 +61,24 @@ def made(name: str) -> dict[str, Any]:
         asked = list(onnx_schemas())
     version = ""
     for device, kernels in devices.items():
-        wanted = [p for s, o in asked for p in probes(s, o, _IR_VERSION) if p.version not in kernels.get(s.key, {})]
+        wanted = [
+            p for s, o in asked for p in probes(s, o, _IR_VERSION) if p.version not in kernels.get(s.key, {})
+        ]
         version, said = source.answers(device, [p.model for p in wanted])
         add(kernels, accepted(wanted, said))
     if name == "openvino":
-        devices = {d: {o: dict.fromkeys(v, [{}]) for o, v in k.items()} for d, k in devices.items()}
+        devices = {d: {o: {version: [{}] for version in v} for o, v in k.items()} for d, k in devices.items()}
     device = source.devices[-1]
     opsets = source.answers(device, [smallest(opset, _IR_VERSION) for opset in OPSETS])[1]
-    irs = source.answers(device, [smallest(OPSETS[0], ir) for ir in IR_VERSIONS])[1]
+    ir_versions = source.answers(device, [smallest(OPSETS[0], version) for version in IR_VERSIONS])[1]
     return {
         "runtime": name,
         "package": source.package,
         "version": version,
         "made": datetime.date.today().isoformat(),
         "how": how,
-        "opset": max(opset for opset, text in zip(OPSETS, opsets, strict=True) if not text),
-        "ir_version": max(ir for ir, text in zip(IR_VERSIONS, irs, strict=True) if not text),
+        "opset": highest(OPSETS, opsets),
+        "ir_version": highest(IR_VERSIONS, ir_versions),
         "devices": devices,
         "parameters": {
             schema.key: [[f"{p.name}:{p.type}" for p in side] for side in (schema.inputs, schema.outputs)]
@@ -84,6 +86,12 @@ def made(name: str) -> dict[str, Any]:
             if any(schema.key in kernels for kernels in devices.values())
         },
     }
+
+
+def highest(asked: Sequence[int], said: Sequence[str]) -> int | None:
+    """The highest that was loaded; None where all were."""
+    loaded = [number for number, text in zip(asked, said, strict=True) if not text]
+    return max(loaded) if len(loaded) < len(asked) else None
 
 
 def registered(listed: Iterable[Mapping[str, Any]], provider: str) -> Kernels:
@@ -134,7 +142,9 @@ def merged(rows: list[dict[str, frozenset[str]]]) -> list[dict[str, frozenset[st
             groups: dict[Any, frozenset[str]] = {}
             for row in rows:
                 rest = tuple(sorted((n, tuple(sorted(t))) for n, t in row.items() if n != name))
-                groups[name in row, rest] = groups.get((name in row, rest), frozenset()) | row.get(name, frozenset())
+                groups[name in row, rest] = groups.get((name in row, rest), frozenset()) | row.get(
+                    name, frozenset()
+                )
             rows = [
                 {**{n: frozenset(t) for n, t in rest}, **({name: types} if has else {})}
                 for (has, rest), types in groups.items()
@@ -144,7 +154,11 @@ def merged(rows: list[dict[str, frozenset[str]]]) -> list[dict[str, frozenset[st
 
 def text(table: Mapping[str, Any]) -> str:
     """A table as JSON, an operator a line."""
-    lines = [f" {json.dumps(key)}: {json.dumps(v)}," for key, v in table.items() if key not in ("devices", "parameters")]
+    lines = [
+        f" {json.dumps(key)}: {json.dumps(v)},"
+        for key, v in table.items()
+        if key not in ("devices", "parameters")
+    ]
     parts = [*((f"devices.{d}", {o: _written(v) for o, v in k.items()}) for d, k in table["devices"].items())]
     body = []
     for name, operators in (*parts, ("parameters", table["parameters"])):

@@ -1,9 +1,9 @@
 """An exported LeNet, trained in old and new versions of ONNX Runtime: python -m runtimes.versions [--write]
 
-Exports it for the lowest opset and for the one that is the default, and runs examples/hosts/python/train.py on each
-folder, which imports only NumPy and onnxruntime, in an environment of each version that has a wheel for a Python that is
-here. Fails where a version that should work does not, or gives other losses than the newest. With --write, the figures go
-to runtimes/versions.json, which docs/runtimes.md is made of.
+Exports it for the lowest opset and for the one that is the default, and runs examples/hosts/python/train.py, which
+imports only NumPy and onnxruntime, on each folder in an environment of each version that has a wheel for a Python that
+is here. Fails where a version that should work does not, or gives other losses than the newest. With --write, the
+table goes to runtimes/versions.json, which docs/runtimes.md is made of.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def figures() -> list[dict[str, Any]]:
             try:
                 python = python_of(name)
                 row |= _installed(python)
-                row["losses"] = {str(o): trained(python, f, Path(work) / "digits") for o, f in folders.items()}
+                row["losses"] = {
+                    str(o): trained(python, f, Path(work) / "digits") for o, f in folders.items()
+                }
             except NotInstalled as error:
                 row["not_installed"] = str(error)
             rows.append(row)
@@ -108,7 +110,9 @@ def verdicts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def main(arguments: list[str]) -> int:
     """Print the table; the status is 1 where a version does not do what it has to."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--write", action="store_true", help="write runtimes/versions.json")
     options = parser.parse_args(arguments)
     rows = verdicts(figures())

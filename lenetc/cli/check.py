@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterator
 
@@ -20,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps([_entry(checked) for checked in found], indent=1))
     else:
         known = table(options.runtime)
-        print(f"{options.folder} in {known.runtime}: {known.package} {known.version}, up to opset {known.opset}")
+        print(f"{options.folder} in {known.runtime} ({known.package} {known.version})")
         for checked in found:
             print("\n".join(lines(checked, known)))
     return 0 if all(checked.runs for checked in found) else 1
@@ -30,25 +31,24 @@ def lines(checked: Checked, known: Table) -> Iterator[str]:
     """What is told of one file."""
     device = next(iter(known.devices))
     if checked.unreadable:
-        yield f"{checked.file}: cannot be loaded: {checked.unreadable}"
-    parts = [f"{checked.on_device} nodes run on {device}" if len(known.devices) > 1 else f"{checked.on_device} nodes run"]
-    if checked.missing:
-        parts.append(f"{_count(checked.missing)} have no kernel")
-    if checked.falls_back:
-        copies = f" ({checked.copies} tensors are copied)" if checked.copies else ""
-        parts.append(f"{_count(checked.falls_back)} fall back{copies}")
-    if len(known.devices) > 1 and checked.of_shapes:
-        parts.append(f"{checked.of_shapes} compute sizes, on the CPU by design")
-    if checked.folded:
-        parts.append(f"{checked.folded} are computed once, when the model is loaded")
-    yield f"{checked.file}: {', '.join(parts)}{'' if checked.groups or checked.unreadable else ': all is well'}"
+        yield f"{checked.file} cannot be loaded: {checked.unreadable}"
+    copied = f" (tensors copied: {checked.copies})" if checked.copies else ""
+    counts = {
+        f"nodes on {device}": str(checked.on_device),
+        "without a kernel": str(_count(checked.missing) or ""),
+        "fallen back": f"{_count(checked.falls_back)}{copied}" if checked.falls_back else "",
+        "of sizes alone": str(checked.of_shapes or ""),
+        "folded when loaded": str(checked.folded or ""),
+    }
+    well = "" if checked.groups or checked.unreadable else "; all is well"
+    yield f"{checked.file}: {', '.join(f'{what}: {n}' for what, n in counts.items() if n)}{well}"
     for group in checked.groups:
         yield from _group(group)
 
 
 def _group(group: Group) -> Iterator[str]:
     where = f"on {group.device}" if group.device else "no kernel"
-    inputs, outputs = (" ".join(side) for side in group.types)
+    inputs, outputs = map(_types, group.types)
     yield f"  {where:<10} {len(group.nodes):>4} x {group.operator} ({inputs} -> {outputs})"
     for name, after, before in list(zip(group.nodes, group.after, group.before, strict=True))[:_NAMED]:
         near = [f"after {after[0]}"] if after else []
@@ -56,6 +56,11 @@ def _group(group: Group) -> Iterator[str]:
         yield f"{'':<19}{name}{': ' if near else ''}{', '.join(near)}"
     if len(group.nodes) > _NAMED:
         yield f"{'':<19}and {len(group.nodes) - _NAMED} more"
+
+
+def _types(types: tuple[str, ...]) -> str:
+    runs = [(type, len(list(same))) for type, same in itertools.groupby(types)]
+    return " ".join(f"{count} {type}" if count > 3 else " ".join([type] * count) for type, count in runs)
 
 
 def _count(groups: tuple[Group, ...]) -> int:

@@ -74,8 +74,8 @@ class Checked:
 def check(path: str | Path, runtime: str) -> list[Checked]:
     """What `runtime` lacks of each model in the exported folder `path`, or of the .onnx file of that name.
 
-    runtime: a name of lenetc.artifact.kernels.table.runtimes(). Nodes are looked at as they are in the files, before the
-    runtime fuses any; a provider that refuses a node for its attributes is not foreseen. Raises LenetcError for an
+    runtime: a name of lenetc.artifact.kernels.table.runtimes(). Nodes are looked at as they are in the files, before
+    the runtime fuses any; a provider that refuses a node for its attributes is not foreseen. Raises LenetcError for an
     unknown runtime and for what is no model, CheckpointError for what is no exported folder.
     """
     known = table(runtime)
@@ -96,14 +96,22 @@ def checked(file: Path, known: Table) -> Checked:
     if not opset or not model.graph.node:
         raise LenetcError(f"{file} is not an ONNX model; export the folder again")
     unreadable = ""
-    if opset > known.opset:
+    if known.opset is not None and opset > known.opset:
         unreadable = f"it is of opset {opset}, and {known.runtime} reads none above {known.opset}"
-    elif model.ir_version > known.ir_version:
-        unreadable = f"it is of IR version {model.ir_version}, and {known.runtime} reads none above {known.ir_version}"
+    elif known.ir_version is not None and model.ir_version > known.ir_version:
+        unreadable = (
+            f"it is of IR version {model.ir_version}, and {known.runtime} reads none above {known.ir_version}"
+        )
     walk = _Walk(known, opset)
     walk.graph(shape_inference.infer_shapes(model).graph, {}, set(), set(), "")
     return Checked(
-        file.name, walk.on_device, walk.of_shapes, walk.folded, walk.copies(), tuple(walk.groups()), unreadable
+        file.name,
+        walk.on_device,
+        walk.of_shapes,
+        walk.folded,
+        walk.copies(),
+        tuple(walk.groups()),
+        unreadable,
     )
 
 
@@ -126,7 +134,12 @@ class _Walk:
     )
 
     def graph(
-        self, graph: onnx.GraphProto, outer: Mapping[str, str], constants: set[str], sizes: set[str], within: str
+        self,
+        graph: onnx.GraphProto,
+        outer: Mapping[str, str],
+        constants: set[str],
+        sizes: set[str],
+        within: str,
     ) -> None:
         types = {**outer, **_types(graph)}
         given = {value.name for value in graph.input}
@@ -146,7 +159,8 @@ class _Walk:
                 and all(name in sizes or name in constants for name in read)
             )
             name = within + (node.name or f"{node.op_type}_{index}")
-            self._note(name, node, read)
+            # An If, Loop or Scan hands on what it is given; what its bodies read is noted there.
+            self._note(name, node, [] if bodies else read)
             device = self._place(name, node, types, last=fixed or measured)
             if fixed and device:
                 constants.update(node.output)
@@ -236,7 +250,9 @@ class _Walk:
 
     def groups(self) -> Iterator[Group]:
         """What is not on the runtime's own device; what runs nowhere first."""
-        for (device, operator, version, types), names in sorted(self.others.items(), key=lambda item: item[0][0]):
+        for (device, operator, version, types), names in sorted(
+            self.others.items(), key=lambda item: item[0][0]
+        ):
             yield Group(
                 device,
                 operator,
@@ -247,7 +263,9 @@ class _Walk:
                 tuple(self._neighbours(name, self.makes, self._after) for name in names),
             )
 
-    def _neighbours(self, name: str, tensors: Mapping[str, list[str]], of: Callable[[str], list[str]]) -> tuple[str, ...]:
+    def _neighbours(
+        self, name: str, tensors: Mapping[str, list[str]], of: Callable[[str], list[str]]
+    ) -> tuple[str, ...]:
         near = [other for tensor in tensors[name] for other in of(tensor)]
         return tuple(dict.fromkeys(n for n in near if self.devices.get(n) == self._first))
 
@@ -268,14 +286,9 @@ class _Walk:
         return len(there)
 
 
-
-
-
 def _fits(row: Types, bound: Sequence[tuple[str, str, str]]) -> bool:
     """Whether a kernel takes these element types. A row may name a type constraint or a parameter."""
-    return all(
-        type in row.get(name, row.get(constraint, (type,))) for name, constraint, type in bound
-    )
+    return all(type in row.get(name, row.get(constraint, (type,))) for name, constraint, type in bound)
 
 
 def _types(graph: onnx.GraphProto) -> dict[str, str]:

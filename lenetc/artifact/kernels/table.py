@@ -19,9 +19,10 @@ Types = Mapping[str, frozenset[str]]  # type constraint or parameter -> the elem
 class Table:
     """What a runtime has.
 
-    package, version, made, how: where the table comes from. opset, ir_version: the highest that it reads. devices: for
-    each, the first choice first, (operator, version) -> combinations of element types. An operator's name has its
-    domain before it where that is not ai.onnx. parameters: of those, (name, type constraint) of inputs and of outputs.
+    package, version, made, how: where the table comes from. opset, ir_version: the highest that it reads, None where it
+    refuses none. devices: for each, the first choice first, (operator, version) -> combinations of element types. An
+    operator's name has its domain before it where that is not ai.onnx. parameters: of those, (name, type constraint) of
+    inputs and of outputs.
     """
 
     runtime: str
@@ -29,8 +30,8 @@ class Table:
     version: str
     made: str
     how: str
-    opset: int
-    ir_version: int
+    opset: int | None
+    ir_version: int | None
     devices: Mapping[str, Mapping[tuple[str, int], tuple[Types, ...]]]
     parameters: Mapping[str, tuple[tuple[tuple[str, str], ...], ...]]
 
