@@ -12,12 +12,12 @@ from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.types import Array
 from lenetc import runtime
 from lenetc.artifact import checkpoint
-from lenetc.artifact.bake import bake
 from lenetc.artifact.checkpoint import CheckpointError, load_tensors, save_tensors
-from lenetc.artifact.folder import Folder, fitting_state
-from lenetc.artifact.inputs import Hyperparameters, as_array, fitting
+from lenetc.artifact.exported.bake import bake
+from lenetc.artifact.exported.folder import Folder, fitting_state
+from lenetc.artifact.exported.inputs import Hyperparameters, as_array, fitting
+from lenetc.artifact.exported.models import Models
 from lenetc.artifact.manifest import Model, Port
-from lenetc.artifact.models import Models
 from lenetc.evaluation.ranges import LabelError
 from lenetc.evaluation.tracing import here
 from lenetc.runtime import Value

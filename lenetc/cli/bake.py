@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from lenetc.artifact.bake import bake
-from lenetc.artifact.folder import Folder
+from lenetc.artifact.exported.bake import bake
+from lenetc.artifact.exported.folder import Folder
 
 
 def run(options: argparse.Namespace) -> int:

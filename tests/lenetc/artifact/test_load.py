@@ -14,7 +14,7 @@ import lenetc
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.types import Array
 from lenetc.artifact.checkpoint import CheckpointError
-from lenetc.artifact.inputs import fitting
+from lenetc.artifact.exported.inputs import fitting
 from lenetc.artifact.load import Artifact
 from lenetc.artifact.manifest import Port, write_manifest
 from lenetc.evaluation.ranges import LabelError

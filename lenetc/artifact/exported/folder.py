@@ -73,8 +73,8 @@ def fitting_state(
     """Those of `tensors` that are state of the artifact, in the order of the manifest.
 
     strict: refuse other names, and the lack of any that is `needed`, or of any at all where no names are given; but
-    what training never changes may always be missing. Raises CheckpointError, which names `source`, for another dtype or
-    shape, and where `strict` refuses.
+    what training never changes may always be missing. Raises CheckpointError, which names `source`, for another dtype
+    or shape, and where `strict` refuses.
     """
     found = {name: (array.dtype.name, list(array.shape)) for name, array in tensors.items()}
     entries = {entry["name"]: entry for entry in manifest["state"]}

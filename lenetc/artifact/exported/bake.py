@@ -8,7 +8,7 @@ from pathlib import Path
 from ir.errors import LenetcError
 from ir.types import Array
 from lenetc.artifact.checkpoint import CheckpointError, load_tensors
-from lenetc.artifact.folder import Folder, fitting_state
+from lenetc.artifact.exported.folder import Folder, fitting_state
 from lenetc.files import atomic_write
 
 
@@ -18,8 +18,8 @@ def bake(folder: Folder, state: Mapping[str, Array] | str | Path, path: str | Pa
 
     state: arrays under the names of the manifest, or a safetensors file of them. What is not inside of infer.onnx (the
     optimizer's state) and what no step changes may be missing. Raises CheckpointError for other names, dtypes or
-    shapes, and a file that cannot be read or written; LenetcError for a folder without infer.onnx, and where `path` is one of the
-    folder's own files.
+    shapes, and a file that cannot be read or written; LenetcError for a folder without infer.onnx, and where `path` is
+    one of the folder's own files.
     """
     from passes.emit.builder import EmitError  # these bring onnx in
     from passes.emit.external import to_files
@@ -52,6 +52,8 @@ def bake(folder: Folder, state: Mapping[str, Array] | str | Path, path: str | Pa
         try:
             atomic_write(path.parent / name, data)
         except OSError as error:
-            raise CheckpointError(f"could not write {path.parent / name}: {error.strerror or error}") from error
+            raise CheckpointError(
+                f"could not write {path.parent / name}: {error.strerror or error}"
+            ) from error
         written.append(path.parent / name)
     return written
