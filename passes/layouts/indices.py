@@ -1,10 +1,11 @@
-"""Index tables as expressions of `iota`: sums of a few short rows of numbers, which runtimes fold when they load a model.
+"""Index tables as expressions of `iota`: sums of a few rows of numbers, which a runtime folds when it loads a model.
 
 A table of constants would grow with the image, and the file with it. Numbers are i32, half of what i64 takes.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import reduce
 from typing import Any
@@ -45,9 +46,29 @@ def grid(shape: Sequence[int], steps: Sequence[int], start: int = 0) -> Node:
     return total + start if start else total
 
 
+def permuted(
+    shape: Sequence[int],
+    perm: Sequence[int],
+    turned: int | None = None,
+    kept: Sequence[int] | None = None,
+) -> Node:
+    """0, 1, ... in an array of `shape`, of which `kept` remains, with its axes permuted, and the axis `turned` of the
+    result in reverse."""
+    steps = [math.prod(shape[axis + 1 :]) for axis in perm]
+    sizes, start = [(kept or shape)[axis] for axis in perm], 0
+    if turned is not None:
+        start, steps[turned] = (sizes[turned] - 1) * steps[turned], -steps[turned]
+    return grid(sizes, steps, start)
+
+
 def flat(numbers: Node) -> Node:
     """The numbers one after another."""
     return numbers if numbers.rank == 1 else ops.reshape(numbers, shape=(numbers.ty.size,))
+
+
+def below(numbers: Node, end: int) -> Node:
+    """Whether they are in 0..end-1."""
+    return ops.logical_and(ops.greater(numbers, -1), ops.less(numbers, end))
 
 
 def value(numbers: Node) -> Array:

@@ -18,7 +18,7 @@ from ir.node import Node
 from ir.ops.windows import Pair
 from ir.types import Array, i32
 from passes.layouts.batch_last import PIXEL, Block, Stored, place, reshape, store
-from passes.layouts.indices import along, count, counts_all, flat, grid, value
+from passes.layouts.indices import along, below, count, counts_all, flat, grid, value
 from passes.layouts.windows import Windows, offsets, planes_of
 
 
@@ -119,25 +119,20 @@ def _along(axis: Axis, block: int, weights: Pair, nowhere: int) -> tuple[Node, i
         nth = count(math.ceil(reach / step), 0, 3)
         offset = nth if step == 1 else ops.mod(pixel, step) + nth * step
         out = (pixel if step == 1 else ops.div(pixel, step)) - nth
-        conditions = [_below(offset, reach), _below(out, axis.out)]
+        conditions = [below(offset, reach), below(out, axis.out)]
     elif is_even and axis.out <= reach:
         out = count(axis.out, 0, 3)
         offset, conditions = _quotient(pixel - out * step, apart)
-        conditions.append(_below(offset, reach))
+        conditions.append(below(offset, reach))
     else:
         offset = count(reach, 0, 3)
         out, conditions = _quotient(pixel - along(axis.reach, 0, 3), step)
-        conditions.append(_below(out, axis.out))
+        conditions.append(below(out, axis.out))
     found = offset * weights[0] + out * weights[1]
     is_there = reduce(ops.logical_and, conditions)
     is_always = bool(value(is_there).all())
     found = found if is_always else ops.where(is_there, found, ops.scalar(nowhere, i32))
     return found, int(found.shape[0]), is_always
-
-
-def _below(numbers: Node, end: int) -> Node:
-    """Whether they are in 0..end-1."""
-    return ops.logical_and(ops.greater(numbers, -1), ops.less(numbers, end))
 
 
 def _quotient(numbers: Node, divisor: int) -> tuple[Node, list[Node]]:
