@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto, defs, shape_inference
 
 from ir.errors import LenetcError
-from lenetc.artifact.folder import Folder
+from lenetc.artifact.exported.folder import Folder
 from lenetc.artifact.kernels.table import Table, Types, table
 
 _OF_SHAPES = ("Shape", "Size")  # their values are sizes, which ONNX Runtime keeps on the CPU
