@@ -62,7 +62,7 @@ def made(name: str) -> dict[str, Any]:
     version = ""
     for device, kernels in devices.items():
         wanted = [
-            p for s, o in asked for p in probes(s, o, _IR_VERSION) if p.version not in kernels.get(s.key, {})
+            p for schema, opset in asked for p in probes(schema, opset, _IR_VERSION) if not has(kernels, p)
         ]
         version, said = source.answers(device, [p.model for p in wanted])
         add(kernels, accepted(wanted, said))
@@ -122,15 +122,19 @@ def accepted(asked: Iterable[Probe], said: Iterable[str]) -> Iterable[Probe]:
             yield probe
 
 
+def has(kernels: Kernels, probe: Probe) -> bool:
+    """Whether a kernel takes the types of a probe."""
+    rows = kernels.get(probe.operator, {}).get(probe.version, [])
+    return any(all(type in row.get(name, (type,)) for name, type in probe.types) for row in rows)
+
+
 def add(kernels: Kernels, found: Iterable[Probe]) -> None:
     """Add what probes showed."""
-    rows: Kernels = {}
     for probe in found:
         types = {name: frozenset([type]) for name, type in probe.types}
-        rows.setdefault(probe.operator, {}).setdefault(probe.version, []).append(types)
-    for key, by_version in rows.items():
-        for version, alternatives in by_version.items():
-            kernels.setdefault(key, {})[version] = merged(alternatives)
+        kernels.setdefault(probe.operator, {}).setdefault(probe.version, []).append(types)
+    for versions in kernels.values():
+        versions.update({version: merged(rows) for version, rows in versions.items()})
 
 
 def merged(rows: list[dict[str, frozenset[str]]]) -> list[dict[str, frozenset[str]]]:

@@ -19,6 +19,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import onnx
+
 from benchmarks.environments import NotInstalled
 from runtimes.environments import ROOT, python_of
 
@@ -42,6 +44,8 @@ def exported(folder: Path) -> dict[int, Path]:
     folders = {opset: folder / f"opset{opset}" for opset in OPSETS}
     for opset, path in folders.items():
         program.export(path, infer=made["scores"], evaluate=made["evaluate"], opset=opset)
+        written = onnx.load(path / "train.onnx").opset_import[0].version
+        assert written == opset, f"train.onnx is of opset {written}, not {opset}"
     return folders
 
 

@@ -195,21 +195,18 @@ class _Walk:
             if any(_fits(row, bound) for row in rows):
                 break
         else:
-            device = self._widened(key, version, bound, devices)
+            casts = any(types.get(tensor) == "float16" for tensor in node.input)
+            device = self._widened(key, version, bound) if casts else ""
         if not device or (device != self._first and not last):
             ins = tuple(types.get(n, "?") for n in node.input if n)
             outs = tuple(types.get(n, "?") for n in node.output if n)
             self.others.setdefault((device, key, version, (ins, outs)), []).append(name)
         return device
 
-    def _widened(
-        self, key: str, version: int, bound: Sequence[tuple[str, str, str]], devices: Sequence[str]
-    ) -> str:
-        """ONNX Runtime computes what its CPU has for float32 alone in that, between two casts."""
+    def _widened(self, key: str, version: int, bound: Sequence[tuple[str, str, str]]) -> str:
+        """ONNX Runtime computes float16 that its CPU has float32 alone for in that, between two casts."""
         wide = [(name, constraint, "float" if t == "float16" else t) for name, constraint, t in bound]
-        if "cpu" not in devices or wide == list(bound):
-            return ""
-        rows = self.known.devices["cpu"].get((key, version), ())
+        rows = self.known.devices.get("cpu", {}).get((key, version), ())
         return "cpu" if any(_fits(row, wide) for row in rows) else ""
 
     def _bound(
