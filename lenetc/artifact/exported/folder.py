@@ -36,6 +36,7 @@ class Folder:
 
     def state(self) -> dict[str, Array]:
         """The state as it was exported, in the order of the manifest."""
+        self._check(STATE)
         tensors, _ = load_tensors(self.path / STATE)
         return fitting_state(self.manifest, tensors, str(self.path / STATE))
 
