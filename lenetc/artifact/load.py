@@ -182,7 +182,7 @@ class Artifact:
             results += model.get("gradients", {}).values()
         values = session.run(feeds, [*results, *model["updates"].values()])
         found = {name: runtime.to_numpy(value) for name, value in zip(results, values, strict=False)}
-        valid = found.pop(VALID) if kind != "infer" and VALID in found else np.True_
+        valid = found.pop(VALID) if kind != "infer" and VALID in found else np.asarray(True)
         if not valid.all():
             raise LabelError(
                 f"{model['file']}: a label or an index that it computes is out of its range"
