@@ -259,6 +259,12 @@ class _Folder:
                 names[cell] = free_name(label, {*self.cells})
                 self.cells[names[cell]] = cell
             own[label] = names[cell]
+        if captured.updated:
+            changed = ", ".join(own[label] for label in captured.updated)
+            raise ArgumentError(
+                f"export: the function of {name}.onnx changes {changed}, and what is evaluated changes no state: give "
+                "it random numbers as an argument, and change buffers in the step alone"
+            )
         graph = _with_state_named(_with_valid(captured) if name == "eval" else captured.graph, own)
         target = self.target
         inside: dict[str, Array] | None = None

@@ -60,23 +60,23 @@ class Artifact:
         """The numbers that every step is fed, a dict: what is set holds from the next step on."""
         return self._hyperparameters
 
-    def __call__(self, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
+    def __call__(self, /, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
         """One training step: [N, ...] -> results. Hyperparameters may be given too, for this step alone."""
         return self._step("train", unnamed, inputs)
 
-    def scan(self, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
+    def scan(self, /, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
         """K training steps in one run: [K, N, ...] -> results [K, ...]."""
         return self._step("train_scan", unnamed, inputs)
 
-    def evaluate(self, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
+    def evaluate(self, /, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
         """The evaluation that was exported (`export(evaluate=)`), with the present state, which stays."""
         return self._step("eval", unnamed, inputs)
 
-    def predict(self, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
+    def predict(self, /, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
         """The outputs of the model in eval mode (`export(infer=)`), with the present state."""
         return self._step("infer", unnamed, inputs)
 
-    def gradients(self, *unnamed: Any, **inputs: Any) -> tuple[dict[str, Array], dict[str, Array]]:
+    def gradients(self, /, *unnamed: Any, **inputs: Any) -> tuple[dict[str, Array], dict[str, Array]]:
         """The first part of a step: [N, ...] -> (results, gradients by the names of parameters).
 
         Buffers and random counters are those after the step, parameters those before: `apply` is the second part.
@@ -86,7 +86,7 @@ class Artifact:
         found = {name: results.pop(output) for name, output in gradients.items()}
         return results, found
 
-    def apply(self, gradients: Mapping[str, Any], **hyperparameters: float) -> None:
+    def apply(self, gradients: Mapping[str, Any], /, **hyperparameters: float) -> None:
         """The second part of a step: what the optimizer makes of `gradients`, as from `gradients()`, or a mean of
         several. Each has the dtype and the shape of its parameter."""
         model = self._models.entry("apply")

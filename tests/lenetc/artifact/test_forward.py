@@ -233,3 +233,17 @@ def test_indices_that_a_module_takes_have_their_range_under_the_name_of_the_step
 def test_valid_is_no_name_of_the_users(function: Any, given: Any, tmp_path: Path):
     with pytest.raises(LenetcError, match="'valid' is the result of a file that says whether"):
         lenetc.compile(function).lower(*given).export(tmp_path)
+
+
+@pytest.mark.parametrize("asked", ["evaluate", "infer"])
+def test_an_evaluation_that_changes_state_is_refused(asked: str, tmp_path: Path):
+    net = network()
+    step = lenetc.compile(stepping(net))
+
+    def noisy(images: Any) -> Any:
+        return net(images + lenetc.randn_like(images))
+
+    with pytest.raises(
+        LenetcError, match=r"changes rng.counter, .* changes no state: give it random numbers"
+    ):
+        step.lower(*batch()).export(tmp_path, **{asked: noisy})

@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+import pytest
 
 import lenetc
 from ir.types import Array
+from lenetc.artifact.checkpoint import CheckpointError
 from lenetc.compiler.function import CompiledFunction
+from passes.emit import external
 from tests.training import TRAININGS, digits, prepared
 
 
@@ -49,3 +52,34 @@ def test_it_trains_evaluates_and_predicts_as_the_step_does(tmp_path: Path) -> No
     assert (first["0.weight"] != second["0.weight"]).all() and second["1.num_batches_tracked"] == 0
     loaded.load_state(lenetc.average_states([first, first]))
     close(loaded.state, run.net.state_dict())
+
+
+def test_tensors_that_stand_beside_their_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of models over 2 GB do."""
+    monkeypatch.setattr(external.to_files, "__defaults__", (10_000,))
+    run = prepared(TRAININGS["sgd"], lenetc)
+    step, (images, labels) = CompiledFunction(run.step, "cpu"), next(digits(1, 4))
+    step.lower(images, labels).export(tmp_path, infer=run.net)
+    beside = {path.name for path in tmp_path.iterdir() if path.suffix == ".data"}
+    assert "infer.onnx.data" in beside
+    loaded = lenetc.load(tmp_path)
+    assert beside < loaded.manifest["files"].keys()
+    before = loaded.predict(images=images)["output"]
+    np.testing.assert_allclose(
+        loaded(images=images, labels=labels)["loss"], step(images, labels).item(), rtol=1e-5
+    )
+    after = loaded.predict(images=images)["output"]
+    assert not np.allclose(before, after)
+    paths = loaded.bake(tmp_path / "trained.onnx")
+    assert [path.name for path in paths] == ["trained.onnx", "trained.onnx.data"]
+    (found,) = onnxruntime.InferenceSession(paths[0]).run(["output"], {"images": images})
+    np.testing.assert_allclose(found, after, rtol=1e-4, atol=1e-6)
+    loaded.initialize(0)
+    for name in beside:
+        content = bytearray((tmp_path / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(CheckpointError, match=name):
+            lenetc.load(tmp_path)
+        content[len(content) // 2] ^= 1
+        (tmp_path / name).write_bytes(content)
