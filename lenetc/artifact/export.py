@@ -41,6 +41,7 @@ from lenetc.artifact.manifest import (
     FORMAT,
     MANIFEST,
     STATE,
+    VALID,
     Hyperparameter,
     Manifest,
     Model,
@@ -258,6 +259,12 @@ class _Folder:
                 names[cell] = free_name(label, {*self.cells})
                 self.cells[names[cell]] = cell
             own[label] = names[cell]
+        if captured.updated:
+            changed = ", ".join(own[label] for label in captured.updated)
+            raise ArgumentError(
+                f"export: the function of {name}.onnx changes {changed}, and what is evaluated changes no state: give "
+                "it random numbers as an argument, and change buffers in the step alone"
+            )
         graph = _with_state_named(_with_valid(captured) if name == "eval" else captured.graph, own)
         target = self.target
         inside: dict[str, Array] | None = None
@@ -268,7 +275,7 @@ class _Folder:
                 # Which the runtime does fastest where weights are constants.
                 target = replace(target, overrides=(("conv2d", "conv"), *target.overrides))
         lowered = _lowered(graph, target)
-        self.add(name, lowered, inside=inside, ranges=captured.ranges if name == "eval" else [])
+        self.add(name, lowered, inside=inside, ranges=captured.ranges)
         if inside is not None:
             self.models[name]["state"] = []
         return captured
@@ -308,8 +315,13 @@ def _with_valid(captured: Capture) -> Graph:
     for name, wanted in captured.ranges:
         counts.append(misses(graph.input_named(name), wanted))
     results = [(key, node) for key, node in graph.results if key != INVALID]
+    named = {key for key, _ in results} | ({node.attrs["name"] for node in graph.inputs} if counts else set())
+    if VALID in named:
+        raise ArgumentError(
+            f"export: {VALID!r} is the result of a file that says whether labels and indices are in range; call the "
+            "function's own input or result otherwise"
+        )
     if counts:
         total: Node = reduce(ops.add, counts)
-        taken = {key for key, _ in results} | {node.attrs["name"] for node in graph.inputs}
-        results.append((free_name("valid", taken), ops.equal(total, literal(np.int64(0)))))
+        results.append((VALID, ops.equal(total, literal(np.int64(0)))))
     return Graph.make(graph.name, graph.inputs, results, graph.updates)

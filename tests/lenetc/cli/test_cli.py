@@ -109,9 +109,9 @@ def test_a_run_writes_the_artifact_and_a_report(
     assert train(digits, tmp_path, epochs=1) == 0
     found = {path.name for path in tmp_path.iterdir()}
     assert found == {
-        *(CHECKPOINT, "loss.png", "manifest.json", "report.md", "stages", "state.safetensors"),
-        *("train.onnx", "train_scan.onnx", "grad.onnx", "apply.onnx"),
-        *("eval.onnx", "infer.onnx", "init.onnx"),
+        *(CHECKPOINT, "apply.onnx", "eval.onnx", "grad.onnx", "infer.onnx", "init.onnx", "loss.png"),
+        *("manifest.json", "train_scan.onnx"),
+        *("report.md", "stages", "state.safetensors", "train.onnx"),
     }
     out = capsys.readouterr().out
     assert re.search(r"^LeNet on 40 digits: sgd, lr 0.05, batch 16, seed 0, device cpu$", out, re.M)
