@@ -6,6 +6,7 @@ from ir import ops
 from ir.dims import Dim, evaluate, symbols
 from ir.node import Graph, Node
 from ir.types import Type
+from passes.kernels.constants import constants
 from passes.strategies.costs import ELEMENT, MAC
 
 # µs of arithmetic that one thread does alone. LeNet's step took, on one thread and on two: 232 and 254 µs for one
@@ -21,7 +22,8 @@ def threads(graph: Graph, available: int) -> int:
 def compute_time(graph: Graph) -> float:
     """What the arithmetic of a lowered graph takes on one thread, in µs; of a scan one step counts, of a cond what is
     for finite numbers, and symbolic dims count as 1."""
-    return sum(map(_compute_time, graph.operations()))
+    fixed = constants(graph)
+    return sum(_compute_time(node) for node in graph.operations() if node not in fixed)
 
 
 def _compute_time(node: Node) -> float:
