@@ -24,9 +24,9 @@ _VIEWS = (ops.reshape, ops.get)  # results that share their operand's memory
 def schedule(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     """`graph` in the order of least peak memory that is found; in its own where that is about as good.
 
-    Notes give the peak of live intermediate values in bytes, symbolic dims taken as target.batch.
+    Notes give the peak of live intermediate values in bytes, symbolic dims taken as the target says.
     """
-    sizes = _sizes(graph, target.batch)
+    sizes = _sizes(graph, target)
     natural = graph.nodes()
     found = _greedy(graph, sizes)
     before, after = (peak(graph, order, sizes) for order in (natural, found))
@@ -38,30 +38,30 @@ def schedule(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
 
 def memory(graph: Graph, batch: int) -> int:
     """Most bytes of intermediate values alive at once in the order of `graph`, symbolic dims taken as `batch`."""
-    return peak(graph, graph.nodes(), _sizes(graph, batch))
+    return peak(graph, graph.nodes(), _sizes(graph, Target(batch=batch)))
 
 
-def _sizes(graph: Graph, batch: int) -> dict[Node, int]:
+def _sizes(graph: Graph, target: Target) -> dict[Node, int]:
     """Bytes that computing each node takes up."""
     fixed = constants(graph)
-    return {node: 0 if node in fixed else _bytes(node, batch) for node in graph.nodes()}
+    return {node: 0 if node in fixed else _bytes(node, target) for node in graph.nodes()}
 
 
 def _shown(size: int) -> str:
     return f"{size:,} bytes"
 
 
-def _bytes(node: Node, batch: int) -> int:
+def _bytes(node: Node, target: Target) -> int:
     """Bytes that computing `node` takes up: none for inputs and views."""
     if node.op in (ops.input, *_VIEWS):
         return 0
     types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
-    return sum(_size(t, batch) for t in types)
+    return sum(_size(t, target) for t in types)
 
 
-def _size(t: Type, batch: int) -> int:
+def _size(t: Type, target: Target) -> int:
     width = 2 if t.dtype.name == "bf16" else t.dtype.numpy.itemsize
-    return int(evaluate(t.size, dict.fromkeys(symbols(t.size), batch))) * width
+    return int(evaluate(t.size, {name: target.size(name) for name in symbols(t.size)})) * width
 
 
 def _base(node: Node) -> Node:

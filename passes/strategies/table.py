@@ -159,6 +159,13 @@ TABLE: tuple[Strategy, ...] = (
         chwn.conv.conv2d_weight_grad,
     ),
     _first("conv2d_input_grad", "conv_transpose", limits.convolved, nchw.costs.conv_transpose, keep),
+    _first(
+        "conv2d_input_grad",
+        "turned_conv",
+        nchw.limits.turned,
+        nchw.costs.turned_conv,
+        nchw.conv.conv2d_input_grad_turned,
+    ),
     _lanes("conv2d_input_grad", lanes.costs.conv_input_grad, lanes.conv.conv2d_input_grad),
     _first("conv2d_input_grad", "col2im", nchw.limits.sliced, nchw.costs.col2im, nchw.conv.conv2d_input_grad),
     _last(

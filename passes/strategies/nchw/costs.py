@@ -14,7 +14,16 @@ from passes.strategies.costs import (
 
 def conv(w: Work) -> float:
     """Conv: im2col, then a product for each sample."""
-    return 2 * NODE + w.n * 2.7 + (w.n * w.columns * 1.4e-4 + w.macs * 9e-6) * w.pace
+    return _convolved(w, w.columns)
+
+
+def turned_conv(w: Work) -> float:
+    """Input gradient as Conv, whose im2col is that of what the windows gave; and the weights on their way there."""
+    return 5 * NODE + w.channels * w.outputs * w.taps * 5.5e-4 + _convolved(w, w.outputs * w.taps * w.image)
+
+
+def _convolved(w: Work, columns: int) -> float:
+    return 2 * NODE + w.n * 2.7 + (w.n * columns * 1.4e-4 + w.macs * 9e-6) * w.pace
 
 
 def im2col(w: Work) -> float:
@@ -59,13 +68,14 @@ def dilated_weight_grad(w: Work) -> float:
     """Weight gradient as Conv with channels beside the columns, which are copied in runs of KW*C numbers."""
     moved = transpose(w.n * w.channels * w.image) + transpose(w.n * w.outputs * w.out)
     run = w.windows.kernel[1] * w.channels
-    return 7 * NODE + moved + w.n * w.columns * 1.2e-4 * (1 + 24 / run) + w.macs * 7.3e-6 * w.pace
+    # Strides put the pixels of a window apart.
+    apart = 1 if w.windows.stride == (1, 1) else 3
+    return 7 * NODE + moved + w.n * w.columns * 1.2e-4 * apart * (1 + 48 / run) + w.macs * 9e-6 * w.pace
 
 
 def conv_transpose(w: Work) -> float:
     """ConvTranspose: a product and col2im for each sample, which strides slow down."""
-    column = 1.8e-4 if w.windows.stride == (1, 1) else 3.6e-4
-    return 2 * NODE + w.n * (4 + w.columns * column) + w.macs * 7.5e-6 * w.pace
+    return 2 * NODE + w.n * (4 + w.columns * 3.4e-4) + w.macs * 8.5e-6 * w.pace
 
 
 def pool(w: Work) -> float:
