@@ -28,7 +28,15 @@ def _convolved(w: Work, columns: int) -> float:
 
 def im2col(w: Work) -> float:
     """Slices, and a product for each sample."""
-    return w.taps + 4 * NODE + w.n * w.columns * 7e-4 + w.macs * 4 * MAC * w.pace
+    columns = _sliced(w, 7e-4)
+    return w.taps + 4 * NODE + columns + w.macs * (4 * MAC if columns else 9e-6) * w.pace
+
+
+def _sliced(w: Work, column: float) -> float:
+    """im2col by slices, which take longer with strides; windows of one pixel side by side are the image as it is."""
+    if w.taps == 1 and w.windows.stride == (1, 1) and not any(w.windows.padding):
+        return 0.0
+    return w.n * w.columns * column * (1.0 if w.windows.stride == (1, 1) else 1.8)
 
 
 def col2im(w: Work) -> float:
@@ -55,7 +63,8 @@ def columns_weight_grad(w: Work) -> float:
 
 def im2col_weight_grad(w: Work) -> float:
     """Slices, and a product for each sample, added up."""
-    return w.taps + 6 * NODE + w.n * w.columns * 7e-4 + w.macs * 2.1e-5 * w.pace
+    products = w.macs * 8.2e-6 * w.pace + w.n * w.outputs * w.depth * 1e-3
+    return w.taps + 6 * NODE + _sliced(w, 7.5e-4) + products
 
 
 def swapped_conv(w: Work) -> float:
