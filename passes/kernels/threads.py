@@ -7,11 +7,12 @@ from ir.dims import Dim, evaluate, symbols
 from ir.node import Graph, Node
 from ir.types import Type
 from passes.kernels.constants import constants
-from passes.strategies.costs import ELEMENT, MAC
+from passes.strategies.costs import ELEMENT
 
 # µs of arithmetic that one thread does alone. LeNet's step took, on one thread and on two: 232 and 254 µs for one
 # sample (of which the estimate is 60), 610 and 690 for 8 (230), and the same 900 for 16 (400).
 _ALONE = 300.0
+_MAC = 1 / 165e3  # µs, a multiply-add in a product, as it was then
 
 
 def threads(graph: Graph, available: int) -> int:
@@ -34,7 +35,7 @@ def _compute_time(node: Node) -> float:
     if node.op in (ops.reshape, ops.get):
         return 0.0
     types = [node.type] if isinstance(node.type, Type) else node.type.items
-    return _multiply_adds(node) * MAC + sum(_number(t.size) for t in types) * ELEMENT
+    return _multiply_adds(node) * _MAC + sum(_number(t.size) for t in types) * ELEMENT
 
 
 def _multiply_adds(node: Node) -> int:

@@ -15,9 +15,9 @@ from passes.layouts.windows import Windows
 
 NODE = 1.5  # any operator, however small its work
 ELEMENT = 2.0e-4  # an element of an elementwise operator
-MAC = 1 / 165e3  # a multiply-add in a large matrix product
-PACK = 130e-6  # an element of a product's second factor, which the runtime copies into panels
-PACK_TURNED = 151e-6  # the same where it is transposed on the way
+MAC = 1 / 112e3  # a multiply-add in a large matrix product
+PACK = 190e-6  # an element of a product's second factor, which the runtime copies into panels
+PACK_TURNED = 220e-6  # the same where it is transposed on the way
 PANEL = 16  # columns of a panel
 _CACHED = 1e6  # elements
 _THREADS = 4  # beyond so many, products of these sizes hardly get faster

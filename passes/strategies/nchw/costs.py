@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from passes.strategies.costs import (
-    MAC,
     NODE,
     Work,
     product,
@@ -29,7 +28,7 @@ def _convolved(w: Work, columns: int) -> float:
 def im2col(w: Work) -> float:
     """Slices, and a product for each sample."""
     columns = _sliced(w, 7e-4)
-    return w.taps + 4 * NODE + columns + w.macs * (4 * MAC if columns else 9e-6) * w.pace
+    return w.taps + 4 * NODE + columns + w.macs * (2.4e-5 if columns else 9e-6) * w.pace
 
 
 def _sliced(w: Work, column: float) -> float:
@@ -43,7 +42,7 @@ def col2im(w: Work) -> float:
     """A product for each sample, and for every kernel position an image of zeros around it, all added up; strides put
     zeros between single elements."""
     spread = 0.0 if w.windows.stride == (1, 1) else w.n * w.channels * w.image * w.taps * 2e-3
-    return w.taps * 2 * NODE + w.n * w.columns * 2e-3 + spread + w.macs * 2 * MAC * w.pace
+    return w.taps * 2 * NODE + w.n * w.columns * 2e-3 + spread + w.macs * 1.2e-5 * w.pace
 
 
 def identity_columns(w: Work) -> float:
@@ -84,7 +83,7 @@ def dilated_weight_grad(w: Work) -> float:
 
 def conv_transpose(w: Work) -> float:
     """ConvTranspose: a product and col2im for each sample, which strides slow down."""
-    return 2 * NODE + w.n * (4 + w.columns * 3.4e-4) + w.macs * 8.5e-6 * w.pace
+    return 2 * NODE + w.n * (4 + w.columns * 3.4e-4) + w.macs * 9.5e-6 * w.pace
 
 
 def pool(w: Work) -> float:
