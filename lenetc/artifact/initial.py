@@ -29,8 +29,8 @@ def initial(
     """(graph, names of what it draws or restarts, notes): seed i64[] -> every state in `cells`, by name.
 
     Parameters and buffers are what `init()` makes of them, by default each module's `reset_parameters()`, that of a
-    part before that of the whole; the random numbers are those that follow `manual_seed(seed)`. State of optimizers is what `started`
-    says, one number everywhere. What neither changes has the value that it has now.
+    part before that of the whole; the random numbers are those that follow `manual_seed(seed)`. State of optimizers is
+    what `started` says, one number everywhere. What neither changes has the value that it has now.
     """
     notes: list[str] = []
     if init is None:
