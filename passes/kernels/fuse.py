@@ -11,6 +11,7 @@ from collections import Counter
 import numpy as np
 
 from ir import ops
+from ir.dims import Dim
 from ir.dims import product as product_of
 from ir.node import Graph, Node
 from ir.types import f32, f64, i32
@@ -35,6 +36,7 @@ RULES = Rules()
 FEW_THREADS = Rules()  # for less than _THREADS
 _THREADS = 4
 _FEW_ROWS = 4
+_MANY_ROWS = 4096  # which a model file has no ones for
 _LARGEST_I32 = 2**31 - 1
 
 
@@ -230,15 +232,53 @@ def _negative(x: Node) -> Node:
 
 @RULES.on("sum")
 def sum_of_rows(node: Node) -> Node | None:
-    """sum(x, axes=(0,)) => matmul(1, x): the runtime adds up along a leading axis many times slower"""
+    """sum(x, axes=(0,)) => matmul(1, x): the runtime adds up along leading axes many times slower"""
+    x, axes = node.inputs[0], node.attrs["axes"]
+    if axes != tuple(range(len(axes))) or not 0 < len(axes) < x.rank or x.dtype is not f32:
+        return None
+    number, width = product_of(x.shape[: len(axes)]), product_of(x.shape[len(axes) :])
+    if isinstance(number, int) and number < _FEW_ROWS:
+        return None
+    return ops.reshape(_ones(number) @ reshaped(x, (number, width)), shape=node.shape)
+
+
+@RULES.on("sum")
+def sum_of_weighted(node: Node) -> Node | None:
+    """sum(mul(mul(x, w[C]), y), axes=(-1,)) => matmul(mul(x, y), w); so for mul(x, w) alone: the gradient of a layer
+    that is normalized and has weights needs x * y for these as well"""
     x = node.inputs[0]
-    if node.attrs["axes"] != (0,) or x.rank < 2 or x.dtype is not f32 or not x.ty.is_static:
+    if node.attrs["axes"] != (x.rank - 1,) or x.rank < 2 or x.dtype is not f32 or x.op is not ops.mul:
         return None
-    if int(x.shape[0]) < _FEW_ROWS:
+    found = _weighted(x)
+    if found is None:
+        for inner, y in (x.inputs, x.inputs[::-1]):
+            found = _weighted(inner) if inner.shape == y.shape == x.shape else None
+            if found is not None:
+                found = found[0] * y, found[1]
+                break
+    if found is None:
         return None
-    rows = x if x.rank == 2 else ops.reshape(x, shape=(x.shape[0], product_of(x.shape[1:])))
-    ones = ops.literal(np.ones((1, int(x.shape[0])), np.float32))
-    return ops.reshape(ones @ rows, shape=node.shape)
+    rows, weights = found
+    width = x.shape[-1]
+    number = product_of(x.shape[:-1])
+    total = reshaped(rows, (number, width)) @ ops.reshape(weights, shape=(width, 1))
+    return ops.reshape(total, shape=node.shape)
+
+
+def _weighted(x: Node) -> tuple[Node, Node] | None:
+    """(y, w[C]) where x is y[*,C] times one weight for each place of the last axis."""
+    if x.op is ops.mul:
+        for y, w in (x.inputs, x.inputs[::-1]):
+            if y.shape == x.shape and w.shape == x.shape[-1:]:
+                return y, w
+    return None
+
+
+def _ones(number: Dim) -> Node:
+    """[1,number], which many sums of a step share."""
+    if isinstance(number, int) and number <= _MANY_ROWS:
+        return ops.literal(np.ones((1, number), np.float32))
+    return ops.broadcast_to(ops.scalar(1, f32), shape=(1, number))
 
 
 @RULES.on("sum")

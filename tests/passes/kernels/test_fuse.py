@@ -175,6 +175,29 @@ CASES: dict[str, Rewrites] = {
             ops.sum(arg("y", 4, 3, 2), axes=(0,)),
             ops.reshape(ones(4) @ ops.reshape(arg("y", 4, 3, 2), shape=(4, 6)), shape=(3, 2)),
         ),
+        (  # of a batch of any size
+            ops.sum(arg("x", N, 5, 3), axes=(0, 1)),
+            ops.reshape(
+                ops.broadcast_to(ops.scalar(1, f32), shape=(1, N * 5))
+                @ ops.reshape(arg("x", N, 5, 3), shape=(N * 5, 3)),
+                shape=(3,),
+            ),
+        ),
+    ],
+    "sum_of_weighted": [
+        (
+            ops.sum(arg("x", N, 5, 3) * arg("w", 3), axes=(2,), keepdims=True),
+            ops.reshape(
+                ops.reshape(arg("x", N, 5, 3), shape=(N * 5, 3)) @ ops.reshape(arg("w", 3), shape=(3, 1)),
+                shape=(N, 5, 1),
+            ),
+        ),
+        (
+            ops.sum(arg("y", 4, 3) * (arg("w", 3) * arg("x", 4, 3)), axes=(1,)),
+            ops.reshape(
+                (arg("x", 4, 3) * arg("y", 4, 3)) @ ops.reshape(arg("w", 3), shape=(3, 1)), shape=(4,)
+            ),
+        ),
     ],
     "sum_of_integers": [
         (ops.sum(WIDE, axes=(0,)), by_doubles(WIDE, 50, axes=(0,))),  # 5 are less than 2^3: 53 - 3 bits
@@ -234,7 +257,15 @@ REFUSED: dict[str, tuple[str, Case]] = {
     "what is put, and needed": ("put_into_sum", lambda: (PUT, PUT + Y)),
     "columns": ("scatter_of_elements", lambda: ops.scatter_add(arg("v", 2, 3, 1), PLACES, axis=1, size=4)),
     "few rows": ("sum_of_rows", lambda: ops.sum(arg("x", 3, 5), axes=(0,))),
-    "rows of a batch": ("sum_of_rows", lambda: ops.sum(arg("x", N, 5), axes=(0,))),
+    "rows of what is summed over behind them": ("sum_of_rows", lambda: ops.sum(arg("x", 5, 3, 4), axes=(0, 2))),
+    "one weight for each row": (
+        "sum_of_weighted",
+        lambda: ops.sum(arg("x", 3, 5) * arg("w", 3, 1), axes=(1,)),
+    ),
+    "weights for columns that stay": (
+        "sum_of_weighted",
+        lambda: ops.sum(arg("x", 3, 5, 2) * arg("w", 2), axes=(1,)),
+    ),
     "another axis": ("sum_of_rows", lambda: ops.sum(arg("x", 5, 5), axes=(1,))),
     "one axis": ("sum_of_rows", lambda: ops.sum(arg("x", 5), axes=(0,))),
     "bools": ("sum_of_integers", lambda: ops.sum(ops.cast(ops.greater(A, 0.0), dtype=i64), axes=(0,))),
@@ -314,7 +345,7 @@ def test_lenet_step_keeps_its_values(batch: object) -> None:
     verify(after, "fuse")
     assert fuse(after, Target())[0] is after
     names = Counter(node.op.name for node in after.operations())
-    biases = 3 if batch == 4 else 0  # whose gradients are sums of rows
+    biases = 0 if batch == 1 else 3  # whose gradients are sums of rows
     assert (names["gemm"], names["matmul"], names["transpose"], names["greater"]) == (6, 3 + biases, 0, 0)
     inputs = lenet.inputs(graph, 1 if batch == 1 else 4)
     assert_same(graph, after, inputs, rtol=2e-4, atol=1e-5)
