@@ -30,12 +30,16 @@ from passes.rewrite.match import (
     reshaped,
     value_of,
 )
+from passes.strategies.finite import choice
 from passes.target import Target
 
 RULES = Rules()
+WITH_CHOICES = Rules()  # for the CPU, of what may choose by values
 FEW_THREADS = Rules()  # for less than _THREADS
 _THREADS = 4
 _FEW_ROWS = 4
+_FEW_CLASSES = 128  # rows that a product with zeros and ones adds into faster than one by one
+_SMALL = 8192  # elements that are added one by one in the time of some operators
 _MANY_ROWS = 4096  # which a model file has no ones for
 _LARGEST_I32 = 2**31 - 1
 
@@ -44,8 +48,11 @@ def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     """`graph` over the runtime's kernels, simplified again after the strategies; formulas for what they compute
     inexactly; for CUDA over the kernels that there are. Notes count the rules."""
     fired: Counter[str] = Counter()
-    few = FEW_THREADS if target.device == "cpu" and target.threads < _THREADS else ()
-    fused = simplify.to_rest(graph, Rules((*simplify.RULES, *RULES, *few)), fired)
+    rules = Rules((*simplify.RULES, *RULES))
+    if target.device == "cpu":
+        rules += WITH_CHOICES if target.operators != "web" else ()
+        rules += FEW_THREADS if target.threads < _THREADS else ()
+    fused = simplify.to_rest(graph, rules, fired)
     if target.lanes:
         fused = simplify.to_rest(fused, Rules((*simplify.RULES, *RULES, *lanes.RULES)), fired)
     fused = exact(fused, target.device, fired)
@@ -206,6 +213,27 @@ def put_into_sum(node: Node) -> Node | None:
     return None
 
 
+@WITH_CHOICES.on("scatter_add")
+def scatter_by_product(node: Node) -> Node | None:
+    """scatter_add(x[N,D], i[N]) => matmul(cast(equal(i, iota)), x), where all is finite: into few rows zeros and ones
+    add up three times as fast"""
+    x, indices = node.inputs
+    size, number = node.attrs["size"], indices.ty.size
+    width = product_of(x.shape[indices.rank :])
+    if node.attrs["axis"] or x.dtype is not f32 or not isinstance(width, int) or not isinstance(size, int):
+        return None
+    if size > _FEW_CLASSES or (isinstance(number, int) and number * width < _SMALL):
+        return None
+    narrow = ops.cast(indices, dtype=i32)
+    rows, classes = ops.reshape(narrow, shape=(1, number)), ops.iota(size=size, dtype=i32)
+    mine = ops.cast(ops.equal(rows, ops.reshape(classes, shape=(size, 1))), dtype=f32)
+    product = mine @ reshaped(x, (number, width))
+    # One number that is not finite would be NaN in all rows: zero times it is.
+    one_by_one = reshaped(_one_by_one(node, x, narrow, width), product.shape)
+    chosen = choice([product], [x, narrow, product], [product], [one_by_one])
+    return reshaped(ops.get(chosen, index=0), node.shape)
+
+
 @FEW_THREADS.on("scatter_add")
 def scatter_of_elements(node: Node) -> Node | None:
     """scatter_add(x[N,D], i[N]) => put_along_axis(x[N*D], i * D + iota(D)): one axis and narrow indices are a third of
@@ -216,7 +244,12 @@ def scatter_of_elements(node: Node) -> Node | None:
         return None
     if not width > 1 or node.ty.size > _LARGEST_I32:
         return None
-    rows = ops.reshape(ops.cast(indices, dtype=i32), shape=(indices.ty.size, 1))
+    return _one_by_one(node, x, ops.cast(indices, dtype=i32), width)
+
+
+def _one_by_one(node: Node, x: Node, indices: Node, width: int) -> Node:
+    """The scatter_add `node` of x, whose rows have `width` elements, element by element."""
+    rows = ops.reshape(indices, shape=(indices.ty.size, 1))
     places = ops.reshape(rows * width + ops.iota(size=width, dtype=i32), shape=(x.ty.size,))
     flat = ops.reshape(x, shape=(x.ty.size,))
     return ops.reshape(ops.put_along_axis(flat, places, axis=0, size=node.ty.size), shape=node.shape)

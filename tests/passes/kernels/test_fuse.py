@@ -18,6 +18,7 @@ from passes.kernels.fuse import fuse
 from passes.rewrite.driver import rewrite
 from passes.rewrite.match import Rules
 from passes.rewrite.simplify import simplify
+from passes.strategies.finite import choice
 from passes.target import Target
 from tests.passes import lenet
 from tests.passes.rewriting import (
@@ -38,9 +39,11 @@ from tests.support import same
 A, B = arg("a", N, 4), arg("b", 4, 2)
 
 
-RULES = Rules((*fusion.RULES, *fusion.FEW_THREADS))
+RULES = Rules((*fusion.RULES, *fusion.WITH_CHOICES, *fusion.FEW_THREADS))
 PLACES = ops.literal(np.array([[1], [3], [1]]))
 PUT, Y = ops.put_along_axis(arg("u", 3, 1), PLACES, axis=1, size=4), arg("y", 3, 4)
+
+TOKENS = ops.mod(arg("t", N, dtype=i64), ops.scalar(4, i64))
 
 
 def turned(x: Node) -> Node:
@@ -89,6 +92,17 @@ def scanned(step: Graph) -> tuple[Node, ...]:
 
 def ones(count: int) -> Node:
     return ops.literal(np.ones((1, count), np.float32))
+
+
+def by_product(x: Node, tokens: Node, size: int) -> Node:
+    """The rows of x[N,2] added up by token, in a product; one by one where that is not finite."""
+    narrow = ops.cast(tokens, dtype=i32)
+    rows, classes = ops.reshape(narrow, shape=(1, N)), ops.iota(size=size, dtype=i32)
+    product = ops.cast(ops.equal(rows, ops.reshape(classes, shape=(size, 1))), dtype=f32) @ x
+    places = ops.reshape(narrow, shape=(N, 1)) * 2 + ops.iota(size=2, dtype=i32)
+    flat = (ops.reshape(y, shape=(N * 2,)) for y in (x, places))
+    one_by_one = ops.reshape(ops.put_along_axis(*flat, axis=0, size=size * 2), shape=(size, 2))
+    return ops.get(choice([product], [x, narrow, product], [product], [one_by_one]), index=0)
 
 
 def in_doubles(x: Node, **how: object) -> Node:
@@ -221,6 +235,12 @@ CASES: dict[str, Rewrites] = {
             ops.scatter(Y * ops.neg(arg("s", 3, 1)), PLACES, arg("u", 3, 1), axis=1, reduction="add"),
         ),
     ],
+    "scatter_by_product": [
+        (
+            ops.scatter_add(arg("rows", N, 2), TOKENS, axis=0, size=4),
+            by_product(arg("rows", N, 2), TOKENS, 4),
+        ),
+    ],
     "scatter_of_elements": [
         (
             ops.scatter_add(arg("rows", 3, 1, 2), PLACES, axis=0, size=4),
@@ -255,6 +275,14 @@ REFUSED: dict[str, tuple[str, Case]] = {
     "a factor that f32 lacks": ("factor_into_gemm", lambda: ops.gemm(A, B, alpha=1e-30) * 1e-20),
     "what is put into more than it": ("put_into_sum", lambda: PUT + arg("z", 2, 3, 4)),
     "what is put, and needed": ("put_into_sum", lambda: (PUT, PUT + Y)),
+    "many rows": (
+        "scatter_by_product",
+        lambda: ops.scatter_add(arg("rows", N, 2), TOKENS, axis=0, size=1000),
+    ),
+    "rows of a few elements": (
+        "scatter_by_product",
+        lambda: ops.scatter_add(arg("rows", 3, 1, 2), PLACES, axis=0, size=4),
+    ),
     "columns": ("scatter_of_elements", lambda: ops.scatter_add(arg("v", 2, 3, 1), PLACES, axis=1, size=4)),
     "few rows": ("sum_of_rows", lambda: ops.sum(arg("x", 3, 5), axes=(0,))),
     "rows of what is summed over behind them": ("sum_of_rows", lambda: ops.sum(arg("x", 5, 3, 4), axes=(0, 2))),
@@ -310,6 +338,15 @@ def test_sums_of_integers_are_exact_and_wrap_around(dtype: DType, axes: tuple[in
         (want,) = run(graph, [given])
         assert same(run(lowered(graph), [given])[0], want)
         assert same(open_session(lowered(graph)).run(None, {"x": given})[0], want)
+
+
+def test_a_row_that_is_not_finite_stays_alone() -> None:
+    before = graph_of(ops.scatter_add(arg("x", N, 2), arg("i", N, dtype=i64), axis=0, size=4))
+    after = lowered(before)
+    assert any(node.op is ops.cond for node in after.nodes())
+    x = np.array([[1, 2], [np.inf, 3], [np.nan, 4]], np.float32)
+    (found,) = open_session(after).run(None, {"x": x, "i": np.int64([0, 2, 3])})
+    np.testing.assert_array_equal(found, [[1, 2], [0, 0], [np.inf, 3], [np.nan, 4]])
 
 
 def lowered(graph: Graph) -> Graph:
