@@ -178,6 +178,24 @@ def factor_into_gemm(node: Node) -> Node | None:
     return gemm.built()
 
 
+@RULES.on("mul")
+def product_takes_factor(node: Node) -> Node | None:
+    """mul(matmul(x, y), mul(z, 2)) => mul(gemm(x, y, alpha=2), z); so where the product is reshaped"""
+    for g, x in (node.inputs, node.inputs[::-1]):
+        found = _factor(x)
+        if found is None or not used_once(x) or not used_once(g) or g.shape != node.shape:
+            continue
+        product = g.inputs[0] if g.op is ops.reshape else g
+        gemm = _product(product)
+        if gemm is None or not used_once(product):
+            continue
+        gemm.alpha *= found[1]
+        gemm.beta *= found[1]
+        built = gemm.built()
+        return None if built is None else reshaped(built, g.shape) * found[0]
+    return None
+
+
 @RULES.on("add", "sub")
 def gemm_takes_bias(node: Node) -> Node | None:
     """add(matmul(x, y), c) => gemm(x, y, c); so for sub, and a factor of c becomes beta"""
@@ -292,10 +310,7 @@ def sum_of_weighted(node: Node) -> Node | None:
     if found is None:
         return None
     rows, weights = found
-    width = x.shape[-1]
-    number = product_of(x.shape[:-1])
-    total = reshaped(rows, (number, width)) @ ops.reshape(weights, shape=(width, 1))
-    return ops.reshape(total, shape=node.shape)
+    return reshaped(rows @ ops.reshape(weights, shape=(x.shape[-1], 1)), node.shape)
 
 
 def _weighted(x: Node) -> tuple[Node, Node] | None:

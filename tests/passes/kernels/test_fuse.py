@@ -198,13 +198,18 @@ CASES: dict[str, Rewrites] = {
             ),
         ),
     ],
+    "product_takes_factor": [
+        ((A @ B) * (arg("z", N, 2) * 2.0), ops.gemm(A, B, alpha=2.0) * arg("z", N, 2)),
+        (
+            ops.neg(arg("z", N, 1, 2)) * ops.reshape(ops.gemm(A, B, arg("c", 2), beta=3.0), shape=(N, 1, 2)),
+            ops.reshape(ops.gemm(A, B, arg("c", 2), alpha=-1.0, beta=-3.0), shape=(N, 1, 2))
+            * arg("z", N, 1, 2),
+        ),
+    ],
     "sum_of_weighted": [
         (
             ops.sum(arg("x", N, 5, 3) * arg("w", 3), axes=(2,), keepdims=True),
-            ops.reshape(
-                ops.reshape(arg("x", N, 5, 3), shape=(N * 5, 3)) @ ops.reshape(arg("w", 3), shape=(3, 1)),
-                shape=(N, 5, 1),
-            ),
+            arg("x", N, 5, 3) @ ops.reshape(arg("w", 3), shape=(3, 1)),
         ),
         (
             ops.sum(arg("y", 4, 3) * (arg("w", 3) * arg("x", 4, 3)), axes=(1,)),
@@ -286,6 +291,10 @@ REFUSED: dict[str, tuple[str, Case]] = {
     "columns": ("scatter_of_elements", lambda: ops.scatter_add(arg("v", 2, 3, 1), PLACES, axis=1, size=4)),
     "few rows": ("sum_of_rows", lambda: ops.sum(arg("x", 3, 5), axes=(0,))),
     "rows of what is summed over behind them": ("sum_of_rows", lambda: ops.sum(arg("x", 5, 3, 4), axes=(0, 2))),
+    "a factor of what is needed": (
+        "product_takes_factor",
+        lambda: ((A @ B) * (arg("z", N, 2) * 2.0), arg("z", N, 2) * 2.0),
+    ),
     "one weight for each row": (
         "sum_of_weighted",
         lambda: ops.sum(arg("x", 3, 5) * arg("w", 3, 1), axes=(1,)),
