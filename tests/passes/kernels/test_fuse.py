@@ -290,7 +290,10 @@ REFUSED: dict[str, tuple[str, Case]] = {
     ),
     "columns": ("scatter_of_elements", lambda: ops.scatter_add(arg("v", 2, 3, 1), PLACES, axis=1, size=4)),
     "few rows": ("sum_of_rows", lambda: ops.sum(arg("x", 3, 5), axes=(0,))),
-    "rows of what is summed over behind them": ("sum_of_rows", lambda: ops.sum(arg("x", 5, 3, 4), axes=(0, 2))),
+    "rows of what is summed over behind them": (
+        "sum_of_rows",
+        lambda: ops.sum(arg("x", 5, 3, 4), axes=(0, 2)),
+    ),
     "a factor of what is needed": (
         "product_takes_factor",
         lambda: ((A @ B) * (arg("z", N, 2) * 2.0), arg("z", N, 2) * 2.0),
