@@ -23,7 +23,8 @@ class Measured:
 class Target:
     """What a graph is compiled for.
 
-    device: "cpu" or "cuda". threads: that one run has. batch: the size that costs assume for a symbolic dim.
+    device: "cpu" or "cuda". threads: that one run has. batch: the size that costs assume for a symbolic dim;
+    sizes: for those of these names, instead.
     overrides: (op name or module path, strategy name) pairs that take the choice away from the cost model; a key may
     also be both, as in "conv1/conv2d_weight_grad". costs: what strategies cost on the machine; where None, a built-in
     model tells. lanes: how many channels the runtime's direct convolutions take at once on the machine that will run
@@ -35,11 +36,16 @@ class Target:
     device: str = "cpu"
     threads: int = 1
     batch: int = 64
+    sizes: tuple[tuple[str, int], ...] = ()
     overrides: tuple[tuple[str, str], ...] = ()
     costs: Measured | None = None
     lanes: int = 0
     opset: int = 18
     operators: str = "portable"
+
+    def size(self, name: str) -> int:
+        """What costs assume for the symbolic dim of this name."""
+        return dict(self.sizes).get(name, self.batch)
 
 
 @dataclass

@@ -33,11 +33,11 @@ class Emitted:
         return to_file(self.model)
 
 
-def to_onnx(graph: Graph, defaults: Mapping[str, Array] | None = None) -> Emitted:
+def to_onnx(graph: Graph, inside: Mapping[str, Array] | None = None) -> Emitted:
     """`graph` as an ONNX model: inputs as in the graph, outputs results then `<state>.next`.
 
-    Only ai.onnx operators of opset 18, unless the graph was compiled for the lanes of one machine. defaults:
-    values for inputs that a caller may leave out; they stay inputs, so no runtime folds them away. Raises
+    Only ai.onnx operators of opset 18, unless the graph was compiled for the lanes of one machine. inside:
+    values of inputs that the model holds as initializers of their names, and does not take. Raises
     EmitError for an op that has no emission, and where an output would have the name of an input or of another
     output.
     """
@@ -49,9 +49,11 @@ def to_onnx(graph: Graph, defaults: Mapping[str, Array] | None = None) -> Emitte
             f"two inputs or outputs of the model would be called {', '.join(twice)}; rename one of them"
         )
     builder = Builder(graph, set(names))
-    proto = builder.finish(graph.name, graph.inputs, inputs, graph.outputs, outputs)
+    inside = inside or {}
+    taken = [node for node in graph.inputs if node.attrs["name"] not in inside]
+    proto = builder.finish(graph.name, taken, inputs, graph.outputs, outputs)
     proto.initializer.extend(
-        numpy_helper.from_array(np.asarray(value), name) for name, value in (defaults or {}).items()
+        numpy_helper.from_array(np.asarray(value), name) for name, value in inside.items()
     )
     model = helper.make_model(
         proto,
