@@ -69,7 +69,7 @@ class Compilation:
     def emitted(self) -> Emitted:
         from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
 
-        return to_onnx(self.stages[-1].graph)
+        return to_onnx(self.stages[-1].graph, target=self.target)
 
 
 _compilations: WeakValueDictionary[tuple[Any, ...], Compilation] = WeakValueDictionary()
@@ -213,8 +213,8 @@ class Program:
 
         if len(self.emitted.model.opset_import) == 1:
             return self.emitted.model
-        anywhere = run_pipeline(self.graph("traced"), replace(self.target, lanes=0))
-        return to_onnx(anywhere[-1].graph).model
+        anywhere = replace(self.target, lanes=0)
+        return to_onnx(run_pipeline(self.graph("traced"), anywhere)[-1].graph, target=anywhere).model
 
     def export(
         self, directory: str | Path, model: Module | None = None, *, dynamic: bool | None = None
