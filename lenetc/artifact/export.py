@@ -290,7 +290,7 @@ class _Folder:
     ) -> None:
         file = f"{name}.onnx"
         ranges = self.step.captured.ranges if ranges is None else ranges
-        self.contents.update(to_files(to_onnx(graph, inside).model, file))
+        self.contents.update(to_files(to_onnx(graph, inside, self.target).model, file))
         self.models[name] = describe.model(file, graph, ranges, gradients)
 
 
