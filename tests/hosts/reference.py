@@ -45,7 +45,9 @@ class Reference:
         net.load_state_dict({name: lenetc.from_numpy(np.array(state[name])) for name in net.state_dict()})
 
     def _step(self, rows: slice) -> float:
-        loss: Any = self._prepared["train_step"](self._digits.train_images[rows], self._digits.train_labels[rows])
+        loss: Any = self._prepared["train_step"](
+            self._digits.train_images[rows], self._digits.train_labels[rows]
+        )
         return float(loss.item())
 
     def _evaluate(self) -> tuple[float, int]:

@@ -49,7 +49,11 @@ def c(reference: Reference, folder: Path) -> list[str]:
         python("python/train.py", "onnxruntime-1.20"),
         python("openvino/train.py", "openvino"),
         pytest.param(
-            "c/train.c", 151, c, id="c", marks=pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
+            "c/train.c",
+            151,
+            c,
+            id="c",
+            marks=pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler"),
         ),
     ],
 )
