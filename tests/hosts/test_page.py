@@ -1,4 +1,4 @@
-"""docs/artifact.md says what the schema says, and its code is that of the hosts, or runs as it stands."""
+"""docs/artifact.md says what the schema says; its code and the README's is that of the hosts, or runs as it stands."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lenetc.data import load_mnist
@@ -18,20 +19,17 @@ BEGIN, END = "--update-goldens -->\n", "<!-- end of manifest -->"
 SCHEMA = json.loads((ROOT / "lenetc" / "artifact" / "manifest.schema.json").read_text())
 
 
-def blocks(language: str) -> list[str]:
-    """The page's code in a language, without the indentation that it has in a list."""
-    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+def blocks(language: str, page: Path = PAGE) -> list[str]:
+    """A page's code in a language, without the indentation that it has in a list."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", page.read_text(), re.DOTALL | re.MULTILINE)
     return [re.sub(rf"^{indent}", "", code, flags=re.MULTILINE) for indent, code in found]
 
 
-@pytest.mark.parametrize(
-    ("language", "source", "count"),
-    [("js", "node/train.js", 1), ("c", "c/train.c", 1)],
-)
-def test_code_of_other_languages_is_that_of_the_hosts(language: str, source: str, count: int) -> None:
-    found = blocks(language)
-    assert len(found) == count
-    assert all(block in (HOSTS / source).read_text() for block in found)
+@pytest.mark.parametrize("page", [PAGE, ROOT / "README.md"], ids=["artifact", "readme"])
+@pytest.mark.parametrize(("language", "source"), [("js", "node/train.js"), ("c", "c/train.c")])
+def test_code_of_other_languages_is_that_of_the_hosts(language: str, source: str, page: Path) -> None:
+    (block,) = blocks(language, page)
+    assert block in (HOSTS / source).read_text()
 
 
 def test_the_code_in_python_runs(
@@ -54,6 +52,12 @@ def test_the_code_in_python_runs(
     for number, block in enumerate(rest):
         exec(compile(block, f"block {number} of {PAGE.name}", "exec"), scope)
     assert scope["digits"].shape == (5,)
+
+    loop = blocks("python", ROOT / "README.md")[2]
+    batches = [(digits.train_images[i : i + 64], digits.train_labels[i : i + 64]) for i in range(0, 1280, 64)]
+    scope = {"batches": batches, "lr": np.array(0.05, np.float32)}
+    exec(compile(loop, "README.md", "exec"), scope)
+    assert scope["found"]["loss"] < 2
 
 
 def resolved(entry: dict[str, Any]) -> dict[str, Any]:
