@@ -14,7 +14,7 @@ import numpy as np
 import lenetc
 import lenetc.nn.functional as F
 from lenetc import optim
-from lenetc.data import load_mnist, prepare
+from lenetc.data import MEAN, STD, load_mnist
 from lenetc.lenet import LeNet
 
 HERE = Path(__file__).parent
@@ -25,21 +25,23 @@ BATCH = 64
 
 
 def export_lenet(folder: Path) -> None:
-    lenetc.manual_seed(0)
     net = LeNet()
     optimizer = optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
+
+    def scores(images):
+        """Pixels [N,28,28], 0 to 255 -> [N,10]: what a page has goes in, padding and scaling are in the graph."""
+        return net((F.pad(images, (2, 2, 2, 2)).unsqueeze(1) / 255 - MEAN) / STD)
 
     @lenetc.compile
     def train_step(images, labels):
         optimizer.zero_grad()
-        loss = F.cross_entropy(net(images), labels)
+        loss = F.cross_entropy(scores(images), labels)
         loss.backward()
         optimizer.step()
-        return {"loss": loss}
+        return loss
 
-    digits = load_mnist()
-    program = train_step.lower(prepare(digits.train_images[:BATCH]), digits.train_labels[:BATCH])
-    program.export(folder, infer=net)
+    images, labels = np.zeros((BATCH, 28, 28), np.float32), np.zeros(BATCH, np.int64)
+    train_step.lower(images, labels).export(folder, infer=scores, operators="web")
 
 
 def pack_digits(file: Path) -> None:

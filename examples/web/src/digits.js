@@ -1,10 +1,6 @@
 // The digits that the net learns from and is tested on, and what it sees of them.
 
 export const SIDE = 28;
-const BORDER = 2;
-export const INPUT_SIDE = SIDE + 2 * BORDER;
-const MEAN = 0.1307; // of MNIST's pixels, as in lenetc.data.prepare
-const STD = 0.3081;
 
 /** Digits of a gzipped file: u32 number of digits to train with, u32 number of the others; pixels; labels. */
 export async function loadDigits(url) {
@@ -17,16 +13,11 @@ export async function loadDigits(url) {
   return { pixels, labels, trained, heldOut };
 }
 
-/** Images [N,1,32,32] for the net. images: list of 28x28 pixels, 0 to 255 each. */
-export function prepare(images) {
-  const data = new Float32Array(images.length * INPUT_SIDE * INPUT_SIDE).fill(-MEAN / STD);
-  images.forEach((pixels, index) => {
-    for (let y = 0; y < SIDE; y++) {
-      let at = (index * INPUT_SIDE + y + BORDER) * INPUT_SIDE + BORDER;
-      for (let x = 0; x < SIDE; x++) data[at++] = (pixels[y * SIDE + x] / 255 - MEAN) / STD;
-    }
-  });
-  return { shape: [images.length, 1, INPUT_SIDE, INPUT_SIDE], data };
+/** Images for the net. digits: list of 28x28 pixels, 0 to 255 each. */
+export function images(digits) {
+  const data = new Float32Array(digits.length * SIDE * SIDE);
+  digits.forEach((pixels, index) => data.set(pixels, index * SIDE * SIDE));
+  return { shape: [digits.length, SIDE, SIDE], data };
 }
 
 /** Endless batches {images, labels} of the digits to train with, in a new order each epoch. */
@@ -40,7 +31,7 @@ export function* batches(digits, size) {
     for (let start = 0; start + size <= order.length; start += size) {
       const chosen = Array.from(order.subarray(start, start + size));
       yield {
-        images: prepare(chosen.map((index) => pixelsOf(digits, index))),
+        images: images(chosen.map((index) => pixelsOf(digits, index))),
         labels: { shape: [size], data: BigInt64Array.from(chosen, (index) => BigInt(digits.labels[index])) },
       };
     }

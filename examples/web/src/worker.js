@@ -3,7 +3,7 @@
 // Requests are {id, kind, ...} and are answered by {id, value} or {id, error}; news are {news, ...}.
 
 import { Artifact } from "./artifact.js";
-import { batches, loadDigits, pixelsOf, prepare } from "./digits.js";
+import { batches, images, loadDigits, pixelsOf } from "./digits.js";
 import { bake } from "./onnx.js";
 import { hasGpu, loadRuntime } from "./runtime.js";
 import { readSafetensors, writeSafetensors } from "./safetensors.js";
@@ -118,9 +118,9 @@ async function evaluate() {
   nextEvaluation = performance.now() + (performance.now() - began) / EVALUATION_SHARE;
 }
 
-async function scores(images) {
+async function scores(chosen) {
   const [result] = artifact.manifest.models.eval.results;
-  return (await artifact.evaluate({ images: prepare(images) }))[result.name].data;
+  return (await artifact.evaluate({ images: images(chosen) }))[result.name].data;
 }
 
 function softmax(values) {
