@@ -4,6 +4,7 @@
 #   make demo     train LeNet on real digits, results in runs/demo
 #   make test     the whole test suite
 #   make parity   the live comparison with PyTorch
+#   make hosts    the hosts in examples/hosts, each on its own runtime
 #   make lint     ruff check, ruff format --check
 #   make types    mypy --strict
 #   make layers   the layering contracts
@@ -25,7 +26,7 @@ CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 PYTHON ?= $(shell for p in $(CANDIDATES); do "$$p" -c '$(NEW_ENOUGH)' 2>/dev/null && echo "$$p" && break; done)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test parity lint types layers bench test-cuda bench-cuda
+.PHONY: help demo test parity hosts lint types layers bench test-cuda bench-cuda
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -34,10 +35,15 @@ demo: $(VENV)/installed
 	@$(BIN)/lenetc train --out runs/demo
 
 test: $(VENV)/installed-test
-	@$(PYTEST) -n auto --maxprocesses 8 --ignore tests/parity --ignore tests/cuda -m "not parity"
+	@$(PYTEST) -n auto --maxprocesses 8 --ignore tests/parity --ignore tests/cuda \
+	  --ignore tests/hosts -m "not parity"
 
 parity: $(VENV)/installed-parity
 	@$(PYTEST) tests -n auto --maxprocesses 8 -m "parity and not slow"
+
+# The runtimes' environments are made in .runtimes, one by one, when they are first needed.
+hosts: $(VENV)/installed-test
+	@$(PYTEST) tests/hosts
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check .

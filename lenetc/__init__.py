@@ -16,6 +16,7 @@ from math import e, inf, nan, pi
 from lenetc.autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled
 from lenetc.autograd import no_grad, set_grad_enabled
 from lenetc.artifact.checkpoint import save
+from lenetc.artifact.gradient import export_gradient
 from lenetc.compiler.compile import compile
 from lenetc.compiler.retrace import RetraceWarning
 from lenetc.artifact.load import load

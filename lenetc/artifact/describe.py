@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from ir.node import Graph, next_name
 from ir.types import Type
-from lenetc.artifact.manifest import Model, Port, StateEntry
+from lenetc.artifact.manifest import Hyperparameter, Model, Port, StateEntry
 from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation import random
 from lenetc.evaluation.cell import Cell
@@ -50,6 +50,17 @@ def model(
     if gradients is not None:
         found["gradients"] = dict(gradients)
     return found
+
+
+def hyperparameters(captured: Capture) -> list[Hyperparameter]:
+    """The entries of a graph's scalar inputs, with the values that they had when it was traced."""
+    defaults = {h.input: float(h.optimizer.option(h.group, h.key)) for h in captured.hypers}
+    defaults |= {name: float(captured.floats[position]) for name, position in captured.scalars.items()}
+    return [
+        {"name": name, "dtype": node.dtype.long_name, "shape": [], "default": defaults[name]}
+        for node in captured.graph.inputs
+        if node.attrs["kind"] == "hyper" and (name := node.attrs["name"])
+    ]
 
 
 def kinds(cells: Mapping[str, Cell], captures: Iterable[Capture]) -> dict[str, str]:

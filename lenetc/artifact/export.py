@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
@@ -37,7 +37,16 @@ from lenetc.artifact.checkpoint import save_tensors
 from lenetc.artifact.cut import CutError, cut, without
 from lenetc.artifact.forward import forward
 from lenetc.artifact.initial import initial
-from lenetc.artifact.manifest import FORMAT, MANIFEST, STATE, Manifest, Model, write_manifest
+from lenetc.artifact.manifest import (
+    FORMAT,
+    MANIFEST,
+    STATE,
+    Hyperparameter,
+    Manifest,
+    Model,
+    StateEntry,
+    write_manifest,
+)
 from lenetc.compiler.program import Program
 from lenetc.compiler.scans import scanned
 from lenetc.compiler.structure import ArgumentError
@@ -83,9 +92,7 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.operators not in ("portable", "web", "ort"):
-            raise ArgumentError(
-                f"export: operators is 'portable', 'web' or 'ort', not {self.operators!r}"
-            )
+            raise ArgumentError(f"export: operators is 'portable', 'web' or 'ort', not {self.operators!r}")
         if self.lanes not in (0, 8, 16) or (self.lanes and self.operators != "ort"):
             raise ArgumentError(
                 f"export: lanes={self.lanes!r}: 8 or 16, of the machine that will run the files, with "
@@ -146,9 +153,7 @@ class _Folder:
             self.add_forward("eval", self.options.infer)
         kinds = describe.kinds(self.cells, captures)
         modules = dict.fromkeys(m for c in captures if c.exported for m in c.exported.modules)
-        graph, drawn, notes = initial(
-            self.cells, modules, captured.exported.started, self.options.init
-        )
+        graph, drawn, notes = initial(self.cells, modules, captured.exported.started, self.options.init)
         self.notes += notes
         self.add("init", _lowered(graph, self.target))
         self.models["init"]["updates"] = {name: name for name in self.cells}
@@ -163,14 +168,16 @@ class _Folder:
             )
             for name, cell in self.cells.items()
         ]
-        return self.write_manifest(folder, entries)
+        return self.write_manifest(folder, entries, captures)
 
-    def write_manifest(self, folder: Path, state: list[Any]) -> list[Path]:
+    def write_manifest(
+        self, folder: Path, state: list[StateEntry], captures: Sequence[Capture]
+    ) -> list[Path]:
         target, captured = self.target, self.step.captured
-        leaves = self.program.source[0].arguments.leaves(self.values) if self.program.source else []
-        defaults = {h.input: float(h.optimizer.option(h.group, h.key)) for h in captured.hypers}
-        defaults.update({name: float(leaves[position][1]) for name, position in captured.scalars.items()})
-        hypers = [node for node in captured.graph.inputs if node.attrs["kind"] == "hyper"]
+        hypers: dict[str, Hyperparameter] = {}
+        for found in captures:
+            for entry in describe.hyperparameters(found):
+                hypers.setdefault(entry["name"], entry)
         written = [*self.contents, STATE]
         manifest: Manifest = {
             "format": FORMAT,
@@ -185,15 +192,7 @@ class _Folder:
             "lowest_runtime": "1.17",
             "session_options": dict(SESSION_OPTIONS),
             "notes": self.notes,
-            "hyperparameters": [
-                {
-                    "name": node.attrs["name"],
-                    "dtype": node.dtype.long_name,
-                    "shape": [],
-                    "default": defaults[node.attrs["name"]],
-                }
-                for node in hypers
-            ],
+            "hyperparameters": list(hypers.values()),
             "state": state,
             "models": self.models,
             "files": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from ir.dims import evaluate, is_name, symbol
@@ -28,25 +29,31 @@ def forward(function: Module | Callable[..., Any], step: Traced, values: dict[st
     inputs of the step under their names. Others have to have a default, an example of what they take. Raises
     ArgumentError for a parameter that nothing tells about.
     """
-    call = _called(function)
+    call = called(function, differentiates=False)
     compiled = CompiledFunction(call, "cpu")
     given, types, names = _arguments(function, compiled, step, values)
     captured = _in_evaluation(compiled, given, types)
-    single = isinstance(function, Module) or [key for key, _ in captured.graph.results] == ["result"]
-    results = [key for key, _ in captured.graph.results]
-    if single and len(results) == 1 and not isinstance(captured.result, dict):
-        names[results[0]] = "output"
+    names |= lone_output(function, captured)
     captured.graph = _renamed(captured.graph, names)
     return captured
 
 
-def _called(function: Module | Callable[..., Any]) -> Callable[..., Any]:
-    """`function` without gradients, with the parameters that it has."""
+def lone_output(function: Any, captured: Capture) -> dict[str, str]:
+    """{the name of the only result: "output"} where the user has not named it: a module's, and an expression."""
+    results = [key for key, _ in captured.graph.results]
+    is_named = isinstance(captured.result, dict) or not (
+        isinstance(function, Module) or results == ["result"]
+    )
+    return {} if is_named or len(results) != 1 else {results[0]: "output"}
+
+
+def called(function: Module | Callable[..., Any], differentiates: bool = True) -> Callable[..., Any]:
+    """`function` with the parameters that it has, of a module those of its forward; without gradients if need be."""
     signed = function.forward if isinstance(function, Module) else function
 
     @functools.wraps(signed)
     def call(*args: Any, **kwargs: Any) -> Any:
-        with set_grad_enabled(False):
+        with nullcontext() if differentiates else set_grad_enabled(False):
             return function(*args, **kwargs)
 
     return call

@@ -35,7 +35,9 @@ def initial(
     notes: list[str] = []
     if init is None:
         parts = list(dict.fromkeys(part for module in modules for part in module.modules()))
-        resets = [part.reset_parameters for part in parts if callable(getattr(part, "reset_parameters", None))]
+        resets = [
+            part.reset_parameters for part in parts if callable(getattr(part, "reset_parameters", None))
+        ]
         init = _together([reset for reset in resets if _is_traceable(reset, notes)])
     captured = _captured(init)
     seed = leaf("seed", Type(i64, ()))

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
 
 _HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_OURS = tuple(f"{_HOME}{os.sep}{package}{os.sep}" for package in ("lenetc", "passes", "ir"))
+# And what Python itself is made of: a dict's `update` that ends in one of ours.
+_OURS = (*(f"{_HOME}{os.sep}{package}{os.sep}" for package in ("lenetc", "passes", "ir")), "<frozen ")
 
 
 traced_leaves: WeakSet[Node] = (

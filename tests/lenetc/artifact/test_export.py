@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -267,24 +265,6 @@ def test_a_schedule_that_moves_momentum_is_exported_as_an_input(tmp_path: Path) 
     group = run.optimizer.param_groups[0]
     defaults = Artifact(tmp_path).hyperparameters
     assert defaults == {"lr": group["lr"], "momentum": group["momentum"]}
-
-
-def test_training_needs_numpy_and_onnxruntime_only(tmp_path: Path) -> None:
-    """examples/train_plain.py, in a process of its own, on the folder of an untrained LeNet."""
-    root = Path(__file__).parents[3]
-    script = root / "examples" / "train_plain.py"
-    imported = {
-        line.split()[1] for line in script.read_text().splitlines() if line.startswith(("import", "from"))
-    }
-    assert imported == {"sys", "numpy", "onnxruntime"}
-    assert len(script.read_text().splitlines()) < 40
-    exported("sgd", tmp_path)
-    digits_file = root / "lenetc" / "datasets" / "mnist_10k.npz"
-    command = [sys.executable, "-I", str(script), str(tmp_path), str(digits_file)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
-    assert run.returncode == 0, run.stderr
-    accuracy = float(run.stdout.split("%")[-2].split()[-1])
-    assert accuracy > 85, run.stdout
 
 
 def test_a_step_for_one_size_alone_is_exported_for_that_size(tmp_path: Path) -> None:

@@ -1,0 +1,101 @@
+"""docs/artifact.md says what the schema says, and its code is that of the hosts, or runs as it stands."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lenetc.data import load_mnist
+from tests.hosts.reference import HOSTS, ROOT, Reference
+
+PAGE = ROOT / "docs" / "artifact.md"
+BEGIN, END = "--update-goldens -->\n", "<!-- end of manifest -->"
+SCHEMA = json.loads((ROOT / "lenetc" / "artifact" / "manifest.schema.json").read_text())
+
+
+def blocks(language: str) -> list[str]:
+    """The page's code in a language, without the indentation that it has in a list."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    return [re.sub(rf"^{indent}", "", code, flags=re.MULTILINE) for indent, code in found]
+
+
+@pytest.mark.parametrize(
+    ("language", "source", "count"),
+    [("js", "node/train.js", 1), ("c", "c/train.c", 1)],
+)
+def test_code_of_other_languages_is_that_of_the_hosts(language: str, source: str, count: int) -> None:
+    found = blocks(language)
+    assert len(found) == count
+    assert all(block in (HOSTS / source).read_text() for block in found)
+
+
+def test_the_code_in_python_runs(
+    reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One block after the other, beside the folder that prepare.py writes; `model` is that of the host."""
+    first, *rest = blocks("python")
+    assert first in (HOSTS / "prepare.py").read_text()
+    (function,) = re.findall(r"def model.*?return call\n", rest[0], re.DOTALL)
+    assert function in (HOSTS / "python" / "train.py").read_text()
+    (tmp_path / "lenet").symlink_to(reference.given[0])
+    monkeypatch.chdir(tmp_path)
+    digits = load_mnist()
+    scope: dict[str, Any] = {
+        "images": digits.train_images,
+        "labels": digits.train_labels,
+        "test_images": digits.test_images,
+        "test_labels": digits.test_labels,
+    }
+    for number, block in enumerate(rest):
+        exec(compile(block, f"block {number} of {PAGE.name}", "exec"), scope)
+    assert scope["digits"].shape == (5,)
+
+
+def resolved(entry: dict[str, Any]) -> dict[str, Any]:
+    return {**SCHEMA["$defs"].get(entry.get("$ref", "").rpartition("/")[2], {}), **entry}
+
+
+def rows(place: str, entry: dict[str, Any]) -> Iterator[str]:
+    """The table's line of an entry of the manifest, and those of what is in it."""
+    is_dtype, entry = entry.get("$ref") == "#/$defs/dtype", resolved(entry)
+    allowed = entry.get("enum", [entry["const"]] if "const" in entry else [])
+    kind = "dtype" if is_dtype else quoted(allowed) or entry.get("type", "integer, null")
+    yield f"| `{place}` | {kind} | {entry.get('description', '')} |\n"
+    if re.fullmatch(r"models\.\w+", place):
+        return  # what is in a model is told once
+    for key, inner in entry.get("properties", {}).items():
+        yield from rows(f"{place}.{key}", inner)
+    if place == "models":
+        yield from members("models.*", SCHEMA["$defs"]["part"])
+    yield from members(f"{place}.*", entry.get("additionalProperties"))
+    yield from members(f"{place}[]", entry.get("items"))
+
+
+def quoted(values: list[Any]) -> str:
+    return ", ".join(f"`{json.dumps(value)}`" for value in values)
+
+
+def members(place: str, entry: Any) -> Iterator[str]:
+    for key, inner in resolved(entry).get("properties", {}).items() if isinstance(entry, dict) else ():
+        yield from rows(f"{place}.{key}", inner)
+
+
+def listed() -> str:
+    lines = [line for key, entry in SCHEMA["properties"].items() for line in rows(key, entry)]
+    dtypes = f"\nA dtype is one of {quoted(SCHEMA['$defs']['dtype']['enum'])}.\n"
+    return "".join(["\n| entry | type | what it is |\n|---|---|---|\n", *lines, dtypes, "\n"])
+
+
+def test_the_manifests_entries_are_those_of_the_schema(request: pytest.FixtureRequest) -> None:
+    head, rest = PAGE.read_text().split(BEGIN)
+    stored, tail = rest.split(END)
+    if request.config.getoption("--update-goldens"):
+        PAGE.write_text(head + BEGIN + listed() + END + tail)
+        stored = listed()
+    assert stored == listed(), "run pytest tests/hosts/test_page.py --update-goldens"
+    assert all(f"`models.*.{key}`" in stored for key in SCHEMA["$defs"]["model"]["properties"])
