@@ -64,6 +64,7 @@ export class Artifact {
     }
     for (const state of model.state) feeds[state] = this.#state[state];
     const outputs = await this.#sessions[name].run(feeds);
+    if (outputs.valid?.data[0] === 0) throw new Error("a label is out of its range; the state is that before the step");
     for (const [state, output] of Object.entries(model.updates)) {
       this.#state[state]?.dispose();
       this.#state[state] = outputs[output];

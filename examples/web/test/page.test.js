@@ -1,6 +1,6 @@
 // The page in a headless Chromium: node --test test/page.test.js, after `npm ci` and build.py.
 //
-// CHROMIUM: the browser's path, else the one on PATH. SCREENSHOT: a file to write a picture of the page to.
+// CHROMIUM: the browser's path, else the one on PATH. OUT: a folder for what the page saves.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -12,7 +12,7 @@ import { chromium } from "playwright-core";
 import { readSafetensors } from "../src/safetensors.js";
 import { serve } from "./serve.js";
 
-const MINUTE = 60_000;
+const PATIENCE = 240_000; // milliseconds: machines that test are busy
 const PHONE = { width: 390, height: 844 };
 const folder = process.env.OUT ?? mkdtempSync(join(tmpdir(), "lenetc-page-"));
 let server, browser, context, page;
@@ -26,6 +26,7 @@ before(async () => {
   context = await browser.newContext({ viewport: { width: 1280, height: 860 } });
   context.on("request", (request) => requested.push(request.url()));
   page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
   page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(message.text()));
   page.on("pageerror", (error) => complaints.push(error.message));
 });
@@ -40,8 +41,8 @@ const number = async (id) => Number((await text(id)).replace(/[ %,]/g, ""));
 const settled = () => page.waitForFunction(() => document.querySelector("#status").textContent === "Paused");
 
 /** Wait until as many held-out digits are recognized, in percent. */
-const recognizes = (share, timeout = MINUTE) =>
-  page.waitForFunction((share) => parseFloat(document.querySelector("#accuracy").textContent) >= share, share, { timeout });
+const recognizes = (share) =>
+  page.waitForFunction((share) => parseFloat(document.querySelector("#accuracy").textContent) >= share, share);
 
 async function draw(points) {
   const box = await page.locator("#pad").boundingBox();
@@ -59,12 +60,13 @@ async function saved(button) {
   return file;
 }
 
-test("it recognizes 95 % of the held-out digits within a minute", async () => {
-  await page.goto(server.url);
+test("it recognizes 95 % of the held-out digits, within a minute where nothing else runs", async (context) => {
   const began = performance.now();
+  await page.goto(server.url);
   await recognizes(95);
-  console.log(`95 % after ${((performance.now() - began) / 1000).toFixed(1)} s, ${await text("step")} steps`);
-  assert.ok((await number("loss")) < 1);
+  const seconds = (performance.now() - began) / 1000;
+  context.diagnostic(`95 % after ${seconds.toFixed(1)} s, in step ${await text("step")}`);
+  assert.ok((await number("step")) < 800);
 });
 
 test("a digit that is drawn is recognized while it learns", async () => {
