@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ir.types import Array
 from lenetc.data import load_mnist
 from tests.hosts.reference import HOSTS, ROOT, Reference
 
@@ -54,12 +55,34 @@ def test_the_code_in_python_runs(
     assert scope["digits"].shape == (5,)
 
     batches = [(digits.train_images[i : i + 64], digits.train_labels[i : i + 64]) for i in (0, 64, 128)]
+    same_in_parts_and_at_once(scope, batches)
     readme: dict[str, Any] = {"batches": batches, "lr": scope["rates"]["lr"]}
     exec(compile(blocks("python", ROOT / "README.md")[2], "README.md", "exec"), readme)
     state = scope["read_state"](tmp_path / "lenet" / "state.safetensors")
     for images, labels in batches:
         results, state = scope["train"](state, images=images, labels=labels, **scope["rates"])
     assert readme["found"]["loss"] == results["loss"]
+
+
+def same_in_parts_and_at_once(page: dict[str, Any], batches: list[tuple[Array, Array]]) -> None:
+    """The page's functions: gradients of quarters make the update of the whole, and a scan makes that of its steps."""
+    _, start = page["init"]({}, seed=np.array(1, np.int64))
+    rates, expected = page["rates"], start
+    for number, (images, labels) in enumerate(batches):
+        _, expected = page["train"](expected, images=images, labels=labels, **rates)
+        if number == 0:
+            quarters = zip(np.split(images, 4), np.split(labels, 4), strict=True)
+            shares = [page["grad"](start, images=x, labels=y)[0] for x, y in quarters]
+            _, accumulated = page["apply"](start, **page["mean"](shares), **rates)
+            assert_close(accumulated, expected)
+    images, labels = map(np.stack, zip(*batches, strict=True))
+    _, scanned = page["scan"](start, images=images, labels=labels, **rates)
+    assert_close(scanned, expected)
+
+
+def assert_close(found: dict[str, Array], expected: dict[str, Array]) -> None:
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
 def resolved(entry: dict[str, Any]) -> dict[str, Any]:
