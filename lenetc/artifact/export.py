@@ -98,6 +98,8 @@ class Options:
                 f"export: lanes={self.lanes!r}: 8 or 16, of the machine that will run the files, with "
                 "operators='ort'; else 0"
             )
+        if self.batch is not None and not (isinstance(self.batch, int) and self.batch > 0):
+            raise ArgumentError(f"export: batch is a number of samples, not {self.batch!r}")
         if self.device not in (None, "cpu", "cuda"):
             raise ArgumentError(f"export: device is 'cpu' or 'cuda', not {self.device!r}")
         if self.static and self.axes:
@@ -248,7 +250,7 @@ class _Folder:
 
     def add_forward(self, name: str, function: Module | Callable[..., Any]) -> Capture:
         """eval or infer, over the state's own names; state that training does not know joins it."""
-        captured = forward(function, self.step, self.values)
+        captured = forward(function, self.step, self.values, numbers=name == "eval")
         names = {cell: label for label, cell in self.cells.items()}
         own: dict[str, str] = {}
         for label, cell in captured.cells.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -13,7 +14,7 @@ from ir.op import leaf
 from ir.types import Type
 from lenetc.artifact.axes import Traced
 from lenetc.compiler.function import CompiledFunction
-from lenetc.compiler.structure import ArgumentError, is_array, type_of
+from lenetc.compiler.structure import ArgumentError, flatten, is_array, type_of
 from lenetc.compiler.traces.records import Capture, Passed
 from lenetc.evaluation.tracing import Exporting
 from lenetc.nn.modules.module import Module
@@ -22,8 +23,10 @@ from lenetc.tensors.grad_fn import set_grad_enabled
 from passes.rewrite.driver import substitute
 
 
-def forward(function: Module | Callable[..., Any], step: Traced, values: dict[str, Any]) -> Capture:
-    """`function` traced without gradients and in evaluation mode.
+def forward(
+    function: Module | Callable[..., Any], step: Traced, values: dict[str, Any], numbers: bool
+) -> Capture:
+    """`function` traced without gradients and in evaluation mode. numbers: whether its numbers are inputs too.
 
     Its parameters take what they are called after: the inputs of the step. A module takes what the step calls it with,
     inputs of the step under their names. Others have to have a default, an example of what they take. Raises
@@ -32,6 +35,8 @@ def forward(function: Module | Callable[..., Any], step: Traced, values: dict[st
     call = called(function, differentiates=False)
     compiled = CompiledFunction(call, "cpu")
     given, types, names = _arguments(function, compiled, step, values)
+    if not numbers or isinstance(function, Module):
+        compiled, given = _without_numbers(compiled, given)
     captured = _in_evaluation(compiled, given, types)
     names |= lone_output(function, captured)
     captured.graph = _renamed(captured.graph, names)
@@ -100,6 +105,22 @@ def _arguments(
         if is_array(item):
             types.setdefault(name, step.types.get(names.get(name, name), type_of(item)))
     return bound, types, names
+
+
+def _without_numbers(
+    function: CompiledFunction, values: dict[str, Any]
+) -> tuple[CompiledFunction, dict[str, Any]]:
+    """`function` of its arrays alone, with the other arguments as they are."""
+    given = {name: v for name, v in values.items() if any(is_array(item) for _, item in flatten(v, name))}
+    rest = {name: value for name, value in values.items() if name not in given}
+
+    @functools.wraps(function.function)
+    def call(**arrays: Any) -> Any:
+        return function.arguments.call(function.function, {**rest, **arrays})
+
+    parameters = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in given]
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return CompiledFunction(call, "cpu"), given
 
 
 def _plain(name: str, type: Type) -> Type:

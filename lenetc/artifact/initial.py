@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ir import ops
@@ -28,16 +28,14 @@ def initial(
 ) -> tuple[Graph, set[str], list[str]]:
     """(graph, names of what it draws or restarts, notes): seed i64[] -> every state in `cells`, by name.
 
-    Parameters and buffers are what `init()` makes of them, by default each module's `reset_parameters()`, in the order
-    of `modules`; the random numbers are those that follow `manual_seed(seed)`. State of optimizers is what `started`
-    says, one number everywhere. What neither changes has the value that it has now.
+    Parameters and buffers are what `init()` makes of them, by default each module's `reset_parameters()`, that of a
+    part before that of the whole; the random numbers are those that follow `manual_seed(seed)`. State of optimizers is
+    what `started` says, one number everywhere. What neither changes has the value that it has now.
     """
     notes: list[str] = []
     if init is None:
-        parts = list(dict.fromkeys(part for module in modules for part in module.modules()))
-        resets = [
-            part.reset_parameters for part in parts if callable(getattr(part, "reset_parameters", None))
-        ]
+        # A part of two modules is drawn once.
+        resets = dict.fromkeys(reset for module in modules for reset in _resets(module))
         init = _together([reset for reset in resets if _is_traceable(reset, notes)])
     captured = _captured(init)
     seed = leaf("seed", Type(i64, ()))
@@ -60,6 +58,24 @@ def initial(
             drawn.add(name)
         results.append((name, literal(cell.numpy()) if node is None else node))
     return Graph.make("init", [seed], results), drawn, notes
+
+
+def _resets(module: Module) -> Iterator[Callable[[], Any]]:
+    """What draws the parameters of `module`: its parts as when it is made, themselves last. PyTorch's attention and
+    transformers call it with an underscore."""
+    made: dict[Module, None] = {}
+
+    def visit(part: Module) -> None:
+        if part not in made:
+            for child in part.children():
+                visit(child)
+            made[part] = None
+
+    visit(module)
+    for part in made:
+        reset = getattr(part, "reset_parameters", None) or getattr(part, "_reset_parameters", None)
+        if callable(reset):
+            yield reset
 
 
 def _together(resets: list[Callable[[], Any]]) -> Callable[[], None]:

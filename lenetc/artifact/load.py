@@ -13,10 +13,11 @@ from ir.types import Array
 from lenetc import runtime
 from lenetc.artifact import checkpoint
 from lenetc.artifact.checkpoint import CheckpointError, load_tensors, save_tensors
-from lenetc.artifact.folder import Folder, fitting_state
-from lenetc.artifact.inputs import Hyperparameters, as_array, fitting
+from lenetc.artifact.exported.bake import bake
+from lenetc.artifact.exported.folder import Folder, fitting_state
+from lenetc.artifact.exported.inputs import Hyperparameters, as_array, fitting
+from lenetc.artifact.exported.models import Models
 from lenetc.artifact.manifest import Model, Port
-from lenetc.artifact.models import Models
 from lenetc.evaluation.ranges import LabelError
 from lenetc.evaluation.tracing import here
 from lenetc.runtime import Value
@@ -144,6 +145,10 @@ class Artifact:
         fitting = fitting_state(self.manifest, found, source, strict)
         self._state.update(self._on_device(fitting))
         return [name for name in self._state if name not in fitting], [n for n in found if n not in fitting]
+
+    def bake(self, path: str | Path) -> list[Path]:
+        """Write infer.onnx with the present state inside. Returns the paths written: more than one over 2 GB."""
+        return bake(self._folder, self.state, path)
 
     def _step(self, kind: str, unnamed: tuple[Any, ...], inputs: Mapping[str, Any]) -> dict[str, Array]:
         model = self._models.entry(kind)

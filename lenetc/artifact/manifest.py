@@ -308,6 +308,7 @@ def _unknown(place: str, names: Iterable[str], known: Collection[str], of: str) 
             yield place, f"{_short(name)} is not in {of}"
 
 
+@functools.lru_cache(1024)
 def dim_of(text: int | str) -> Dim:
     """A dim of the manifest: a number, or a polynomial as `str` writes it (`N*2 + 1`). Raises ValueError for what
     names no size."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import onnx
+from google.protobuf.message import Message
 from onnx import TensorProto
 
 LIMIT = (1 << 31) - (1 << 20)  # bytes of one message, with room to spare
@@ -17,11 +18,11 @@ def to_files(model: onnx.ModelProto, file: str, limit: int = LIMIT) -> dict[str,
 
     Where it does, `model` is changed: its larger tensors say where they are (ONNX's external data).
     """
-    tensors = list(_tensors(model.graph))
-    if sum(len(tensor.raw_data) for tensor in tensors) < limit:
+    inside = list(tensors(model))
+    if sum(len(tensor.raw_data) for tensor in inside) < limit:
         return {file: model.SerializeToString()}
     data = bytearray()
-    for tensor in tensors:
+    for tensor in inside:
         if len(tensor.raw_data) < _SMALL:
             continue
         data += bytes(-len(data) % _ALIGNED)
@@ -34,11 +35,13 @@ def to_files(model: onnx.ModelProto, file: str, limit: int = LIMIT) -> dict[str,
     return {file: model.SerializeToString(), f"{file}.data": bytes(data)}
 
 
-def _tensors(graph: onnx.GraphProto) -> Iterator[TensorProto]:
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            if attribute.HasField("g"):
-                yield from _tensors(attribute.g)
+def tensors(message: Message) -> Iterator[TensorProto]:
+    """All tensors of a model or a graph: initializers, and those of attributes, bodies and functions."""
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for part in (value,) if isinstance(value, Message) else value:
+            if isinstance(part, TensorProto):
+                yield part
+            else:
+                yield from tensors(part)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
 from onnx.external_data_helper import load_external_data_for_tensor, uses_external_data
 
 from ir.types import Array
 from passes.emit.builder import EmitError
+from passes.emit.external import tensors
 
 
 def external_files(content: bytes) -> set[str]:
@@ -21,7 +22,7 @@ def external_files(content: bytes) -> set[str]:
         return set()
     return {
         entry.value
-        for tensor in _tensors(_model(content))
+        for tensor in tensors(_model(content))
         if uses_external_data(tensor)
         for entry in tensor.external_data
         if entry.key == "location"
@@ -81,20 +82,8 @@ def _model(content: bytes) -> ModelProto:
         raise EmitError(f"this is no ONNX model ({error})") from None
 
 
-def _tensors(message: Message) -> Iterator[TensorProto]:
-    """All tensors of a model, those of attributes, bodies and functions too."""
-    for field, value in message.ListFields():
-        if field.message_type is None:
-            continue
-        for part in (value,) if isinstance(value, Message) else value:
-            if isinstance(part, TensorProto):
-                yield part
-            else:
-                yield from _tensors(part)
-
-
 def _load_rest(model: ModelProto, folder: Path) -> None:
-    for tensor in _tensors(model):
+    for tensor in tensors(model):
         if uses_external_data(tensor):
             load_external_data_for_tensor(tensor, str(folder))
             tensor.data_location = TensorProto.DEFAULT

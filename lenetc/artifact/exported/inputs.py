@@ -29,8 +29,10 @@ def fitting(ports: Sequence[Port], given: Mapping[str, Any]) -> dict[str, Array]
     _require_sizes(ports, arrays)
     for port in ports:
         for allowed in port.get("ranges", ()):
-            asked = Range(port["name"], "label", **allowed, reason="as the manifest says", where=here())
-            asked.check(arrays[port["name"]], port["name"])
+            values = arrays[port["name"]]
+            if values.size and (values.min() < allowed["low"] or values.max() >= allowed["high"]):
+                asked = Range(port["name"], "label", **allowed, reason="as the manifest says", where=here())
+                asked.check(values, port["name"])
     return arrays
 
 
@@ -41,15 +43,20 @@ def as_array(port: Port, value: Any) -> Array:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:
         raise DTypeError(f"the input {port['name']} was given what is no array: {error}").at(here()) from None
-    if not np.can_cast(array.dtype, port["dtype"], "same_kind"):
-        raise DTypeError(f"{_takes(port, array)}; convert it with .astype({_numpy(port['dtype'])})").at(
-            here()
-        )
+    if array.dtype != port["dtype"]:
+        array = _converted(port, array)
     if array.ndim != len(port["shape"]):
         raise ShapeError(_takes(port, array)).at(here())
+    return array
+
+
+def _converted(port: Port, array: Array) -> Array:
+    if not np.can_cast(array.dtype, port["dtype"], "same_kind"):
+        advice = f"convert it with .astype({_numpy(port['dtype'])})"
+        raise DTypeError(f"{_takes(port, array)}; {advice}").at(here())
     with np.errstate(over="ignore"):
-        converted = array.astype(port["dtype"], copy=False)
-    if converted is not array and not _same(array, converted):
+        converted = array.astype(port["dtype"])
+    if not _same(array, converted):
         raise DTypeError(f"{_takes(port, array)}, with values that {port['dtype']} does not hold").at(here())
     return converted
 

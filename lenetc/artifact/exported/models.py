@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ir.errors import LenetcError
 from lenetc import runtime
 from lenetc.artifact.checkpoint import CheckpointError
-from lenetc.artifact.folder import Folder
+from lenetc.artifact.exported.folder import Folder
 from lenetc.artifact.manifest import Model
 from lenetc.evaluation.tracing import here
 from lenetc.runtime.threads import threads_set

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from ir.types import Array
@@ -64,12 +64,17 @@ class Folder:
 
 
 def fitting_state(
-    manifest: Manifest, tensors: Mapping[str, Array], source: str, strict: bool = True
+    manifest: Manifest,
+    tensors: Mapping[str, Array],
+    source: str,
+    strict: bool = True,
+    needed: Collection[str] = (),
 ) -> dict[str, Array]:
     """Those of `tensors` that are state of the artifact, in the order of the manifest.
 
-    strict: refuse other names, and the lack of any but those that training never changes. Raises CheckpointError, which
-    names `source`, for another dtype or shape, and where `strict` refuses.
+    strict: refuse other names, and the lack of any that is `needed`, or of any at all where no names are given; but
+    what training never changes may always be missing. Raises CheckpointError, which names `source`, for another dtype
+    or shape, and where `strict` refuses.
     """
     found = {name: (array.dtype.name, list(array.shape)) for name, array in tensors.items()}
     entries = {entry["name"]: entry for entry in manifest["state"]}
@@ -79,13 +84,12 @@ def fitting_state(
         if name in found and found[name] != (entry["dtype"], entry["shape"])
     ]
     if strict:
-        wrong += [f"{name} is missing" for name, e in entries.items() if e["trained"] and name not in found]
+        trained = [name for name in needed or entries if entries[name]["trained"]]
+        wrong += [f"{name} is missing" for name in trained if name not in found]
         wrong += [f"{name} is unknown" for name in found if name not in entries]
     if wrong:
         more = f" ({len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        advice = "" if strict is False else ", or take what fits with strict=False"
         raise CheckpointError(
-            f"{source} does not hold the state of this artifact: {wrong[0]}{more}; take a file that this artifact "
-            f"saved{advice}"
+            f"{source} does not hold the state of this artifact: {wrong[0]}{more}; take a file that this artifact saved"
         )
     return {name: tensors[name] for name in entries if name in found}
