@@ -49,7 +49,9 @@ def pack_digits(file: Path) -> None:
     digits = load_mnist()
     counts = np.array([len(digits.train_labels), len(digits.test_labels)], "<u4")
     parts = (counts, digits.train_images, digits.test_images, digits.train_labels, digits.test_labels)
-    packed = b"".join(part.astype(np.uint8).tobytes() if part is not counts else part.tobytes() for part in parts)
+    packed = b"".join(
+        part.astype(np.uint8).tobytes() if part is not counts else part.tobytes() for part in parts
+    )
     file.write_bytes(gzip.compress(packed, mtime=0))
 
 

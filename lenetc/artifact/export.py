@@ -59,7 +59,7 @@ from lenetc.files import atomic_write
 from lenetc.nn.modules.module import Module
 from lenetc.version import __version__
 from passes.emit.external import to_files
-from passes.emit.model import IR_VERSION, to_onnx
+from passes.emit.model import IR_VERSIONS, check_opset, to_onnx
 from passes.kernels.schedule import schedule
 from passes.pipeline import run_pipeline
 from passes.rewrite.driver import substitute
@@ -92,6 +92,7 @@ class Options:
     device: str | None = None
 
     def __post_init__(self) -> None:
+        check_opset(self.opset)
         if self.operators not in ("portable", "web", "ort"):
             raise ArgumentError(f"export: operators is 'portable', 'web' or 'ort', not {self.operators!r}")
         if self.lanes not in (0, 8, 16) or (self.lanes and self.operators != "ort"):
@@ -187,7 +188,7 @@ class _Folder:
             "producer": {"name": "lenetc", "version": __version__},
             "name": captured.graph.name,
             "opset": target.opset,
-            "ir_version": IR_VERSION,
+            "ir_version": IR_VERSIONS[target.opset],
             "operators": target.operators,
             "lanes": target.lanes,
             "device": target.device,

@@ -36,9 +36,7 @@ class Emitted:
         return to_file(self.model)
 
 
-def to_onnx(
-    graph: Graph, inside: Mapping[str, Array] | None = None, target: Target | None = None
-) -> Emitted:
+def to_onnx(graph: Graph, inside: Mapping[str, Array] | None = None, target: Target | None = None) -> Emitted:
     """`graph` as an ONNX model: inputs as in the graph, outputs results then `<state>.next`.
 
     Only ai.onnx operators of the opset of `target`, which the graph was compiled for, unless that has lanes. inside:
