@@ -5,6 +5,8 @@
 #   make test     the whole test suite
 #   make parity   the live comparison with PyTorch
 #   make hosts    the hosts in examples/hosts, each on its own runtime
+#   make hosts-js  the host in Node, and the page in a headless Chromium (or CHROMIUM=/path/to/one)
+#   make web      the page in which LeNet learns, as static files in examples/web/dist
 #   make lint     ruff check, ruff format --check
 #   make types    mypy --strict
 #   make layers   the layering contracts
@@ -26,7 +28,7 @@ CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 PYTHON ?= $(shell for p in $(CANDIDATES); do "$$p" -c '$(NEW_ENOUGH)' 2>/dev/null && echo "$$p" && break; done)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test parity hosts lint types layers bench test-cuda bench-cuda
+.PHONY: help demo test parity hosts hosts-js web lint types layers bench test-cuda bench-cuda
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -43,7 +45,18 @@ parity: $(VENV)/installed-parity
 
 # The runtimes' environments are made in .runtimes, one by one, when they are first needed.
 hosts: $(VENV)/installed-test
-	@$(PYTEST) tests/hosts
+	@$(PYTEST) tests/hosts --ignore tests/hosts/javascript
+
+hosts-js: web examples/hosts/node/node_modules/installed
+	@$(PYTEST) tests/hosts/javascript
+
+web: $(VENV)/installed-test examples/web/node_modules/installed
+	@$(BIN)/python examples/web/build.py
+
+# Scripts of packages are not run: onnxruntime-node's would fetch CUDA's libraries.
+%/node_modules/installed: %/package-lock.json
+	@npm ci --prefix $* --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel error
+	@touch $@
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,6 +35,16 @@ class Reference:
         self._load(dict(zip(names, session.run(names, {"seed": np.array(0)}), strict=True)))
         self.losses = [self._step(slice(start, start + BATCH)) for start in range(0, STEPS * BATCH, BATCH)]
         self.test_loss, self.correct = self._evaluate()
+
+    def check(self, output: str) -> None:
+        """What a host printed: a line for each step, and one for the test digits."""
+        *steps, last = output.splitlines()
+        losses = [float(line.split()[-1]) for line in steps]
+        np.testing.assert_allclose(losses, self.losses, rtol=0, atol=1e-4)
+        loss, correct, count = re.fullmatch(r"test loss (\S+), (\d+) of (\d+) recognized", last).groups()
+        assert abs(float(loss) - self.test_loss) < 1e-4
+        assert abs(int(correct) - self.correct) <= 1
+        assert int(correct) > 0.7 * int(count) == 1400
 
     def evaluated(self, state: Mapping[str, Array]) -> tuple[float, int]:
         """(loss, how many are right) of the test digits with this state."""
