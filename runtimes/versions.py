@@ -50,13 +50,13 @@ def exported(folder: Path) -> dict[int, Path]:
 
 
 def trained(python: Path, artifact: Path, digits: Path) -> list[float] | str:
-    """The losses that the host's loop prints, or the last line of what it fails with."""
+    """The losses that the host's loop prints, or the last sentence of what it fails with."""
     with tempfile.TemporaryDirectory() as folder:
         command = [python, HOST / "python" / "train.py", artifact, digits, Path(folder) / "out.safetensors"]
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
-        return lines[-1] if lines else f"status {done.returncode}"
+        return lines[-1].rpartition(". ")[2] if lines else f"status {done.returncode}"
     return [float(found) for found in re.findall(r"loss (\S+?),?(?:\s|$)", done.stdout)]
 
 
