@@ -20,7 +20,9 @@ PAGE = ROOT / "examples" / "web"
 
 def run(*command: str | Path, **variables: str) -> str:
     """What the command prints; where it fails, the test does, with all that it said."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env={**os.environ, **variables})
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=600, env={**os.environ, **variables}
+    )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout
 
