@@ -26,7 +26,7 @@ BATCH = 64
 
 def export_lenet(folder: Path) -> None:
     net = LeNet()
-    optimizer = optim.SGD(net.parameters(), lr=0.04, momentum=0.9)
+    optimizer = optim.SGD(net.parameters(), lr=0.03, momentum=0.9)
 
     def scores(images):
         """Pixels [N,28,28], 0 to 255 -> [N,10]: what a page has goes in, padding and scaling are in the graph."""
