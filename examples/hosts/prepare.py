@@ -13,6 +13,7 @@ from lenetc.data import load_mnist
 from lenetc.lenet import LeNet
 from lenetc.optim import SGD
 
+lenetc.manual_seed(0)
 net = LeNet()
 optimizer = SGD(net.parameters(), lr=0.02, momentum=0.9)
 

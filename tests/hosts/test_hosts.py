@@ -13,22 +13,15 @@ import onnxruntime
 import pytest
 
 import lenetc
-from benchmarks.environments import python_of
-from benchmarks.peers import Environment
-from tests.hosts.reference import HOSTS, ROOT, Reference
-
-RUNTIMES = {
-    "onnxruntime-1.17": Environment(("onnxruntime==1.17.*", "numpy<2"), ("3.11", "3.12", "3.10")),
-    "onnxruntime-1.20": Environment(("onnxruntime==1.20.*", "numpy"), ("3.11", "3.12", "3.13", "3.10")),
-    "openvino": Environment(("openvino",)),
-}
+from runtimes.environments import python_of
+from tests.hosts.reference import HOSTS, Reference
 
 
 def python(script: str, runtime: str | None = None) -> Any:
     """A script run by the Python of these tests, or by one that has that runtime and is made when first needed."""
 
     def command(reference: Reference, folder: Path) -> list[str]:
-        found = python_of(runtime, RUNTIMES[runtime], ROOT / ".runtimes") if runtime else sys.executable
+        found = python_of(runtime) if runtime else sys.executable
         return [str(found), "-I", str(HOSTS / script), *reference.given, str(folder / "trained.safetensors")]
 
     return pytest.param(script, 60, command, id=runtime or "onnxruntime")

@@ -1,4 +1,4 @@
-"""docs/artifact.md says what the schema says, and its code is that of the hosts, or runs as it stands."""
+"""docs/artifact.md says what the schema says; its code and the README's is that of the hosts, or runs as it stands."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from ir.types import Array
 from lenetc.data import load_mnist
 from tests.hosts.reference import HOSTS, ROOT, Reference
 
@@ -18,20 +20,17 @@ BEGIN, END = "--update-goldens -->\n", "<!-- end of manifest -->"
 SCHEMA = json.loads((ROOT / "lenetc" / "artifact" / "manifest.schema.json").read_text())
 
 
-def blocks(language: str) -> list[str]:
-    """The page's code in a language, without the indentation that it has in a list."""
-    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+def blocks(language: str, page: Path = PAGE) -> list[str]:
+    """A page's code in a language, without the indentation that it has in a list."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", page.read_text(), re.DOTALL | re.MULTILINE)
     return [re.sub(rf"^{indent}", "", code, flags=re.MULTILINE) for indent, code in found]
 
 
-@pytest.mark.parametrize(
-    ("language", "source", "count"),
-    [("js", "node/train.js", 1), ("c", "c/train.c", 1)],
-)
-def test_code_of_other_languages_is_that_of_the_hosts(language: str, source: str, count: int) -> None:
-    found = blocks(language)
-    assert len(found) == count
-    assert all(block in (HOSTS / source).read_text() for block in found)
+@pytest.mark.parametrize("page", [PAGE, ROOT / "README.md"], ids=["artifact", "readme"])
+@pytest.mark.parametrize(("language", "source"), [("js", "node/train.js"), ("c", "c/train.c")])
+def test_code_of_other_languages_is_that_of_the_hosts(language: str, source: str, page: Path) -> None:
+    (block,) = blocks(language, page)
+    assert block in (HOSTS / source).read_text()
 
 
 def test_the_code_in_python_runs(
@@ -54,6 +53,36 @@ def test_the_code_in_python_runs(
     for number, block in enumerate(rest):
         exec(compile(block, f"block {number} of {PAGE.name}", "exec"), scope)
     assert scope["digits"].shape == (5,)
+
+    batches = [(digits.train_images[i : i + 64], digits.train_labels[i : i + 64]) for i in (0, 64, 128)]
+    same_in_parts_and_at_once(scope, batches)
+    readme: dict[str, Any] = {"batches": batches, "lr": scope["rates"]["lr"]}
+    exec(compile(blocks("python", ROOT / "README.md")[2], "README.md", "exec"), readme)
+    state = scope["read_state"](tmp_path / "lenet" / "state.safetensors")
+    for images, labels in batches:
+        results, state = scope["train"](state, images=images, labels=labels, **scope["rates"])
+    assert readme["found"]["loss"] == results["loss"]
+
+
+def same_in_parts_and_at_once(page: dict[str, Any], batches: list[tuple[Array, Array]]) -> None:
+    """The page's functions: gradients of quarters make the update of the whole, and a scan makes that of its steps."""
+    _, start = page["init"]({}, seed=np.array(1, np.int64))
+    rates, expected = page["rates"], start
+    for number, (images, labels) in enumerate(batches):
+        _, expected = page["train"](expected, images=images, labels=labels, **rates)
+        if number == 0:
+            quarters = zip(np.split(images, 4), np.split(labels, 4), strict=True)
+            shares = [page["grad"](start, images=x, labels=y)[0] for x, y in quarters]
+            _, accumulated = page["apply"](start, **page["mean"](shares), **rates)
+            assert_close(accumulated, expected)
+    images, labels = map(np.stack, zip(*batches, strict=True))
+    _, scanned = page["scan"](start, images=images, labels=labels, **rates)
+    assert_close(scanned, expected)
+
+
+def assert_close(found: dict[str, Array], expected: dict[str, Array]) -> None:
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
 def resolved(entry: dict[str, Any]) -> dict[str, Any]:

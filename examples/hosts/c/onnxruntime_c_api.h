@@ -18,7 +18,6 @@ typedef struct OrtRunOptions OrtRunOptions;
 typedef struct OrtSession OrtSession;
 typedef struct OrtSessionOptions OrtSessionOptions;
 typedef struct OrtStatus OrtStatus; /* NULL: success */
-typedef struct OrtTensorTypeAndShapeInfo OrtTensorTypeAndShapeInfo;
 typedef struct OrtValue OrtValue;
 
 typedef enum { ORT_LOGGING_LEVEL_WARNING = 2 } OrtLoggingLevel;
@@ -51,21 +50,12 @@ typedef struct OrtApi {
                                                size_t rank, ONNXTensorElementDataType, OrtValue **);
   void *from_50[1];
   OrtStatus *(*GetTensorMutableData)(OrtValue *, void **);
-  void *from_52[8];
-  OrtStatus *(*GetTensorElementType)(const OrtTensorTypeAndShapeInfo *, ONNXTensorElementDataType *);
-  OrtStatus *(*GetDimensionsCount)(const OrtTensorTypeAndShapeInfo *, size_t *);
-  OrtStatus *(*GetDimensions)(const OrtTensorTypeAndShapeInfo *, int64_t *, size_t);
-  void *from_63[1];
-  OrtStatus *(*GetTensorShapeElementCount)(const OrtTensorTypeAndShapeInfo *, size_t *);
-  OrtStatus *(*GetTensorTypeAndShape)(const OrtValue *, OrtTensorTypeAndShapeInfo **);
-  void *from_66[3];
+  void *from_52[17];
   OrtStatus *(*CreateCpuMemoryInfo)(OrtAllocatorType, OrtMemType, OrtMemoryInfo **);
   void *from_70[8];
   OrtStatus *(*GetAllocatorWithDefaultOptions)(OrtAllocator **);
   void *from_79[17];
   void (*ReleaseValue)(OrtValue *);
-  void *from_97[2];
-  void (*ReleaseTensorTypeAndShapeInfo)(OrtTensorTypeAndShapeInfo *);
 } OrtApi;
 
 typedef struct OrtApiBase {

@@ -140,6 +140,7 @@ int main(int count, char **arguments) {
     read_digits(&feeds, arguments[2], "train", step * BATCH, BATCH);
     feed(&feeds, "lr", &rate, sizeof rate, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, 0, 0);
     run(&train, &feeds, state);
+    if (!*(unsigned char *)data_of(find(&train.outputs, "valid"))) fail("a label is out of range");
     printf("step %d loss %f\n", step, *(float *)data_of(find(&train.outputs, "loss")));
   }
   read_digits(&feeds, arguments[2], "t10k", 0, TEST);

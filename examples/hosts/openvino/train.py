@@ -42,6 +42,7 @@ images, labels = read_digits("train")
 for step in range(50):
     batch = slice(64 * step, 64 * (step + 1))
     results, state = train(state, images=images[batch], labels=labels[batch], **rates)
+    assert results["valid"], "a label is out of range"
     print(f"step {step} loss {results['loss']:.6f}")
 images, labels = read_digits("t10k")
 results, _ = evaluate(state, images=images, labels=labels)

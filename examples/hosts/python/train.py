@@ -28,8 +28,7 @@ def model(name):
     return call
 
 
-def read_digits(part):
-    """MNIST's files: a header of 16 or 8 bytes, then one byte for each pixel or label."""
+def read_digits(part):  # a header of 16 or 8 bytes, then one for each pixel or label
     images = np.frombuffer((digits / f"{part}-images-idx3-ubyte").read_bytes()[16:], np.uint8)
     labels = np.frombuffer((digits / f"{part}-labels-idx1-ubyte").read_bytes()[8:], np.uint8)
     return images.reshape(-1, 28, 28), labels.astype(np.int64)
@@ -52,6 +51,7 @@ images, labels = read_digits("train")
 for step in range(50):
     batch = slice(64 * step, 64 * (step + 1))
     results, state = train(state, images=images[batch], labels=labels[batch], **rates)
+    assert results["valid"], "a label is out of range"
     print(f"step {step} loss {results['loss']:.6f}")
 images, labels = read_digits("t10k")
 results, _ = evaluate(state, images=images, labels=labels)
