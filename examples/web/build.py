@@ -26,7 +26,7 @@ BATCH = 64
 
 def export_lenet(folder: Path) -> None:
     net = LeNet()
-    optimizer = optim.SGD(net.parameters(), lr=0.04, momentum=0.9)
+    optimizer = optim.SGD(net.parameters(), lr=0.03, momentum=0.9)
 
     def scores(images):
         """Pixels [N,28,28], 0 to 255 -> [N,10]: what a page has goes in, padding and scaling are in the graph."""
@@ -47,11 +47,9 @@ def export_lenet(folder: Path) -> None:
 def pack_digits(file: Path) -> None:
     """Two u32: how many to train with, how many others; the pixels of all; their labels. Gzipped."""
     digits = load_mnist()
-    counts = np.array([len(digits.train_labels), len(digits.test_labels)], "<u4")
-    parts = (counts, digits.train_images, digits.test_images, digits.train_labels, digits.test_labels)
-    packed = b"".join(
-        part.astype(np.uint8).tobytes() if part is not counts else part.tobytes() for part in parts
-    )
+    counts = np.array([len(digits.train_labels), len(digits.test_labels)], "<u4").tobytes()
+    parts = (digits.train_images, digits.test_images, digits.train_labels, digits.test_labels)
+    packed = counts + b"".join(part.astype(np.uint8).tobytes() for part in parts)
     file.write_bytes(gzip.compress(packed, mtime=0))
 
 

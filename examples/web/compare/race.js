@@ -4,7 +4,7 @@ import { images, loadDigits, pixelsOf } from "../dist/digits.js";
 import { readSafetensors } from "../dist/safetensors.js";
 
 export const BATCH = 64;
-export const RATE = 0.04;
+export const RATE = 0.03;
 export const MOMENTUM = 0.9;
 const EVERY = 25;
 const GOAL = 0.95;
@@ -31,6 +31,7 @@ export async function race(prepare) {
     const began = performance.now();
     losses.push(await step(images, labels));
     times.push(performance.now() - began);
+    await new Promise((resolve) => setTimeout(resolve)); // so that measure.js can look
     if (losses.length % EVERY) continue;
     let right = 0;
     for (let start = 0; start < digits.heldOut; start += CHUNK) {

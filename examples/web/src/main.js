@@ -10,7 +10,10 @@ const $ = (id) => document.getElementById(id);
 const percent = (part, digits = 1) => `${(100 * part).toFixed(digits)} %`;
 const base = new URL("./", document.baseURI);
 
+const PROMPT = $("answer").textContent;
+
 let trainer, opened, predictions;
+let drawing = null; // pixels on the pad
 let running = false;
 let mistakesOnly = false;
 
@@ -30,8 +33,14 @@ async function open(provider, state) {
   say(state ? "Changing where it runs …" : "Loading ONNX Runtime and the digits …");
   trainer?.close();
   trainer = new Trainer(news);
-  opened = await trainer.ask("open", { base: base.href, provider });
+  try {
+    opened = await trainer.ask("open", { base: base.href, provider });
+  } catch (error) {
+    if (provider) throw error;
+    return open("wasm"); // there is a GPU, but it does not do
+  }
   if (state) await trainer.ask("load", { buffer: state.buffer });
+  await trainer.ask("draw", { pixels: drawing });
   $("provider").value = opened.provider;
   $("provider").querySelector("[value=webgpu]").disabled = !opened.gpu;
   if (!state) {
@@ -99,19 +108,17 @@ function showRate(value) {
 }
 
 let asking = false;
-let next;
 /** Ask about the latest drawing, one question at a time: a pen moves faster than the net answers. */
 async function drew(pixels) {
+  drawing = pixels;
   $("pad-hint").hidden = Boolean(pixels);
   $("clear").hidden = !pixels;
   if (!pixels) showAnswer(null);
-  next = { pixels };
   if (asking || !opened) return;
   asking = true;
-  while (next) {
-    const request = next;
-    next = null;
-    await trainer.ask("draw", request).catch(failed);
+  for (let asked; asked !== drawing; ) {
+    asked = drawing;
+    await trainer.ask("draw", { pixels: asked }).catch(failed);
   }
   asking = false;
 }
@@ -124,11 +131,8 @@ function showAnswer(parts) {
     row.querySelector("i").style.width = `${100 * part}%`;
     row.querySelector("b").textContent = parts ? percent(part, 0) : "";
   });
-  if (!parts) $("answer").textContent = "Draw, or choose a digit below: the net says what it sees, while it learns.";
-  else if ($("answer").dataset.digit !== String(best) || $("answer").children.length === 0) {
-    $("answer").innerHTML = `It sees a <strong>${best}</strong>`;
-  }
-  $("answer").dataset.digit = best;
+  const said = best === undefined ? PROMPT : `It sees a <strong>${best}</strong>`;
+  if ($("answer").innerHTML !== said) $("answer").innerHTML = said; // or a screen reader says it again and again
 }
 
 function showGrid() {

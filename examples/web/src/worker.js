@@ -35,11 +35,12 @@ const answers = {
     feed = batches(digits, BATCH);
     artifact = await Artifact.open(new URL("model/", base), runtime);
     lr = artifact.manifest.hyperparameters.find(({ name }) => name === "lr").default;
-    await answers.restart();
+    await artifact.start(seed());
+    startEvaluation();
     return { provider: runtime.provider, gpu, lr, digits, batch: BATCH };
   },
   async restart() {
-    await artifact.start(Math.floor(Math.random() * 2 ** 31));
+    await artifact.start(seed());
     jump(0);
   },
   run(request) {
@@ -68,6 +69,10 @@ const answers = {
     return bake(model, Object.fromEntries(state.map((name) => [name, all[name]])));
   },
 };
+
+function seed() {
+  return Math.floor(Math.random() * 2 ** 31);
+}
 
 /** Another state than the last step's: start the curves at this step. */
 function jump(to) {
