@@ -1,4 +1,4 @@
-"""The command line: `lenetc train`, `lenetc bench`, `lenetc tune`."""
+"""The command line: `lenetc train`, `lenetc bench`, `lenetc tune`, `lenetc bake`."""
 
 from __future__ import annotations
 
@@ -103,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         "--device", choices=("auto", "cpu", "cuda"), help="of the built-in LeNet (default auto)"
     )
     _add_tune(commands)
+    _add_bake(commands)
     return parser
 
 
@@ -132,6 +133,24 @@ def _add_tune(commands: Any) -> None:
     tune.add_argument("--clear", action="store_true", help="delete what was measured, and measure nothing")
 
 
+def _add_bake(commands: Any) -> None:
+    bake = commands.add_parser(
+        "bake",
+        help="put trained state into the infer.onnx of an exported folder",
+        description="Writes the infer.onnx of a folder that program.export wrote with the weights of a state file in "
+        "the place of those at export. The model's Python code is not needed.",
+    )
+    bake.set_defaults(command=_bake)
+    bake.add_argument("folder", metavar="DIR", type=Path, help="the exported folder")
+    bake.add_argument(
+        "state",
+        metavar="STATE.safetensors",
+        type=Path,
+        help="what a host saved, or PyTorch: weights under the names of the folder's state.safetensors",
+    )
+    bake.add_argument("-o", "--out", metavar="OUT.onnx", type=Path, required=True, help="the file to write")
+
+
 # Commands bring rich, matplotlib and onnx in, which `lenetc --help` should not wait for.
 
 
@@ -151,6 +170,12 @@ def _tune(options: argparse.Namespace) -> int:
     from lenetc.cli import tune
 
     return tune.run(options)
+
+
+def _bake(options: argparse.Namespace) -> int:
+    from lenetc.cli import bake
+
+    return bake.run(options)
 
 
 def _at_least(low: int) -> Any:

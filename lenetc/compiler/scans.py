@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from ir import ops
+from ir.dims import Dim
 from ir.errors import ShapeError
 from ir.node import Graph, Node
 from ir.op import leaf
 from ir.types import Type
 from lenetc.compiler.structure import flatten, is_array, rebuild, type_of
-from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation.cell import known
 from lenetc.tensors.tensor import Tensor
 
@@ -41,11 +41,10 @@ def stacked(results: list[Any]) -> Any:
     return rebuild(results[-1], leaves)
 
 
-def scanned(captured: Capture, steps: int) -> Graph:
-    """`captured.graph` run `steps` times: state is carried, inputs are sequences, results are stacked."""
-    graph = captured.graph
+def scanned(graph: Graph, steps: Dim) -> Graph:
+    """`graph` run `steps` times: state is carried, inputs are sequences, results are stacked."""
     by_name: dict[str, Node] = {node.attrs["name"]: node for node in graph.inputs}
-    carried = [by_name[name] for name in captured.updated]
+    carried = [by_name[name] for name, _ in graph.updates]
     batches = [node for node in graph.inputs if node.attrs["kind"] == "input"]
     constant = [node for node in graph.inputs if node not in carried and node not in batches]
     body = Graph.make(f"{graph.name}_body", (*carried, *batches, *constant), (*graph.updates, *graph.results))
@@ -55,5 +54,5 @@ def scanned(captured: Capture, steps: int) -> Graph:
     outputs = [ops.get(run, index=i) for i in range(len(body.outputs))]
     inputs = [sequences.get(node, node) for node in graph.inputs]
     results = [(name, node) for (name, _), node in zip(graph.results, outputs[len(carried) :], strict=True)]
-    updates = [(name, node) for name, node in zip(captured.updated, outputs, strict=False)]
+    updates = [(name, node) for (name, _), node in zip(graph.updates, outputs, strict=False)]
     return Graph.make(f"{graph.name}_scan", inputs, results, updates)

@@ -39,11 +39,6 @@ def _words(text: str, count: int) -> Array:
     )
 
 
-def key_of(seed: int) -> Array:
-    """The key that a generator with `seed` has, i32[4]."""
-    return _words(str(seed), WORDS)
-
-
 _STEPS = np.array(
     [0x1E3779B1, 0x05EBCA77, 0x42B2AE3D, 0x27D4EB2F], np.int32
 )  # odd, so that no number comes again
@@ -69,6 +64,21 @@ def _mixed(x: Any) -> Any:
         x = x + _high(x)
         x = x * (x * 2 + 1)
     return x
+
+
+def key_of(seed: int | Node) -> Any:
+    """The key that a generator with `seed` has, i32[4]: a hash of its lower and of its higher half. A node is i64[]."""
+    low: Any
+    high: Any
+    if isinstance(seed, Node):
+        seed = ops.reshape(seed, shape=(1,))
+        low = ops.cast(seed, dtype=i32)
+        high = ops.cast((seed - ops.cast(low, dtype=i64)) / literal(np.int64(1 << 32)), dtype=i32)
+    else:
+        low = np.array([seed & 0xFFFFFFFF], np.uint32).view(np.int32)
+        high = np.array([(seed - int(low[0])) >> 32 & 0xFFFFFFFF], np.uint32).view(np.int32)
+    steps = _of(low, _STEPS)
+    return _mixed(low * steps + _mixed(high * steps + _of(low, _words("seed", WORDS))))
 
 
 def words(key: Any, counter: Any) -> Any:

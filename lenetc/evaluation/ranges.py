@@ -95,7 +95,7 @@ def require_range(
     elif node.op is ops.input:
         trace.ranges.append((node, wanted))
     elif not _is_within(node, wanted):
-        trace.checks.append((_misses(node, wanted), wanted))
+        trace.checks.append((misses(node, wanted), wanted))
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def _narrows(node: Node) -> bool:
     return node.op is ops.cast and node.dtype is not i64
 
 
-def _misses(node: Node, wanted: Range) -> Node:
+def misses(node: Node, wanted: Range) -> Node:
     """How many values of `node` are not allowed, i64[]."""
     node = node if node.dtype is i64 else ops.cast(node, dtype=i64)
     wrong = ops.logical_or(ops.less(node, wanted.low), ops.logical_not(ops.less(node, wanted.high)))

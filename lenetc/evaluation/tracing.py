@@ -8,10 +8,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, ref
 
+from ir import ops
 from ir.dims import Poly, before_unequal
 from ir.errors import LenetcError, SymbolicDimError
 from ir.node import Node, Where
@@ -27,12 +29,34 @@ if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
 
 _HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_OURS = tuple(f"{_HOME}{os.sep}{package}{os.sep}" for package in ("lenetc", "passes", "ir"))
+# And what Python itself is made of: a dict's `update` that ends in one of ours.
+_OURS = (*(f"{_HOME}{os.sep}{package}{os.sep}" for package in ("lenetc", "passes", "ir")), "<frozen ")
 
 
 traced_leaves: WeakSet[Node] = (
     WeakSet()
 )  # stand for values inside of compiled functions, never for stored ones
+
+
+@dataclass
+class Exporting:
+    """What a trace notes for files that are cut out of it.
+
+    gradients: (parameter, the gradient that an optimizer's step reads, under an identity of its own), in order. calls:
+    the arguments of each module's first call, tensors as their nodes, by parameter of its forward. initializes:
+    whether parameters from outside may be drawn anew.
+    """
+
+    initializes: bool = False
+
+    gradients: list[tuple[Tensor, Node]] = field(default_factory=list)
+    calls: dict[Module, dict[str, Any]] = field(default_factory=dict)
+
+    def reads(self, parameter: Tensor, gradient: Node) -> Node:
+        """`gradient` as the step of `parameter` is to read it."""
+        found: Node = ops.alias(gradient, uid=len(self.gradients))
+        self.gradients.append((parameter, found))
+        return found
 
 
 class ValueDependentError(LenetcError):
@@ -68,6 +92,8 @@ class Trace:
             tuple[Node, Range | Probabilities]
         ] = []  # of values that the program itself computes
         self.optimizers: dict[Optimizer, int] = {}  # how often each stepped
+        # What an export asks for besides: the gradient that each parameter's step reads, and how modules were called.
+        self.exporting: Exporting | None = None
         # Buffers that were assigned anew: the module's table, the name, the tensor before.
         self.rebound: list[tuple[dict[str, Any], str, Tensor | None]] = []
         self.effects: list[tuple[str, Where]] = []  # what was done once and for all, beyond tensors

@@ -245,7 +245,7 @@ class Trainer:
         """The trained state, the ONNX files, the stage dumps, the loss curve and a report. Names of what was
         written."""
         program = self.compile() if not self.compile_seconds else self.program()
-        program.export(self.out, self.net)
+        program.export(self.out, infer=self.net)
         program.dump(self.out / "stages")
         done = self.progress
         accuracies = {int(step): value for step, value in done.accuracies}

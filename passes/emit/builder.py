@@ -6,7 +6,7 @@ value after the state (`conv1.weight.next`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, reduce
 from typing import Any
 
@@ -124,8 +124,13 @@ class Builder:
             name,
             [value_info(names[node], node.ty) for node in inputs],
             [value_info(output, node.ty) for output, node in zip(output_names, outputs, strict=True)],
-            list(self.initializers.values()) if self.root is self else [],
+            self._read_initializers() if self.root is self else [],
         )
+
+    def _read_initializers(self) -> list[onnx.TensorProto]:
+        """Those that something reads: an emission may do without the constants among its operands."""
+        read = set(_read_by(self.nodes))
+        return [tensor for tensor in self.initializers.values() if tensor.name in read]
 
     def op(self, operator: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
         """Add an operator; the name of its result (a list of names where `outputs` > 1).
@@ -247,6 +252,16 @@ class Builder:
 def _tells(dim: Dim, name: str) -> bool:
     solved = linear(dim)
     return solved is not None and solved[0] == name
+
+
+def _read_by(nodes: Iterable[onnx.NodeProto]) -> Iterator[str]:
+    """Names of the values that operators read, those in their bodies too."""
+    for proto in nodes:
+        yield from proto.input
+        for attribute in proto.attribute:
+            if attribute.HasField("g"):
+                yield from _read_by(attribute.g.node)
+                yield from (output.name for output in attribute.g.output)
 
 
 def _rename(nodes: Iterable[onnx.NodeProto], renamed: Mapping[str, str]) -> None:

@@ -14,7 +14,7 @@ from ir import ops
 from ir.dims import product as product_of
 from ir.node import Graph, Node
 from ir.types import f32, f64, i32
-from passes.kernels import cuda, lanes
+from passes.kernels import cuda, lanes, web
 from passes.kernels.exact import exact
 from passes.kernels.integer_sums import exact_sum
 from passes.kernels.pack import pack
@@ -33,6 +33,7 @@ from passes.target import Target
 
 RULES = Rules()
 FEW_THREADS = Rules()  # for less than _THREADS
+INTEGERS = Rules()  # for where there are integers of 64 bits, and doubles
 _THREADS = 4
 _FEW_ROWS = 4
 _LARGEST_I32 = 2**31 - 1
@@ -43,7 +44,8 @@ def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     inexactly; for CUDA over the kernels that there are. Notes count the rules."""
     fired: Counter[str] = Counter()
     few = FEW_THREADS if target.device == "cpu" and target.threads < _THREADS else ()
-    fused = simplify.to_rest(graph, Rules((*simplify.RULES, *RULES, *few)), fired)
+    wide = () if target.operators == "web" else INTEGERS
+    fused = simplify.to_rest(graph, Rules((*simplify.RULES, *RULES, *few, *wide)), fired)
     if target.lanes:
         fused = simplify.to_rest(fused, Rules((*simplify.RULES, *RULES, *lanes.RULES)), fired)
     fused = exact(fused, target.device, fired)
@@ -51,6 +53,8 @@ def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
         legal = rewrite(fused, cuda.RULES, fired)
         return legal, simplify.counts(fired)
     packed, count = pack(fused)
+    if target.operators == "web":
+        packed = rewrite(packed, web.RULES, fired)
     return packed, simplify.counts(fired) + ([f"pack x{count}"] if count else [])
 
 
@@ -241,7 +245,7 @@ def sum_of_rows(node: Node) -> Node | None:
     return ops.reshape(ones @ rows, shape=node.shape)
 
 
-@RULES.on("sum")
+@INTEGERS.on("sum")
 def sum_of_integers(node: Node) -> Node | None:
     """sum(x: i64) => cast(sum(cast(low bits, f64))) + cast(sum(cast(high bits, f64))) * 2^k: runtimes add doubles"""
     return exact_sum(node)

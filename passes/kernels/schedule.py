@@ -23,9 +23,9 @@ _VIEWS = (ops.reshape, ops.get)  # results that share their operand's memory
 def schedule(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     """`graph` in the order of least peak memory that is found; in its own where that is about as good.
 
-    Notes give the peak of live intermediate values in bytes, symbolic dims taken as target.batch.
+    Notes give the peak of live intermediate values in bytes, symbolic dims taken as the target says.
     """
-    sizes = {node: _bytes(node, target.batch) for node in graph.nodes()}
+    sizes = {node: _bytes(node, target) for node in graph.nodes()}
     natural = graph.nodes()
     found = _greedy(graph, sizes)
     before, after = (peak(graph, order, sizes) for order in (natural, found))
@@ -37,24 +37,24 @@ def schedule(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
 
 def memory(graph: Graph, batch: int) -> int:
     """Most bytes of intermediate values alive at once in the order of `graph`, symbolic dims taken as `batch`."""
-    return peak(graph, graph.nodes(), {node: _bytes(node, batch) for node in graph.nodes()})
+    return peak(graph, graph.nodes(), {node: _bytes(node, Target(batch=batch)) for node in graph.nodes()})
 
 
 def _shown(size: int) -> str:
     return f"{size:,} bytes"
 
 
-def _bytes(node: Node, batch: int) -> int:
+def _bytes(node: Node, target: Target) -> int:
     """Bytes that computing `node` takes up: none for inputs, constants and views."""
     if node.op in (ops.input, ops.const, *_VIEWS):
         return 0
     types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
-    return sum(_size(t, batch) for t in types)
+    return sum(_size(t, target) for t in types)
 
 
-def _size(t: Type, batch: int) -> int:
+def _size(t: Type, target: Target) -> int:
     width = 2 if t.dtype.name == "bf16" else t.dtype.numpy.itemsize
-    return int(evaluate(t.size, dict.fromkeys(symbols(t.size), batch))) * width
+    return int(evaluate(t.size, {name: target.size(name) for name in symbols(t.size)})) * width
 
 
 def _base(node: Node) -> Node:

@@ -201,8 +201,15 @@ def substitute(
 ) -> Graph:
     """The graph of `results` and `updates` with the nodes that are keys of `leaves` replaced by their values,
     which become the graph's inputs in that order. Provenance is that of the nodes given."""
-    new = dict(leaves)
-    for _, root in (*results, *updates):
+    new = replaced((node for _, node in (*results, *updates)), leaves)
+    renewed = [tuple((key, new[node]) for key, node in part) for part in (results, updates)]
+    return Graph.make(name, leaves.values(), renewed[0], renewed[1])
+
+
+def replaced(roots: Iterable[Node], replacements: Mapping[Node, Node]) -> dict[Node, Node]:
+    """What becomes of `roots`, and of all below them, with the nodes that are keys of `replacements` replaced."""
+    new = dict(replacements)
+    for root in roots:
         stack = [] if root in new else [(root, iter(_needed(root)))]
         while stack:
             node, operands = stack[-1]
@@ -217,8 +224,7 @@ def substitute(
                     continue
                 found = new[node] = rebuilt(node, tuple([new[x] for x in node.inputs]), node.attrs)
                 found.where = node.where  # an equal node of an earlier trace may remember another line
-    renewed = [tuple((key, new[node]) for key, node in part) for part in (results, updates)]
-    return Graph.make(name, leaves.values(), renewed[0], renewed[1])
+    return new
 
 
 def _needed(node: Node) -> tuple[Node, ...]:

@@ -88,7 +88,7 @@ class Choice:
         self._best: dict[tuple[Node, str, Block], tuple[float, Strategy] | None] = {}
         self.heavy = [node for node in graph.nodes() if node.op.name in HEAVY]
         self.sizes = {
-            name: target.batch for node in graph.inputs for dim in node.shape for name in symbols(dim)
+            name: target.size(name) for node in graph.inputs for dim in node.shape for name in symbols(dim)
         }
         self.fitting = {node: candidates(node, target) for node in self.heavy}
         self.works = {node: work(node, self.sizes, target.threads) for node in self.heavy}

@@ -11,13 +11,23 @@ from ir import ops
 from ir.errors import LenetcError
 from ir.node import Graph, Node, next_name
 from ir.op import leaf
-from ir.types import DType
+from ir.types import Array, DType
 from lenetc.compiler.reads.entries import is_plain
 from lenetc.compiler.structure import flatten, result_names
 from lenetc.compiler.traces.arguments import Traced, first_name
 from lenetc.compiler.traces.history import History, Sources, history_of
 from lenetc.compiler.traces.naming import free_name, state_names
-from lenetc.compiler.traces.records import INVALID, Capture, GradOf, Hyper, Result, kind_of, unreturned
+from lenetc.compiler.traces.records import (
+    INVALID,
+    Capture,
+    Exported,
+    GradOf,
+    Hyper,
+    Passed,
+    Result,
+    kind_of,
+    unreturned,
+)
 from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.scalars import Scalar
 from lenetc.evaluation.tracing import Trace
@@ -106,6 +116,12 @@ def outcome(
         counts = [ops.reshape(count, shape=(1,)) for count, _ in trace.checks]
         taken.add(INVALID)
         results.append((INVALID, counts[0] if len(counts) == 1 else ops.concat(*counts, axis=0)))
+    gradients = []
+    for parameter, node in trace.exporting.gradients if trace.exporting else ():
+        label = free_name("gradient", taken)
+        taken.add(label)
+        results.append((label, node))
+        gradients.append((parameter, label))
     graph, cells, changed_cells, hypers, at = _graph(function, name, trace, traced, results, taken, again)
     ranges = [(at[node], wanted) for node, wanted in trace.ranges if node in at]
     by_cell = {cell: label for label, cell in cells.items()}
@@ -155,7 +171,38 @@ def outcome(
         sources=sources,
         effects=trace.effects,
         is_repeatable=is_repeatable,
+        exported=_exported(trace, gradients, by_cell, at),
         error=error,
+    )
+
+
+def _exported(
+    trace: Trace, gradients: list[tuple[Tensor, str]], by_cell: Mapping[Cell, str], at: Mapping[Node, str]
+) -> Exported | None:
+    if trace.exporting is None:
+        return None
+
+    def passed(value: Any) -> Any:
+        return Passed(value.ty, at.get(value)) if isinstance(value, Node) else value
+
+    calls = {
+        module: {key: passed(value) for key, value in arguments.items()}
+        for module, arguments in trace.exporting.calls.items()
+    }
+    started: dict[str, Array | None] = {}
+    for optimizer in trace.optimizers:
+        starts = optimizer._start_of_state()
+        held = [value for state in optimizer.state.values() for value in state.values()]
+        for group in optimizer.param_groups:
+            held += [value for key, value in group.items() if key != "params"]
+        for value in held:
+            if isinstance(value, Tensor) and value._cell in by_cell:
+                started[by_cell[value._cell]] = starts.get(value._cell)
+    return Exported(
+        [(by_cell[parameter._cell], label) for parameter, label in gradients],
+        started,
+        list(trace.modules),
+        calls,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ir.node import Graph, Where
+from ir.types import Array, Type
 from lenetc.compiler.reads.observed import Observed
 from lenetc.compiler.traces.history import History, Sources
 from lenetc.evaluation.cell import Cell
@@ -14,6 +15,7 @@ from lenetc.evaluation.ranges import Probabilities, Range
 from lenetc.tensors.tensor import Tensor, Unreturned
 
 if TYPE_CHECKING:
+    from lenetc.nn.modules.module import Module
     from lenetc.optim.optimizer import Optimizer
 
 INVALID = "invalid"  # the result that tells how many computed labels and indices are out of range
@@ -48,6 +50,27 @@ class GradOf:
     """A result that is the `.grad` which a tensor has when the call returns."""
 
     tensor: Tensor
+
+
+@dataclass
+class Exported:
+    """What files are cut out of a traced function by. gradients: (the state's name, the result that is the gradient
+    which an optimizer's step reads for it), in order. started: state of optimizers, with what it is before the first
+    step, where that is known. modules: those that were called. calls: the arguments of each
+    one's first call, by parameter of its forward."""
+
+    gradients: list[tuple[str, str]]
+    started: dict[str, Array | None]
+    modules: list[Module]
+    calls: dict[Module, dict[str, Passed | Any]]
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A tensor that a module was called with. input: which of the graph's inputs it is, None where it was computed."""
+
+    type: Type
+    input: str | None
 
 
 @dataclass
@@ -97,6 +120,7 @@ class Capture:
     undo: Callable[[], None] = lambda: None  # puts back what the trace changed beside cells
     undo_gradients: Callable[[], None] = lambda: None  # the same for each .grad alone
     is_repeatable: bool = True  # whether a run can stand for a call, as far as results tell
+    exported: Exported | None = None
     error: BaseException | None = None  # that the function raised; the graph is what it had done by then
 
     def results(self) -> list[Result]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Self
@@ -64,6 +65,8 @@ class Module(Stateful, Parts):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if Context.trace is not None:
             Context.trace.modules[self] = None
+            if Context.trace.exporting is not None:
+                self._note_call(Context.trace.exporting.calls, args, kwargs)
         calling = _calling.modules
         path = calling[-1]._path_of(self) if calling else ""
         calling.append(self)
@@ -73,6 +76,20 @@ class Module(Stateful, Parts):
                 return called(self, hooks, args, kwargs) if hooks else self.forward(*args, **kwargs)
         finally:
             calling.pop()
+
+    def _note_call(
+        self, calls: dict[Module, dict[str, Any]], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Note the arguments of the first call, by parameter of `forward`; tensors as their nodes."""
+        if self not in calls:
+            try:
+                bound = inspect.signature(self.forward).bind(*args, **kwargs).arguments
+            except TypeError:  # which the call itself will tell
+                return
+            calls[self] = {
+                name: value._cell.node if isinstance(value, Tensor) else value
+                for name, value in bound.items()
+            }
 
     def _path_of(self, part: Module) -> str:
         """The module path of `part`, called from this module's forward."""

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from ir.errors import LenetcError
-from lenetc.evaluation.cell import Context, Counts
+from ir.types import Array
+from lenetc.evaluation.cell import Cell, Context, Counts
 from lenetc.evaluation.tracing import here
 from lenetc.evaluation.watched import State
 from lenetc.optim.optimizer import groups, saved
@@ -197,6 +198,10 @@ class Optimizer:
 
     def _state_shapes(self, group: Group, param: Tensor) -> Mapping[str, tuple[int, ...]]:
         """The shapes of the state tensors of `param` that are known before they are made."""
+        return {}
+
+    def _start_of_state(self) -> dict[Cell, Array]:
+        """What state tensors are before the first step, by cell; of those whose start is known."""
         return {}
 
     def _tensors(self) -> Iterator[Tensor]:

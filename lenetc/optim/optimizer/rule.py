@@ -22,7 +22,7 @@ from ir.errors import LenetcError
 from ir.node import Node, building_at
 from ir.op import leaf, scalar
 from ir.template import Template
-from ir.types import DType, Type, f32, f64
+from ir.types import Array, DType, Type, f32, f64
 from lenetc.evaluation import lazy
 from lenetc.evaluation.cell import Cell, Context, Counts
 from lenetc.evaluation.tracing import Trace, here, phase, tracing, where_now
@@ -224,6 +224,8 @@ class RuleOptimizer(Optimizer, ABC):
                     found[state[shared]._cell] = as_dtype(node, f32)
             cells = [state[buffer]._cell for buffer in buffers]
             with building_at(where if name is None else where._replace(module=name)):
+                if Context.trace is not None and Context.trace.exporting is not None:
+                    grad = Context.trace.exporting.reads(param, grad)
                 changed, *values = rules[key](read(param._cell), grad, *map(read, cells))
                 # Between two steps of one program, gradients of later losses end here.
                 found[param._cell] = changed if Context.trace is None else ops.stop_gradient(changed)
@@ -285,6 +287,22 @@ class RuleOptimizer(Optimizer, ABC):
                     else:
                         state[name] = creation.full_like(param, start)
         return state
+
+    def _start_of_state(self) -> dict[Cell, Array]:
+        found: dict[Cell, Array] = {}
+        for group in self.param_groups:
+            for param in group["params"]:
+                starts = self._buffers(group, param)
+                for name, value in self.state.get(param, {}).items():
+                    if not isinstance(value, Tensor):
+                        continue
+                    start = starts.get(name, 0.0)
+                    if name in self._common[1:]:
+                        start = self._start(group, name)
+                    number = 0.0 if isinstance(start, Factor) else start
+                    cell = value._cell
+                    found[cell] = np.full(tuple(map(int, cell.type.shape)), number, cell.type.dtype.numpy)
+        return found
 
     def _state_shapes(self, group: Group, param: Tensor) -> Mapping[str, tuple[int, ...]]:
         shapes = {

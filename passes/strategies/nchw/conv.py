@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from ir import ops
 from ir.node import Node
 from ir.ops.windows import Pair
+from passes.layouts.indices import count
 from passes.strategies.nchw.taps import taps, untaps
 
 
@@ -43,7 +42,8 @@ def conv2d(node: Node, x: Node, w: Node, *bias: Node) -> Node:
 def _gathered_columns(x: Node, kernel: Pair, **how: Any) -> Node:
     """im2col of one sample x[1,C,H,W]: [C*KH*KW,OH*OW], by a convolution with an identity for weights."""
     channels, taps = int(x.shape[1]), kernel[0] * kernel[1]
-    weight = ops.literal(np.eye(taps).reshape(taps, 1, *kernel), x.dtype)
+    identity = ops.cast(ops.equal(count(taps, 0, 2), count(taps, 1, 2)), dtype=x.dtype)
+    weight = ops.reshape(identity, shape=(taps, 1, *kernel))
     found = ops.conv2d(_reshape(x, (channels, 1, *x.shape[2:])), weight, **how)
     return ops.reshape(found, shape=(channels * taps, found.shape[2] * found.shape[3]))
 
