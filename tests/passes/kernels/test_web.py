@@ -6,15 +6,17 @@ import numpy as np
 import onnx
 import pytest
 
-from ir import Graph, ops
+from ir import Graph, Node, ops
 from ir.interpret import run
 from ir.op import leaf
-from ir.types import Type, f32, i64
+from ir.types import Type, bool_, f32, i32, i64
 from passes.emit.model import to_onnx
-from passes.kernels.web import PIECES
+from passes.kernels.web import PIECES, RULES
 from passes.pipeline import run_pipeline
+from passes.rewrite.driver import rewrite
 from passes.target import Target
 from tests.passes.lenet import inputs, train_step
+from tests.passes.rewriting import Case, N, Rewrites, arg, check_rule, graph_of, only
 from tests.samples import SAMPLES, Sample
 from tests.support import graph_to, run_model
 
@@ -36,6 +38,74 @@ NAMES = (
 CASES = [
     s for s in SAMPLES if s.op.name in (*NAMES, "max_pool2d_grad", "put_along_axis", "concat", "reduce_max")
 ]
+
+
+X, K, J = arg("x", N, 3), arg("k", N, 3, dtype=i64), arg("j", N, 3, dtype=i32)
+A, B, C = (arg(name, N, 3, dtype=bool_) for name in "abc")
+PARTS = ops.split(arg("long", N, PIECES + 1), axis=1, sizes=(1,) * (PIECES + 1))
+GROUPS = ops.split(PARTS.inputs[0], axis=1, sizes=(2,) * (PIECES // 2 + 1))
+
+
+def narrow(x: Node) -> Node:
+    return ops.cast(x, dtype=i32)
+
+
+SHIFTED = X - ops.reduce_max(X, axes=(1,), keepdims=True)
+RULE_CASES: dict[str, Rewrites] = {
+    "drop_cast": [(narrow(ops.cast(J, dtype=i64)), J)],
+    "in_32_bits": [
+        (ops.equal(K, ops.iota(size=3)), ops.equal(narrow(K), ops.iota(size=3, dtype=i32))),
+        (ops.reshape(K, shape=(N * 3,)), ops.cast(ops.reshape(narrow(K), shape=(N * 3,)), dtype=i64)),
+        (ops.less(K, 7), ops.less(narrow(K), ops.scalar(7, i32))),
+    ],
+    "log_softmax_in_parts": [
+        (
+            ops.log_softmax(X, axis=1),
+            SHIFTED - ops.log(ops.sum(ops.exp(SHIFTED), axes=(1,), keepdims=True)),
+        )
+    ],
+    "unequal_to_itself": [(ops.is_nan(X), ops.logical_not(ops.equal(X, X)))],
+    "or_by_and": [
+        (
+            ops.logical_or(A, B),
+            ops.logical_not(ops.logical_and(ops.logical_not(A), ops.logical_not(B))),
+        )
+    ],
+    "where_of_bools": [
+        (
+            ops.where(A, B, C),
+            ops.logical_or(ops.logical_and(A, B), ops.logical_and(ops.logical_not(A), C)),
+        )
+    ],
+    "split_in_groups": [
+        (
+            ops.get(PARTS, index=3),
+            ops.get(ops.split(ops.get(GROUPS, index=1), axis=1, sizes=(1, 1)), index=1),
+        )
+    ],
+}
+REFUSED: dict[str, Case] = {
+    "too large for 32 bits": ("in_32_bits", lambda: ops.equal(K, ops.scalar(1 << 40, i64))),
+    "floats": ("where_of_bools", lambda: ops.where(A, X, X * 2.0)),
+    "few parts": ("split_in_groups", lambda: ops.get(ops.split(X, axis=1, sizes=(1, 2)), index=1)),
+}
+
+
+def test_every_rule_has_a_case() -> None:
+    assert {rule.__name__ for _, rule in RULES} == set(RULE_CASES)
+    assert all("=>" in (rule.__doc__ or "") for _, rule in RULES)
+
+
+@pytest.mark.parametrize("name", RULE_CASES)
+def test_rule(name: str) -> None:
+    check_rule(RULES, name, RULE_CASES[name])
+
+
+@pytest.mark.parametrize("why", REFUSED)
+def test_rule_refuses(why: str) -> None:
+    name, build = REFUSED[why]
+    before = graph_of(build())
+    assert rewrite(before, only(RULES, name)) is before
 
 
 def emitted(graph: Graph) -> onnx.ModelProto:
