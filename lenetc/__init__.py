@@ -15,7 +15,9 @@ from ir.types import i16 as short, i32 as int, i64 as long
 from math import e, inf, nan, pi
 from lenetc.autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled
 from lenetc.autograd import no_grad, set_grad_enabled
+from lenetc.artifact.average import average_states, ema_state
 from lenetc.artifact.checkpoint import save
+from lenetc.artifact.gradient import export_gradient
 from lenetc.compiler.compile import compile
 from lenetc.compiler.retrace import RetraceWarning
 from lenetc.artifact.load import load

@@ -4,17 +4,15 @@ It may import `compiler` and what that may.
 """
 
 from pathlib import Path
+from typing import Any
 
 from lenetc.compiler.program import Program
-from lenetc.nn import Module
 
 
-def _export(
-    program: Program, directory: str | Path, model: Module | None, dynamic: bool | None
-) -> list[Path]:
-    from lenetc.artifact.export import export  # brings onnx in, which importing lenetc should not
+def _export(program: Program, directory: str | Path, **options: Any) -> list[Path]:
+    from lenetc.artifact.export import Options, export  # brings onnx in, which importing lenetc should not
 
-    return export(program, directory, model, dynamic)
+    return export(program, directory, Options(**options))
 
 
 Program.exporter = _export

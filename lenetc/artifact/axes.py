@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from ir import ops
 from ir.dims import Dim, is_name, symbol
-from ir.errors import LenetcError
 from ir.types import Type
 from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.structure import ArgumentError, is_array, type_of
 from lenetc.compiler.traces.records import Capture
+from lenetc.evaluation.tracing import Exporting, is_ours
 
 Axes: TypeAlias = Mapping[str, Mapping[int, str] | Sequence[int]]
 Types: TypeAlias = dict[str, Type]
@@ -39,10 +41,10 @@ def traced(function: CompiledFunction, values: dict[str, Any], axes: Axes | None
     fixed = {name: type_of(leaf) for name, leaf in function.arguments.leaves(values) if is_array(leaf)}
     if axes is not None and not static:
         types = _named(fixed, axes)
-        return _made(function.capture(values, types, exports=True), fixed, types)
+        return _made(function.capture(values, types, exporting=Exporting()), fixed, types)
     arrays = [name for name, type in fixed.items() if type.rank]
     if static or not arrays:
-        return _made(function.capture(values, fixed, exports=True), fixed, fixed)
+        return _made(function.capture(values, fixed, exporting=Exporting()), fixed, fixed)
     return _Search(function, values, fixed, arrays).best()
 
 
@@ -79,7 +81,7 @@ def _named(fixed: Types, axes: Axes) -> Types:
                     "one name is one size"
                 )
             shape[axis] = symbol(label)
-        types[name] = fixed[name].with_shape(shape)
+        types[name] = fixed[name].with_shape(tuple(shape))
     return types
 
 
@@ -95,23 +97,29 @@ class _Search:
         self.why = ""  # the first way was not possible
 
     def best(self) -> Traced:
-        """With the batch as one symbol, wherever it leads; without an input that only happens to be as long; with the
-        batch as other axes too, as in [T, N] and [N, N]; else as it is, with a note and a warning that say why."""
+        """With the batch as one symbol, wherever it leads; with matrices [N, N] that multiply the batch; without an
+        input that only happens to be as long; with the batch as other axes, as in [T, N]; else as it is, with a note
+        that says why."""
         whole = dict.fromkeys(self.leading, BATCH)
-        for named in (whole, *({k: v for k, v in whole.items() if k != name} for name in self.leading[1:])):
+        everywhere = {
+            name: type.with_shape(tuple(symbol(BATCH) if s == self.batch else s for s in type.shape))
+            for name, type in self.fixed.items()
+        }
+        captured = self.attempt(self.with_leading(whole))
+        if captured is not None:
+            return self.parted(whole, captured)
+        other = self.attempt(everywhere) if everywhere != self.with_leading(whole) else None
+        if other is not None and any(node.op is ops.matmul for node in other.graph.nodes()):
+            return _made(other, self.fixed, everywhere)
+        for lone in self.leading[1:]:
+            named = {name: label for name, label in whole.items() if name != lone}
             captured = self.attempt(self.with_leading(named))
             if captured is not None:
                 return self.parted(named, captured)
-        everywhere = {
-            name: type.with_shape([symbol(BATCH) if size == self.batch else size for size in type.shape])
-            for name, type in self.fixed.items()
-        }
-        if everywhere != self.with_leading(whole):
-            captured = self.attempt(everywhere)
-            if captured is not None:
-                return _made(captured, self.fixed, everywhere)
+        if other is not None:
+            return _made(other, self.fixed, everywhere)
         note = f"axis 0 of {', '.join(self.leading)} is fixed at {self.batch}: {self.why}"
-        captured = self.function.capture(self.values, self.fixed, exports=True)
+        captured = self.function.capture(self.values, self.fixed, exporting=Exporting())
         return _made(captured, self.fixed, self.fixed, [note])
 
     def parted(self, named: dict[str, str], captured: Capture) -> Traced:
@@ -131,7 +139,7 @@ class _Search:
 
     def attempt(self, types: Types) -> Capture | None:
         try:
-            return self.function.capture(self.values, types, exports=True)
+            return self.function.capture(self.values, types, exporting=Exporting())
         except Exception as error:  # an assertion of the function's own about its sizes, too
             self.why = self.why or told(error)
             return None
@@ -141,4 +149,7 @@ def told(error: Exception) -> str:
     """An error's first line, and the user's line."""
     lines = (str(error) or type(error).__name__).splitlines()
     where = next((line.strip() for line in lines[1:] if line.startswith("  at ")), "")
+    if not where:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not is_ours(frame.filename)]
+        where = f"at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     return f"{lines[0]} ({where})" if where else lines[0]

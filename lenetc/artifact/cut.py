@@ -44,7 +44,10 @@ class Cut:
         updates = fresh | {state: new[node] for state, node in apply.updates}
         kept = [(key, results[key]) for key, _ in self.step.results]
         return Graph.make(
-            self.step.name, self.step.inputs, kept, [(state, updates[state]) for state, _ in self.step.updates]
+            self.step.name,
+            self.step.inputs,
+            kept,
+            [(state, updates[state]) for state, _ in self.step.updates],
         )
 
 
@@ -96,7 +99,10 @@ def cut(graph: Graph, gradients: Sequence[tuple[str, str]], of_updates: Collecti
     leaves = {node: node for node in graph.inputs if node in needed or node.attrs["name"] in handed_on}
     new = replaced((node for _, node in applied), leaves | stand_ins | computed)
     apply = Graph.make(
-        f"{graph.name}_apply", [*stand_ins.values(), *leaves], (), [(state, new[node]) for state, node in applied]
+        f"{graph.name}_apply",
+        [*stand_ins.values(), *leaves],
+        (),
+        [(state, new[node]) for state, node in applied],
     )
     results = [*step.results, *((names[state], node) for node, state in marks.items())]
     used = _below((node for _, node in (*results, *early)), ())

@@ -1,10 +1,14 @@
-"""The artifact: a folder that trains and infers without this package, from any language with ONNX Runtime.
+"""The artifact: a folder that trains, evaluates and infers without this package, from any language with ONNX Runtime.
 
-    train.onnx         (batch, hyperparameters, state) -> (results, new state), with a symbolic batch
-    infer.onnx         (inputs) -> outputs, in eval mode; the weights are inputs with default values
-    init.onnx          () -> the state as it was exported
-    state.safetensors  the same state, under PyTorch's names
-    manifest.json      names, types, defaults, which output is which state's new value, hashes
+    train.onnx         (batch, hyperparameters, state) -> (results, new state)
+    train_scan.onnx    K of these steps in one run
+    grad.onnx          (batch, state) -> (results, gradients, new buffers)         train.onnx in two parts
+    apply.onnx         (gradients, hyperparameters, state) -> the rest of the new state
+    eval.onnx          (inputs, state) -> outputs
+    infer.onnx         inputs -> outputs, the weights inside
+    init.onnx          seed -> state
+    state.safetensors  the state as it was exported, under PyTorch's names
+    manifest.json      what is in the files: manifest.schema.json describes it
 
 A host loop: feed the batch, hyperparameters and state, copy each `<name>.next` to `<name>`.
 """
@@ -12,155 +16,313 @@ A host loop: feed the batch, hyperparameters and state, copy each `<name>.next` 
 from __future__ import annotations
 
 import hashlib
-import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+
+from ir import ops
 from ir.dims import symbol
 from ir.errors import LenetcError
-from ir.node import Graph, next_name
-from ir.op import leaf
-from ir.types import Array, Type
+from ir.node import Graph, Node
+from ir.op import leaf, literal
+from ir.types import Array
+from lenetc.artifact import describe
+from lenetc.artifact.axes import Axes, Traced, told, traced
 from lenetc.artifact.checkpoint import save_tensors
-from lenetc.artifact.load import FORMAT
-from lenetc.compiler.function import CompiledFunction
+from lenetc.artifact.cut import CutError, cut, without
+from lenetc.artifact.forward import forward
+from lenetc.artifact.initial import initial
+from lenetc.artifact.manifest import (
+    FORMAT,
+    MANIFEST,
+    STATE,
+    VALID,
+    Hyperparameter,
+    Manifest,
+    Model,
+    StateEntry,
+    write_manifest,
+)
 from lenetc.compiler.program import Program
-from lenetc.compiler.structure import is_array, type_of
+from lenetc.compiler.scans import scanned
+from lenetc.compiler.structure import ArgumentError
+from lenetc.compiler.traces.naming import free_name
+from lenetc.compiler.traces.records import INVALID, Capture
+from lenetc.evaluation.cell import Cell
+from lenetc.evaluation.ranges import Range, misses
 from lenetc.files import atomic_write
-from lenetc.tensors.grad_fn import set_grad_enabled
-from lenetc.tensors.tensor import Tensor
-from passes.emit.model import IR_VERSION, OPSET, ModelProto, constants_model, to_onnx
+from lenetc.nn.modules.module import Module
+from lenetc.version import __version__
+from passes.emit.external import to_files
+from passes.emit.model import IR_VERSIONS, check_opset, lowest_runtime, to_onnx
+from passes.kernels.schedule import schedule
 from passes.pipeline import run_pipeline
 from passes.rewrite.driver import substitute
+from passes.strategies.overrides import heavy_nodes
 from passes.target import Target
+from passes.tiling.hoist import hoist
 
-if TYPE_CHECKING:
-    from lenetc.nn.modules.module import Module
+THREADS = 2  # that exported files are compiled for: the files are the same wherever they are written
+STEPS = "K"
+SESSION_OPTIONS = {
+    "intra_op_num_threads": 0,
+    "graph_optimization_level": "all",
+    "cpu_memory_arena": True,
+}
 
 
-def export(
-    program: Program, directory: str | Path, model: Module | None = None, dynamic: bool | None = None
-) -> list[Path]:
-    """Write the artifact of `program` into `directory`, which is made if need be. Returns the paths written.
+@dataclass(frozen=True)
+class Options:
+    """What `Program.export` takes besides the folder."""
 
-    model: the module to export for inference; it takes what the compiled function takes first.
-    dynamic: whether the batch is symbolic; None: where the function can be traced so, else a warning tells that its
-    sizes are those of `program`. Raises LenetcError for True where it cannot.
-    """
+    infer: Module | Callable[..., Any] | None = None
+    evaluate: Module | Callable[..., Any] | None = None
+    init: Callable[[], Any] | None = None
+    axes: Axes | None = None
+    static: bool = False
+    opset: int = 18
+    operators: str = "portable"
+    lanes: int = 0
+    batch: int | None = None
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        check_opset(self.opset)
+        if self.operators not in ("portable", "web", "ort"):
+            raise ArgumentError(f"export: operators is 'portable', 'web' or 'ort', not {self.operators!r}")
+        if self.lanes not in (0, 8, 16) or (self.lanes and self.operators != "ort"):
+            raise ArgumentError(
+                f"export: lanes={self.lanes!r}: 8 or 16, of the machine that will run the files, with "
+                "operators='ort'; else 0"
+            )
+        if self.batch is not None and not (isinstance(self.batch, int) and self.batch > 0):
+            raise ArgumentError(f"export: batch is a number of samples, not {self.batch!r}")
+        if self.device not in (None, "cpu", "cuda"):
+            raise ArgumentError(f"export: device is 'cpu' or 'cuda', not {self.device!r}")
+        if self.static and self.axes:
+            raise ArgumentError("export: static=True leaves no axes to name")
+        for name in ("infer", "evaluate", "init"):
+            if not (getattr(self, name) is None or callable(getattr(self, name))):
+                raise ArgumentError(
+                    f"export: {name} takes a function{'' if name == 'init' else ' or a module'}, "
+                    f"not {getattr(self, name)!r}"
+                )
+
+
+def export(program: Program, directory: str | Path, options: Options) -> list[Path]:
+    """Write the artifact of `program` into `directory`, which is made if need be. Returns the paths written."""
     if program.source is None:
         raise LenetcError("only a program from CompiledFunction.lower() can be exported")
     function, values = program.source
-    leaves = function.arguments.leaves(values)
-    fixed = {name: type_of(leaf) for name, leaf in leaves if is_array(leaf)}
-    types = fixed if dynamic is False else symbolic_types(fixed)
-    # Not by costs measured here: the files are for any machine, and the same wherever they are written.
-    target = Target(device="cpu", overrides=program.target.overrides)
-    try:
-        captured = function.capture(values, types)
-        graph = run_pipeline(captured.graph, target)[-1].graph
-    except Exception as error:  # an assertion of the function's own about its sizes, too
-        if dynamic is not None:
-            raise
-        types, why = fixed, (str(error) or type(error).__name__).splitlines()[0]
-        captured = function.capture(values, types)
-        graph = run_pipeline(captured.graph, target)[-1].graph
+    step = traced(function, values, options.axes, options.static)
+    files = _Folder(program, step, values, options)
+    if step.notes:
         warnings.warn(
-            "the exported step takes batches of the sizes it was lowered for and no others: with a symbolic batch it "
-            f"cannot be traced ({why}). export(..., dynamic=False) asks for that",
-            stacklevel=3,
+            f"the exported step takes no other sizes: {'; '.join(step.notes)}. export(..., axes=) says which sizes are "
+            "symbolic, static=True that none is",
+            stacklevel=4,
         )
-    state = {name: cell.numpy() for name, cell in captured.cells.items()}
-    models = {"train.onnx": to_onnx(graph).model, "init.onnx": constants_model("init", state)}
-    defaults = {h.input: float(h.optimizer.option(h.group, h.key)) for h in captured.hypers}
-    defaults.update({name: float(leaves[position][1]) for name, position in captured.scalars.items()})
-    if model is not None:
-        name, sample = next((name, leaf) for name, leaf in leaves if is_array(leaf))
-        models["infer.onnx"] = inference_model(model, name, sample, types[name])
-    folder = Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
-    for file, proto in models.items():
-        atomic_write(folder / file, proto.SerializeToString())
-    save_tensors(folder / "state.safetensors", state)
-    files = [*models, "state.safetensors"]
-    manifest = describe(graph, defaults, captured.updated)
-    for entry in manifest["inputs"]:
-        allowed = [wanted for name, wanted in captured.ranges if name == entry["name"]]
-        if allowed:
-            entry["ranges"] = [{"low": r.low, "high": r.high, "ignore": r.ignore} for r in allowed]
-    manifest["files"] = {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in files}
-    atomic_write(folder / "manifest.json", json.dumps(manifest, indent=2).encode())
-    return [folder / file for file in (*files, "manifest.json")]
+    return files.write(Path(directory))
 
 
-def symbolic_types(types: Mapping[str, Type]) -> dict[str, Type]:
-    """`types` with the leading dim that the first array has called N, wherever it leads."""
-    batch = next((type.shape[0] for type in types.values() if type.rank), None)
-    return {
-        name: type.with_shape((symbol("N"), *type.shape[1:]))
-        if type.rank and type.shape[0] == batch
-        else type
-        for name, type in types.items()
+@dataclass
+class _Folder:
+    """What goes into one folder."""
+
+    program: Program
+    step: Traced
+    values: dict[str, Any]
+    options: Options
+    cells: dict[str, Cell] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    models: dict[str, Model] = field(default_factory=dict)
+    contents: dict[str, bytes] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> list[Path]:
+        captured = self.step.captured
+        assert captured.exported is not None
+        self.cells.update(captured.cells)
+        self.notes += self.step.notes
+        captures = [captured]
+        self.add_step()
+        for name, function in (("eval", self.options.evaluate), ("infer", self.options.infer)):
+            if function is not None:
+                captures.append(self.add_forward(name, function))
+        if self.options.evaluate is None and self.options.infer is not None:
+            self.add_forward("eval", self.options.infer)
+        kinds = describe.kinds(self.cells, captures)
+        modules = dict.fromkeys(m for c in captures if c.exported for m in c.exported.modules)
+        graph, drawn, notes = initial(self.cells, modules, captured.exported.started, self.options.init)
+        self.notes += notes
+        self.add("init", _lowered(graph, self.target))
+        self.models["init"]["updates"] = {name: name for name in self.cells}
+        self.models["init"]["results"] = []
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, content in self.contents.items():
+            atomic_write(folder / file, content)
+        save_tensors(folder / STATE, {name: cell.numpy() for name, cell in self.cells.items()})
+        entries = [
+            describe.state_entry(
+                name, cell, kinds[name], trained=name in captured.updated, initialized=name in drawn
+            )
+            for name, cell in self.cells.items()
+        ]
+        return self.write_manifest(folder, entries, captures)
+
+    def write_manifest(
+        self, folder: Path, state: list[StateEntry], captures: Sequence[Capture]
+    ) -> list[Path]:
+        target, captured = self.target, self.step.captured
+        hypers: dict[str, Hyperparameter] = {}
+        for found in captures:
+            for entry in describe.hyperparameters(found):
+                hypers.setdefault(entry["name"], entry)
+        written = [*self.contents, STATE]
+        manifest: Manifest = {
+            "format": FORMAT,
+            "producer": {"name": "lenetc", "version": __version__},
+            "name": captured.graph.name,
+            "opset": target.opset,
+            "ir_version": IR_VERSIONS[target.opset],
+            "operators": target.operators,
+            "lanes": target.lanes,
+            "device": target.device,
+            "compiled_for": {"batch": target.batch, "threads": target.threads},
+            "lowest_runtime": lowest_runtime(target.opset),
+            "session_options": dict(SESSION_OPTIONS),
+            "notes": self.notes,
+            "hyperparameters": list(hypers.values()),
+            "state": state,
+            "models": self.models,
+            "files": {
+                file: {
+                    "sha256": hashlib.sha256(content := (folder / file).read_bytes()).hexdigest(),
+                    "bytes": len(content),
+                }
+                for file in written
+            },
+        }
+        write_manifest(folder, manifest)
+        return [folder / file for file in (*written, MANIFEST)]
+
+    @property
+    def target(self) -> Target:
+        """What the files are compiled for: not by costs measured here, for they are the same wherever they are
+        written."""
+        sizes = self.step.sizes
+        batch = next(iter(sizes.values()), 64) if self.options.batch is None else self.options.batch
+        if sizes:
+            sizes = {**sizes, next(iter(sizes)): batch}
+        return Target(
+            device=self.options.device or self.program.target.device,
+            threads=THREADS,
+            batch=batch,
+            sizes=tuple(sizes.items()),
+            overrides=self.program.target.overrides,
+            lanes=self.options.lanes,
+            opset=self.options.opset,
+            operators=self.options.operators,
+        )
+
+    def add_step(self) -> None:
+        """train, train_scan, grad and apply."""
+        captured, target = self.step.captured, self.target
+        assert captured.exported is not None
+        gradients = captured.exported.gradients
+        graph = _with_valid(captured)
+        try:
+            parts = cut(graph, gradients, captured.exported.started)
+        except CutError as error:
+            self.notes.append(f"there is no grad.onnx and no apply.onnx: {told(error)}")
+            whole = _lowered(without(graph, [label for _, label in gradients]), target)
+        else:
+            grad, apply = _lowered(parts.grad, target), _lowered(parts.apply, target)
+            self.add("grad", grad, parts.gradients)
+            self.add("apply", apply, parts.gradients)
+            whole, _ = schedule(parts.joined(grad, apply), target)
+        self.add("train", whole)
+        if any(node.attrs["kind"] == "input" for node in whole.inputs):
+            many, _ = hoist(scanned(whole, symbol(STEPS)), target)
+            self.add("train_scan", schedule(many, target)[0])
+
+    def add_forward(self, name: str, function: Module | Callable[..., Any]) -> Capture:
+        """eval or infer, over the state's own names; state that training does not know joins it."""
+        captured = forward(function, self.step, self.values, numbers=name == "eval")
+        names = {cell: label for label, cell in self.cells.items()}
+        own: dict[str, str] = {}
+        for label, cell in captured.cells.items():
+            if cell not in names:
+                names[cell] = free_name(label, {*self.cells})
+                self.cells[names[cell]] = cell
+            own[label] = names[cell]
+        if captured.updated:
+            changed = ", ".join(own[label] for label in captured.updated)
+            raise ArgumentError(
+                f"export: the function of {name}.onnx changes {changed}, and what is evaluated changes no state: give "
+                "it random numbers as an argument, and change buffers in the step alone"
+            )
+        graph = _with_state_named(_with_valid(captured) if name == "eval" else captured.graph, own)
+        target = self.target
+        inside: dict[str, Array] | None = None
+        if name == "infer":
+            inside = {own[label]: cell.numpy() for label, cell in captured.cells.items()}
+            heavy = [node for node in heavy_nodes(graph) if node.op is ops.conv2d]
+            if heavy and all(node.dtype.name == "f32" for node in heavy):
+                # Which the runtime does fastest where weights are constants.
+                target = replace(target, overrides=(("conv2d", "conv"), *target.overrides))
+        lowered = _lowered(graph, target)
+        self.add(name, lowered, inside=inside, ranges=captured.ranges)
+        if inside is not None:
+            self.models[name]["state"] = []
+        return captured
+
+    def add(
+        self,
+        name: str,
+        graph: Graph,
+        gradients: Mapping[str, str] | None = None,
+        inside: Mapping[str, Array] | None = None,
+        ranges: list[tuple[str, Range]] | None = None,
+    ) -> None:
+        file = f"{name}.onnx"
+        ranges = self.step.captured.ranges if ranges is None else ranges
+        self.contents.update(to_files(to_onnx(graph, inside, self.target).model, file))
+        self.models[name] = describe.model(file, graph, ranges, gradients)
+
+
+def _lowered(graph: Graph, target: Target) -> Graph:
+    return run_pipeline(graph, target)[-1].graph
+
+
+def _with_state_named(graph: Graph, names: Mapping[str, str]) -> Graph:
+    """`graph` with other names of state."""
+    leaves = {
+        node: leaf(names[node.attrs["name"]], node.ty, "state") if node.attrs["kind"] == "state" else node
+        for node in graph.inputs
     }
+    updates = [(names[name], node) for name, node in graph.updates]
+    return substitute(graph.name, graph.results, leaves, updates)
 
 
-def inference_model(model: Module, name: str, sample: Tensor | Array, type: Type) -> ModelProto:
-    """`model` in eval mode as an ONNX model of one input; parameters and buffers are inputs with defaults."""
-
-    def infer(inputs: Tensor) -> Any:
-        with set_grad_enabled(False):
-            return model(inputs)
-
-    modes = {module: module.training for module in model.modules()}  # parts may differ: a frozen one, say
-    model.eval()
-    try:
-        forward = CompiledFunction(infer, "cpu")
-        captured = forward.capture({"inputs": sample}, {"inputs": type})
-    finally:
-        for module, training in modes.items():
-            if module.training != training:
-                module.train(training)
-    graph = run_pipeline(
-        _renamed(captured.graph, {"inputs": name, "result": "output"}), Target(device="cpu")
-    )[-1].graph
-    return to_onnx(graph, {key: cell.numpy() for key, cell in captured.cells.items()}).model
-
-
-def _renamed(graph: Graph, names: Mapping[str, str]) -> Graph:
-    def renamed(name: str) -> str:
-        return names.get(name, name)
-
-    leaves = {node: leaf(renamed(node.attrs["name"]), node.ty, node.attrs["kind"]) for node in graph.inputs}
-    return substitute(
-        graph.name, [(renamed(key), node) for key, node in graph.results], leaves, graph.updates
-    )
-
-
-def describe(graph: Graph, defaults: Mapping[str, float], updated: list[str]) -> dict[str, Any]:
-    """The manifest of a training graph, without the files' hashes."""
-
-    def entry(name: str, type: Type, **more: Any) -> dict[str, Any]:
-        shape = [dim if isinstance(dim, int) else str(dim) for dim in type.shape]
-        return {"name": name, "dtype": type.dtype.long_name, "shape": shape, **more}
-
-    kinds: dict[str, list[dict[str, Any]]] = {"input": [], "hyper": [], "state": []}
-    for node in graph.inputs:
-        name, kind = node.attrs["name"], node.attrs["kind"]
-        more: dict[str, Any] = {}
-        if kind == "hyper":
-            more["default"] = defaults[name]
-        elif kind == "state":
-            more["next"] = next_name(name) if name in updated else None
-        kinds[kind].append(entry(name, node.ty, **more))
-    return {
-        "format": FORMAT,
-        "producer": "lenetc",
-        "name": graph.name,
-        "opset": OPSET,
-        "ir_version": IR_VERSION,
-        "inputs": kinds["input"],
-        "hyperparameters": kinds["hyper"],
-        "state": kinds["state"],
-        "results": [entry(name, node.ty) for name, node in graph.results],
-    }
+def _with_valid(captured: Capture) -> Graph:
+    """The traced graph with the result `valid` in the place of counts: whether labels and indices are in range."""
+    graph = captured.graph
+    counts = [ops.sum(node, axes=(0,)) for key, node in graph.results if key == INVALID]
+    for name, wanted in captured.ranges:
+        counts.append(misses(graph.input_named(name), wanted))
+    results = [(key, node) for key, node in graph.results if key != INVALID]
+    named = {key for key, _ in results} | ({node.attrs["name"] for node in graph.inputs} if counts else set())
+    if VALID in named:
+        raise ArgumentError(
+            f"export: {VALID!r} is the result of a file that says whether labels and indices are in range; call the "
+            "function's own input or result otherwise"
+        )
+    if counts:
+        total: Node = reduce(ops.add, counts)
+        results.append((VALID, ops.equal(total, literal(np.int64(0)))))
+    return Graph.make(graph.name, graph.inputs, results, graph.updates)

@@ -3,49 +3,62 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from ir.dims import evaluate, is_name, symbol
-from ir.node import Graph, Node
+from ir.node import Node
 from ir.op import leaf
 from ir.types import Type
 from lenetc.artifact.axes import Traced
 from lenetc.compiler.function import CompiledFunction
-from lenetc.compiler.structure import ArgumentError, is_array, type_of
+from lenetc.compiler.structure import ArgumentError, flatten, is_array, type_of
 from lenetc.compiler.traces.records import Capture, Passed
+from lenetc.evaluation.tracing import Exporting
 from lenetc.nn.modules.module import Module
 from lenetc.operations import creation
 from lenetc.tensors.grad_fn import set_grad_enabled
 from passes.rewrite.driver import substitute
 
 
-def forward(function: Module | Callable[..., Any], step: Traced, values: dict[str, Any]) -> Capture:
-    """`function` traced without gradients and in evaluation mode.
+def forward(
+    function: Module | Callable[..., Any], step: Traced, values: dict[str, Any], numbers: bool
+) -> Capture:
+    """`function` traced without gradients and in evaluation mode. numbers: whether its numbers are inputs too.
 
     Its parameters take what they are called after: the inputs of the step. A module takes what the step calls it with,
     inputs of the step under their names. Others have to have a default, an example of what they take. Raises
     ArgumentError for a parameter that nothing tells about.
     """
-    call = _called(function)
+    call = called(function, differentiates=False)
     compiled = CompiledFunction(call, "cpu")
     given, types, names = _arguments(function, compiled, step, values)
+    if not numbers or isinstance(function, Module):
+        compiled, given = _without_numbers(compiled, given)
     captured = _in_evaluation(compiled, given, types)
-    single = isinstance(function, Module) or [key for key, _ in captured.graph.results] == ["result"]
-    results = [key for key, _ in captured.graph.results]
-    if single and len(results) == 1 and not isinstance(captured.result, dict):
-        names[results[0]] = "output"
-    captured.graph = _renamed(captured.graph, names)
+    names |= lone_output(function, captured)
+    _rename(captured, names)
     return captured
 
 
-def _called(function: Module | Callable[..., Any]) -> Callable[..., Any]:
-    """`function` without gradients, with the parameters that it has."""
+def lone_output(function: Any, captured: Capture) -> dict[str, str]:
+    """{the name of the only result: "output"} where the user has not named it: a module's, and an expression."""
+    results = [key for key, _ in captured.graph.results]
+    is_named = isinstance(captured.result, dict) or not (
+        isinstance(function, Module) or results == ["result"]
+    )
+    return {} if is_named or len(results) != 1 else {results[0]: "output"}
+
+
+def called(function: Module | Callable[..., Any], differentiates: bool = True) -> Callable[..., Any]:
+    """`function` with the parameters that it has, of a module those of its forward; without gradients if need be."""
     signed = function.forward if isinstance(function, Module) else function
 
     @functools.wraps(signed)
     def call(*args: Any, **kwargs: Any) -> Any:
-        with set_grad_enabled(False):
+        with nullcontext() if differentiates else set_grad_enabled(False):
             return function(*args, **kwargs)
 
     return call
@@ -94,13 +107,29 @@ def _arguments(
     return bound, types, names
 
 
+def _without_numbers(
+    function: CompiledFunction, values: dict[str, Any]
+) -> tuple[CompiledFunction, dict[str, Any]]:
+    """`function` of its arrays alone, with the other arguments as they are."""
+    given = {name: v for name, v in values.items() if any(is_array(item) for _, item in flatten(v, name))}
+    rest = {name: value for name, value in values.items() if name not in given}
+
+    @functools.wraps(function.function)
+    def call(**arrays: Any) -> Any:
+        return function.arguments.call(function.function, {**rest, **arrays})
+
+    parameters = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in given]
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return CompiledFunction(call, "cpu"), given
+
+
 def _plain(name: str, type: Type) -> Type:
     """`type` with a symbol for each size that is computed of others, as of two batches in a row."""
     shape = [
         dim if isinstance(dim, int) or is_name(str(dim)) else symbol(f"{name}_{axis}")
         for axis, dim in enumerate(type.shape)
     ]
-    return type.with_shape(shape)
+    return type.with_shape(tuple(shape))
 
 
 def _example(type: Type, sizes: dict[str, int]) -> Any:
@@ -109,7 +138,7 @@ def _example(type: Type, sizes: dict[str, int]) -> Any:
 
 def _in_evaluation(function: CompiledFunction, values: dict[str, Any], types: dict[str, Type]) -> Capture:
     """Traced with every module that it calls in evaluation mode; modes are as they were afterwards."""
-    captured = function.capture(values, types, exports=True)
+    captured = function.capture(values, types, exporting=Exporting())
     assert captured.exported is not None
     parts = dict.fromkeys(part for module in captured.exported.modules for part in module.modules())
     modes = {part: part.training for part in parts}
@@ -118,14 +147,15 @@ def _in_evaluation(function: CompiledFunction, values: dict[str, Any], types: di
     for part in parts:
         part.training = False
     try:
-        return function.capture(values, types, exports=True)
+        return function.capture(values, types, exporting=Exporting())
     finally:
         for part, mode in modes.items():
             part.training = mode
 
 
-def _renamed(graph: Graph, names: dict[str, str]) -> Graph:
-    """`graph` with other names of inputs and results, where they are not taken."""
+def _rename(captured: Capture, names: dict[str, str]) -> None:
+    """Give inputs and results other names, where they are not taken."""
+    graph = captured.graph
     taken = {node.attrs["name"] for node in graph.inputs} | {key for key, _ in graph.results}
 
     def renamed(name: str) -> str:
@@ -136,4 +166,5 @@ def _renamed(graph: Graph, names: dict[str, str]) -> Graph:
         node: leaf(renamed(node.attrs["name"]), node.ty, node.attrs["kind"]) for node in graph.inputs
     }
     results = [(renamed(key), node) for key, node in graph.results]
-    return substitute(graph.name, results, leaves, graph.updates)
+    captured.graph = substitute(graph.name, results, leaves, graph.updates)
+    captured.ranges = [(renamed(name), wanted) for name, wanted in captured.ranges]

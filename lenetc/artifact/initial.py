@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ir import ops
@@ -14,8 +14,8 @@ from lenetc.artifact.axes import told
 from lenetc.compiler.function import CompiledFunction
 from lenetc.evaluation import bits, random
 from lenetc.evaluation.cell import Cell
+from lenetc.evaluation.tracing import Exporting
 from lenetc.nn.modules.module import Module
-from lenetc.optim.optimizer import Optimizer
 from lenetc.tensors.grad_fn import set_grad_enabled
 from passes.rewrite.driver import replaced
 
@@ -23,44 +23,59 @@ from passes.rewrite.driver import replaced
 def initial(
     cells: Mapping[str, Cell],
     modules: Iterable[Module],
-    optimizers: Iterable[Optimizer],
+    started: Mapping[str, Array | None],
     init: Callable[[], Any] | None,
 ) -> tuple[Graph, set[str], list[str]]:
     """(graph, names of what it draws or restarts, notes): seed i64[] -> every state in `cells`, by name.
 
-    Parameters and buffers are what `init()` makes of them, by default each module's `reset_parameters()`, in the order
-    of `modules`; the random numbers are those that follow `manual_seed(seed)`. State of optimizers starts again. What
-    neither changes has the value that it has now.
+    Parameters and buffers are what `init()` makes of them, by default each module's `reset_parameters()`, that of a
+    part before that of the whole; the random numbers are those that follow `manual_seed(seed)`. State of optimizers is
+    what `started` says, one number everywhere. What neither changes has the value that it has now.
     """
     notes: list[str] = []
     if init is None:
-        parts = list(dict.fromkeys(part for module in modules for part in module.modules()))
-        resets = [part.reset_parameters for part in parts if callable(getattr(part, "reset_parameters", None))]
+        # A part of two modules is drawn once.
+        resets = dict.fromkeys(reset for module in modules for reset in _resets(module))
         init = _together([reset for reset in resets if _is_traceable(reset, notes)])
     captured = _captured(init)
     seed = leaf("seed", Type(i64, ()))
     key, counter = random.default_generator.cells()
-    started: dict[Cell, Node] = {key: bits.key_of(seed), counter: literal(counter.numpy() * 0)}
+    generator: dict[Cell, Node] = {key: bits.key_of(seed), counter: literal(counter.numpy() * 0)}
     by_name = {node.attrs["name"]: node for node in captured.graph.inputs}
     given = {
-        by_name[name]: started.get(cell, literal(cell.numpy())) for name, cell in captured.cells.items()
+        by_name[name]: generator.get(cell, literal(cell.numpy())) for name, cell in captured.cells.items()
     }
     updates = dict(captured.graph.updates)
     new = replaced(updates.values(), {seed: seed, **given})
     values = {captured.cells[name]: new[node] for name, node in updates.items()}
-    fresh: dict[Cell, Array] = {}
-    for optimizer in optimizers:
-        fresh.update(optimizer._start_of_state())
     results = []
     drawn = set()
     for name, cell in cells.items():
-        node = values.get(cell, started.get(cell))
-        if node is None and cell in fresh:
-            node = literal(fresh[cell])
+        node = values.get(cell, generator.get(cell))
+        if node is None and (start := started.get(name)) is not None:
+            node = ops.broadcast_to(literal(start.ravel()[0]), shape=start.shape)
         if node is not None:
             drawn.add(name)
         results.append((name, literal(cell.numpy()) if node is None else node))
     return Graph.make("init", [seed], results), drawn, notes
+
+
+def _resets(module: Module) -> Iterator[Callable[[], Any]]:
+    """What draws the parameters of `module`: its parts as when it is made, themselves last. PyTorch's attention and
+    transformers call it with an underscore."""
+    made: dict[Module, None] = {}
+
+    def visit(part: Module) -> None:
+        if part not in made:
+            for child in part.children():
+                visit(child)
+            made[part] = None
+
+    visit(module)
+    for part in made:
+        reset = getattr(part, "reset_parameters", None) or getattr(part, "_reset_parameters", None)
+        if callable(reset):
+            yield reset
 
 
 def _together(resets: list[Callable[[], Any]]) -> Callable[[], None]:
@@ -73,7 +88,7 @@ def _together(resets: list[Callable[[], Any]]) -> Callable[[], None]:
 
 
 def _captured(init: Callable[[], Any]) -> Any:
-    return CompiledFunction(init, "cpu").capture({}, {})
+    return CompiledFunction(init, "cpu").capture({}, {}, Exporting(initializes=True))
 
 
 def _is_traceable(reset: Callable[[], Any], notes: list[str]) -> bool:

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import json
 import math
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -17,12 +18,14 @@ from typing import Any, NoReturn, NotRequired, TypedDict, cast
 import ml_dtypes  # noqa: F401 - importing it teaches NumPy the name bfloat16
 import numpy as np
 
+from ir.dims import Dim, symbol
 from lenetc.artifact.checkpoint import CheckpointError
 from lenetc.files import atomic_write
 
 FORMAT = 2  # of the folder
 MANIFEST = "manifest.json"
 STATE = "state.safetensors"
+VALID = "valid"  # the result that is false where a label or an index is out of its range
 MAX_BYTES = 16 << 20  # of a manifest: a thousand layers take less than two megabytes
 _AGAIN = "export the step again with program.export"
 
@@ -230,7 +233,7 @@ def _contradictions(manifest: Manifest) -> Iterator[tuple[str, str]]:
     yield from _repeated("$.state", (entry["name"] for entry in manifest["state"]))
     yield from _repeated("$.hyperparameters", (entry["name"] for entry in manifest["hyperparameters"]))
     for i, entry in enumerate(manifest["hyperparameters"]):
-        if not _holds(entry["dtype"], entry["default"]):
+        if not holds(entry["dtype"], entry["default"]):
             yield f"$.hyperparameters[{i}].default", f"{entry['dtype']} does not hold {entry['default']}"
     models = manifest["models"]
     yield from _repeated("$.models", (model["file"] for model in models.values()), "the file")
@@ -250,11 +253,24 @@ def _contradictions(manifest: Manifest) -> Iterator[tuple[str, str]]:
         given = [entry["name"] for entry in model["results"]] + list(model["updates"].values())
         yield from _repeated(place, fed + (gradients if kind == "apply" else []), "the input")
         yield from _repeated(place, given + (gradients if kind == "grad" else []), "the output")
-        for i, port in enumerate(model["inputs"]):
-            for j, allowed in enumerate(port.get("ranges", ())):
-                if allowed["low"] >= allowed["high"]:
-                    yield f"{place}.inputs[{i}].ranges[{j}]", "low is not below high"
+        for key, ports in (("inputs", model["inputs"]), ("results", model["results"])):
+            for i, port in enumerate(ports):
+                for where, message in _wrong_in_port(port, is_flag=key == "results" and kind != "infer"):
+                    yield f"{place}.{key}[{i}].{where}", message
     yield from _disagreements(models, state)
+
+
+def _wrong_in_port(port: Port, is_flag: bool) -> Iterator[tuple[str, str]]:
+    for i, dim in enumerate(port["shape"]):
+        try:
+            dim_of(dim)
+        except ValueError as error:
+            yield f"shape[{i}]", str(error)
+    for i, allowed in enumerate(port.get("ranges", ())):
+        if allowed["low"] >= allowed["high"]:
+            yield f"ranges[{i}]", "low is not below high"
+    if is_flag and port["name"] == VALID and port["dtype"] != "bool":
+        yield "dtype", f"{VALID} is a bool, not {port['dtype']}"
 
 
 def _disagreements(models: Mapping[str, Model], state: Mapping[str, StateEntry]) -> Iterator[tuple[str, str]]:
@@ -299,15 +315,33 @@ def _unknown(place: str, names: Iterable[str], known: Collection[str], of: str) 
             yield place, f"{_short(name)} is not in {of}"
 
 
-def _holds(dtype: str, value: float) -> bool:
+@functools.lru_cache(1024)
+def dim_of(text: int | str) -> Dim:
+    """A dim of the manifest: a number, or a polynomial as `str` writes it (`N*2 + 1`). Raises ValueError for what
+    names no size."""
+    if isinstance(text, int):
+        return text
+    total: Dim = 0
+    for sign, product in re.findall(r"(?:^|([+-]) )(\S+)", text):
+        term: Dim = -1 if (sign == "-") != product.startswith("-") else 1
+        for factor in product.lstrip("-").split("*"):
+            term = term * (int(factor) if factor.isdigit() else symbol(factor))
+        total = total + term
+    return total
+
+
+def holds(dtype: str, value: float) -> bool:
     """Whether a finite number stays one, and an integer this one, in a dtype."""
     kind = np.dtype(dtype)
     if kind.kind == "b":
         return value in (0, 1)
     if kind.kind in "iu":
         return int(np.iinfo(kind).min) <= value <= int(np.iinfo(kind).max) and value == int(value)
-    with np.errstate(over="ignore"):
-        return bool(np.isfinite(np.float64(value).astype(kind)))
+    try:
+        with np.errstate(over="ignore"):
+            return bool(np.isfinite(np.float64(value).astype(kind)))
+    except OverflowError:  # an integer beyond all floats
+        return False
 
 
 def _short(value: Any) -> str:

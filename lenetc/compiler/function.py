@@ -33,7 +33,7 @@ from lenetc.compiler.structure import (
 from lenetc.compiler.traces.capture import capture
 from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation.cell import Context, lock
-from lenetc.evaluation.tracing import here
+from lenetc.evaluation.tracing import Exporting, here
 from lenetc.runtime import measured_costs
 from lenetc.tensors.tensor import Tensor
 from passes.target import Target
@@ -197,11 +197,13 @@ class CompiledFunction:
             values = self.arguments.bind(args, kwargs)
             return self._without_call(values, (steps_of(self.arguments.leaves(values)),) if scan else ())
 
-    def capture(self, values: dict[str, Any], types: dict[str, Type], exports: bool = False) -> Capture:
-        """Trace the function once more, with its arrays as inputs of `types`. exports: see `Capture.exported`."""
+    def capture(
+        self, values: dict[str, Any], types: dict[str, Type], exporting: Exporting | None = None
+    ) -> Capture:
+        """Trace the function once more, with its arrays as inputs of `types`."""
         with lock:
             captured = capture(
-                self.function, self.arguments, values, types, observes=False, keeps=True, exports=exports
+                self.function, self.arguments, values, types, observes=False, keeps=True, exporting=exporting
             )
             captured.undo()
             if captured.error is not None:

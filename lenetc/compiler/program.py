@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from ir.dims import Case, within
 from ir.node import Graph
 from ir.types import Array
 from lenetc.evaluation.sizes import Family, outline
+from passes.kernels.constants import folded
 from passes.pipeline import Split, before_strategies, run_pipeline, run_split
 from passes.strategies.overrides import check_overrides
 from passes.target import Stage, Target
@@ -69,7 +70,7 @@ class Compilation:
     def emitted(self) -> Emitted:
         from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
 
-        return to_onnx(self.stages[-1].graph)
+        return to_onnx(folded(self.stages[-1].graph), target=self.target)
 
 
 _compilations: WeakValueDictionary[tuple[Any, ...], Compilation] = WeakValueDictionary()
@@ -136,7 +137,7 @@ class Program:
     """
 
     # Files are made by rooms that stand on this one, which put in what makes them.
-    exporter: ClassVar[Callable[[Program, str | Path, Module | None, bool | None], list[Path]]]
+    exporter: ClassVar[Callable[..., list[Path]]]
     dumper: ClassVar[Callable[[Program, str | Path], list[Path]]]
 
     def __init__(
@@ -212,20 +213,45 @@ class Program:
         from passes.emit.model import to_onnx
 
         if len(self.emitted.model.opset_import) == 1:
-            return self.emitted.model
-        anywhere = run_pipeline(self.graph("traced"), replace(self.target, lanes=0))
-        return to_onnx(anywhere[-1].graph).model
+            return to_onnx(self.graph(), target=self.target).model
+        anywhere = replace(self.target, lanes=0)
+        return to_onnx(run_pipeline(self.graph("traced"), anywhere)[-1].graph, target=anywhere).model
 
     def export(
-        self, directory: str | Path, model: Module | None = None, *, dynamic: bool | None = None
+        self,
+        directory: str | Path,
+        *,
+        infer: Module | Callable[..., Any] | None = None,
+        evaluate: Module | Callable[..., Any] | None = None,
+        init: Callable[[], Any] | None = None,
+        axes: Mapping[str, Mapping[int, str] | Sequence[int]] | None = None,
+        static: bool = False,
+        opset: int = 18,
+        operators: str = "portable",
+        lanes: int = 0,
+        batch: int | None = None,
+        device: str | None = None,
     ) -> list[Path]:
-        """Write a folder that trains without this package: train.onnx with a symbolic batch, its state, a manifest;
-        with `model`, infer.onnx too (docs/artifact.md says what is in it). Returns the paths written.
+        """Write a folder that trains, evaluates and infers without this package (docs/artifact.md says what is in
+        it). Returns the paths written.
 
-        dynamic: False for batches of this program's sizes alone, which is also what a function gets, with a warning,
-        that cannot be traced for any batch; True raises LenetcError for such a one.
+        infer: the module, or a function of the step's inputs, of infer.onnx, in evaluation mode. evaluate: that of
+        eval.onnx; by default `infer`. A function's parameters are called after inputs of the step; others have an
+        example as their default value. init: what init.onnx does to draw parameters from a seed; by default the
+        modules' `reset_parameters()`.
+
+        axes: the sizes that are symbolic, {"tokens": {0: "N", 1: "T"}}; by default the leading axis of each input that
+        is as long as the first, where the function can be traced so, else none, with a warning that says why. static:
+        none. batch: the batch that strategies are chosen for; by default that of this program. opset: the version of
+        ai.onnx. operators: "portable", "web" for WebGPU, "ort" for ONNX Runtime alone, with lanes=8 or 16 for a machine
+        whose convolutions take as many channels at once. device: "cpu" or "cuda"; by default that of this program.
+
+        Raises ArgumentError for options that there are not, and LenetcError, naming the user's line, where a size of
+        `axes` has to be a number.
         """
-        return Program.exporter(self, directory, model, dynamic)
+        options = dict(locals())
+        del options["self"], options["directory"]
+        return Program.exporter(self, directory, **options)
 
     def dump(self, directory: str | Path) -> list[Path]:
         """Write every stage as text, DOT, GraphML and SVG, and the ONNX file. Returns the paths written.

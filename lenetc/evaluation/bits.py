@@ -39,7 +39,6 @@ def _words(text: str, count: int) -> Array:
     )
 
 
-
 _STEPS = np.array(
     [0x1E3779B1, 0x05EBCA77, 0x42B2AE3D, 0x27D4EB2F], np.int32
 )  # odd, so that no number comes again

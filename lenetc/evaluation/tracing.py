@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
 
 _HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_OURS = tuple(f"{_HOME}{os.sep}{package}{os.sep}" for package in ("lenetc", "passes", "ir"))
+# And what Python itself is made of: a dict's `update` that ends in one of ours.
+_OURS = (*(f"{_HOME}{os.sep}{package}{os.sep}" for package in ("lenetc", "passes", "ir")), "<frozen ")
 
 
 traced_leaves: WeakSet[Node] = (
@@ -43,8 +44,11 @@ class Exporting:
     """What a trace notes for files that are cut out of it.
 
     gradients: (parameter, the gradient that an optimizer's step reads, under an identity of its own), in order. calls:
-    the arguments of each module's first call, tensors as their nodes, by parameter of its forward.
+    the arguments of each module's first call, tensors as their nodes, by parameter of its forward. initializes:
+    whether parameters from outside may be drawn anew.
     """
+
+    initializes: bool = False
 
     gradients: list[tuple[Tensor, Node]] = field(default_factory=list)
     calls: dict[Module, dict[str, Any]] = field(default_factory=dict)

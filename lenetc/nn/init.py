@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ir.errors import DTypeError, LenetcError
+from ir import ops
+from ir.errors import DTypeError, LenetcError, UnsupportedError
+from ir.node import Node
+from ir.op import literal, scalar
 from ir.types import Array
 from lenetc import runtime
 from lenetc.autograd import no_grad
@@ -22,6 +25,7 @@ from lenetc.evaluation.cell import Context
 from lenetc.evaluation.random import Generator
 from lenetc.evaluation.tracing import here, user_frame
 from lenetc.nn.fan import calculate_gain, fan_in_and_fan_out
+from lenetc.operations.elementwise.special import erfinv
 from lenetc.tensors.arrays import need_number
 from lenetc.tensors.tensor import Tensor, require_tensors
 
@@ -60,8 +64,24 @@ def _shape(tensor: Tensor) -> tuple[int, ...]:
     return tuple(map(int, tensor._cell.type.shape))
 
 
+def _is_drawn_by_program(tensor: Tensor) -> bool:
+    """Whether a program is being made that draws parameters anew, of which `tensor` is one."""
+    trace = Context.trace
+    if trace is None or trace.exporting is None or tensor._cell.trace is trace:
+        return False
+    return trace.exporting.initializes and not tensor._shares
+
+
+def _written(tensor: Tensor, node: Node) -> Tensor:
+    """`tensor` with the values of `node`, computed by the program."""
+    tensor._cell.node = ops.cast(node, dtype=tensor.dtype) if node.dtype is not tensor.dtype else node
+    return tensor
+
+
 def _filled(tensor: Tensor, values: Array) -> Tensor:
     """`tensor` with `values` of its shape, an array that nobody else has."""
+    if _is_drawn_by_program(tensor):
+        return _written(tensor, literal(values.astype(tensor.dtype.numpy)))
     cell, trace = tensor._cell, Context.trace
     if trace is not None:
         if cell.trace is not trace:
@@ -96,11 +116,25 @@ def _need_numbers(what: str, **given: Any) -> None:
 def _drawn(what: str, tensor: Tensor, kind: Kind, generator: Generator | None) -> Array:
     """Numbers in f32 whatever the dtype, so that a net in f64 starts from the same ones."""
     shape = _shape(tensor)
+    _need_float(what, tensor)
+    if _is_drawn_by_program(tensor):
+        raise UnsupportedError(f"{what} is not a formula that a program can draw by").at(here())
+    return random.values(kind, shape, generator)
+
+
+def _need_float(what: str, tensor: Tensor) -> None:
     if not tensor.dtype.is_float:
         raise DTypeError(
             f"{what} is not implemented for {tensor.type_text()}; fill a floating point tensor"
         ).at(here())
-    return random.values(kind, shape, generator)
+
+
+def _fill_drawn(what: str, tensor: Tensor, kind: Kind, generator: Generator | None) -> Tensor:
+    """`tensor` with numbers of `kind`."""
+    if _is_drawn_by_program(tensor):
+        _need_float(what, tensor)
+        return _written(tensor, random.node(kind, _shape(tensor), generator))
+    return _filled(tensor, _drawn(what, tensor, kind, generator))
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
@@ -110,7 +144,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
         raise LenetcError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}").at(
             here()
         )
-    return _filled(tensor, _drawn("uniform_", tensor, bits.uniform.scaled(b - a, a), generator))
+    return _fill_drawn("uniform_", tensor, bits.uniform.scaled(b - a, a), generator)
 
 
 def normal_(
@@ -120,7 +154,7 @@ def normal_(
     _need_numbers("normal_", mean=mean, std=std)
     if std < 0:
         raise LenetcError(f"normal expects std >= 0.0, but found std {std}").at(here())
-    return _filled(tensor, _drawn("normal_", tensor, bits.normal.scaled(std, mean), generator))
+    return _fill_drawn("normal_", tensor, bits.normal.scaled(std, mean), generator)
 
 
 _LIKELY = 0.2  # of normal numbers that lie in the limits: where it is less, another way draws fewer in vain
@@ -140,6 +174,8 @@ def trunc_normal_(
     if a > b or std <= 0:
         raise LenetcError(f"trunc_normal_: from {a} to {b} there is no number of deviation {std}").at(here())
     low, high = (a - mean) / std, (b - mean) / std
+    if _is_drawn_by_program(tensor):
+        return _truncated(tensor, mean, std, low, high, generator)
     likely = (math.erf(high / math.sqrt(2)) - math.erf(low / math.sqrt(2))) / 2 > _LIKELY
     values = _drawn("trunc_normal_", tensor, bits.normal, generator).astype(np.float64)
     wrong = (values < low) | (values > high)
@@ -159,9 +195,23 @@ def trunc_normal_(
     return _filled(tensor, np.clip(mean + std * values, a, b))
 
 
+def _truncated(
+    tensor: Tensor, mean: float, std: float, low: float, high: float, generator: Generator | None
+) -> Tensor:
+    """The same by one draw: the normal distribution's inverse of uniform numbers between its values at the limits."""
+    below, above = math.erf(low / math.sqrt(2)), math.erf(high / math.sqrt(2))
+    if above - below < 1e-3:
+        raise UnsupportedError("trunc_normal_: a program draws no numbers from so far outside").at(here())
+    drawn = random.node(bits.uniform.scaled(above - below, below), _shape(tensor), generator)
+    values = erfinv(Tensor._from_node(drawn)).clamp(low / math.sqrt(2), high / math.sqrt(2))
+    return _written(tensor, (values * (std * math.sqrt(2)) + mean).node)
+
+
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Every element `val`."""
     _need_numbers("constant_", val=val)
+    if _is_drawn_by_program(tensor):
+        return _written(tensor, ops.broadcast_to(scalar(val, tensor.dtype), shape=_shape(tensor)))
     return _filled(tensor, np.full(_shape(tensor), val))
 
 

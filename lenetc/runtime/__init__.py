@@ -7,13 +7,14 @@ other rooms. Only here is `onnxruntime` imported.
 from lenetc.runtime.binding import Binding
 from lenetc.runtime.device import DeviceError, cuda_missing, lanes, resolve_device, version
 from lenetc.runtime.memory import Slot, Value, empty, item, moved, overwrite, stored, to_device, to_numpy
-from lenetc.runtime.session import NOT_ON_CUDA, RunError, Session
+from lenetc.runtime.session import NOT_ON_CUDA, Port, RunError, Session
 from lenetc.runtime.threads import get_num_threads, set_num_threads
 
 __all__ = [
     "NOT_ON_CUDA",
     "Binding",
     "DeviceError",
+    "Port",
     "RunError",
     "Session",
     "Slot",

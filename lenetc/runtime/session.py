@@ -6,7 +6,7 @@ import itertools
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ir.errors import LenetcError
 from ir.node import Where
@@ -19,6 +19,7 @@ from lenetc.runtime.precision import allows_tf32
 from lenetc.runtime.replay import Replay
 
 log = logging.getLogger("lenetc.runtime")
+Port: TypeAlias = tuple[str, list[int | str | None]]
 # Optimizations that each go through all nodes, several times, and change nothing here that pays: what the passes have
 # done already, and fusions for operators or patterns that no program has. A session is loaded in 60 % of the time
 # without them, and runs as fast.
@@ -67,25 +68,29 @@ def cuda_options(captures: bool) -> dict[str, str]:
 
 
 class Session:
-    """A loaded program. `places` says where in the user's code each ONNX node came from.
+    """A loaded program, from a model or the path of one. `places` says where in the user's code each ONNX node came
+    from.
 
     profile: a new folder for a profile of the runs, and for the model as the runtime rewrote it. large: whether
     intermediate values take many megabytes. captures: whether runs may be captured as CUDA graphs; False afterwards
     where the runtime would not have it. on_cpu: names of the nodes that run on the CPU though the device is CUDA, at
-    the price of copies in every run.
+    the price of copies in every run. host_options: for a model that is loaded as other hosts load it, with all of the
+    runtime's optimizations: graph_optimization_level and cpu_memory_arena, as an exported manifest has them.
     """
 
     def __init__(
         self,
-        model: bytes,
+        model: bytes | str,
         device: str,
         places: Mapping[str, Where],
         threads: int = 0,
         profile: Path | None = None,
         large: bool = False,
         captures: bool = False,
+        host_options: Mapping[str, Any] | None = None,
     ) -> None:
         self.device = device
+        self._disabled = list(_OFF) if host_options is None else []
         self.places = places
         self.threads = threads
         self.profile = profile
@@ -107,6 +112,10 @@ class Session:
         options.enable_mem_pattern = not large
         if flushed.works:  # for the runtime's own threads; `execute` sees to the thread that calls
             options.add_session_config_entry("session.set_denormal_as_zero", "1")
+        if host_options is not None:
+            level = f"ORT_ENABLE_{host_options['graph_optimization_level'].upper()}"
+            options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, level)
+            options.enable_cpu_mem_arena = host_options["cpu_memory_arena"]
         if device == "cuda":
             options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         try:
@@ -117,10 +126,10 @@ class Session:
         if device == "cuda":
             self._check_placement()
 
-    def _load(self, model: bytes, options: Any) -> Any:
+    def _load(self, model: bytes | str, options: Any) -> Any:
         if self.device != "cuda":
             return InferenceSession(
-                model, options, providers=["CPUExecutionProvider"], disabled_optimizers=_OFF
+                model, options, providers=["CPUExecutionProvider"], disabled_optimizers=self._disabled
             )
 
         def load() -> Any:
@@ -131,7 +140,7 @@ class Session:
                 options,
                 providers=chosen,
                 enable_fallback=0,
-                disabled_optimizers=[*_OFF, *NOT_ON_CUDA],
+                disabled_optimizers=[*self._disabled, *NOT_ON_CUDA],
             )
 
         try:
@@ -171,6 +180,12 @@ class Session:
         if replay and self.captures:
             return Replay(self, inputs, outputs, next(self._graphs))
         return Binding(self, inputs, outputs)
+
+    def signature(self) -> tuple[dict[str, Port], dict[str, Port]]:
+        """The model's inputs and outputs by name: the dtype as ONNX Runtime writes it, "tensor(float)", and the shape,
+        where what is not known is a name or None."""
+        inputs = {port.name: (port.type, port.shape) for port in self._session.get_inputs()}
+        return inputs, {port.name: (port.type, port.shape) for port in self._session.get_outputs()}
 
     def run(self, feeds: Mapping[str, Value], outputs: Sequence[str]) -> list[Value]:
         """One run with named inputs; values of the named outputs, on the device."""

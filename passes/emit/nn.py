@@ -9,8 +9,8 @@ import numpy as np
 from ir import ops
 from ir.node import Node
 from ir.ops.windows import Window
-from ir.types import TupleType
-from passes.emit.builder import Builder, emit
+from ir.types import TupleType, f32
+from passes.emit.builder import ELEMENT_TYPES, Builder, emit
 
 
 def _window(attrs: Any, *, kernel: Any) -> dict[str, Any]:
@@ -70,8 +70,14 @@ def _(b: Builder, node: Node, x: str) -> Any:
     # Windows that run over the end count fewer elements in PyTorch than in ONNX.
     height, width = map(int, node.inputs[0].shape[2:])
     counts = Window.of(attrs).counts((height, width), attrs["count_include_pad"])
-    scale = np.prod(attrs["kernel"]) / counts
-    return b.op("Mul", b.op("AveragePool", x, **pool, count_include_pad=1), b.const(scale, node.dtype.numpy))
+    # Of rows and of columns: the runtime puts them together when it loads the model.
+    whole = b.const(np.prod(attrs["kernel"]) * counts[0, 0], np.float32)
+    scale = b.op(
+        "Div", whole, b.op("Mul", b.const(counts[:, :1], np.float32), b.const(counts[:1], np.float32))
+    )
+    if node.dtype is not f32:
+        scale = b.op("Cast", scale, to=ELEMENT_TYPES[node.dtype.name])
+    return b.op("Mul", b.op("AveragePool", x, **pool, count_include_pad=1), scale)
 
 
 def _pool(node: Node) -> dict[str, Any]:

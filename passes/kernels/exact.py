@@ -28,8 +28,11 @@ Formula = Callable[..., "Node | None"]  # (*operands, **attributes); None where 
 
 def exact(graph: Graph, device: str, fired: Counter[str]) -> Graph:
     """`graph` with every op of the tables replaced, in bodies of scans too; `fired` counts them."""
-    table = TABLE | WITHOUT_KERNEL | (ON_CPU if device == "cpu" else {})
+    table = TABLE | WITHOUT_KERNEL | (ON_CPU if device == "cpu" else ON_CUDA)
     given = set(graph.nodes())
+    # What is cut off at 0, with a gradient of 0 for what is below: whether it is -inf makes no difference.
+    cut_off = {x for node in given if node.op is ops.relu for x in node.inputs} - set(graph.outputs)
+    cut_off -= {x for node in given if node.op not in (ops.relu, ops.equal) for x in node.inputs}
     new: dict[Node, Node] = {}
     for node in graph.nodes():
         inputs = tuple([new[x] for x in node.inputs])
@@ -37,6 +40,8 @@ def exact(graph: Graph, device: str, fired: Counter[str]) -> Graph:
         if node.op is ops.scan:
             attrs = {**attrs, "body": exact(attrs["body"], device, fired)}
         formula = table.get(node.op.name)
+        if formula in ON_CUDA.values() and node in cut_off:
+            formula = None
         if formula is not None:
             with building_at(node.where):
                 found = formula(*inputs, **attrs)
@@ -78,6 +83,26 @@ def _reduce_max(x: Node, **how: Any) -> Node | None:
     if not x.dtype.is_float or not how["axes"]:
         return None
     return ops.maximum(ops.reduce_max(x, **how), ops.sum(ops.minimum(x, -math.inf), **how))
+
+
+def _reduce_max_on_cuda(x: Node, **how: Any) -> Node | None:
+    """The kernel keeps NaN, and takes the least finite number for -inf."""
+    if not x.dtype.is_float or not how["axes"]:
+        return None
+    return _or_least(x, ops.reduce_max(x, **how), lambda marks: ops.reduce_max(marks, **how))
+
+
+def _max_pool2d_on_cuda(x: Node, **how: Any) -> Node | None:
+    if not x.dtype.is_float or x.op is ops.relu:
+        return None
+    return _or_least(x, ops.max_pool2d(x, **how), lambda marks: ops.max_pool2d(marks, **how))
+
+
+def _or_least(x: Node, found: Node, largest: Callable[[Node], Node]) -> Node:
+    """`found`, or -inf where there is nothing larger. largest: of marks in the place of the elements of x."""
+    marks = ops.cast(ops.greater(x, -math.inf), dtype=f32)
+    above = ops.logical_or(ops.greater(largest(marks), 0.0), ops.is_nan(found))
+    return ops.where(above, found, ops.scalar(-math.inf, x.dtype))
 
 
 def _argmax(x: Node, *, axis: int, keepdims: bool) -> Node | None:
@@ -236,6 +261,7 @@ TABLE: dict[str, Formula] = {
 }
 # What the runtime has no kernel for at all.
 WITHOUT_KERNEL: dict[str, Formula] = {"solve": elimination.solve, "cholesky": elimination.cholesky}
+ON_CUDA: dict[str, Formula] = {"reduce_max": _reduce_max_on_cuda, "max_pool2d": _max_pool2d_on_cuda}
 ON_CPU: dict[str, Formula] = {
     "tanh": _tanh,
     "log_softmax": _log_softmax,

@@ -9,15 +9,12 @@ convolution computes all pixels of a block in one go, from a window that they sh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, TypeAlias
-
-import numpy as np
 
 from ir import ops
 from ir.dims import Dim, Shape, product
 from ir.node import Node
-from ir.types import Array
+from passes.layouts.indices import count
 
 Block: TypeAlias = tuple[int, int]
 PIXEL: Block = (1, 1)  # no blocks: pixels in row-major order
@@ -66,33 +63,32 @@ class Stored:
         area = self.pixels[0] * self.pixels[1] // planes
         return reshape(self.node, (planes * self.shape[1], area * self.batch))
 
-    def places(self) -> Array:
-        """In which of `rows` pixel (c,h,w) is: i64[C,H*W]."""
-        return _places(int(self.shape[1]), self.pixels, self.block)
-
     def in_blocks(self, block: Block) -> Node:
         """The node stored in blocks of the given size."""
         if block == self.block:
             return self.node
-        order = np.empty(self.places().size, np.int64)
-        order[_places(int(self.shape[1]), self.pixels, block)] = self.places()
-        moved = ops.gather(self.rows(), ops.literal(order), axis=0)
-        return store(self.shape, moved, block).node
+        return store(self.shape, ops.gather(self.rows(), self._order(block), axis=0), block).node
+
+    def _order(self, block: Block) -> Node:
+        """In which of `rows` each pixel is, by its place where the image is in blocks: i32[BH,BW,C,H/BH,W/BW]."""
+        (height, width), channels = self.pixels, int(self.shape[1])
+        area = height * width // (self.block[0] * self.block[1])
+        h = count(block[0], 0, 5) + count(height // block[0], 3, 5, block[0])
+        w = count(block[1], 1, 5) + count(width // block[1], 4, 5, block[1])
+        rows = place(h, self.block[0], self.block[1] * channels * area, width // self.block[1])
+        return rows + place(w, self.block[1], channels * area, 1) + count(channels, 2, 5, area)
 
     def natural(self) -> Node:
         """The node [*shape[1:], N]."""
         return self.in_blocks(PIXEL)
 
 
-@lru_cache(maxsize=256)
-def _places(channels: int, size: tuple[int, int], block: Block) -> Array:
-    planes = block[0] * block[1]
-    area = size[0] * size[1] // planes
-    h, w = np.divmod(np.arange(size[0] * size[1]), size[1])
-    plane = h % block[0] * block[1] + w % block[1]
-    within = h // block[0] * (size[1] // block[1]) + w // block[1]
-    places: Array = (plane * channels + np.arange(channels)[:, None]) * area + within
-    return places
+def place(pixel: Node, block: int, plane: int, row: int) -> Node:
+    """Where pixels along one axis of a stored image are: `plane` rows on for each position in a block, `row` for each
+    block."""
+    if block == 1:
+        return pixel * row if row > 1 else pixel
+    return ops.mod(pixel, block) * plane + ops.div(pixel, block) * row
 
 
 def store(shape: Shape, node: Node, block: Block = PIXEL) -> Stored:

@@ -63,7 +63,7 @@ def max_pool2d_with_indices(x: Node, **how: Any) -> Node:
 
     def exact(x: Node) -> tuple[Node, ...]:
         with_nan, above = _seen(x, how)
-        order = ops.literal(np.arange(1, height * width + 1, dtype=np.float32).reshape(1, 1, height, width))
+        order = ops.reshape(ops.iota(size=height * width, dtype=f32) + 1, shape=(1, 1, height, width))
         whole = (*images, height, width)
         _, first = largest(ops.broadcast_to(-order, shape=whole))
         _, last_nan = largest(ops.where(ops.is_nan(x), order, ops.scalar(0, f32)))

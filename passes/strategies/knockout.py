@@ -7,13 +7,16 @@ of halves instead of a mask over all. Forward and gradient share their compariso
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
+from functools import reduce
+from typing import TypeAlias
 
 from ir import ops
 from ir.node import Node
-from ir.types import Array
+from passes.layouts.indices import value
 from passes.strategies import finite
+
+# For each player where it is padding, None where it never is; () where none ever is.
+Outside: TypeAlias = Sequence["Node | None"]
 
 
 def best(players: Sequence[Node]) -> Node:
@@ -22,17 +25,24 @@ def best(players: Sequence[Node]) -> Node:
     return players[0] if half == 0 else ops.maximum(best(players[:half]), best(players[half:]))
 
 
-def _later_wins(players: Sequence[Node], outside: Sequence[Array]) -> Node:
+def _later_wins(players: Sequence[Node], outside: Outside) -> Node:
     half = len(players) // 2
     later = best(players[half:])
     wins = ops.logical_or(ops.greater(later, best(players[:half])), ops.is_nan(later))
-    if outside:
-        given = np.all(outside[:half], axis=0) & ~np.all(outside[half:], axis=0)
-        wins = ops.logical_or(wins, ops.literal(given)) if given.any() else wins
+    beaten, met = _all(outside[:half]), _all(outside[half:])
+    if beaten is not None:
+        given = beaten if met is None else ops.logical_and(beaten, ops.logical_not(met))
+        wins = ops.logical_or(wins, given) if value(given).any() else wins
     return wins
 
 
-def _winners(players: Sequence[Node], outside: Sequence[Array], alive: Node | None = None) -> list[Node]:
+def _all(outside: Outside) -> Node | None:
+    """Where all are padding; None where there is no such place."""
+    masks = [mask for mask in outside if mask is not None]
+    return reduce(ops.logical_and, masks) if masks and len(masks) == len(outside) else None
+
+
+def _winners(players: Sequence[Node], outside: Outside, alive: Node | None = None) -> list[Node]:
     """For each of several players where it is the maximum, among the places that are `alive`."""
     half = len(players) // 2
     if half == 0:
@@ -48,7 +58,7 @@ def _winners(players: Sequence[Node], outside: Sequence[Array], alive: Node | No
     ]
 
 
-def hand_back(g: Node, players: Sequence[Node], outside: Sequence[Array] = ()) -> list[Node]:
+def hand_back(g: Node, players: Sequence[Node], outside: Outside = ()) -> list[Node]:
     """For each player g where it is the maximum, and 0 elsewhere, be g infinite. `outside` says, if anything, where
     each is padding: that loses to -inf as well."""
     if len(players) == 1:
@@ -57,7 +67,7 @@ def hand_back(g: Node, players: Sequence[Node], outside: Sequence[Array] = ()) -
     return [ops.where(wins, g, zero) for wins in _winners(players, outside)]
 
 
-def hand_back_if_finite(g: Node, players: Sequence[Node], outside: Sequence[Array] = ()) -> list[Node]:
+def hand_back_if_finite(g: Node, players: Sequence[Node], outside: Outside = ()) -> list[Node]:
     """As `hand_back`, for the CPU: where g and the maxima are finite without what infinities and NaN ask for."""
     exact = hand_back(g, players, outside)
     if outside or len(exact) == 1:
@@ -85,7 +95,7 @@ def _met(players: Sequence[Node]) -> list[Node]:
     return [best(earlier), best(later), *_met(earlier), *_met(later)]
 
 
-def pick(values: Sequence[Node], players: Sequence[Node], outside: Sequence[Array] = ()) -> Node:
+def pick(values: Sequence[Node], players: Sequence[Node], outside: Outside = ()) -> Node:
     """The value that goes with the maximum."""
     half = len(players) // 2
     if half == 0:

@@ -38,7 +38,7 @@ def both(name: str) -> tuple[Any, Any, list[Any], Any]:
     return their_step, lenetc.compile(step), [*their_schedules, *schedules], theirs.batches
 
 
-@pytest.mark.filterwarnings("ignore:the exported step takes batches of the sizes")  # a state of fixed size
+@pytest.mark.filterwarnings("ignore:the exported step takes no other sizes")  # a state of fixed size
 @pytest.mark.parametrize("name", NAMES)
 def test_losses_agree_and_the_step_is_one_program_that_exports(name: str, tmp_path: Path) -> None:
     their_step, step, schedules, batches = both(name)
@@ -99,7 +99,7 @@ def _curve(name: str, library: Any, weights: Any, how: str) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:the exported step takes batches of the sizes")
+@pytest.mark.filterwarnings("ignore:the exported step takes no other sizes")
 @pytest.mark.parametrize("name", NAMES)
 def test_curves_of_hundreds_of_steps_agree(name: str) -> None:
     """A quarter of an hour for all: `python -m pytest tests/parity/test_example_models_parity.py -m slow`.

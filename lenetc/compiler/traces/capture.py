@@ -31,20 +31,20 @@ def capture(
     floats: bool = True,
     keeps: bool = False,
     again: bool = False,
-    exports: bool = False,
+    exporting: Exporting | None = None,
 ) -> Capture:
     """Trace `function` called with `values`, whose arrays are replaced by inputs of `types`.
 
     observes: whether to note what ran. floats: whether numbers become inputs, by stand-ins.
     keeps: whether buffers that are assigned anew are state that the program replaces; for a call they are new tensors.
-    again: whether the same trace is expected soon, so that its nodes are kept for it. exports: whether the graph's
-    results are to have the gradients that optimizers' steps read besides, see `Capture.exported`.
+    again: whether the same trace is expected soon, so that its nodes are kept for it. exporting: where to note what
+    files that are cut out of the graph need; the gradients that optimizers' steps read become results.
     What the function raises is raised, and tensors are as they were; but an exception of the user's own comes as
     `Capture.error`, with the graph of what had been done before it.
     """
     Counts.evaluate_pending()
     trace, observed = Trace(), Observed()
-    trace.exporting = Exporting() if exports else None
+    trace.exporting = exporting
     error: BaseException | None = None
     result: Any = None
     grad_mode = is_grad_enabled()

@@ -12,7 +12,7 @@ from ir import ops
 from ir.errors import LenetcError
 from ir.node import Graph, Node, next_name
 from ir.op import leaf
-from ir.types import DType
+from ir.types import Array, DType
 from lenetc.compiler.reads.entries import is_plain
 from lenetc.compiler.structure import flatten, result_names
 from lenetc.compiler.traces.arguments import Traced, first_name
@@ -193,8 +193,23 @@ def _exported(
         module: {key: passed(value) for key, value in arguments.items()}
         for module, arguments in trace.exporting.calls.items()
     }
+    started: dict[str, Array | None] = {}
+    for optimizer in trace.optimizers:
+        starts = optimizer._start_of_state()
+        held = [value for state in optimizer.state.values() for value in state.values()]
+        for group in optimizer.param_groups:
+            held += [value for key, value in group.items() if key != "params"]
+        for value in held:
+            if isinstance(value, Tensor) and value._cell in by_cell:
+                started[by_cell[value._cell]] = starts.get(value._cell)
+    for cell, (_, start) in trace.exporting.state.items():
+        if cell in by_cell:
+            started[by_cell[cell]] = start
     return Exported(
-        [(by_cell[parameter._cell], label) for parameter, label in gradients], list(trace.modules), calls
+        [(by_cell[parameter._cell], label) for parameter, label in gradients],
+        started,
+        list(trace.modules),
+        calls,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ir.node import Graph, Where
-from ir.types import Type
+from ir.types import Array, Type
 from lenetc.compiler.reads.observed import Observed
 from lenetc.compiler.traces.history import History, Sources
 from lenetc.evaluation.cell import Cell
@@ -58,10 +58,12 @@ class GradOf:
 @dataclass
 class Exported:
     """What files are cut out of a traced function by. gradients: (the state's name, the result that is the gradient
-    which an optimizer's step reads for it), in order. modules: those that were called. calls: the arguments of each
+    which an optimizer's step reads for it), in order. started: state of optimizers and of schedules, with what it is before the first
+    step, where that is known. modules: those that were called. calls: the arguments of each
     one's first call, by parameter of its forward."""
 
     gradients: list[tuple[str, str]]
+    started: dict[str, Array | None]
     modules: list[Module]
     calls: dict[Module, dict[str, Passed | Any]]
 

@@ -87,7 +87,8 @@ class Module(Stateful, Parts):
             except TypeError:  # which the call itself will tell
                 return
             calls[self] = {
-                name: value._cell.node if isinstance(value, Tensor) else value for name, value in bound.items()
+                name: value._cell.node if isinstance(value, Tensor) else value
+                for name, value in bound.items()
             }
 
     def _path_of(self, part: Module) -> str:

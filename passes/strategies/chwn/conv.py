@@ -7,39 +7,25 @@ blocks gather 36 rows where 4 * 25 were, for products half as large again.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
-
-import numpy as np
 
 from ir import ops
 from ir.node import Node
-from ir.ops.windows import Pair
-from ir.types import Array
+from ir.types import DType
 from passes.layouts.batch_last import PIXEL, Block, Stored, reshape, store, swap
+from passes.layouts.indices import along, count, counts_all
 from passes.layouts.windows import Windows, offsets, windows_of
-from passes.strategies.chwn.taps import add_up, seen_by, sources_of
-
-
-@lru_cache(maxsize=256)
-def _column_table(windows: Windows, block: Block, image: Pair, channels: int, stored: Block) -> Array:
-    """For each row of im2col, [C,R,P] flat, the row of x that it copies; C*H*W for padding."""
-    places = Stored((1, channels, *image), None, stored).places()  # type: ignore[arg-type]
-    padded = np.concatenate([places, np.full((channels, 1), places.size)], axis=1)
-    return np.asarray(padded[:, seen_by(windows, block, image)].reshape(-1))
+from passes.strategies.chwn.taps import add_up, seen_by, seers
 
 
 def columns(x: Stored, windows: Windows, block: Block) -> Node:
     """im2col of x[N,C,H,W] for an output in blocks: [C*R, P*N]."""
     channels = int(x.shape[1])
-    table = _column_table(windows, block, x.pixels, channels, x.block)
-    rows = x.rows()
-    if not np.array_equal(table, np.arange(int(rows.shape[0]))):
-        if table.max() == rows.shape[0]:
-            rows = ops.pad(rows, low=(0, 0), high=(1, 0))
-        rows = ops.gather(rows, ops.literal(table), axis=0)
+    rows, places = seen_by(x, windows, block)
+    if not counts_all(places, int(rows.shape[0])):
+        rows = ops.gather(rows, places, axis=0)
     depth = channels * _reach(windows, block)
-    return reshape(rows, (depth, len(table) // depth * x.batch))
+    return reshape(rows, (depth, places.ty.size // depth * x.batch))
 
 
 def _reach(windows: Windows, block: Block) -> int:
@@ -47,17 +33,15 @@ def _reach(windows: Windows, block: Block) -> int:
     return len(rows) * len(columns)
 
 
-def _spread(windows: Windows, block: Block, dtype: Any) -> Array:
+def _spread(windows: Windows, block: Block, dtype: DType) -> Node:
     """Where the kernel of each pixel of a block lies in the block's window: 0/1 [BH*BW, KH*KW, R]."""
     axes = []
-    for b, s, k, d, reach in zip(
-        block, windows.stride, windows.kernel, windows.dilation, offsets(windows, block), strict=True
-    ):
-        at = np.arange(b)[:, None] * s + np.arange(k) * d
-        axes.append((at[..., None] == reach).astype(dtype))
-    joint = np.einsum("aiq,bjr->abijqr", *axes)
+    moves = zip(block, windows.stride, windows.kernel, windows.dilation, offsets(windows, block), strict=True)
+    for i, (b, s, k, d, reach) in enumerate(moves):
+        at = count(b, i, 6, s) + count(k, i + 2, 6, d)
+        axes.append(ops.cast(ops.equal(at, along(reach, i + 4, 6)), dtype=dtype))
     planes, taps = block[0] * block[1], windows.kernel[0] * windows.kernel[1]
-    return np.ascontiguousarray(joint.reshape(planes, taps, -1))
+    return ops.reshape(axes[0] * axes[1], shape=(planes, taps, _reach(windows, block)))
 
 
 def _weights(w: Node, windows: Windows, block: Block, groups: int) -> Node:
@@ -69,7 +53,7 @@ def _weights(w: Node, windows: Windows, block: Block, groups: int) -> Node:
         return reshape(
             w, (outputs, depth * taps) if groups == 1 else (groups, outputs // groups, depth * taps)
         )
-    spread = ops.literal(_spread(windows, block, w.dtype.numpy), w.dtype)
+    spread = _spread(windows, block, w.dtype)
     if groups == 1:
         return reshape(reshape(w, (outputs * depth, taps)) @ spread, (planes * outputs, depth * reach))
     wide = reshape(w, (groups, 1, outputs // groups * depth, taps)) @ spread
@@ -131,7 +115,7 @@ def conv2d_weight_grad(node: Node, block: Block, x: Stored, g: Stored) -> Node:
         wide = rows @ swap(cols)
     if g.block == PIXEL:
         return reshape(wide, node.shape)
-    spread = ops.literal(_spread(windows, g.block, node.dtype.numpy).transpose(0, 2, 1), node.dtype)
+    spread = swap(_spread(windows, g.block, node.dtype))
     wide = reshape(wide, (groups, planes, outputs // groups * depth, reach))
     return reshape(ops.sum(wide @ spread, axes=(1,)), node.shape)
 
@@ -140,15 +124,18 @@ def conv2d_input_grad(node: Node, block: Block, g: Stored, w: Node) -> Stored:
     """conv2d_input_grad(g, w) => col2im(wᵀ @ g), col2im as a gather and a sum"""
     groups, windows = node.attrs["groups"], windows_of(node)
     image = Stored(node.shape, node, block)
-    seen = seen_by(windows, g.block, image.pixels)
-    sources = sources_of(seen, image.pixels[0] * image.pixels[1])
+    down, across = (int(n) // b for n, b in zip(windows.out, g.block, strict=True))
+    wide, blocks = len(offsets(windows, g.block)[1]), down * across
+    each = _reach(windows, g.block) * blocks
+    nowhere = int(node.shape[1]) * each
+    seen = seers(windows, g.block, image, ((wide * blocks, across), (blocks, 1)), each, nowhere)
     weights = _weights(w, windows, g.block, groups)
-    if groups == 1 and (sources == seen.size).any():
+    if groups == 1 and seen.nowhere is not None:
         # Rows of zeros for pixels that fewer windows see: one more column of weights makes them on the way.
         weights = ops.pad(weights, low=(0, 0), high=(0, 1))
     cols = swap(weights) @ _by_group(g, groups)
-    cols = reshape(cols, (cols.ty.size // cols.shape[-1] * seen.shape[1], g.batch))
-    return store(node.shape, add_up(cols, sources, seen.size, image), block)
+    cols = reshape(cols, (cols.ty.size // cols.shape[-1] * blocks, g.batch))
+    return store(node.shape, add_up(cols, seen), block)
 
 
 def conv2d_input_grad_dilated(node: Node, block: Block, g: Stored, w: Node) -> Stored:

@@ -1,63 +1,160 @@
 """What windows see, batch-last: gathers of rows.
 
-Every index table depends on sizes of images and kernels alone, never on the batch.
+Every index table depends on sizes of images and kernels alone, never on the batch; and each is a sum of a part for
+rows of pixels, one for columns, and one for channels (`passes.layouts.indices`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import reduce
+from typing import NamedTuple
 
 import numpy as np
 
 from ir import ops
 from ir.node import Node
 from ir.ops.windows import Pair
-from ir.types import Array
-from passes.layouts.batch_last import PIXEL, Block, Stored, reshape, store
+from ir.types import Array, i32
+from passes.layouts.batch_last import PIXEL, Block, Stored, place, reshape, store
+from passes.layouts.indices import along, below, count, counts_all, flat, grid, value
 from passes.layouts.windows import Windows, offsets, planes_of
 
 
-def seen_by(windows: Windows, block: Block, size: Pair) -> Array:
-    """The pixel at each offset of each block's window, i64[R, P]; H*W outside of the image."""
-    axes = []
-    parts = (windows.out, block, windows.stride, windows.padding, offsets(windows, block))
-    for o, b, s, p, reach in zip(*parts, strict=True):
-        axes.append(reach[:, None] + np.arange(0, o, b) * s - p)
-    rows, columns = axes[0][:, None, :, None], axes[1][None, :, None, :]
-    inside = (rows >= 0) & (rows < size[0]) & (columns >= 0) & (columns < size[1])
-    pixels = np.where(inside, rows * size[1] + columns, size[0] * size[1])
-    return pixels.reshape(axes[0].shape[0] * axes[1].shape[0], -1)
+class Axis(NamedTuple):
+    """Windows along one axis, those of each block of the output as one.
+
+    reach: the offsets, from a block's first window, of the pixels that its windows see. step: pixels from block to
+    block. out: how many blocks there are. size: pixels of the image.
+    """
+
+    reach: Array
+    step: int
+    padding: int
+    out: int
+    size: int
+
+    @property
+    def over(self) -> int:
+        """By how many pixels the last windows reach over the end."""
+        return max(int(self.reach[-1]) + (self.out - 1) * self.step - self.padding - self.size + 1, 0)
 
 
-def sources_of(seen: Array, area: int) -> Array:
-    """The transpose of what windows see: for each pixel the places in `seen` that see it, i64[M, H*W], filled
-    with `seen.size` where there are fewer than M."""
-    flat = seen.reshape(-1)
-    numbers = np.flatnonzero(flat < area)
-    by_pixel = np.argsort(flat[numbers], kind="stable")
-    numbers = numbers[by_pixel]
-    pixels = flat[numbers]
-    rank = np.arange(len(pixels)) - np.searchsorted(pixels, pixels)
-    table = np.full((int(rank.max(initial=0)) + 1, area), flat.size)
-    table[rank, pixels] = numbers
-    return table
+def axes_of(windows: Windows, block: Block, size: Pair) -> tuple[Axis, Axis]:
+    """Both axes of windows over an image of `size` whose output is in blocks."""
+    rows, columns = (
+        Axis(reach, b * s, p, int(o) // b, int(n))
+        for reach, b, s, p, o, n in zip(
+            offsets(windows, block), block, windows.stride, windows.padding, windows.out, size, strict=True
+        )
+    )
+    return rows, columns
 
 
-def add_up(parts: Node, sources: Array, count: int, image: Stored) -> Node:
-    """Rows of parts [C*count, N] added up into an image; `sources` [M,H*W] says where (`count`: nowhere)."""
-    channels = image.places().shape[0]
-    table = np.arange(channels)[:, None] * count + sources[:, None, :]
-    table = np.where(sources[:, None, :] == count, channels * count, table)
-    order = np.empty((len(sources), image.places().size), np.int64)
-    order[:, image.places().reshape(-1)] = table.reshape(len(sources), -1)
-    if order.max() >= parts.shape[0]:
+def seen_by(x: Stored, windows: Windows, block: Block) -> tuple[Node, Node]:
+    """The elements of x with zeros around them, as rows [C*H'*W', N]; and of these what the window of each block
+    sees: i32[C, R*P], R offsets of P blocks."""
+    axes, channels = axes_of(windows, block, x.pixels), int(x.shape[1])
+    lows = [math.ceil(axis.padding / b) for axis, b in zip(axes, x.block, strict=True)]  # in blocks
+    highs = [math.ceil(axis.over / b) for axis, b in zip(axes, x.block, strict=True)]
+    inner = [axis.size // b for axis, b in zip(axes, x.block, strict=True)]
+    image = x.node
+    if any(lows) or any(highs):
+        planes = () if x.block == PIXEL else (x.block[0] * x.block[1],)
+        image = reshape(image, (*planes, channels, *inner, x.batch))
+        before = (0,) * (image.rank - 3)
+        image = ops.pad(image, low=(*before, *lows, 0), high=(*before, *highs, 0))
+    sizes = [low + n + high for low, n, high in zip(lows, inner, highs, strict=True)]
+    area = sizes[0] * sizes[1]
+    plane = channels * area
+    rows, columns = (
+        along(axis.reach, i, 4) + count(axis.out, i + 2, 4, axis.step, low * b - axis.padding)
+        for i, (axis, low, b) in enumerate(zip(axes, lows, x.block, strict=True))
+    )
+    places = place(rows, x.block[0], x.block[1] * plane, sizes[1])
+    places = places + place(columns, x.block[1], plane, 1)
+    places = ops.reshape(places, shape=(1, places.ty.size)) + count(channels, 0, 2, area)
+    return reshape(image, (x.block[0] * x.block[1] * plane, x.batch)), places
+
+
+class Seers(NamedTuple):
+    """For each element of an image, in the order stored, the places that see it: i32[M*.., C, ..].
+
+    most: M. nowhere: what stands where there are fewer than M; None where there never are.
+    """
+
+    places: Node
+    most: int
+    nowhere: int | None
+
+
+def seers(
+    windows: Windows, block: Block, image: Stored, weights: tuple[Pair, Pair], channel: int, nowhere: int
+) -> Seers:
+    """The transpose of what windows see. A place is the sum of offset * weights[0] + block of the output * weights[1]
+    of both axes, and of `channel` for each channel; `nowhere` is more than all of them."""
+    (rows, m, all_rows), (columns, k, all_columns) = (
+        _along(axis, b, w, nowhere)
+        for axis, b, w in zip(axes_of(windows, block, image.pixels), image.block, weights, strict=True)
+    )
+    (_, b, h), (_, d, w) = rows.shape, columns.shape
+    places = ops.reshape(rows, shape=(m, 1, b, 1, h, 1)) + ops.reshape(columns, shape=(1, k, 1, d, 1, w))
+    places = ops.reshape(places, shape=(m * k * b * d, 1, h * w))
+    places = places + count(int(image.shape[1]), 1, 3, channel)
+    if all_rows and all_columns:
+        return Seers(places, m * k, None)
+    return Seers(ops.minimum(places, nowhere), m * k, nowhere)
+
+
+def _along(axis: Axis, block: int, weights: Pair, nowhere: int) -> tuple[Node, int, bool]:
+    """What sees the pixels along one axis, by their place in a block and their block: i32[M,block,size/block]; M, and
+    whether all pixels are seen M times."""
+    pixel = count(block, 1, 3, start=axis.padding) + count(axis.size // block, 2, 3, block)
+    steps = np.diff(axis.reach)
+    reach, step, apart = len(axis.reach), axis.step, int(steps[0]) if len(steps) else 1
+    is_even = bool((steps == apart).all())
+    if is_even and apart == 1 and math.ceil(reach / step) <= axis.out:
+        # The offsets that see a pixel are those of its remainder.
+        nth = count(math.ceil(reach / step), 0, 3)
+        offset = nth if step == 1 else ops.mod(pixel, step) + nth * step
+        out = (pixel if step == 1 else ops.div(pixel, step)) - nth
+        conditions = [below(offset, reach), below(out, axis.out)]
+    elif is_even and axis.out <= reach:
+        out = count(axis.out, 0, 3)
+        offset, conditions = _quotient(pixel - out * step, apart)
+        conditions.append(below(offset, reach))
+    else:
+        offset = count(reach, 0, 3)
+        out, conditions = _quotient(pixel - along(axis.reach, 0, 3), step)
+        conditions.append(below(out, axis.out))
+    found = offset * weights[0] + out * weights[1]
+    is_there = reduce(ops.logical_and, conditions)
+    is_always = bool(value(is_there).all())
+    found = found if is_always else ops.where(is_there, found, ops.scalar(nowhere, i32))
+    return found, int(found.shape[0]), is_always
+
+
+def _quotient(numbers: Node, divisor: int) -> tuple[Node, list[Node]]:
+    """numbers / divisor, and where that is a whole number from 0 up."""
+    if divisor == 1:
+        return numbers, []
+    whole = ops.equal(ops.mod(numbers, divisor), 0)
+    return ops.div(numbers, divisor), [whole, ops.greater(numbers, -1)]
+
+
+def add_up(parts: Node, seen: Seers) -> Node:
+    """Rows of parts [.., N] added up into an image."""
+    if seen.most == 1 and counts_all(seen.places, int(parts.shape[0])):
+        return parts
+    if seen.nowhere is not None and seen.nowhere >= parts.shape[0]:
         parts = ops.pad(parts, low=(0, 0), high=(1, 0))
-    gathered = ops.gather(parts, ops.literal(order.reshape(-1)), axis=0)
-    if len(sources) == 1:
+    gathered = ops.gather(parts, seen.places, axis=0)
+    if seen.most == 1:
         return gathered
     # A product with ones is the runtime's fastest sum over a leading axis.
-    stacked = reshape(gathered, (len(sources), order.shape[1] * parts.shape[1]))
-    return ops.literal(np.ones((1, len(sources))), parts.dtype) @ stacked
+    stacked = reshape(gathered, (seen.most, seen.places.ty.size // seen.most * parts.shape[1]))
+    return ops.broadcast_to(ops.scalar(1, parts.dtype), shape=(1, seen.most)) @ stacked
 
 
 def views(x: Stored, windows: Windows, fill: float) -> list[Node]:
@@ -66,11 +163,16 @@ def views(x: Stored, windows: Windows, fill: float) -> list[Node]:
         planes = range(windows.kernel[0] * windows.kernel[1])
         stop = x.node.shape[1:]
         return [ops.slice(x.node, starts=(t, 0, 0, 0), stops=(t + 1, *stop), steps=(1,) * 4) for t in planes]
-    pixels = reshape(x.natural(), (x.shape[1], x.pixels[0] * x.pixels[1], x.batch))
-    seen = seen_by(windows, PIXEL, x.pixels)
-    if seen.max() == pixels.shape[1]:
-        pixels = ops.pad(pixels, low=(0, 0, 0), high=(0, 1, 0), value=fill)
-    return [ops.gather(pixels, ops.literal(row), axis=1) for row in seen]
+    axes = axes_of(windows, PIXEL, x.pixels)
+    image = reshape(x.natural(), (x.shape[1], *x.pixels, x.batch))
+    low, high = [axis.padding for axis in axes], [axis.over for axis in axes]
+    if any(low) or any(high):
+        image = ops.pad(image, low=(0, *low, 0), high=(0, *high, 0), value=fill)
+    _, height, width, _ = image.shape
+    pixels = reshape(image, (x.shape[1], height * width, x.batch))
+    out, steps = [axis.out for axis in axes], (axes[0].step * int(width), axes[1].step)
+    starts = [i * int(width) + j for i in axes[0].reach.tolist() for j in axes[1].reach.tolist()]
+    return [ops.gather(pixels, flat(grid(out, steps, start)), axis=1) for start in starts]
 
 
 def unviews(node: Node, pieces: Sequence[Node], windows: Windows, block: Block) -> Stored:
@@ -81,14 +183,14 @@ def unviews(node: Node, pieces: Sequence[Node], windows: Windows, block: Block) 
         planes = [reshape(piece, (1, channels, area, n)) for piece in pieces]
         return store(node.shape, ops.concat(*planes, axis=0), block)
     pieces = [reshape(piece, (channels, area, n)) for piece in pieces]
-    seen = seen_by(windows, PIXEL, image.pixels)
-    sources = sources_of(seen, image.pixels[0] * image.pixels[1])
-    if all(piece is pieces[0] for piece in pieces):
-        stacked, count = pieces[0], seen.shape[1]
-        sources = np.where(sources == seen.size, count, sources % count)
-    else:
-        stacked, count = ops.concat(*pieces, axis=1), seen.size
-    return store(node.shape, add_up(reshape(stacked, (channels * count, n)), sources, count, image), block)
+    are_same = all(piece is pieces[0] for piece in pieces)
+    each = area if are_same else area * len(pieces)
+    stacked = pieces[0] if are_same else ops.concat(*pieces, axis=1)
+    taps = (0, 0) if are_same else (windows.kernel[1] * int(area), int(area))
+    weights = ((taps[0], int(windows.out[1])), (taps[1], 1))
+    nowhere = int(channels) * int(each)
+    seen = seers(windows, PIXEL, image, weights, int(each), nowhere)
+    return store(node.shape, add_up(reshape(stacked, (nowhere, n)), seen), block)
 
 
 def like(x: Stored, view: Node | None = None) -> Node:

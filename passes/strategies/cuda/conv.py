@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from ir import ops
 from ir.node import Node
 from ir.ops.windows import Pair, Window
+from passes.layouts.indices import grid
 from passes.strategies.nchw.conv import weight_grad_of_columns
 
 
@@ -23,15 +22,14 @@ def columns(
     high = [max(int(r - p - m), 0) for r, p, m in zip(reach, padding, (height, width), strict=True)]
     if any(padding) or any(high):
         x = ops.pad(x, low=(0, 0, *padding), high=(0, 0, *high))
-    rows, cols = (
-        np.arange(k)[:, None] * d + np.arange(int(o)) * s
-        for k, d, o, s in zip(kernel, dilation, out, stride, strict=True)
+    wide, area = int(x.shape[3]), int(out[0]) * int(out[1])
+    shape, steps = (
+        (*kernel, int(out[0]), int(out[1])),
+        (dilation[0] * wide, dilation[1], stride[0] * wide, stride[1]),
     )
-    wide = int(x.shape[3])
-    places = rows[:, None, :, None] * wide + cols[None, :, None, :]  # [KH,KW,OH,OW]
-    area = int(out[0]) * int(out[1])
+    places = ops.reshape(grid(shape, steps), shape=(math.prod(kernel), area))
     flat = ops.reshape(x, shape=(n, c, x.shape[2] * wide))
-    taken = ops.gather(flat, ops.literal(places.reshape(-1, area)), axis=2)
+    taken = ops.gather(flat, places, axis=2)
     depth = c // groups * math.prod(kernel)
     return ops.reshape(taken, shape=(n, depth, area) if groups == 1 else (n, groups, depth, area))
 

@@ -7,12 +7,15 @@ images in lanes all the way.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ir import ops
 from ir.node import Node
-from ir.types import Array
-from passes.layouts.batch_last import reshape, swap
+from ir.types import Array, f32
+from passes.layouts.batch_last import place, reshape, swap
+from passes.layouts.indices import count, flat, permuted
 
 
 def _rows(
@@ -20,9 +23,8 @@ def _rows(
 ) -> Node:
     """x, as an array of `shape` whose last axis is lanes, with the axes before that permuted; the axis `turned` of
     the result in reverse. Rows of lanes are gathered, in a third of the time of such a Transpose."""
-    order = np.arange(int(np.prod(shape[:-1]))).reshape(shape[:-1]).transpose(perm)
-    order = order if turned is None else np.flip(order, turned)
-    return ops.gather(reshape(x, (order.size, lanes)), ops.literal(order.reshape(-1)), axis=0)
+    order = permuted(shape[:-1], perm, turned=turned)
+    return ops.gather(reshape(x, (order.ty.size, lanes)), flat(order), axis=0)
 
 
 def conv2d(lanes: int, node: Node, x: Node, w: Node, *bias: Node) -> Node:
@@ -74,24 +76,21 @@ def _by_phases(lanes: int, node: Node, g: Node, w: Node) -> Node:
     table = reshape(
         ops.pad(table, low=(0, 0), high=(1, 0)), ((kh * kw + 1) * outputs * inputs // lanes, lanes)
     )
-    places = np.arange(outputs * inputs // lanes).reshape(outputs // lanes, lanes, inputs // lanes)
-    by_input = places.transpose(2, 0, 1)[None, :, :, None, :]
-    order = taps.reshape(phases, 1, 1, -1, 1) * places.size + by_input
-    weight = ops.gather(table, ops.literal(order.reshape(-1)), axis=0)
+    each = outputs * inputs // lanes
+    first = ops.literal(taps.astype(np.int32).reshape(phases, 1, 1, -1, 1) * each)
+    by_input = permuted((outputs // lanes, lanes, inputs // lanes), (2, 0, 1))
+    by_input = ops.reshape(by_input, shape=(1, inputs // lanes, outputs // lanes, 1, lanes))
+    weight = ops.gather(table, flat(first + by_input), axis=0)
     weight = reshape(weight, (phases * inputs // lanes, outputs // lanes, *windows, lanes, lanes))
     spans = zip(begins, windows, node.shape[2:], how["stride"], g.shape[2:], strict=True)
     padding = tuple(max(-b, (int(size) - 1) // s + b + k - int(o), 0) for b, k, size, s, o in spans)
     found = ops.conv2d_lanes(ops.to_lanes(g, lanes=lanes), weight, padding=padding)
     # Pixel h is the one of phase h % S at h // S, and those lie behind what padding put before them.
-    y, x = (np.arange(int(size)) for size in (height, width))
-    (s, t), (_, _, ph, pw) = how["stride"], found.shape
-    phase = (y % s)[:, None] * t + (x % t)[None, :]
-    pixel = (y // s + padding[0] + begins[0])[:, None] * pw + (x // t + padding[1] + begins[1])[None, :]
-    group = inputs // lanes
-    order = (phase[None] * group + np.arange(group)[:, None, None]) * (ph * pw) + pixel[None]
-    found = ops.gather(
-        reshape(found, (n, phases * group * ph * pw, lanes)), ops.literal(order.reshape(-1)), axis=1
-    )
+    y, x = count(int(height), 1, 3), count(int(width), 2, 3)
+    (s, t), (ph, pw), group = how["stride"], map(int, found.shape[2:]), inputs // lanes
+    order = place(y, s, t * group * ph * pw, pw) + place(x, t, group * ph * pw, 1)
+    order = order + count(group, 0, 3, ph * pw, (padding[0] + begins[0]) * pw + padding[1] + begins[1])
+    found = ops.gather(reshape(found, (n, phases * group * ph * pw, lanes)), flat(order), axis=1)
     return ops.from_lanes(reshape(found, node.shape), lanes=lanes)
 
 
@@ -128,7 +127,7 @@ def conv2d_weight_grad(lanes: int, node: Node, x: Node, g: Node) -> Node:
     if (
         side
     ):  # rather than by the convolution, which takes pixels one by one where they may reach over the side
-        ones, zeros = (ops.literal(np.full(c, value, np.float32)) for value in (1, 0))
+        ones, zeros = (ops.broadcast_to(ops.scalar(value, f32), shape=(c,)) for value in (1, 0))
         rows = ops.affine_lanes(rows, ones, zeros, lanes=lanes, side=side)
     w += 2 * side
     if images > 1:
@@ -156,7 +155,7 @@ def conv2d_weight_grad(lanes: int, node: Node, x: Node, g: Node) -> Node:
         found = reshape(found, (1, outputs, *size))
     _, _, height, width = map(int, found.shape)
     split = (images, outputs // lanes, height, width // lanes, lanes, lanes)
-    order = np.arange(int(np.prod(split[:-1]))).reshape(split[:-1])[:, :, :kh, :kw]
-    order = order.transpose(0, 4, 2, 3, 1).reshape(-1)  # rows of outputs for each channel and kernel position
-    table = ops.gather(reshape(found, (int(np.prod(split[:-1])), lanes)), ops.literal(order), axis=0)
+    # Rows of outputs for each channel and kernel position.
+    order = permuted(split[:-1], (0, 4, 2, 3, 1), kept=(images, outputs // lanes, kh, kw, lanes))
+    table = ops.gather(reshape(found, (math.prod(split[:-1]), lanes)), flat(order), axis=0)
     return reshape(swap(reshape(table, (c * kh * kw, outputs))), node.shape)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from functools import lru_cache, reduce
+from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from ir import ops
 from ir.node import Node
-from ir.ops.windows import Pair, Window
-from ir.types import Array, DType
+from ir.ops.windows import Window
+from passes.layouts.indices import below, count
 from passes.strategies.finite import if_finite
 from passes.strategies.nchw.taps import taps, untaps
 
@@ -33,28 +33,24 @@ def avg_pool2d_grad(node: Node, g: Node) -> Node:
     )
 
 
-@lru_cache(maxsize=64)
-def _pool_matrix(size: Pair, **how: Any) -> Array:
-    """Average pooling as a matrix, f64[H*W,OH*OW]: pooled[N*C,OH*OW] = x[N*C,H*W] @ matrix."""
-    area = size[0] * size[1]
-    pixels = np.eye(area).reshape(area, 1, *size)  # an image for each pixel
-    matrix: Array = ops.avg_pool2d.reference(pixels, **how).reshape(area, -1)
-    return matrix
-
-
-def _matrix_of_pool(size: Sequence[Any], how: Mapping[str, Any], dtype: DType) -> Node:
-    """`_pool_matrix` for the attributes of avg_pool2d or of its gradient."""
-    moves = {key: value for key, value in how.items() if key != "size"}
-    return ops.literal(_pool_matrix((int(size[0]), int(size[1])), **moves), dtype)
+def _matrix_of_pool(node: Node, g: Node) -> Node:
+    """Average pooling as a matrix [H*W,OH*OW]: pooled[N*C,OH*OW] = x[N*C,H*W] @ matrix."""
+    how, (height, width), (down, across) = node.attrs, map(int, node.shape[2:]), map(int, g.shape[2:])
+    seen = []
+    for i, (size, out) in enumerate(((height, down), (width, across))):
+        starts = count(out, i + 2, 4, how["stride"][i], -how["padding"][i])
+        seen.append(ops.cast(below(count(size, i, 4) - starts, how["kernel"][i]), dtype=g.dtype))
+    matrix = seen[0] * seen[1] * shares(how, how["size"], g)
+    return ops.reshape(matrix, shape=(height * width, down * across))
 
 
 def avg_pool2d_grad_matrix(node: Node, g: Node) -> Node:
     """avg_pool2d_grad(g) => g @ matrixᵀ, whose zeros would spread what is not finite"""
-    n, c, h, w = node.shape
+    n, c = node.shape[:2]
 
     def product(g: Node) -> tuple[Node, ...]:
         rows = ops.reshape(g, shape=(n * c, g.shape[2] * g.shape[3]))
-        matrix = _matrix_of_pool((h, w), node.attrs, g.dtype)
+        matrix = _matrix_of_pool(node, g)
         return (ops.reshape(rows @ ops.transpose(matrix, perm=(1, 0)), shape=node.shape),)
 
     return ops.get(if_finite(g, product, lambda g: (avg_pool2d_grad(node, g),)), index=0)
@@ -64,14 +60,12 @@ def avg_pool2d_grad_transposed(node: Node, g: Node) -> Node:
     """avg_pool2d_grad(g) => conv2d_input_grad(g, weights that are all 1 / number of elements), by channel"""
     how = node.attrs
     share = shares(how, how["size"], g)
-    weights = np.ones((int(g.shape[1]), 1, *how["kernel"]))
-    if share.op is ops.const and share.rank == 0:
-        weights *= share.attrs["value"].array
-    else:
-        g = g * share
+    if share.rank:
+        g, share = g * share, ops.scalar(1, g.dtype)
+    weights = ops.broadcast_to(share, shape=(int(g.shape[1]), 1, *how["kernel"]))
     return ops.conv2d_input_grad(
         g,
-        ops.literal(weights, g.dtype),
+        weights,
         size=how["size"],
         stride=how["stride"],
         padding=how["padding"],
@@ -84,10 +78,15 @@ def shares(how: Any, size: Sequence[Any], pooled: Node) -> Node:
     is_known = all(isinstance(dim, int) for dim in size)
     if not is_known and how["padding"] == (0, 0) and not how["ceil_mode"]:
         return ops.scalar(1 / math.prod(how["kernel"]), pooled.dtype)
-    counts = Window.of(how).counts((int(size[0]), int(size[1])), how["count_include_pad"])
-    value = 1 / counts
-    return (
-        ops.scalar(float(value.flat[0]), pooled.dtype)
-        if np.all(counts == counts.flat[0])
-        else ops.literal(value, pooled.dtype)
-    )
+    window, include_pad = Window.of(how), how["count_include_pad"]
+    counts = window.counts((int(size[0]), int(size[1])), include_pad)
+    if np.all(counts == counts.flat[0]):
+        return ops.scalar(1 / float(counts.flat[0]), pooled.dtype)
+    axes = []
+    moves = zip(size, counts.shape, window.kernel, window.stride, window.padding, strict=True)
+    for i, (n, o, k, s, p) in enumerate(moves):
+        start = count(o, i, 2, s, -p)
+        stop = ops.minimum(start + k, int(n) + p)
+        inside = stop - start if include_pad else ops.minimum(stop, int(n)) - ops.maximum(start, 0)
+        axes.append(ops.cast(inside, dtype=pooled.dtype))
+    return ops.div(ops.scalar(1, pooled.dtype), axes[0] * axes[1])

@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from ir import ops
 from ir.node import Node
 from ir.ops.windows import Pair
+from passes.layouts.indices import count
 from passes.strategies.nchw.taps import taps, untaps
 
 
@@ -43,7 +42,8 @@ def conv2d(node: Node, x: Node, w: Node, *bias: Node) -> Node:
 def _gathered_columns(x: Node, kernel: Pair, **how: Any) -> Node:
     """im2col of one sample x[1,C,H,W]: [C*KH*KW,OH*OW], by a convolution with an identity for weights."""
     channels, taps = int(x.shape[1]), kernel[0] * kernel[1]
-    weight = ops.literal(np.eye(taps).reshape(taps, 1, *kernel), x.dtype)
+    identity = ops.cast(ops.equal(count(taps, 0, 2), count(taps, 1, 2)), dtype=x.dtype)
+    weight = ops.reshape(identity, shape=(taps, 1, *kernel))
     found = ops.conv2d(_reshape(x, (channels, 1, *x.shape[2:])), weight, **how)
     return ops.reshape(found, shape=(channels * taps, found.shape[2] * found.shape[3]))
 
@@ -136,6 +136,23 @@ def conv2d_weight_grad_dilated(node: Node, x: Node, g: Node) -> Node:
 
 def _reshape(x: Node, shape: tuple[Any, ...]) -> Node:
     return x if x.shape == shape else ops.reshape(x, shape=shape)
+
+
+def conv2d_input_grad_turned(node: Node, g: Node, w: Node) -> Node:
+    """conv2d_input_grad(g, w) => conv2d(g, w turned by 180 degrees, its channels swapped)"""
+    outputs, depth, *kernel = map(int, w.shape)
+    taps, dilation = math.prod(kernel), node.attrs["dilation"]
+    rows = ops.transpose(ops.reshape(w, shape=(outputs * depth, taps)), perm=(1, 0))
+    if taps > 1:  # faster by rows than a Slice with negative steps
+        rows = ops.gather(rows, count(taps, 0, 1, -1, taps - 1), axis=0)
+    turned = ops.transpose(ops.reshape(rows, shape=(taps, outputs, depth)), perm=(2, 1, 0))
+    around = zip(dilation, kernel, node.attrs["padding"], strict=True)
+    return ops.conv2d(
+        g,
+        ops.reshape(turned, shape=(depth, outputs, *kernel)),
+        padding=tuple(d * (k - 1) - p for d, k, p in around),
+        dilation=dilation,
+    )
 
 
 def conv2d_input_grad(node: Node, g: Node, w: Node) -> Node:

@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
-import numpy as np
-
 from ir import ops
 from ir.node import Node
 from ir.ops.windows import Pair, Window
-from ir.types import Array
+from passes.layouts.indices import below, count, value
 
 
 def taps(
@@ -41,19 +39,31 @@ def taps(
 
 def outside(
     size: Sequence[Any], out: Sequence[Any], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
-) -> list[Array]:
-    """For each kernel position where it is outside of an image of `size`: bool[OH,OW]; [] where none ever is, as in an
-    image of any size without padding."""
+) -> list[Node | None]:
+    """For each kernel position where it is outside of an image of `size`: bool[OH,OW], None where it never is; [] where
+    none ever is, as in an image of any size without padding."""
     if not any(padding) and not all(isinstance(n, int) for n in (*size, *out)):
         return []
     rows, columns = (
-        (np.arange(k)[:, None] * d - p + np.arange(int(o)) * s)
-        for o, k, s, p, d in zip(out, kernel, stride, padding, dilation, strict=True)
+        [_outside(count(int(o), axis, 2, s, i * d - p), int(n)) for i in range(k)]
+        for axis, (n, o, k, s, p, d) in enumerate(
+            zip(size, out, kernel, stride, padding, dilation, strict=True)
+        )
     )
-    beyond = [(at < 0) | (at >= int(n)) for at, n in zip((rows, columns), size, strict=True)]
-    if not any(mask.any() for mask in beyond):
+    both = [[mask for mask in (row, column) if mask is not None] for row in rows for column in columns]
+    if not any(both):
         return []
-    return [row[:, None] | column[None, :] for row in beyond[0] for column in beyond[1]]
+    shape = (int(out[0]), int(out[1]))
+    found = [reduce(ops.logical_or, masks) if masks else None for masks in both]
+    return [
+        mask if mask is None or mask.shape == shape else ops.broadcast_to(mask, shape=shape) for mask in found
+    ]
+
+
+def _outside(places: Node, size: int) -> Node | None:
+    """Which places along one axis are outside of an image; None where all are inside."""
+    inside = below(places, size)
+    return None if value(inside).all() else ops.logical_not(inside)
 
 
 def untaps(

@@ -131,7 +131,7 @@ def test_an_exported_state_loads_into_the_module(tmp_path: Path) -> None:
         return loss
 
     step(IMAGES, LABELS)
-    step.lower(IMAGES, LABELS).export(tmp_path, net)
+    step.lower(IMAGES, LABELS).export(tmp_path, infer=net)
     values = lenetc.load(tmp_path / "state.safetensors")
     assert {"conv1.weight.exp_avg", "optimizer.step", "rng.key"} <= values.keys()
     other = Net()

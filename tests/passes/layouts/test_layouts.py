@@ -32,7 +32,8 @@ def test_blocks_hold_the_pixels_they_say(block: tuple[int, int]) -> None:
     value = np.random.default_rng(0).standard_normal((3, 2, 4, 6)).astype(np.float32)
     planes, back = run(graph_to(stored.rows(), to_batch_first(stored), inputs=[x]), [value])
     np.testing.assert_array_equal(back, value)
-    np.testing.assert_array_equal(planes[stored.places()], value.transpose(1, 2, 3, 0).reshape(2, 24, 3))
+    split = value.transpose(1, 2, 3, 0).reshape(2, 4 // block[0], block[0], 6 // block[1], block[1], 3)
+    np.testing.assert_array_equal(planes, split.transpose(2, 4, 0, 1, 3, 5).reshape(planes.shape))
     if block == (2, 2):
         first = planes.reshape(4, 2, 6, 3)[1, 0, 0]  # plane 1: the right upper pixel of each block
         np.testing.assert_array_equal(first, value[:, 0, 0, 1])
