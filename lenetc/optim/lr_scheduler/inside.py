@@ -90,23 +90,25 @@ class _Inside:
         self.counts: dict[tuple[LRScheduler, str], Tensor] = {}
         for path, part in self.parts:
             for name in part._counts:
-                self.counts[part, name] = self._state(
-                    f"{path}.{name}", np.float32(getattr(part, name)), is_new
-                )
+                now = np.float32(getattr(part, name))
+                start = _start(path, part, name) if self.is_closed else now if is_new else None
+                self.counts[part, name] = self._state(f"{path}.{name}", now, start)
         for key, (index, option) in zip(keys, self.options, strict=True):
             if key not in others and self._held(index, option) is None and not self.is_closed:
                 value = np.float64(optimizer.option(index, option))
-                exporting.rate_state[key] = self._state(f"scheduler.{option}", value, is_new)
+                exporting.rate_state[key] = self._state(
+                    f"scheduler.{option}", value, value if is_new else None
+                )
         self._publish(self._present())
         for (of, index, option, *_), (_, _, _, node) in trace.hypers.items():
             now = exporting.rates.get((of, index, option))
             if of == id(optimizer) and now is not None and (of, index, option) not in others:
                 exporting.moved[node] = node_of(Number(now), node.dtype)
 
-    def _state(self, label: str, value: Any, is_new: bool) -> Tensor:
+    def _state(self, label: str, value: Any, start: Any) -> Tensor:
         with tracing(None):
             made = Tensor._from_array(value)
-        self.exporting.state[made._cell] = (label, np.asarray(value) if is_new else None)
+        self.exporting.state[made._cell] = (label, None if start is None else np.asarray(start))
         return made
 
     def _options(self) -> list[Option]:
@@ -212,6 +214,13 @@ def _parts(schedule: LRScheduler, path: str) -> Iterator[tuple[str, LRScheduler]
     yield path, schedule
     for i, part in enumerate(getattr(schedule, "_schedulers", ())):
         yield from _parts(part, f"{path}.{i}")
+
+
+def _start(path: str, part: LRScheduler, name: str) -> Any:
+    """What a new schedule counts from: those that come later in turn have not begun."""
+    if name == "T_i":
+        return np.float32(vars(part)["T_0"])
+    return np.float32(0 if path == "scheduler" or path.endswith(".0") else -1)
 
 
 def _plain(value: Any) -> Any:

@@ -14,6 +14,7 @@ from ir.errors import LenetcError
 from lenetc import nn, optim
 from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.structure import is_array, type_of
+from lenetc.evaluation.tracing import Exporting
 from lenetc.optim import lr_scheduler as schedules
 
 
@@ -38,7 +39,7 @@ def stepping(
 def exported(step: CompiledFunction) -> Any:
     values = step.arguments.bind([np.ones(2, np.float32)], {})
     types = {name: type_of(x) for name, x in step.arguments.leaves(values) if is_array(x)}
-    return step.capture(values, types, exports=True)
+    return step.capture(values, types, exporting=Exporting())
 
 
 @pytest.mark.parametrize(
@@ -62,10 +63,15 @@ def test_a_step_with_a_schedule_is_traced_once(make: Callable[[Any], Any]) -> No
 
 
 def test_the_state_of_a_schedule_has_names_and_a_start() -> None:
-    captured = exported(stepping(lambda o: schedules.CosineAnnealingWarmRestarts(o, 5))[0])
+    step, schedule = stepping(lambda o: schedules.CosineAnnealingWarmRestarts(o, 5, 2))
+    for _ in range(6):
+        step(np.ones(2, np.float32))
+    captured = exported(step)
     names = [name for name in captured.cells if name.startswith("scheduler.")]
     assert names == ["scheduler.last_epoch", "scheduler.T_cur", "scheduler.T_i"]
-    assert [captured.cells[name].numpy().item() for name in names] == [0, 0, 5]
+    assert [captured.cells[name].numpy().item() for name in names] == [6, 1, 10]
+    assert [captured.exported.started[name].item() for name in names] == [0, 0, 5]
+    assert (schedule.last_epoch, schedule.T_cur, schedule.T_i) == (6, 1, 10)
     assert not captured.hypers
 
 

@@ -17,6 +17,7 @@ from ir import interpret
 from ir.types import Array
 from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.structure import is_array, type_of
+from lenetc.evaluation.tracing import Exporting
 from passes.emit.model import to_onnx
 from passes.pipeline import run_pipeline
 from passes.target import Target
@@ -108,7 +109,7 @@ def captured_of(step: Any) -> Any:
     compiled = CompiledFunction(step, "cpu")
     values = compiled.arguments.bind([np.ones(1, np.float32)], {})
     types = {name: type_of(x) for name, x in compiled.arguments.leaves(values) if is_array(x)}
-    return compiled.capture(values, types, exports=True)
+    return compiled.capture(values, types, exporting=Exporting())
 
 
 def many(captured: Any, steps: int, run: Callable[[dict[str, Array]], tuple[Array, ...]]) -> Array:

@@ -16,6 +16,7 @@ from ir.dims import symbol
 from ir.errors import LenetcError
 from ir.types import Array, Type, f32, i64
 from lenetc.compiler.function import CompiledFunction
+from lenetc.evaluation.tracing import Exporting
 from passes.emit.model import to_onnx
 from passes.pipeline import run_pipeline
 from passes.target import Target
@@ -65,7 +66,7 @@ def traced(function: Callable[..., Any], inputs: Sequence[str]) -> Any:
         eval(f"lambda {signature}: function({signature})", {"function": function}), "cpu"
     )
     values = compiled.arguments.bind(drawn(inputs, SIZES[0], 0), {})
-    return compiled.capture(values, types_of(inputs), exports=True)
+    return compiled.capture(values, types_of(inputs), exporting=Exporting())
 
 
 def run(captured: Any) -> Callable[[Sequence[Array]], list[Array]]:
