@@ -59,8 +59,8 @@ class GradOf:
 class Exported:
     """What files are cut out of a traced function by. gradients: (the state's name, the result that is the gradient
     which an optimizer's step reads for it), in order. started: state of optimizers and of schedules, with what it is
-    before the first step, where that is known. modules: those that were called. calls: the arguments of each one's first
-    call, by parameter of its forward."""
+    before the first step, where that is known. modules: those that were called. calls: the arguments of each one's
+    first call, by parameter of its forward."""
 
     gradients: list[tuple[str, str]]
     started: dict[str, Array | None]

@@ -101,9 +101,9 @@ class _Inside:
                 )
         self._publish(self._present())
         for (of, index, option, *_), (_, _, _, node) in trace.hypers.items():
-            now = exporting.rates.get((of, index, option))
-            if of == id(optimizer) and now is not None and (of, index, option) not in others:
-                exporting.moved[node] = node_of(Number(now), node.dtype)
+            rate = exporting.rates.get((of, index, option))
+            if of == id(optimizer) and rate is not None and (of, index, option) not in others:
+                exporting.moved[node] = node_of(Number(rate), node.dtype)
 
     def _state(self, label: str, value: Any, start: Any) -> Tensor:
         with tracing(None):
