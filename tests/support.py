@@ -20,7 +20,7 @@ from passes.autodiff import driver as autodiff
 from passes.emit.model import to_onnx
 from passes.kernels.exact import exact
 from passes.rewrite.driver import rewrite
-from passes.rewrite.nn import write_out_standardize
+from passes.rewrite.nn import write_out_standardize, write_out_standardize_along
 from passes.strategies.choice import choose_strategies
 from passes.target import Target
 
@@ -28,8 +28,11 @@ from passes.target import Target
 def lowered(graph: Graph, target: Target | None = None) -> Graph:
     """`graph` with every op replaced that only a strategy, or being written out, can turn into ONNX, or that the
     runtime computes inexactly."""
-    written = rewrite(graph, [("standardize", write_out_standardize)])
-    chosen = choose_strategies(written, target or Target())[0]
+    rules = [
+        ("standardize", write_out_standardize),
+        ("standardize_along", write_out_standardize_along),
+    ]
+    chosen = choose_strategies(rewrite(graph, rules), target or Target())[0]
     return exact(chosen, "cpu", Counter())
 
 

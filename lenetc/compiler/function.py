@@ -389,6 +389,8 @@ class CompiledFunction:
         """Whether many steps can be one run: they leave nothing but results and state, and are not divided."""
         if captured.changed or captured.argument_grads or captured.grads or not captured.is_repeatable:
             return False
+        if captured.schedules:
+            return False
         return compilation(captured.graph, self.target()).split is None
 
 

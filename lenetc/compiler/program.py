@@ -14,6 +14,7 @@ from ir.dims import Case, within
 from ir.node import Graph
 from ir.types import Array
 from lenetc.evaluation.sizes import Family, outline
+from passes.kernels.constants import folded
 from passes.pipeline import Split, before_strategies, run_pipeline, run_split
 from passes.strategies.overrides import check_overrides
 from passes.target import Stage, Target
@@ -69,7 +70,7 @@ class Compilation:
     def emitted(self) -> Emitted:
         from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
 
-        return to_onnx(self.stages[-1].graph, target=self.target)
+        return to_onnx(folded(self.stages[-1].graph), target=self.target)
 
 
 _compilations: WeakValueDictionary[tuple[Any, ...], Compilation] = WeakValueDictionary()
@@ -212,7 +213,7 @@ class Program:
         from passes.emit.model import to_onnx
 
         if len(self.emitted.model.opset_import) == 1:
-            return self.emitted.model
+            return to_onnx(self.graph(), target=self.target).model
         anywhere = replace(self.target, lanes=0)
         return to_onnx(run_pipeline(self.graph("traced"), anywhere)[-1].graph, target=anywhere).model
 

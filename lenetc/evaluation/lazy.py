@@ -30,6 +30,7 @@ from lenetc.evaluation.sizes import Family, outline
 from lenetc.evaluation.tracing import here, traced_leaves
 from lenetc.runtime import Session, Value, measured_costs
 from lenetc.runtime.parts import SplitSession
+from passes.kernels.constants import folded
 from passes.kernels.threads import threads
 from passes.pipeline import run_pipeline, run_split
 from passes.rewrite.driver import substitute
@@ -327,7 +328,7 @@ def _compile(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Sess
     if split is not None:
         return SplitSession(split)
     lowered = run_pipeline(graph, target)[-1].graph
-    emitted = to_onnx(lowered)
+    emitted = to_onnx(folded(lowered))
     return Session(emitted.to_file(), device, emitted.places, threads(lowered, available))
 
 

@@ -33,6 +33,7 @@ from lenetc.runtime import Session, empty, to_device
 from lenetc.runtime.parts import SplitSession
 from passes.emit.model import to_onnx
 from passes.emit.origins import origins
+from passes.kernels.constants import folded
 
 if TYPE_CHECKING:
     from lenetc.compiler.function import CompiledFunction
@@ -139,7 +140,7 @@ def _profile(call: Callable[[], None], specialization: Specialization, estimate:
         found = []
         for one, graph in zip(sessions, graphs, strict=True):
             file, optimized = one.end_profiling()
-            found.append(read_profile(file, origins(to_onnx(graph), optimized), _WARM_UP, overhead))
+            found.append(read_profile(file, origins(to_onnx(folded(graph)), optimized), _WARM_UP, overhead))
     if isinstance(session, Session):
         return found[0]
     parts = len(session.parts)

@@ -27,6 +27,7 @@ from ir.node import Graph, Where
 from ir.types import Array
 from lenetc.runtime.memory import Value, empty, stored
 from lenetc.runtime.session import Session
+from passes.kernels.constants import folded
 from passes.kernels.schedule import memory
 from passes.kernels.threads import threads
 from passes.pipeline import Split
@@ -141,7 +142,7 @@ def _model(graph: Graph) -> tuple[bytes, Mapping[str, Where]]:
     """The ONNX file of a graph, and where its nodes came from."""
     from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
 
-    emitted = to_onnx(graph)
+    emitted = to_onnx(folded(graph))
     return emitted.to_file(), emitted.places
 
 

@@ -21,6 +21,7 @@ from lenetc import runtime
 from lenetc.compiler.program import Program, compilation
 from lenetc.runtime import Session, Value, measured_costs
 from lenetc.runtime.parts import session_of
+from passes.kernels.constants import folded
 from passes.pipeline import finish
 from passes.strategies import probes
 from passes.strategies.choice import unmeasured
@@ -203,7 +204,7 @@ def load(graph: Graph, values: Values, target: Target) -> Kernel:
     """A lowered graph, loaded and bound to the values of its inputs."""
     from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
 
-    emitted = to_onnx(graph)
+    emitted = to_onnx(folded(graph))
     session = Session(emitted.to_file(), target.device, emitted.places, target.threads)
     names = [output.name for output in emitted.model.graph.output]
     outputs = {name: _memory(node, target.device) for name, node in zip(names, graph.outputs, strict=True)}

@@ -13,6 +13,7 @@ from ir import ops
 from ir.dims import evaluate, symbols
 from ir.node import Graph, Node
 from ir.types import TupleType, Type
+from passes.kernels.constants import constants
 from passes.target import Target
 
 # The runtime's own order, which follows from that of the outputs, is often better than what is counted here.
@@ -25,7 +26,7 @@ def schedule(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
 
     Notes give the peak of live intermediate values in bytes, symbolic dims taken as the target says.
     """
-    sizes = {node: _bytes(node, target) for node in graph.nodes()}
+    sizes = _sizes(graph, target)
     natural = graph.nodes()
     found = _greedy(graph, sizes)
     before, after = (peak(graph, order, sizes) for order in (natural, found))
@@ -37,7 +38,13 @@ def schedule(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
 
 def memory(graph: Graph, batch: int) -> int:
     """Most bytes of intermediate values alive at once in the order of `graph`, symbolic dims taken as `batch`."""
-    return peak(graph, graph.nodes(), {node: _bytes(node, Target(batch=batch)) for node in graph.nodes()})
+    return peak(graph, graph.nodes(), _sizes(graph, Target(batch=batch)))
+
+
+def _sizes(graph: Graph, target: Target) -> dict[Node, int]:
+    """Bytes that computing each node takes up."""
+    fixed = constants(graph)
+    return {node: 0 if node in fixed else _bytes(node, target) for node in graph.nodes()}
 
 
 def _shown(size: int) -> str:
@@ -45,8 +52,8 @@ def _shown(size: int) -> str:
 
 
 def _bytes(node: Node, target: Target) -> int:
-    """Bytes that computing `node` takes up: none for inputs, constants and views."""
-    if node.op in (ops.input, ops.const, *_VIEWS):
+    """Bytes that computing `node` takes up: none for inputs and views."""
+    if node.op in (ops.input, *_VIEWS):
         return 0
     types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
     return sum(_size(t, target) for t in types)

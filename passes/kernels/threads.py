@@ -6,11 +6,13 @@ from ir import ops
 from ir.dims import Dim, evaluate, symbols
 from ir.node import Graph, Node
 from ir.types import Type
-from passes.strategies.costs import ELEMENT, MAC
+from passes.kernels.constants import constants
+from passes.strategies.costs import ELEMENT
 
 # µs of arithmetic that one thread does alone. LeNet's step took, on one thread and on two: 232 and 254 µs for one
 # sample (of which the estimate is 60), 610 and 690 for 8 (230), and the same 900 for 16 (400).
 _ALONE = 300.0
+_MAC = 1 / 165e3  # µs, a multiply-add in a product, as it was then
 
 
 def threads(graph: Graph, available: int) -> int:
@@ -21,7 +23,8 @@ def threads(graph: Graph, available: int) -> int:
 def compute_time(graph: Graph) -> float:
     """What the arithmetic of a lowered graph takes on one thread, in µs; of a scan one step counts, of a cond what is
     for finite numbers, and symbolic dims count as 1."""
-    return sum(map(_compute_time, graph.operations()))
+    fixed = constants(graph)
+    return sum(_compute_time(node) for node in graph.operations() if node not in fixed)
 
 
 def _compute_time(node: Node) -> float:
@@ -32,7 +35,7 @@ def _compute_time(node: Node) -> float:
     if node.op in (ops.reshape, ops.get):
         return 0.0
     types = [node.type] if isinstance(node.type, Type) else node.type.items
-    return _multiply_adds(node) * MAC + sum(_number(t.size) for t in types) * ELEMENT
+    return _multiply_adds(node) * _MAC + sum(_number(t.size) for t in types) * ELEMENT
 
 
 def _multiply_adds(node: Node) -> int:

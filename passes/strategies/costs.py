@@ -15,10 +15,11 @@ from passes.layouts.windows import Windows
 
 NODE = 1.5  # any operator, however small its work
 ELEMENT = 2.0e-4  # an element of an elementwise operator
-MAC = 1 / 165e3  # a multiply-add in a large matrix product
-PACK = 130e-6  # an element of a product's second factor, which the runtime copies into panels
-PACK_TURNED = 151e-6  # the same where it is transposed on the way
+MAC = 1 / 112e3  # a multiply-add in a large matrix product
+PACK = 190e-6  # an element of a product's second factor, which the runtime copies into panels
+PACK_TURNED = 220e-6  # the same where it is transposed on the way
 PANEL = 16  # columns of a panel
+_CACHED = 1e6  # elements
 _THREADS = 4  # beyond so many, products of these sizes hardly get faster
 
 
@@ -76,8 +77,8 @@ def transpose(elements: float) -> float:
 
 
 def gather(rows: float, row: float) -> float:
-    """`rows` rows of `row` elements each."""
-    return NODE + rows * (0.0035 + row * 1.5e-4)
+    """`rows` rows of `row` elements each; beyond what caches hold it waits for memory."""
+    return NODE + rows * (0.005 + row * 1.5e-4) + max(rows * row - _CACHED, 0) * 2.5e-4
 
 
 def product(m: float, k: float, n: float, pace: float = 1.0) -> float:

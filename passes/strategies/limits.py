@@ -5,6 +5,7 @@ from __future__ import annotations
 from ir import ops
 from ir.node import Node
 from ir.ops.windows import Window
+from passes.layouts.lowering import POOLS
 from passes.target import Target
 
 # Dtypes for which the runtime has kernels of Conv and ConvTranspose; others go through MatMul.
@@ -26,6 +27,15 @@ def static_image(node: Node, target: Target) -> str:
 
 def on_cpu(node: Node, target: Target) -> str:
     return "made for CPUs" if target.device != "cpu" else static_image(node, target)
+
+
+def ends(node: Node) -> tuple[Node, Node]:
+    """The image of a heavy node, and what its windows give."""
+    if node.op in (ops.conv2d, *POOLS):
+        return node.inputs[0], node
+    if node.op is ops.conv2d_weight_grad:
+        return node.inputs[0], node.inputs[1]
+    return node, node.inputs[0]
 
 
 def end_padding(node: Node) -> list[tuple[int, int]]:

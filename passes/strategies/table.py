@@ -18,7 +18,7 @@ from ir.node import Node
 from ir.op import Op
 from passes.layouts.assignment import CHWN, NCHW
 from passes.layouts.batch_last import Block
-from passes.layouts.lowering import POOLS, Expand
+from passes.layouts.lowering import Expand
 from passes.layouts.windows import Windows, windows_of
 from passes.strategies import chwn, cuda, lanes, limits, nchw, probes
 from passes.strategies.costs import Work
@@ -73,12 +73,7 @@ def work(node: Node, sizes: Mapping[str, Dim], threads: int) -> Work:
     def number(dim: Dim) -> int:
         return sized(dim, sizes)
 
-    if node.op in (ops.conv2d, *POOLS):
-        image, pooled = node.inputs[0], node
-    elif node.op is ops.conv2d_weight_grad:
-        image, pooled = node.inputs
-    else:
-        image, pooled = node, node.inputs[0]
+    image, pooled = limits.ends(node)
     out, kernel, *moves = windows_of(node)
     windows = Windows((number(out[0]), number(out[1])), (number(kernel[0]), number(kernel[1])), *moves)
     n, channels, height, width = map(number, image.shape)
@@ -121,7 +116,7 @@ TABLE: tuple[Strategy, ...] = (
         nchw.conv.conv2d_columns,
         instead=nchw.conv.columns_alone,
     ),
-    _last("conv2d", "gather", limits.on_cpu, chwn.costs.gather_conv, chwn.conv.conv2d),
+    _last("conv2d", "gather", chwn.limits.tabled, chwn.costs.gather_conv, chwn.conv.conv2d),
     _first(
         "conv2d_weight_grad",
         "swapped_conv",
@@ -154,17 +149,24 @@ TABLE: tuple[Strategy, ...] = (
     _last(
         "conv2d_weight_grad",
         "gather",
-        limits.on_cpu,
+        chwn.limits.tabled,
         chwn.costs.gather_weight_grad,
         chwn.conv.conv2d_weight_grad,
     ),
     _first("conv2d_input_grad", "conv_transpose", limits.convolved, nchw.costs.conv_transpose, keep),
+    _first(
+        "conv2d_input_grad",
+        "turned_conv",
+        nchw.limits.turned,
+        nchw.costs.turned_conv,
+        nchw.conv.conv2d_input_grad_turned,
+    ),
     _lanes("conv2d_input_grad", lanes.costs.conv_input_grad, lanes.conv.conv2d_input_grad),
     _first("conv2d_input_grad", "col2im", nchw.limits.sliced, nchw.costs.col2im, nchw.conv.conv2d_input_grad),
     _last(
         "conv2d_input_grad",
         "gather",
-        limits.on_cpu,
+        chwn.limits.tabled,
         chwn.costs.gather_input_grad,
         chwn.conv.conv2d_input_grad,
     ),
@@ -194,7 +196,11 @@ TABLE: tuple[Strategy, ...] = (
         nchw.max_pool.max_pool2d_grad,
     ),
     _last(
-        "max_pool2d_grad", "knockout", limits.on_cpu, chwn.costs.knockout_grad, chwn.max_pool.max_pool2d_grad
+        "max_pool2d_grad",
+        "knockout",
+        chwn.limits.tabled,
+        chwn.costs.knockout_grad,
+        chwn.max_pool.max_pool2d_grad,
     ),
     _first(
         "max_pool2d_pick",
@@ -234,7 +240,13 @@ TABLE: tuple[Strategy, ...] = (
         nchw.costs.pool_untaps,
         nchw.avg_pool.avg_pool2d_grad,
     ),
-    _last("avg_pool2d_grad", "gather", limits.on_cpu, chwn.costs.average_grad, chwn.avg_pool.avg_pool2d_grad),
+    _last(
+        "avg_pool2d_grad",
+        "gather",
+        chwn.limits.tabled,
+        chwn.costs.average_grad,
+        chwn.avg_pool.avg_pool2d_grad,
+    ),
     _made_for_cuda("conv2d_weight_grad", "gathered", cuda.limits.on_cuda, cuda.conv.conv2d_weight_grad),
     _made_for_cuda("max_pool2d_grad", "first_equal", cuda.limits.side_by_side, cuda.max_pool.max_pool2d_grad),
     _made_for_cuda("avg_pool2d_grad", "spread", cuda.limits.side_by_side, cuda.avg_pool.avg_pool2d_grad),

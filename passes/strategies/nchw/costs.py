@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from passes.strategies.costs import (
-    MAC,
     NODE,
     Work,
     product,
@@ -14,19 +13,36 @@ from passes.strategies.costs import (
 
 def conv(w: Work) -> float:
     """Conv: im2col, then a product for each sample."""
-    return 2 * NODE + w.n * 2.7 + (w.n * w.columns * 1.4e-4 + w.macs * 9e-6) * w.pace
+    return _convolved(w, w.columns)
+
+
+def turned_conv(w: Work) -> float:
+    """Input gradient as Conv, whose im2col is that of what the windows gave; and the weights on their way there."""
+    return 5 * NODE + w.channels * w.outputs * w.taps * 5.5e-4 + _convolved(w, w.outputs * w.taps * w.image)
+
+
+def _convolved(w: Work, columns: int) -> float:
+    return 2 * NODE + w.n * 2.7 + (w.n * columns * 1.4e-4 + w.macs * 9e-6) * w.pace
 
 
 def im2col(w: Work) -> float:
     """Slices, and a product for each sample."""
-    return w.taps + 4 * NODE + w.n * w.columns * 7e-4 + w.macs * 4 * MAC * w.pace
+    columns = _sliced(w, 7e-4)
+    return w.taps + 4 * NODE + columns + w.macs * (2.4e-5 if columns else 9e-6) * w.pace
+
+
+def _sliced(w: Work, column: float) -> float:
+    """im2col by slices, which take longer with strides; windows of one pixel side by side are the image as it is."""
+    if w.taps == 1 and w.windows.stride == (1, 1) and not any(w.windows.padding):
+        return 0.0
+    return w.n * w.columns * column * (1.0 if w.windows.stride == (1, 1) else 1.8)
 
 
 def col2im(w: Work) -> float:
     """A product for each sample, and for every kernel position an image of zeros around it, all added up; strides put
     zeros between single elements."""
     spread = 0.0 if w.windows.stride == (1, 1) else w.n * w.channels * w.image * w.taps * 2e-3
-    return w.taps * 2 * NODE + w.n * w.columns * 2e-3 + spread + w.macs * 2 * MAC * w.pace
+    return w.taps * 2 * NODE + w.n * w.columns * 2e-3 + spread + w.macs * 1.2e-5 * w.pace
 
 
 def identity_columns(w: Work) -> float:
@@ -46,26 +62,28 @@ def columns_weight_grad(w: Work) -> float:
 
 def im2col_weight_grad(w: Work) -> float:
     """Slices, and a product for each sample, added up."""
-    return w.taps + 6 * NODE + w.n * w.columns * 7e-4 + w.macs * 2.1e-5 * w.pace
+    products = w.macs * 8.2e-6 * w.pace + w.n * w.outputs * w.depth * 1e-3
+    return w.taps + 6 * NODE + _sliced(w, 7.5e-4) + products
 
 
 def swapped_conv(w: Work) -> float:
     """Weight gradient as Conv with samples for channels: windows as large as the gradient, few of them."""
     moved = transpose(w.n * (w.channels * w.image + w.outputs * w.out)) if w.n > 1 else 0.0
-    return 4 * NODE + moved + w.n * w.columns * 1e-3 + w.macs * 4.5e-5
+    return 4 * NODE + moved + w.n * w.columns * 1.2e-3 + w.macs * 4.5e-5
 
 
 def dilated_weight_grad(w: Work) -> float:
     """Weight gradient as Conv with channels beside the columns, which are copied in runs of KW*C numbers."""
     moved = transpose(w.n * w.channels * w.image) + transpose(w.n * w.outputs * w.out)
     run = w.windows.kernel[1] * w.channels
-    return 7 * NODE + moved + w.n * w.columns * 1.2e-4 * (1 + 24 / run) + w.macs * 7.3e-6 * w.pace
+    # Strides put the pixels of a window apart.
+    apart = 1 if w.windows.stride == (1, 1) else 3
+    return 7 * NODE + moved + w.n * w.columns * 1.2e-4 * apart * (1 + 48 / run) + w.macs * 9e-6 * w.pace
 
 
 def conv_transpose(w: Work) -> float:
     """ConvTranspose: a product and col2im for each sample, which strides slow down."""
-    column = 1.8e-4 if w.windows.stride == (1, 1) else 3.6e-4
-    return 2 * NODE + w.n * (4 + w.columns * column) + w.macs * 7.5e-6 * w.pace
+    return 2 * NODE + w.n * (4 + w.columns * 3.4e-4) + w.macs * 9.5e-6 * w.pace
 
 
 def pool(w: Work) -> float:

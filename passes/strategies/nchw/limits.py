@@ -44,6 +44,21 @@ def beside(node: Node, target: Target) -> str:
     return "" if node.attrs["dilation"][1] == 1 else "kernel positions are no neighbours"
 
 
+def turned(node: Node, target: Target) -> str:
+    """The gradient is a convolution itself where windows move by single pixels, and reach over the padding."""
+    if target.device != "cpu":
+        return "made for CPUs"
+    if why := convolved(node, target):
+        return why
+    how, kernel = node.attrs, node.inputs[1].shape[2:]
+    if how["groups"] != 1:
+        return "there are groups"
+    if how["stride"] != (1, 1):
+        return "windows move by more than one pixel"
+    over = any(p > d * (k - 1) for p, d, k in zip(how["padding"], how["dilation"], kernel, strict=True))
+    return "some windows see only padding" if over else ""
+
+
 def max_pool(node: Node, target: Target) -> str:
     if target.device != "cpu" and node.attrs["dilation"] != (1, 1):
         return "CUDA's kernel for dilated windows loses NaN"
