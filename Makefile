@@ -96,7 +96,7 @@ $(VENV)/installed: pyproject.toml | $(VENV)/created
 
 $(VENV)/installed-test: $(VENV)/installed
 	@echo "Installing the test tools into $(VENV)"
-	@$(PIP) --editable '.[test]'
+	@$(PIP) --editable '.[test,runtimes]'
 	@touch $@
 
 # PyTorch goes in by itself first, so that the resolver never weighs the other packages against its many wheels.

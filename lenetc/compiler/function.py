@@ -223,6 +223,7 @@ class CompiledFunction:
             overrides=tuple(self.strategies.items()),
             costs=costs,
             lanes=runtime.lanes(self.device),
+            operators="ort",
         )
 
     def programs(self) -> list[Program]:
