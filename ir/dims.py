@@ -91,7 +91,7 @@ class Poly:
     def _value(self, operator: str, left: Any, right: Any) -> Dim:
         """What is no size, as a value, which typed code does not ask for. Raises SymbolicDimError where none is."""
         if not all(isinstance(side, (int, float, Poly)) for side in (left, right)):
-            return NotImplemented  # a tensor's own operator takes a size
+            return cast(Dim, NotImplemented)  # a tensor's own operator takes a size
         for make in as_value:
             found = make(operator, left, right)
             if found is not None:

@@ -27,6 +27,7 @@ from ir.op import OPS, leaf, literal
 from ir.types import DTYPES, DType, TupleType, Type
 
 _LISTED = 64  # constants with more elements are written as hexadecimal bytes
+_DIGITS = 96  # of them in a line
 
 
 def to_text(graph: Graph) -> str:
@@ -118,7 +119,9 @@ def _array(array: np.ndarray[Any, Any]) -> str:
     if array.size > _LISTED or (
         array.dtype.kind == "f" and np.isnan(array).any()
     ):  # NaNs differ in their bits
-        return f"hex={array.tobytes().hex()!r}"
+        digits = array.tobytes().hex()
+        pieces = [repr(digits[i : i + _DIGITS]) for i in range(0, len(digits), _DIGITS)] or ["''"]
+        return f"hex={pieces[0]}" if len(pieces) == 1 else "\n        ".join(["hex=", *pieces])
     return _numbers(array)
 
 
@@ -241,7 +244,7 @@ class _Reader:
         name = ast.unparse(call.func)
         if name not in OPS:
             raise ParseError(f"line {call.lineno}: there is no op {name!r}")
-        with building_at(self._where(call.lineno)):
+        with building_at(self._where(call.end_lineno or call.lineno)):
             try:
                 if name == "const":
                     return self._const(call, declared)

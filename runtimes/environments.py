@@ -12,7 +12,8 @@ FOLDER = ROOT / ".runtimes"
 
 # By the Pythons that there are wheels for.
 ENVIRONMENTS = {
-    "onnxruntime-1.15": Environment(("onnxruntime==1.15.*", "numpy<2"), ("3.11", "3.10", "3.9", "3.8")),
+    "onnxruntime-1.13": Environment(("onnxruntime==1.13.*", "numpy<2"), ("3.10",)),
+    "onnxruntime-1.14": Environment(("onnxruntime==1.14.*", "numpy<2"), ("3.10",)),
     "onnxruntime-1.17": Environment(("onnxruntime==1.17.*", "numpy<2"), ("3.11", "3.12", "3.10")),
     "onnxruntime-1.20": Environment(("onnxruntime==1.20.*", "numpy"), ("3.11", "3.12", "3.13", "3.10")),
     "onnxruntime": Environment(("onnxruntime", "numpy")),

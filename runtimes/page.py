@@ -43,6 +43,8 @@ takes a single `.onnx` file, such as `lenetc.export_gradient` writes.
 - What is computed from constants alone is computed once, when the model is loaded.
 - float16 that ONNX Runtime's CPU has no kernel for is computed in float32 there, between two casts: told as *on cpu*.
 - OpenVINO converts element types as it likes, so that its table is of operators only.
+- `ort-web-webgpu` is what `import "onnxruntime-web/webgpu"` brings. The import without `/webgpu` has another, older
+  backend for WebGPU, which has fewer operators.
 
 ## Where the tables come from
 
@@ -127,8 +129,8 @@ def page() -> str:
             "## Which versions train",
             "",
             "`python -m runtimes.versions --write` exports the LeNet of `examples/hosts/prepare.py` and trains it with",
-            "`examples/hosts/python/train.py` for 50 steps, in an environment of each version; losses are",
-            "compared with those of the newest. `make runtimes` repeats it.",
+            "`examples/hosts/python/train.py` for 50 steps, in an environment of each version; losses are compared",
+            "with those of the newest. `make hosts` repeats it for 1.17, 1.20 and the installed one.",
             "",
             *of_versions(),
             "",

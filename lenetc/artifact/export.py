@@ -59,7 +59,7 @@ from lenetc.files import atomic_write
 from lenetc.nn.modules.module import Module
 from lenetc.version import __version__
 from passes.emit.external import to_files
-from passes.emit.model import IR_VERSIONS, check_opset, to_onnx
+from passes.emit.model import IR_VERSIONS, check_opset, lowest_runtime, to_onnx
 from passes.kernels.schedule import schedule
 from passes.pipeline import run_pipeline
 from passes.rewrite.driver import substitute
@@ -193,7 +193,7 @@ class _Folder:
             "lanes": target.lanes,
             "device": target.device,
             "compiled_for": {"batch": target.batch, "threads": target.threads},
-            "lowest_runtime": "1.17",
+            "lowest_runtime": lowest_runtime(target.opset),
             "session_options": dict(SESSION_OPTIONS),
             "notes": self.notes,
             "hyperparameters": list(hypers.values()),

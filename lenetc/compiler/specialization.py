@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -222,7 +222,8 @@ class Specialization:
     def _stepping(self, leaves: Sequence[Any]) -> tuple[list[Value], Call | None]:
         """The run of a call that steps schedules of rates: those first that it reads a rate after, the others when all
         is done. Where it fails, none has stepped."""
-        schedules, undo = self.capture.schedules, []
+        schedules = self.capture.schedules
+        undo: list[Callable[[], None]] = []
         rates = []
         for hyper, _ in self.hypers:
             for schedule in schedules[len(undo) : hyper.after]:

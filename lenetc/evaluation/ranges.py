@@ -83,7 +83,7 @@ def require_range(
         return
     trace = Context.trace
     node = values.node
-    if trace is None and _are_known_within(node, low, high):
+    if trace is None and isinstance(high, int) and _are_known_within(node, low, high):
         return
     wanted = Range(what, noun, low, high, ignore, reason, here())
     if trace is None:

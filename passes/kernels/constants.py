@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ir import ops
+from ir.dims import Poly
 from ir.interpret import evaluate_node
 from ir.node import Graph, Node
 from ir.types import Array, TupleType, i32
@@ -27,7 +28,7 @@ def constants(graph: Graph) -> set[Node]:
             and node.ty.is_static
             and node.dtype.name != "bf16"  # NumPy has none
             and all(x in found for x in node.inputs)
-            and not any(isinstance(value, Graph) for value in node.attrs.values())
+            and not any(isinstance(value, (Graph, Poly)) for value in node.attrs.values())
         ):
             found.add(node)
     return found
@@ -35,7 +36,9 @@ def constants(graph: Graph) -> set[Node]:
 
 def folded(graph: Graph) -> Graph:
     """`graph` with what reads no input computed, in bodies too."""
-    fixed, values, new = constants(graph), {}, {}
+    fixed = constants(graph)
+    values: dict[Node, Array] = {}
+    new: dict[Node, Node] = {}
     read = {x for node in graph.nodes() if node not in fixed for x in node.inputs} | set(graph.outputs)
     for node in graph.nodes():
         if node in fixed:

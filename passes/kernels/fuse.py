@@ -15,7 +15,7 @@ from ir.dims import Dim
 from ir.dims import product as product_of
 from ir.node import Graph, Node
 from ir.types import f32, f64, i32
-from passes.kernels import cuda, lanes
+from passes.kernels import cuda, lanes, web
 from passes.kernels.exact import exact
 from passes.kernels.integer_sums import exact_sum
 from passes.kernels.pack import pack
@@ -36,6 +36,7 @@ from passes.target import Target
 RULES = Rules()
 WITH_CHOICES = Rules()  # for the CPU, of what may choose by values
 FEW_THREADS = Rules()  # for less than _THREADS
+INTEGERS = Rules()  # for where there are integers of 64 bits, and doubles
 _THREADS = 4
 _FEW_ROWS = 4
 _FEW_CLASSES = 128  # rows that a product with zeros and ones adds into faster than one by one
@@ -49,6 +50,8 @@ def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     inexactly; for CUDA over the kernels that there are. Notes count the rules."""
     fired: Counter[str] = Counter()
     rules = Rules((*simplify.RULES, *RULES))
+    if target.operators != "web":
+        rules += INTEGERS
     if target.device == "cpu":
         rules += WITH_CHOICES if target.operators != "web" else ()
         rules += FEW_THREADS if target.threads < _THREADS else ()
@@ -60,6 +63,8 @@ def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
         legal = rewrite(fused, cuda.RULES, fired)
         return legal, simplify.counts(fired)
     packed, count = pack(fused)
+    if target.operators == "web":
+        packed = rewrite(packed, web.RULES, fired)
     return packed, simplify.counts(fired) + ([f"pack x{count}"] if count else [])
 
 
@@ -329,7 +334,7 @@ def _ones(number: Dim) -> Node:
     return ops.broadcast_to(ops.scalar(1, f32), shape=(1, number))
 
 
-@RULES.on("sum")
+@INTEGERS.on("sum")
 def sum_of_integers(node: Node) -> Node | None:
     """sum(x: i64) => cast(sum(cast(low bits, f64))) + cast(sum(cast(high bits, f64))) * 2^k: runtimes add doubles"""
     return exact_sum(node)

@@ -18,6 +18,7 @@ from ir.op import leaf
 from ir.types import DType, Type, bf16, f16, f32, f64, i32, i64, u8
 from passes.emit.cuda import KERNELS, misfits, obstacles
 from passes.emit.model import to_onnx
+from passes.kernels.constants import folded
 from passes.pipeline import run_pipeline
 from passes.strategies.cuda.costs import COSTS
 from passes.strategies.table import TABLE
@@ -37,7 +38,7 @@ without_libraries = pytest.mark.skipif(bool(fake_cuda.missing()), reason=fake_cu
 
 
 def emitted(graph: Graph, target: Target = CUDA) -> onnx.ModelProto:
-    return to_onnx(run_pipeline(graph, target)[-1].graph).model
+    return to_onnx(folded(run_pipeline(graph, target)[-1].graph)).model
 
 
 def operators(graph: Graph, target: Target = CUDA) -> list[str]:

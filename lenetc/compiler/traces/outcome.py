@@ -263,8 +263,8 @@ def _check_replaced(trace: Trace, kept: Sequence[Tensor]) -> None:
         if not any(isinstance(holder, Tensor) for holder in gc.get_referrers(cell)):
             raise LenetcError(
                 f"the exported function reads a tensor {cell.type} and puts a new one in its place (in a dict, a list "
-                "or an attribute), which files cannot do for it: change the tensor in place, as in t.copy_(x), "
-                "t.mul_(0.9).add_(x) or t[:] = x, and it is state"
+                "or an attribute), which files cannot do for it: change the tensor in place, as in "
+                "t.mul_(0.9).add_(x), t.copy_(x) or t[:] = x, and it is state"
             )
 
 

@@ -157,8 +157,8 @@ def _diagonal(rows: Dim, columns: Dim) -> Node:
 
 
 def eye(
-    n: int,
-    m: int | None = None,
+    n: Dim,
+    m: Dim | None = None,
     *,
     out: Tensor | None = None,
     dtype: DType | None = None,

@@ -217,7 +217,9 @@ class LRScheduler:
 
     def _rates(self, get: Callable[[], list[Any]]) -> list[Any]:
         """What `get` gives, which somebody else may have written, for a count that may be a Number."""
-        return for_numbers(get)() if isinstance(self.last_epoch, Number) else get()
+        count: Any = self.last_epoch
+        made: list[Any] = for_numbers(get)() if isinstance(count, Number) else get()
+        return made
 
     def _has_closed_form(self) -> bool:
         """Whether the counts alone tell the rates."""

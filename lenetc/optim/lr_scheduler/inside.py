@@ -137,9 +137,9 @@ class _Inside:
             tensor._cell.node = node
         rates = self._present() if self.is_closed else found[len(counts) :]
         for option, node in zip(self.options, rates, strict=True):
-            tensor = self._tensor(option)
-            if tensor is not None:
-                tensor._cell.node = node_of(Number(node), tensor.dtype)
+            state = self._tensor(option)
+            if state is not None:
+                state._cell.node = node_of(Number(node), state.dtype)
         self._publish(rates)
 
     def _publish(self, rates: list[Node]) -> None:

@@ -47,7 +47,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.last_epoch = 0
         self._last_lr = self._options("lr")
         self.mode, self.threshold_mode = mode, threshold_mode
-        self.threshold = self._number("threshold", threshold)
+        self.threshold: float = self._number("threshold", threshold)
         self.mode_worse = math.inf if mode == "min" else -math.inf
         self._reset()
 

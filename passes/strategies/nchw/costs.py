@@ -69,7 +69,7 @@ def im2col_weight_grad(w: Work) -> float:
 def swapped_conv(w: Work) -> float:
     """Weight gradient as Conv with samples for channels: windows as large as the gradient, few of them."""
     moved = transpose(w.n * (w.channels * w.image + w.outputs * w.out)) if w.n > 1 else 0.0
-    return 4 * NODE + moved + w.n * w.columns * 1e-3 + w.macs * 4.5e-5
+    return 4 * NODE + moved + w.n * w.columns * 1.2e-3 + w.macs * 4.5e-5
 
 
 def dilated_weight_grad(w: Work) -> float:

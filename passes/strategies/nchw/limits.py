@@ -82,6 +82,8 @@ def _blind(node: Node) -> str:
 
 
 def indices(node: Node, target: Target) -> str:
+    if target.operators == "web":
+        return "WebGPU's kernel gives no indices"
     if target.device != "cpu":
         return "among equal maxima CUDA's kernel indicates the first of a column, not of a row"
     reaching = any(p >= k for p, k in end_padding(node))

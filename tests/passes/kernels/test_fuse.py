@@ -39,7 +39,7 @@ from tests.support import same
 A, B = arg("a", N, 4), arg("b", 4, 2)
 
 
-RULES = Rules((*fusion.RULES, *fusion.WITH_CHOICES, *fusion.FEW_THREADS))
+RULES = Rules((*fusion.RULES, *fusion.WITH_CHOICES, *fusion.FEW_THREADS, *fusion.INTEGERS))
 PLACES = ops.literal(np.array([[1], [3], [1]]))
 PUT, Y = ops.put_along_axis(arg("u", 3, 1), PLACES, axis=1, size=4), arg("y", 3, 4)
 

@@ -166,9 +166,9 @@ def two_optimizers_with_schedules(torch, compile):
 
     @compile
     def step(x):
-        for optimizer, schedule, weight in ((first, slow, p), (second, steps, q)):
+        for optimizer, schedule, moved in ((first, slow, p), (second, steps, q)):
             optimizer.zero_grad()
-            (weight * weight * x).sum().backward()
+            (moved * moved * x).sum().backward()
             optimizer.step()
             schedule.step()
         return p.detach() + q.detach()
