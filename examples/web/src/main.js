@@ -51,7 +51,7 @@ async function open(provider, state) {
   }
   showGrid();
   setBusy(false);
-  setRunning(true);
+  await setRunning(true);
 }
 
 const news = {
@@ -73,20 +73,22 @@ const news = {
   accuracy({ step, accuracy, predictions: digits }) {
     predictions = digits;
     $("accuracy").textContent = percent(accuracy);
+    $("accuracy").dataset.step = step;
     chart.accuracy(step, accuracy);
     showGrid();
   },
   failed({ error }) {
-    setRunning(false);
-    say(`Training stopped: ${error}`, true);
+    running = false;
+    $("run").textContent = "Train";
+    failed(`Training stopped: ${error}`);
   },
 };
 
-function setRunning(value) {
+async function setRunning(value) {
   running = value;
   $("run").textContent = running ? "Pause" : "Train";
+  await trainer.ask("run", { running });
   say(running ? "Learning" : "Paused");
-  return trainer.ask("run", { running }).catch(failed);
 }
 
 function setBusy(busy) {

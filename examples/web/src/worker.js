@@ -43,9 +43,11 @@ const answers = {
     await artifact.start(seed());
     jump(0);
   },
-  run(request) {
+  async run(request) {
     running = request.running;
-    if (!running) startEvaluation();
+    if (running) return;
+    await news();
+    startEvaluation();
   },
   rate(request) {
     lr = request.lr;

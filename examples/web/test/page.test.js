@@ -38,7 +38,11 @@ after(async () => {
 
 const text = (id) => page.locator(`#${id}`).textContent();
 const number = async (id) => Number((await text(id)).replace(/[ %,]/g, ""));
-const settled = () => page.waitForFunction(() => document.querySelector("#status").textContent === "Paused");
+const status = (text) => page.waitForFunction((text) => document.querySelector("#status").textContent.includes(text), text);
+
+/** Wait until the accuracy is that of this step. */
+const evaluated = (step) =>
+  page.waitForFunction((step) => Number(document.querySelector("#accuracy").dataset.step) === step, step);
 
 /** Wait until as many held-out digits are recognized, in percent. */
 const recognizes = (share) =>
@@ -91,9 +95,10 @@ test("a digit of the grid can be put on the pad, by keyboard too", async () => {
 
 test("pause and the learning rate do what they say", async () => {
   await page.locator("#run").click();
-  await settled();
+  await status("Paused");
   const step = await number("step");
-  await page.waitForTimeout(500);
+  await evaluated(step);
+  await page.waitForTimeout(300);
   assert.equal(await number("step"), step);
   await page.locator("#rate").fill("-3");
   assert.equal(await text("rate-value"), "0.001");
@@ -101,16 +106,17 @@ test("pause and the learning rate do what they say", async () => {
 
 test("a state that was saved can be loaded, and gives the same accuracy", async () => {
   const accuracy = await text("accuracy");
-  const step = await text("step");
+  const step = await number("step");
   const file = await saved("save");
   const { tensors } = readSafetensors(new Uint8Array(readFileSync(file)).buffer);
   assert.deepEqual(tensors["fc1.weight"].shape, [120, 400]);
   assert.ok(tensors["fc1.weight.momentum_buffer"].data.some((value) => value !== 0));
   await page.locator("#restart").click();
+  await status("Learning");
   await page.waitForFunction(() => parseFloat(document.querySelector("#accuracy").textContent) < 60);
   await page.locator("#file").setInputFiles(file);
-  await recognizes(95);
-  await page.waitForFunction((step) => document.querySelector("#step").textContent === step, step);
+  await status("Loaded");
+  await evaluated(step);
   assert.equal(await text("accuracy"), accuracy);
 });
 
@@ -119,7 +125,7 @@ test("a file that is no state of this net is refused, and nothing changes", asyn
   const wrong = join(folder, "wrong.safetensors");
   writeFileSync(wrong, readFileSync(join(folder, "lenet.safetensors")).subarray(0, 2000));
   await page.locator("#file").setInputFiles(wrong);
-  await page.waitForFunction(() => document.querySelector("#status").textContent.includes("was not loaded"));
+  await status("was not loaded");
   assert.equal(await text("accuracy"), accuracy);
 });
 
@@ -146,7 +152,7 @@ test("nothing leaves the origin, and it opens without a network", async () => {
   await context.setOffline(true);
   server.close();
   await page.reload();
-  await page.waitForFunction(() => document.querySelector("#status").textContent === "Learning");
+  await status("Learning");
   await page.waitForFunction(() => Number(document.querySelector("#step").textContent) > 0);
 });
 
