@@ -12,6 +12,7 @@ from ir.dims import Dim, is_name, symbol
 from ir.types import Type
 from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.structure import ArgumentError, is_array, type_of
+from lenetc.compiler.traces.outcome import ReplacedError
 from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation.tracing import Exporting, is_ours
 
@@ -140,6 +141,8 @@ class _Search:
     def attempt(self, types: Types) -> Capture | None:
         try:
             return self.function.capture(self.values, types, exporting=Exporting())
+        except ReplacedError:  # whatever the sizes are
+            raise
         except Exception as error:  # an assertion of the function's own about its sizes, too
             self.why = self.why or told(error)
             return None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
+from ir import ops
 from ir.errors import LenetcError
 from ir.types import Array
 from lenetc import runtime
@@ -332,7 +333,7 @@ def _put(target: Tensor, value: Tensor | Array) -> None:
     """Let `target` have a value of its shape."""
     if Context.trace is not None:  # a part of the program
         source = value if isinstance(value, Tensor) else Tensor(value)
-        target._cell.node = source.to(target.dtype).node
+        target._cell.node = ops.alias(source.to(target.dtype).node, uid=target._cell.number)
     else:
         assert isinstance(value, np.ndarray)
         target._cell.set_value(value.astype(runtime.stored(target.dtype)))

@@ -56,8 +56,12 @@ def _with_history(self: Tensor, value: Tensor) -> Node:
     """The node of `value` with the gradient that there has to be: what is not recorded changes no history, and what
     is overwritten has a gradient of zeros."""
     node = value.node
-    if value._grad_fn is not None or not self._cell.has_history or not node.dtype.is_float:
+    if value._grad_fn is not None or not node.dtype.is_float:
         return node
+    if not self._cell.has_history:
+        # An identity of its own: leaves that are given equal values must not share a gradient.
+        is_own = self._cell.trace is not None and not self._requires_grad
+        return node if is_own else ops.alias(node, uid=self._cell.number)
     before = self._cell.node
     if self._is_detached or not is_grad_enabled():
         return ops.with_gradient(node, before)

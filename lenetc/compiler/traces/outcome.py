@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     pass
 
 
+class ReplacedError(LenetcError):
+    """An exported function puts a new tensor in the place of state."""
+
+
 def outcome(
     function: Callable[..., Any],
     name: str,
@@ -269,7 +273,7 @@ def _check_replaced(trace: Trace, kept: Sequence[Tensor]) -> None:
         gc.collect()  # or what nobody can reach any more would count as held
     for cell in cells:
         if not any(isinstance(holder, Tensor) for holder in gc.get_referrers(cell)):
-            raise LenetcError(
+            raise ReplacedError(
                 f"the exported function reads a tensor {cell.type} and puts a new one in its place (in a dict, a list "
                 "or an attribute), which files cannot do for it: change the tensor in place, as in "
                 "t.mul_(0.9).add_(x), t.copy_(x) or t[:] = x, and it is state"

@@ -190,3 +190,29 @@ def test_gradients_are_taken_of_any_iterable_of_tensors() -> None:
     assert [g.tolist() for g in found] == [[3.0, 3.0], [3.0, 3.0]]
     loss.backward(inputs=iter(weights.values()))
     assert weights["a"].grad.tolist() == [3.0, 3.0]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("how", ["zero_", "copy_", "data", "load"])
+def test_leaves_that_are_given_equal_values_have_gradients_of_their_own(how: str, compiled: bool) -> None:
+    p, q = (lenetc.nn.Parameter(lenetc.ones(3)) for _ in range(2))
+    module = lenetc.nn.ParameterList([p, q])
+
+    def step(x: Tensor) -> Tensor:
+        with lenetc.no_grad():
+            if how == "load":
+                module.load_state_dict({"0": x * 2, "1": x * 2})
+            for leaf in (p, q):
+                if how == "zero_":
+                    leaf.zero_()
+                elif how == "copy_":
+                    leaf.copy_(x)
+                elif how == "data":
+                    leaf.data.fill_(0.5)
+        loss = (p * x).sum() + (q * x).sum() * 2
+        p.grad = q.grad = None
+        loss.backward()
+        return loss
+
+    (lenetc.compile(step) if compiled else step)(lenetc.ones(3))
+    assert (p.grad.tolist(), q.grad.tolist()) == ([1.0] * 3, [2.0] * 3)
