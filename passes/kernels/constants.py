@@ -36,7 +36,9 @@ def constants(graph: Graph) -> set[Node]:
 
 def folded(graph: Graph) -> Graph:
     """`graph` with what reads no input computed, in bodies too."""
-    fixed, values, new = constants(graph), {}, {}
+    fixed = constants(graph)
+    values: dict[Node, Array] = {}
+    new: dict[Node, Node] = {}
     read = {x for node in graph.nodes() if node not in fixed for x in node.inputs} | set(graph.outputs)
     for node in graph.nodes():
         if node in fixed:
