@@ -4,6 +4,9 @@
 #   make demo     train LeNet on real digits, results in runs/demo
 #   make test     the whole test suite
 #   make parity   the live comparison with PyTorch
+#   make hosts    the hosts in examples/hosts, each on its own runtime
+#   make hosts-js  the host in Node, and the page in a headless Chromium (or CHROMIUM=/path/to/one)
+#   make web      the page in which LeNet learns, as static files in examples/web/dist
 #   make lint     ruff check, ruff format --check
 #   make types    mypy --strict
 #   make layers   the layering contracts
@@ -25,7 +28,7 @@ CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 PYTHON ?= $(shell for p in $(CANDIDATES); do "$$p" -c '$(NEW_ENOUGH)' 2>/dev/null && echo "$$p" && break; done)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test parity lint types layers bench test-cuda bench-cuda
+.PHONY: help demo test parity hosts hosts-js web lint types layers bench test-cuda bench-cuda
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -34,10 +37,26 @@ demo: $(VENV)/installed
 	@$(BIN)/lenetc train --out runs/demo
 
 test: $(VENV)/installed-test
-	@$(PYTEST) -n auto --maxprocesses 8 --ignore tests/parity --ignore tests/cuda -m "not parity"
+	@$(PYTEST) -n auto --maxprocesses 8 --ignore tests/parity --ignore tests/cuda \
+	  --ignore tests/hosts -m "not parity"
 
 parity: $(VENV)/installed-parity
 	@$(PYTEST) tests -n auto --maxprocesses 8 -m "parity and not slow"
+
+# The runtimes' environments are made in .runtimes, one by one, when they are first needed.
+hosts: $(VENV)/installed-test
+	@$(PYTEST) tests/hosts --ignore tests/hosts/javascript
+
+hosts-js: web examples/hosts/node/node_modules/installed
+	@$(PYTEST) tests/hosts/javascript
+
+web: $(VENV)/installed-test examples/web/node_modules/installed
+	@$(BIN)/python examples/web/build.py
+
+# Scripts of packages are not run: onnxruntime-node's would fetch CUDA's libraries.
+%/node_modules/installed: %/package-lock.json
+	@npm ci --prefix $* --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel error
+	@touch $@
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check .
@@ -77,7 +96,7 @@ $(VENV)/installed: pyproject.toml | $(VENV)/created
 
 $(VENV)/installed-test: $(VENV)/installed
 	@echo "Installing the test tools into $(VENV)"
-	@$(PIP) --editable '.[test]'
+	@$(PIP) --editable '.[test,runtimes]'
 	@touch $@
 
 # PyTorch goes in by itself first, so that the resolver never weighs the other packages against its many wheels.

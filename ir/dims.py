@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from numbers import Integral
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from ir.errors import SymbolicDimError
 
@@ -21,6 +21,8 @@ Monomial: TypeAlias = tuple[tuple[str, int], ...]
 
 # Called before a polynomial is said to differ from a number above 1, which for some sizes it may be: to refuse that.
 before_unequal: list[Callable[[Poly, int], None]] = []
+# Give the value of `size / 2`, `0.5 * size` and the like, which is no size, where there are values; else None.
+as_value: list[Callable[[str, Any, Any], Any]] = []
 
 
 class Poly:
@@ -45,7 +47,7 @@ class Poly:
 
     def __add__(self, other: Dim) -> Dim:
         if not _is_dim(other):
-            return NotImplemented
+            return self._value("+", self, other)
         total = dict(self.terms)
         for monomial, coefficient in _terms(other):
             total[monomial] = total.get(monomial, 0) + coefficient
@@ -55,7 +57,7 @@ class Poly:
 
     def __mul__(self, other: Dim) -> Dim:
         if not _is_dim(other):
-            return NotImplemented
+            return self._value("*", self, other)
         product: dict[Monomial, int] = {}
         for left, a in self.terms:
             for right, b in _terms(other):
@@ -69,28 +71,33 @@ class Poly:
         return self * -1
 
     def __sub__(self, other: Dim) -> Dim:
-        return self + other * -1 if _is_dim(other) else NotImplemented
+        return self + other * -1 if _is_dim(other) else self._value("-", self, other)
 
     def __rsub__(self, other: Dim) -> Dim:
-        return self * -1 + other if _is_dim(other) else NotImplemented
+        return self * -1 + other if _is_dim(other) else self._value("-", other, self)
 
     def __truediv__(self, other: Any) -> Any:
-        return self._fraction("/", other)
+        return self._value("/", self, other)
 
     def __rtruediv__(self, other: Any) -> Any:
-        return self._fraction("/", other)
+        return self._value("/", other, self)
 
     def __pow__(self, other: Any) -> Any:
-        return self._fraction("**", other)
+        return self._value("**", self, other)
 
     def __rpow__(self, other: Any) -> Any:
-        return self._fraction("**", other)
+        return self._value("**", other, self)
 
-    def _fraction(self, operator: str, other: Any) -> Any:
-        if not isinstance(other, (int, float, Poly)):
-            return NotImplemented  # a tensor's own operator takes a size
+    def _value(self, operator: str, left: Any, right: Any) -> Dim:
+        """What is no size, as a value, which typed code does not ask for. Raises SymbolicDimError where none is."""
+        if not all(isinstance(side, (int, float, Poly)) for side in (left, right)):
+            return cast(Dim, NotImplemented)  # a tensor's own operator takes a size
+        for make in as_value:
+            found = make(operator, left, right)
+            if found is not None:
+                return cast(Dim, found)
         raise SymbolicDimError(
-            f"{operator} of the symbolic size {self} and {other} is no size; divide or multiply a tensor by {self}, "
+            f"{left} {operator} {right}, of a symbolic size, is no size; divide or multiply a tensor by {self}, "
             "or make this dimension a fixed number"
         )
 
@@ -101,16 +108,20 @@ class Poly:
         quotient = divide(self, other)
         if quotient is None:
             raise SymbolicDimError(
-                f"{self} // {other} is not a polynomial; make this dimension a fixed number"
+                f"{self._factor()} // {other} is not a polynomial; make this dimension a fixed number"
             )
         return quotient
 
     def __rfloordiv__(self, other: Dim) -> Dim:
-        raise SymbolicDimError(f"{other} // {self} is not a polynomial; make this dimension a fixed number")
+        raise SymbolicDimError(
+            f"{other} // {self._factor()} is not a polynomial; make this dimension a fixed number"
+        )
 
     def __mod__(self, other: Dim) -> int:
         if divide(self, other) is None:
-            raise SymbolicDimError(f"{self} % {other} is not known; make this dimension a fixed number")
+            raise SymbolicDimError(
+                f"{self._factor()} % {other} is not known; make this dimension a fixed number"
+            )
         return 0
 
     def __lt__(self, other: Dim) -> bool:
@@ -132,6 +143,10 @@ class Poly:
         )
 
     __int__ = __index__
+
+    def _factor(self) -> str:
+        """The text as a part of a product."""
+        return f"({self})" if len(self.terms) > 1 else str(self)
 
     def __repr__(self) -> str:
         parts: list[str] = []
@@ -257,12 +272,7 @@ def within(case: Case | None) -> Iterator[None]:
 
 
 def _is_dim(value: Any) -> bool:
-    """Whether arithmetic with `value` gives a dim. Raises SymbolicDimError for a float, of which none can be made."""
-    if isinstance(value, float):
-        raise SymbolicDimError(
-            f"a symbolic size and the float {value} give no size; multiply a tensor by both, or make this dimension "
-            "a fixed number"
-        )
+    """Whether arithmetic with `value` gives a dim."""
     return isinstance(value, (Poly, Integral))
 
 

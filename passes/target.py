@@ -30,7 +30,7 @@ class Target:
     model tells. lanes: how many channels the runtime's direct convolutions take at once on the machine that will run
     the graph (8 or 16); with 0 the graph is for any machine, of ai.onnx operators only. opset: the version of ai.onnx
     that the model is written in. operators: which of them it may use: "portable", what every runtime has; "web", what
-    browsers have on WebGPU; "ort", ONNX Runtime's own besides.
+    browsers have on WebGPU, where integers have 32 bits; "ort", ONNX Runtime's own besides.
     """
 
     device: str = "cpu"

@@ -442,6 +442,8 @@ for size, how in POOLS:
         sample("avg_pool2d_grad", F(N, 2, *out), size=size, **attrs)
 sample("standardize", F(N, 3, 2, 4), F(3), eps=1e-5)
 sample("standardize", F(4, 3), F(3), eps=0.1)
+sample("standardize_along", F(N, 3, 4), axes=(1, 2), eps=1e-5)
+sample("standardize_along", F(N, 5), axes=(1,), eps=0.1)
 for name in ("softmax", "log_softmax"):
     sample(name, F(N, 5), axis=1)
     sample(name, F(N, 5), axis=0)

@@ -20,33 +20,40 @@ from passes.autodiff import driver as autodiff
 from passes.emit.model import to_onnx
 from passes.kernels.exact import exact
 from passes.rewrite.driver import rewrite
-from passes.rewrite.nn import write_out_standardize
+from passes.rewrite.nn import write_out_standardize, write_out_standardize_along
 from passes.strategies.choice import choose_strategies
 from passes.target import Target
 
 
-def lowered(graph: Graph) -> Graph:
+def lowered(graph: Graph, target: Target | None = None) -> Graph:
     """`graph` with every op replaced that only a strategy, or being written out, can turn into ONNX, or that the
     runtime computes inexactly."""
-    chosen = choose_strategies(rewrite(graph, [("standardize", write_out_standardize)]), Target())[0]
+    rules = [
+        ("standardize", write_out_standardize),
+        ("standardize_along", write_out_standardize_along),
+    ]
+    chosen = choose_strategies(rewrite(graph, rules), target or Target())[0]
     return exact(chosen, "cpu", Counter())
 
 
-def checked_model(graph: Graph) -> onnx.ModelProto:
+def checked_model(graph: Graph, target: Target | None = None) -> onnx.ModelProto:
     """The ONNX model of `graph`, past ONNX's full checker with strict shape inference."""
-    model = to_onnx(lowered(graph)).model
+    model = to_onnx(lowered(graph, target), target=target).model
     onnx.checker.check_model(model, full_check=True)
     onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     return model
 
 
 def run_onnx(
-    graph: Graph, inputs: Sequence[Array] | Mapping[str, Array], threads: int = 1
+    graph: Graph,
+    inputs: Sequence[Array] | Mapping[str, Array],
+    threads: int = 1,
+    target: Target | None = None,
 ) -> tuple[Array, ...]:
     """Outputs of `graph` (results, then updates), emitted as ONNX and run by ONNX Runtime on the CPU."""
     if not isinstance(inputs, Mapping):
         inputs = {node.attrs["name"]: x for node, x in zip(graph.inputs, inputs, strict=True)}
-    return run_model(checked_model(graph), inputs, threads)
+    return run_model(checked_model(graph, target), inputs, threads)
 
 
 def run_model(model: onnx.ModelProto, inputs: Mapping[str, Array], threads: int = 1) -> tuple[Array, ...]:
@@ -63,10 +70,16 @@ def run_model(model: onnx.ModelProto, inputs: Mapping[str, Array], threads: int 
     )
 
 
-def check_runtime(graph: Graph, inputs: Sequence[Array], rtol: float = 1e-4, atol: float = 1e-5) -> None:
+def check_runtime(
+    graph: Graph,
+    inputs: Sequence[Array],
+    rtol: float = 1e-4,
+    atol: float = 1e-5,
+    target: Target | None = None,
+) -> None:
     """Fail unless ONNX Runtime and the interpreter agree on every output's value, dtype and shape."""
     expected = run(graph, inputs)
-    found = run_onnx(graph, inputs)
+    found = run_onnx(graph, inputs, target=target)
     for (name, node), want, got in zip(graph.results + graph.updates, expected, found, strict=True):
         assert got.dtype == want.dtype, f"{name}: the runtime gives {got.dtype}, the interpreter {want.dtype}"
         assert got.shape == want.shape, f"{name}: the runtime gives {got.shape}, the interpreter {want.shape}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("lenetc", "passes", "ir", "tests", "benchmarks", "docs", "examples")
+PACKAGES = ("lenetc", "passes", "ir", "tests", "benchmarks", "runtimes", "docs", "examples")
 DOCS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
 
 

@@ -333,3 +333,20 @@ def standardize(x: Array, scale: Array, *, eps: float) -> Array:
         (centred * centred).mean(axes, keepdims=True) + eps
     )
     return np.asarray(centred * factor, dtype)
+
+
+def _standardize_along(x: Type, *, axes: tuple[int, ...], eps: float) -> Type:
+    need_float("standardize_along", x)
+    need_axis("standardize_along", x, *axes)
+    return x
+
+
+@op(infer=_standardize_along)
+def standardize_along(x: Array, *, axes: tuple[int, ...], eps: float) -> Array:
+    """x without its mean over `axes`, over its deviation sqrt(variance + eps) there: what layers, groups of channels
+    and instances are normalized by (Ba et al. 2016). One op for the reason that `standardize` is.
+    """
+    wide = x.astype(np.result_type(x.dtype, np.float32))
+    centred = wide - wide.mean(axes, keepdims=True)
+    deviation = np.sqrt((centred * centred).mean(axes, keepdims=True) + eps)
+    return np.asarray(centred / deviation, x.dtype)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -34,7 +33,7 @@ def average_states(states: Sequence[State], weights: Sequence[float] | None = No
     if isinstance(states, (str, Path, Mapping)) or not len(states):
         raise LenetcError("average_states takes a list of at least one state").at(here())
     weights = [1.0] * len(states) if weights is None else list(weights)
-    are_numbers = all(isinstance(w, Real) and math.isfinite(w) and w >= 0 for w in weights)
+    are_numbers = all(_is_number(w) and w >= 0 for w in weights)
     if len(weights) != len(states) or not are_numbers or not sum(weights):
         raise LenetcError(
             f"average_states takes a weight for each of the {len(states)} states, 0 or more and not all 0, "
@@ -53,7 +52,7 @@ def ema_state(average: State, new: State, decay: float = 0.999) -> dict[str, Arr
     LenetcError for a decay outside [0, 1].
     Source: torch.optim.swa_utils.get_ema_avg_fn, on a file.
     """
-    if not isinstance(decay, Real) or not 0 <= decay <= 1:
+    if not _is_number(decay) or not 0 <= decay <= 1:
         raise LenetcError(f"ema_state takes a decay between 0 and 1, not {decay}").at(here())
     return _combined("ema_state", [_arrays(average), _arrays(new)], [decay, 1 - decay], 1)
 
@@ -90,6 +89,10 @@ def _combined(
         return np.asarray(sum(parts)).astype(first[name].dtype)
 
     return {name: combined(name) for name in first}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and math.isfinite(value)
 
 
 def _arrays(state: State) -> dict[str, Array]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from ir.node import Graph, next_name
 from ir.types import Type
 from lenetc.artifact.manifest import Hyperparameter, Model, Port, StateEntry
+from lenetc.artifact.manifest import Range as RangeEntry
 from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation import random
 from lenetc.evaluation.cell import Cell
@@ -36,9 +37,14 @@ def model(
             kinds[node.attrs["kind"]].append(node.attrs["name"])
     inputs = [port(name, types[name]) for name in kinds["input"]]
     for entry in inputs:
-        allowed = [r for name, r in ranges if name == entry["name"] and isinstance(r, Range)]
+        # One that depends on a symbolic size is looked at by the model alone.
+        allowed: list[RangeEntry] = [
+            {"low": r.low, "high": r.high, "ignore": r.ignore}
+            for name, r in ranges
+            if name == entry["name"] and isinstance(r, Range) and isinstance(r.high, int)
+        ]
         if allowed:
-            entry["ranges"] = [{"low": r.low, "high": r.high, "ignore": r.ignore} for r in allowed]
+            entry["ranges"] = allowed
     found: Model = {
         "file": file,
         "inputs": inputs,

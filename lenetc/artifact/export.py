@@ -41,6 +41,7 @@ from lenetc.artifact.manifest import (
     FORMAT,
     MANIFEST,
     STATE,
+    VALID,
     Hyperparameter,
     Manifest,
     Model,
@@ -58,7 +59,7 @@ from lenetc.files import atomic_write
 from lenetc.nn.modules.module import Module
 from lenetc.version import __version__
 from passes.emit.external import to_files
-from passes.emit.model import IR_VERSION, to_onnx
+from passes.emit.model import IR_VERSIONS, check_opset, lowest_runtime, to_onnx
 from passes.kernels.schedule import schedule
 from passes.pipeline import run_pipeline
 from passes.rewrite.driver import substitute
@@ -91,6 +92,7 @@ class Options:
     device: str | None = None
 
     def __post_init__(self) -> None:
+        check_opset(self.opset)
         if self.operators not in ("portable", "web", "ort"):
             raise ArgumentError(f"export: operators is 'portable', 'web' or 'ort', not {self.operators!r}")
         if self.lanes not in (0, 8, 16) or (self.lanes and self.operators != "ort"):
@@ -186,12 +188,12 @@ class _Folder:
             "producer": {"name": "lenetc", "version": __version__},
             "name": captured.graph.name,
             "opset": target.opset,
-            "ir_version": IR_VERSION,
+            "ir_version": IR_VERSIONS[target.opset],
             "operators": target.operators,
             "lanes": target.lanes,
             "device": target.device,
             "compiled_for": {"batch": target.batch, "threads": target.threads},
-            "lowest_runtime": "1.17",
+            "lowest_runtime": lowest_runtime(target.opset),
             "session_options": dict(SESSION_OPTIONS),
             "notes": self.notes,
             "hyperparameters": list(hypers.values()),
@@ -258,6 +260,12 @@ class _Folder:
                 names[cell] = free_name(label, {*self.cells})
                 self.cells[names[cell]] = cell
             own[label] = names[cell]
+        if captured.updated:
+            changed = ", ".join(own[label] for label in captured.updated)
+            raise ArgumentError(
+                f"export: the function of {name}.onnx changes {changed}, and what is evaluated changes no state: give "
+                "it random numbers as an argument, and change buffers in the step alone"
+            )
         graph = _with_state_named(_with_valid(captured) if name == "eval" else captured.graph, own)
         target = self.target
         inside: dict[str, Array] | None = None
@@ -268,7 +276,7 @@ class _Folder:
                 # Which the runtime does fastest where weights are constants.
                 target = replace(target, overrides=(("conv2d", "conv"), *target.overrides))
         lowered = _lowered(graph, target)
-        self.add(name, lowered, inside=inside, ranges=captured.ranges if name == "eval" else [])
+        self.add(name, lowered, inside=inside, ranges=captured.ranges)
         if inside is not None:
             self.models[name]["state"] = []
         return captured
@@ -283,7 +291,7 @@ class _Folder:
     ) -> None:
         file = f"{name}.onnx"
         ranges = self.step.captured.ranges if ranges is None else ranges
-        self.contents.update(to_files(to_onnx(graph, inside).model, file))
+        self.contents.update(to_files(to_onnx(graph, inside, self.target).model, file))
         self.models[name] = describe.model(file, graph, ranges, gradients)
 
 
@@ -308,8 +316,13 @@ def _with_valid(captured: Capture) -> Graph:
     for name, wanted in captured.ranges:
         counts.append(misses(graph.input_named(name), wanted))
     results = [(key, node) for key, node in graph.results if key != INVALID]
+    named = {key for key, _ in results} | ({node.attrs["name"] for node in graph.inputs} if counts else set())
+    if VALID in named:
+        raise ArgumentError(
+            f"export: {VALID!r} is the result of a file that says whether labels and indices are in range; call the "
+            "function's own input or result otherwise"
+        )
     if counts:
         total: Node = reduce(ops.add, counts)
-        taken = {key for key, _ in results} | {node.attrs["name"] for node in graph.inputs}
-        results.append((free_name("valid", taken), ops.equal(total, literal(np.int64(0)))))
+        results.append((VALID, ops.equal(total, literal(np.int64(0)))))
     return Graph.make(graph.name, graph.inputs, results, graph.updates)

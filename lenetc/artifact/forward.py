@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from ir.dims import evaluate, is_name, symbol
-from ir.node import Graph, Node
+from ir.node import Node
 from ir.op import leaf
 from ir.types import Type
 from lenetc.artifact.axes import Traced
@@ -39,7 +39,7 @@ def forward(
         compiled, given = _without_numbers(compiled, given)
     captured = _in_evaluation(compiled, given, types)
     names |= lone_output(function, captured)
-    captured.graph = _renamed(captured.graph, names)
+    _rename(captured, names)
     return captured
 
 
@@ -153,8 +153,9 @@ def _in_evaluation(function: CompiledFunction, values: dict[str, Any], types: di
             part.training = mode
 
 
-def _renamed(graph: Graph, names: dict[str, str]) -> Graph:
-    """`graph` with other names of inputs and results, where they are not taken."""
+def _rename(captured: Capture, names: dict[str, str]) -> None:
+    """Give inputs and results other names, where they are not taken."""
+    graph = captured.graph
     taken = {node.attrs["name"] for node in graph.inputs} | {key for key, _ in graph.results}
 
     def renamed(name: str) -> str:
@@ -165,4 +166,5 @@ def _renamed(graph: Graph, names: dict[str, str]) -> Graph:
         node: leaf(renamed(node.attrs["name"]), node.ty, node.attrs["kind"]) for node in graph.inputs
     }
     results = [(renamed(key), node) for key, node in graph.results]
-    return substitute(graph.name, results, leaves, graph.updates)
+    captured.graph = substitute(graph.name, results, leaves, graph.updates)
+    captured.ranges = [(renamed(name), wanted) for name, wanted in captured.ranges]

@@ -59,7 +59,7 @@ def export_gradient(
     target = Target(sizes=tuple(forward.sizes.items()), threads=2, opset=opset, operators=operators)
     names = lone_output(function, forward.captured)
     graph = run_pipeline(_gradient(compiled, values, forward, names), target)[-1].graph
-    files = to_files(to_onnx(graph).model, Path(path).name)
+    files = to_files(to_onnx(graph, target=target).model, Path(path).name)
     for name, content in files.items():
         atomic_write(Path(path).parent / name, content)
     return [Path(path).parent / name for name in files]

@@ -17,15 +17,11 @@ from lenetc.artifact.exported.bake import bake
 from lenetc.artifact.exported.folder import Folder, fitting_state
 from lenetc.artifact.exported.inputs import Hyperparameters, as_array, fitting
 from lenetc.artifact.exported.models import Models
-from lenetc.artifact.manifest import Model, Port
+from lenetc.artifact.manifest import VALID, Model, Port
 from lenetc.evaluation.ranges import LabelError
 from lenetc.evaluation.tracing import here
 from lenetc.runtime import Value
 from lenetc.tensors.tensor import Tensor
-
-VALID = (
-    "valid"  # the result that is False where a label or an index that a model computed is out of its range
-)
 
 
 class Artifact:
@@ -64,23 +60,23 @@ class Artifact:
         """The numbers that every step is fed, a dict: what is set holds from the next step on."""
         return self._hyperparameters
 
-    def __call__(self, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
+    def __call__(self, /, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
         """One training step: [N, ...] -> results. Hyperparameters may be given too, for this step alone."""
         return self._step("train", unnamed, inputs)
 
-    def scan(self, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
+    def scan(self, /, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
         """K training steps in one run: [K, N, ...] -> results [K, ...]."""
         return self._step("train_scan", unnamed, inputs)
 
-    def evaluate(self, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
+    def evaluate(self, /, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
         """The evaluation that was exported (`export(evaluate=)`), with the present state, which stays."""
         return self._step("eval", unnamed, inputs)
 
-    def predict(self, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
+    def predict(self, /, *unnamed: Any, **inputs: Any) -> dict[str, Array]:
         """The outputs of the model in eval mode (`export(infer=)`), with the present state."""
         return self._step("infer", unnamed, inputs)
 
-    def gradients(self, *unnamed: Any, **inputs: Any) -> tuple[dict[str, Array], dict[str, Array]]:
+    def gradients(self, /, *unnamed: Any, **inputs: Any) -> tuple[dict[str, Array], dict[str, Array]]:
         """The first part of a step: [N, ...] -> (results, gradients by the names of parameters).
 
         Buffers and random counters are those after the step, parameters those before: `apply` is the second part.
@@ -90,7 +86,7 @@ class Artifact:
         found = {name: results.pop(output) for name, output in gradients.items()}
         return results, found
 
-    def apply(self, gradients: Mapping[str, Any], **hyperparameters: float) -> None:
+    def apply(self, gradients: Mapping[str, Any], /, **hyperparameters: float) -> None:
         """The second part of a step: what the optimizer makes of `gradients`, as from `gradients()`, or a mean of
         several. Each has the dtype and the shape of its parameter."""
         model = self._models.entry("apply")
@@ -125,26 +121,32 @@ class Artifact:
 
     def save(self, path: str | Path, *, trained_only: bool = False) -> None:
         """Write the present state as safetensors, under the names of PyTorch's `state_dict`. trained_only: without what
-        no step changes, frozen weights say."""
-        trained = {entry["name"] for entry in self.manifest["state"] if entry["trained"] or not trained_only}
-        save_tensors(Path(path), {name: array for name, array in self.state.items() if name in trained})
+        no step changes, frozen weights say, and is as it was exported."""
+        state = self.state
+        if trained_only:
+            for name, exported in self._untrained().items():
+                if state[name].tobytes() == exported.tobytes():
+                    del state[name]
+        save_tensors(Path(path), state)
 
     def load_state(
         self, state: str | Path | Mapping[str, Any], strict: bool = True
     ) -> tuple[list[str], list[str]]:
         """Go on from a file that `save` or PyTorch wrote, or from a dict of arrays (Module.load_state_dict).
 
-        strict: the names are those of the artifact, but that what no step changes may be missing, and stays. Else what
-        is missing stays and what is unknown is left out. Returns both, (missing, unknown). Raises CheckpointError for a
-        file that cannot be read, and a state of other names, dtypes or shapes.
+        strict: the names are those of the artifact, but that what no step changes may be missing, and is then as it was
+        exported. Else what is missing stays and what is unknown is left out. Returns both, (missing, unknown). Raises
+        CheckpointError for a file that cannot be read, and a state of other names, dtypes or shapes.
         """
         if isinstance(state, Mapping):
             source, found = "the dict", {name: as_state(name, value) for name, value in state.items()}
         else:
             source, (found, _) = str(state), load_tensors(Path(state))
         fitting = fitting_state(self.manifest, found, source, strict)
-        self._state.update(self._on_device(fitting))
-        return [name for name in self._state if name not in fitting], [n for n in found if n not in fitting]
+        missing = [name for name in self._state if name not in fitting]
+        kept = self._untrained() if strict and missing else {}
+        self._state.update(self._on_device({**kept, **fitting}))
+        return missing, [name for name in found if name not in fitting]
 
     def bake(self, path: str | Path) -> list[Path]:
         """Write infer.onnx with the present state inside. Returns the paths written: more than one over 2 GB."""
@@ -180,7 +182,7 @@ class Artifact:
             results += model.get("gradients", {}).values()
         values = session.run(feeds, [*results, *model["updates"].values()])
         found = {name: runtime.to_numpy(value) for name, value in zip(results, values, strict=False)}
-        valid = found.pop(VALID, np.True_) if _has_flag(model) else np.True_
+        valid = found.pop(VALID) if kind != "infer" and VALID in found else np.asarray(True)
         if not valid.all():
             raise LabelError(
                 f"{model['file']}: a label or an index that it computes is out of its range"
@@ -189,6 +191,13 @@ class Artifact:
             ).at(here())
         self._state.update(zip(model["updates"], values[len(results) :], strict=True))
         return found
+
+    def _untrained(self) -> dict[str, Array]:
+        """What no step changes, as it was exported."""
+        exported = self._folder.state()
+        return {
+            entry["name"]: exported[entry["name"]] for entry in self.manifest["state"] if not entry["trained"]
+        }
 
     def _on_device(self, arrays: Mapping[str, Array]) -> dict[str, Value]:
         return {name: runtime.to_device(array, self.device) for name, array in arrays.items()}
@@ -208,10 +217,6 @@ def as_state(name: str, value: Any) -> Array:
     if array.dtype.kind not in "biufV":
         raise DTypeError(f"the state {name!r} is no array, but {type(value).__name__}").at(here())
     return array
-
-
-def _has_flag(model: Model) -> bool:
-    return any(port["name"] == VALID and port["dtype"] == "bool" for port in model["results"])
 
 
 def _text(port: Port) -> str:

@@ -25,6 +25,7 @@ from lenetc.files import atomic_write
 FORMAT = 2  # of the folder
 MANIFEST = "manifest.json"
 STATE = "state.safetensors"
+VALID = "valid"  # the result that is false where a label or an index is out of its range
 MAX_BYTES = 16 << 20  # of a manifest: a thousand layers take less than two megabytes
 _AGAIN = "export the step again with program.export"
 
@@ -254,16 +255,22 @@ def _contradictions(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield from _repeated(place, given + (gradients if kind == "grad" else []), "the output")
         for key, ports in (("inputs", model["inputs"]), ("results", model["results"])):
             for i, port in enumerate(ports):
-                for j, dim in enumerate(port["shape"]):
-                    try:
-                        dim_of(dim)
-                    except ValueError as error:
-                        yield f"{place}.{key}[{i}].shape[{j}]", str(error)
-        for i, port in enumerate(model["inputs"]):
-            for j, allowed in enumerate(port.get("ranges", ())):
-                if allowed["low"] >= allowed["high"]:
-                    yield f"{place}.inputs[{i}].ranges[{j}]", "low is not below high"
+                for where, message in _wrong_in_port(port, is_flag=key == "results" and kind != "infer"):
+                    yield f"{place}.{key}[{i}].{where}", message
     yield from _disagreements(models, state)
+
+
+def _wrong_in_port(port: Port, is_flag: bool) -> Iterator[tuple[str, str]]:
+    for i, dim in enumerate(port["shape"]):
+        try:
+            dim_of(dim)
+        except ValueError as error:
+            yield f"shape[{i}]", str(error)
+    for i, allowed in enumerate(port.get("ranges", ())):
+        if allowed["low"] >= allowed["high"]:
+            yield f"ranges[{i}]", "low is not below high"
+    if is_flag and port["name"] == VALID and port["dtype"] != "bool":
+        yield "dtype", f"{VALID} is a bool, not {port['dtype']}"
 
 
 def _disagreements(models: Mapping[str, Model], state: Mapping[str, StateEntry]) -> Iterator[tuple[str, str]]:

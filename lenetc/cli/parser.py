@@ -1,4 +1,4 @@
-"""The command line: `lenetc train`, `lenetc bench`, `lenetc tune`, `lenetc bake`."""
+"""The command line: `lenetc train`, `lenetc bench`, `lenetc tune`, `lenetc bake`, `lenetc check`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,14 @@ OPTIMIZERS = (
     "adamw",
     "rmsprop",
 )  # of lenetc.training.trainer, which is slow to import
+RUNTIMES = (
+    "ort-1.17",
+    "ort-cpu",
+    "ort-cuda",
+    "ort-web-wasm",
+    "ort-web-webgpu",
+    "openvino",
+)  # of lenetc.artifact.kernels, likewise
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -104,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_tune(commands)
     _add_bake(commands)
+    _add_check(commands)
     return parser
 
 
@@ -151,6 +160,21 @@ def _add_bake(commands: Any) -> None:
     bake.add_argument("-o", "--out", metavar="OUT.onnx", type=Path, required=True, help="the file to write")
 
 
+def _add_check(commands: Any) -> None:
+    check = commands.add_parser(
+        "check",
+        help="tell which nodes of an exported folder a runtime lacks, or runs on another device",
+        description="Tells for each model of an exported folder which nodes a runtime has no kernel for, which it runs "
+        "on another device, and between which nodes of its own device those stand. The status is 1 where the runtime "
+        "cannot run a model.",
+        epilog="docs/runtimes.md says what each runtime is, and where its table of operators comes from.",
+    )
+    check.set_defaults(command=_check)
+    check.add_argument("folder", metavar="DIR", help="what program.export() wrote")
+    check.add_argument("--runtime", required=True, choices=RUNTIMES, help="what is to run it")
+    check.add_argument("--json", action="store_true", help="write what was found as JSON")
+
+
 # Commands bring rich, matplotlib and onnx in, which `lenetc --help` should not wait for.
 
 
@@ -176,6 +200,12 @@ def _bake(options: argparse.Namespace) -> int:
     from lenetc.cli import bake
 
     return bake.run(options)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from lenetc.cli import check
+
+    return check.run(options)
 
 
 def _at_least(low: int) -> Any:

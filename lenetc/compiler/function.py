@@ -223,6 +223,7 @@ class CompiledFunction:
             overrides=tuple(self.strategies.items()),
             costs=costs,
             lanes=runtime.lanes(self.device),
+            operators="ort",
         )
 
     def programs(self) -> list[Program]:
@@ -387,6 +388,8 @@ class CompiledFunction:
     def _is_one_run(self, captured: Capture) -> bool:
         """Whether many steps can be one run: they leave nothing but results and state, and are not divided."""
         if captured.changed or captured.argument_grads or captured.grads or not captured.is_repeatable:
+            return False
+        if captured.schedules:
             return False
         return compilation(captured.graph, self.target()).split is None
 

@@ -70,7 +70,7 @@ class Compilation:
     def emitted(self) -> Emitted:
         from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
 
-        return to_onnx(folded(self.stages[-1].graph))
+        return to_onnx(folded(self.stages[-1].graph), target=self.target)
 
 
 _compilations: WeakValueDictionary[tuple[Any, ...], Compilation] = WeakValueDictionary()
@@ -213,9 +213,9 @@ class Program:
         from passes.emit.model import to_onnx
 
         if len(self.emitted.model.opset_import) == 1:
-            return to_onnx(self.graph()).model
-        anywhere = run_pipeline(self.graph("traced"), replace(self.target, lanes=0))
-        return to_onnx(anywhere[-1].graph).model
+            return to_onnx(self.graph(), target=self.target).model
+        anywhere = replace(self.target, lanes=0)
+        return to_onnx(run_pipeline(self.graph("traced"), anywhere)[-1].graph, target=anywhere).model
 
     def export(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +200,7 @@ class Specialization:
 
     def run(self, leaves: Sequence[Any]) -> Any:
         """One call with these leaves of the arguments: feed, run, exchange the state's buffers, hand out results."""
-        values, call = self._run(leaves, None)
+        values, call = self._stepping(leaves) if self.capture.schedules else self._run(leaves, None)
         if self.is_single:
             tensor = Tensor._from_cell(Cell(self.types[0], value=values[0]))
             if self.single_history is not None:
@@ -213,13 +213,36 @@ class Specialization:
         """The run that makes the trace `captured`, of this program and this state, a call: what the trace made gets its
         values, and what the function returned is returned as it is."""
         try:
-            values, call = self._run(leaves, captured)
+            values, call = self._run(leaves, captured, [hyper.value for hyper in captured.hypers])
         except BaseException:
             captured.undo()
             raise
         return finished(captured, dict(zip(self.shapes, values, strict=True)), leaves, call)
 
-    def _run(self, leaves: Sequence[Any], captured: Capture | None) -> tuple[list[Value], Call | None]:
+    def _stepping(self, leaves: Sequence[Any]) -> tuple[list[Value], Call | None]:
+        """The run of a call that steps schedules of rates: those first that it reads a rate after, the others when all
+        is done. Where it fails, none has stepped."""
+        schedules = self.capture.schedules
+        undo: list[Callable[[], None]] = []
+        rates = []
+        for hyper, _ in self.hypers:
+            for schedule in schedules[len(undo) : hyper.after]:
+                undo.append(schedule._saved())
+                schedule.step()
+            rates.append(hyper.optimizer.option(hyper.group, hyper.key))
+        try:
+            done = self._run(leaves, None, rates)
+        except BaseException:
+            for put_back in reversed(undo):
+                put_back()
+            raise
+        for schedule in schedules[len(undo) :]:
+            schedule.step()
+        return done
+
+    def _run(
+        self, leaves: Sequence[Any], captured: Capture | None, rates: Sequence[Any] | None = None
+    ) -> tuple[list[Value], Call | None]:
         if pending:
             Counts.evaluate_pending()
         if self.is_empty:
@@ -252,13 +275,8 @@ class Specialization:
             self.exchange.wait()
             for slot, position in self.scalars:
                 slot.write(float(leaves[position]))
-        hypers = (
-            self.hypers
-            if captured is None
-            else list(zip(captured.hypers, [s for _, s in self.hypers], strict=True))
-        )
-        for i, (hyper, slot) in enumerate(hypers):
-            rate = hyper.optimizer.option(hyper.group, hyper.key) if captured is None else hyper.value
+        for i, (hyper, slot) in enumerate(self.hypers):
+            rate = hyper.optimizer.option(hyper.group, hyper.key) if rates is None else rates[i]
             if rate != self.fed[i]:
                 self.exchange.wait()
                 slot.write(float(rate))

@@ -322,7 +322,7 @@ def _compile(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Sess
     available = runtime.get_num_threads()
     graph, target = (
         _graph(roots, inputs),
-        Target(device=device, threads=available, costs=measured_costs.load(device)),
+        Target(device=device, threads=available, costs=measured_costs.load(device), operators="ort"),
     )
     split = run_split(graph, target)
     if split is not None:

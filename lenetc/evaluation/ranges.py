@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from ir import ops
+from ir.dims import Dim
 from ir.errors import LenetcError
 from ir.node import Node
 from ir.types import Array, i64
@@ -35,7 +36,7 @@ class Range:
     what: str
     noun: str
     low: int
-    high: int
+    high: Dim
     ignore: int | None
     reason: str
     where: str
@@ -71,18 +72,18 @@ class Range:
 
 
 def require_range(
-    what: str, noun: str, values: Tensor, high: int, ignore: int | None, reason: str, low: int = 0
+    what: str, noun: str, values: Tensor, high: Dim, ignore: int | None, reason: str, low: int = 0
 ) -> None:
     """Raise LabelError unless every value is in low..high-1 or is `ignore`.
 
     Under compile the values are not known yet: those that the program is fed are checked before each run, those that
-    it computes by the program itself.
+    it computes, and those whose limit is a size that is not known, by the program itself.
     """
     if values.numel() == 0:  # which a constant repeated no times does not tell
         return
     trace = Context.trace
     node = values.node
-    if trace is None and _are_known_within(node, low, high):
+    if trace is None and isinstance(high, int) and _are_known_within(node, low, high):
         return
     wanted = Range(what, noun, low, high, ignore, reason, here())
     if trace is None:
@@ -92,7 +93,7 @@ def require_range(
         node = node.inputs[0]
     if node.op.name == "const":
         wanted.check(node.attrs["value"].array)
-    elif node.op is ops.input:
+    elif node.op is ops.input and isinstance(high, int):
         trace.ranges.append((node, wanted))
     elif not _is_within(node, wanted):
         trace.checks.append((misses(node, wanted), wanted))
@@ -143,11 +144,13 @@ def _is_probability(node: Node) -> bool:
 
 
 def _is_within(node: Node, wanted: Range) -> bool:
-    """Whether values of `node` are in the range by what computes them: positions of a maximum."""
-    if node.op is not ops.argmax or wanted.low > 0:
+    """Whether values of `node` are in the range by what computes them: positions, of a maximum too."""
+    if node.op not in (ops.argmax, ops.iota) or wanted.low > 0:
         return False
-    size = node.inputs[0].shape[node.attrs["axis"]]
-    return isinstance(size, int) and size <= wanted.high
+    size = node.shape[0] if node.op is ops.iota else node.inputs[0].shape[node.attrs["axis"]]
+    if isinstance(size, int) and isinstance(wanted.high, int):
+        return size <= wanted.high
+    return size == wanted.high
 
 
 def _are_known_within(node: Node, low: int, high: int) -> bool:
@@ -170,7 +173,8 @@ def _narrows(node: Node) -> bool:
 def misses(node: Node, wanted: Range) -> Node:
     """How many values of `node` are not allowed, i64[]."""
     node = node if node.dtype is i64 else ops.cast(node, dtype=i64)
-    wrong = ops.logical_or(ops.less(node, wanted.low), ops.logical_not(ops.less(node, wanted.high)))
+    high = wanted.high if isinstance(wanted.high, int) else ops.dim(size=wanted.high)
+    wrong = ops.logical_or(ops.less(node, wanted.low), ops.logical_not(ops.less(node, high)))
     if wanted.ignore is not None:
         wrong = ops.logical_and(wrong, ops.logical_not(ops.equal(node, wanted.ignore)))
     return ops.sum(ops.cast(wrong, dtype=i64), axes=tuple(range(node.rank)))

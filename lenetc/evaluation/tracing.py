@@ -18,12 +18,13 @@ from ir.dims import Poly, before_unequal
 from ir.errors import LenetcError, SymbolicDimError
 from ir.node import Node, Where
 from ir.op import leaf
-from ir.types import Type
+from ir.types import Array, Type
 from lenetc.evaluation.cell import Cell, Context
 
 if TYPE_CHECKING:
     from lenetc.evaluation.ranges import Probabilities, Range
     from lenetc.nn.modules.module import Module
+    from lenetc.optim.lr_scheduler import LRScheduler
     from lenetc.optim.optimizer import Optimizer
     from lenetc.tensors.grad_fn import GradFn
     from lenetc.tensors.tensor import Tensor
@@ -51,6 +52,15 @@ class Exporting:
 
     gradients: list[tuple[Tensor, Node]] = field(default_factory=list)
     calls: dict[Module, dict[str, Any]] = field(default_factory=dict)
+    # What schedules that step inside are to it: the option `key` of the group `index` of the optimizer with a number,
+    # as it is now; and the state that it is, where it is no formula of what the schedule counts.
+    schedules: dict[Any, Any] = field(default_factory=dict)
+    rates: dict[tuple[int, int, str], Node] = field(default_factory=dict)
+    rate_state: dict[tuple[int, int, str], Tensor] = field(default_factory=dict)
+    # Inputs for rates that were read before their schedule stepped, and what they are now.
+    moved: dict[Node, Node] = field(default_factory=dict)
+    # State of the schedules: its name, and what it starts from, where that is known.
+    state: dict[Cell, tuple[str, Array | None]] = field(default_factory=dict)
 
     def reads(self, parameter: Tensor, gradient: Node) -> Node:
         """`gradient` as the step of `parameter` is to read it."""
@@ -80,8 +90,11 @@ class Trace:
         self.bases: list[Tensor] = []  # that views were taken of: held as long as the function runs
         self.aliases: list[ref[Tensor]] = []  # made by detach() or .data, of whatever storage
         self.altered: dict[Tensor, GradFn | None] = {}  # changed in place, with the history they had
-        # (optimizer, param group, option, value when it was read): the input that stands for it.
-        self.hypers: dict[tuple[int, int, str, float], tuple[Optimizer, int, str, Node]] = {}
+        # (optimizer, param group, option, value when it was read, how many of `schedules` it was read after): the
+        # input that stands for it.
+        self.hypers: dict[tuple[int, int, str, float, int], tuple[Optimizer, int, str, Node]] = {}
+        self.schedules: list[LRScheduler] = []  # that stepped, in order, and that a run can step as well
+        self.is_scheduling = False
         self.baked: list[tuple[Optimizer, int, str, Any]] = []
         self.modules: dict[Module, None] = {}  # that were called
         self.grads: dict[Tensor, Tensor | None] = {}

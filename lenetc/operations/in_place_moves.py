@@ -8,11 +8,13 @@ from typing import Any, NoReturn
 import numpy as np
 
 import lenetc.tensors.tensor as t
+from ir.dims import Poly
 from ir.errors import LenetcError, ShapeError, UnsupportedError
+from ir.types import bool_
 from lenetc.evaluation.cell import Context
 from lenetc.evaluation.tracing import here
 from lenetc.operations import indexing, shaping
-from lenetc.operations.creation import tensor
+from lenetc.operations.creation import eye, tensor
 from lenetc.operations.in_place import InPlace, _in_place
 from lenetc.tensors.convert import Number
 from lenetc.tensors.grad_fn import is_grad_enabled
@@ -26,6 +28,8 @@ def _diagonal_filled(input: t.Tensor, fill_value: Number, wrap: bool = False) ->
 
     Raises ShapeError for fewer than two dimensions, and for more than two of several sizes.
     """
+    if input.ndim == 2 and isinstance(input.shape[0], Poly) and input.shape[0] == input.shape[1]:
+        return indexing.masked_fill(input, eye(input.shape[0], dtype=bool_), fill_value)
     shape = tuple(int(size) for size in input.shape)
     if len(shape) < 2:
         raise ShapeError(

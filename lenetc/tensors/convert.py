@@ -10,10 +10,12 @@ import numpy as np
 
 import lenetc.tensors.tensor as t
 from ir import ops
-from ir.dims import Poly
+from ir.dims import Poly, as_value
 from ir.errors import DTypeError, UnsupportedError
+from ir.node import Node
 from ir.op import scalar
-from ir.types import DType, bool_, i64
+from ir.types import DType, bool_, f32, i64
+from lenetc.evaluation.cell import Context
 from lenetc.evaluation.scalars import Scalar
 from lenetc.evaluation.tracing import here
 from lenetc.tensors.arrays import array_of
@@ -136,3 +138,18 @@ def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:
         return t.Tensor._from_node(scalar(value, dtype or _kind_of(value)))
     array = array_of(value)
     return t.Tensor._from_array(array if dtype is None else array.astype(dtype.numpy))
+
+
+def _value_of_sizes(operator: str, left: Any, right: Any) -> t.Tensor | None:
+    """Arithmetic of a size that is not known which gives no size, f32[]: only a trace has such sizes."""
+    if Context.trace is None:
+        return None
+
+    def node(side: Any) -> Node:
+        return ops.cast(ops.dim(size=side), dtype=f32) if isinstance(side, Poly) else scalar(float(side), f32)
+
+    by_name = {"+": ops.add, "-": ops.sub, "*": ops.mul, "/": ops.div, "**": ops.pow}
+    return t.apply("", lambda: by_name[operator](node(left), node(right)))
+
+
+as_value.append(_value_of_sizes)

@@ -245,7 +245,15 @@ class Trainer:
         """The trained state, the ONNX files, the stage dumps, the loss curve and a report. Names of what was
         written."""
         program = self.compile() if not self.compile_seconds else self.program()
-        program.export(self.out, infer=self.net)
+
+        def evaluate(images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+            output = self.net(images)
+            return {
+                "loss": F.cross_entropy(output, labels),
+                "correct": (output.argmax(1) == labels).sum(),
+            }
+
+        program.export(self.out, infer=self.net, evaluate=evaluate)
         program.dump(self.out / "stages")
         done = self.progress
         accuracies = {int(step): value for step, value in done.accuracies}

@@ -33,6 +33,11 @@ def _(g: Node, out: Node, x: Node, scale: Node, *, eps: float) -> tuple[Gradient
     return standardize.gradient(g, x, scale, eps)
 
 
+@vjp(ops.standardize_along)
+def _(g: Node, out: Node, x: Node, *, axes: tuple[int, ...], eps: float) -> Gradient:
+    return standardize.gradient_along(g, out, x, axes, eps)
+
+
 @vjp(ops.max_pool2d)
 def _(g: Node, out: Node, x: Node, **how: Any) -> Gradient:
     return ops.max_pool2d_grad(g, x, **how)

@@ -1,4 +1,5 @@
-"""The formula of ops.standardize, which its gradient, running statistics and `passes.rewrite.simplify` share."""
+"""The formula of ops.standardize and standardize_along, which their gradients, running statistics and
+`passes.rewrite.simplify` share."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from passes.autodiff.means import count, narrowed, widened
 
 
 class Standardized(NamedTuple):
-    """Parts of the formula for x[N,C,...], of halves in f32; all but `centred` are [1,C,1,...].
+    """Parts of the formula for x, of halves in f32; all but `centred` have size 1 along the axes.
 
     squares: the sum of centred * centred. inverse: 1 / sqrt(variance + eps).
     """
@@ -31,9 +32,10 @@ def per_channel(values: Node, rank: int) -> Node:
     return ops.reshape(values, shape=tuple(values.shape[0] if axis == 1 else 1 for axis in range(rank)))
 
 
-def standardized(x: Node, eps: float) -> Standardized:
-    """The formula, part by part. The sum of squares is that of centred values, which loses no digits."""
-    axes = axes_of(x)
+def standardized(x: Node, eps: float, axes: tuple[int, ...] | None = None) -> Standardized:
+    """The formula over `axes`, part by part: of x[N,C,...] by default all but that of channels. The sum of squares is
+    that of centred values, which loses no digits."""
+    axes = axes_of(x) if axes is None else axes
     n, x = count(x, axes), widened(x)
     mean = ops.sum(x, axes=axes, keepdims=True) / n
     centred = x - mean
@@ -57,3 +59,13 @@ def gradient(g: Node, x: Node, scale: Node, eps: float) -> tuple[Node, Node]:
     inner = g - (parts.centred * slope + total / n)
     dx = inner * (parts.inverse * per_channel(widened(scale), x.rank))
     return narrowed(dx, x.dtype), narrowed(ops.reshape(joint, shape=scale.shape), scale.dtype)
+
+
+def gradient_along(g: Node, out: Node, x: Node, axes: tuple[int, ...], eps: float) -> Node:
+    """Gradient of out = standardize_along(x) for x, given that of the result:
+
+    dx = (g - mean(g) - out * mean(g * out)) * inverse
+    """
+    n, parts, g, out = count(x, axes), standardized(x, eps, axes), widened(g), widened(out)
+    mean, slope = (ops.sum(y, axes=axes, keepdims=True) / n for y in (g, g * out))
+    return narrowed((g - (out * slope + mean)) * parts.inverse, x.dtype)

@@ -7,18 +7,19 @@ value after the state (`conv1.weight.next`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import reduce
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, defs, helper, numpy_helper
 
 from ir.dims import Dim, Poly, linear, symbol
 from ir.errors import LenetcError
 from ir.node import Graph, Node, Where
 from ir.op import Op
 from ir.types import Type
+from passes.target import Target
 
 Emission = Callable[..., "str | Sequence[str]"]
 EMISSIONS: dict[Op, Emission] = {}
@@ -40,6 +41,15 @@ class EmitError(LenetcError):
     """An op has no emission and no strategy that lowers it."""
 
 
+@cache
+def since(operator: str) -> int:
+    """The first opset of ai.onnx that has `operator`."""
+    opset = defs.onnx_opset_version()
+    while defs.has(operator, opset, ""):
+        opset = defs.get_schema(operator, opset, "").since_version - 1
+    return opset + 1
+
+
 def emit(*records: Op) -> Callable[[Emission], Emission]:
     """Register an emission (builder, node, *operand names) -> name(s) of the result."""
 
@@ -59,8 +69,9 @@ def value_info(name: str, type: Type) -> onnx.ValueInfoProto:
 class Builder:
     """Collects ONNX nodes and initializers; an emission calls it to add operators."""
 
-    def __init__(self, graph: Graph, taken: set[str], outer: Builder | None = None) -> None:
+    def __init__(self, graph: Graph, taken: set[str], target: Target, outer: Builder | None = None) -> None:
         self.graph = graph
+        self.target = target
         self.root: Builder = outer.root if outer else self
         self.taken = taken
         self.counts: dict[str, int] = outer.counts if outer else {}
@@ -75,7 +86,7 @@ class Builder:
 
     def nested(self, graph: Graph) -> Builder:
         """A builder for the body of a Scan; names and initializers are shared with the outermost graph."""
-        return Builder(graph, self.taken, self)
+        return Builder(graph, self.taken, self.target, self)
 
     def finish(
         self,
@@ -122,13 +133,26 @@ class Builder:
         return [tensor for tensor in self.initializers.values() if tensor.name in read]
 
     def op(self, operator: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
-        """Add an operator; the name of its result (a list of names where `outputs` > 1)."""
+        """Add an operator; the name of its result (a list of names where `outputs` > 1).
+
+        Raises EmitError for one of ai.onnx that the opset of the target does not have.
+        """
+        if "domain" not in attributes:
+            self.need(operator, since(operator))
         names = [self.fresh(f"{self.where.module or self.where.phase}/{self.what}") for _ in range(outputs)]
         self.places[names[0]] = self.where
         if "domain" in attributes:
             self.root.domains.add(attributes["domain"])
         self.nodes.append(helper.make_node(operator, list(inputs), names, name=names[0], **attributes))
         return names[0] if outputs == 1 else names
+
+    def need(self, what: str, opset: int) -> None:
+        """Raise EmitError where the target's opset is older than the first that has `what`."""
+        if self.target.opset < opset:
+            raise EmitError(
+                f"{self.what} is written with ONNX's {what}, which opset {self.target.opset} does not have: "
+                f"export with opset={opset} or a later one"
+            ).at(str(self.where))
 
     def fresh(self, hint: str) -> str:
         """`hint`, numbered if it is taken."""

@@ -16,9 +16,26 @@ from ir.types import Array
 from passes.emit import table as table  # fills EMISSIONS
 from passes.emit.builder import Builder, EmitError
 from passes.emit.order import to_file
+from passes.target import Target
 
-OPSET = 18
-IR_VERSION = 8
+# The version of ONNX's file format for each opset that models are written in. ONNX Runtime 1.27 loads no later one.
+IR_VERSIONS = {17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12, 25: 13, 26: 13}
+# The first ONNX Runtime that trains right in each of them, found by running convolutions, normalization, attention,
+# dropout and embeddings with SGD and Adam on 1.12 to 1.32.
+_LOWEST = {
+    **{
+        17: "1.12",
+        18: "1.14",
+        19: "1.16",
+        20: "1.17",
+        21: "1.18",
+        22: "1.21",
+        23: "1.23",
+        24: "1.24",
+        25: "1.24",
+    },
+    26: "1.25",
+}
 
 
 @dataclass(frozen=True)
@@ -33,14 +50,16 @@ class Emitted:
         return to_file(self.model)
 
 
-def to_onnx(graph: Graph, inside: Mapping[str, Array] | None = None) -> Emitted:
+def to_onnx(graph: Graph, inside: Mapping[str, Array] | None = None, target: Target | None = None) -> Emitted:
     """`graph` as an ONNX model: inputs as in the graph, outputs results then `<state>.next`.
 
-    Only ai.onnx operators of opset 18, unless the graph was compiled for the lanes of one machine. inside:
-    values of inputs that the model holds as initializers of their names, and does not take. Raises
-    EmitError for an op that has no emission, and where an output would have the name of an input or of another
-    output.
+    Only ai.onnx operators of the opset of `target`, which the graph was compiled for, unless that has lanes. inside:
+    values of inputs that the model holds as initializers of their names, and does not take. Raises EmitError for an
+    opset that models are not written in, for an op that has no emission, or none in this opset, and where an output
+    would have the name of an input or of another output.
     """
+    target = target or Target()
+    check_opset(target.opset)
     inputs = {node: str(node.attrs["name"]) for node in graph.inputs}
     outputs = [*(key for key, _ in graph.results), *(next_name(key) for key, _ in graph.updates)]
     names = Counter([*inputs.values(), *outputs])
@@ -48,7 +67,7 @@ def to_onnx(graph: Graph, inside: Mapping[str, Array] | None = None) -> Emitted:
         raise EmitError(
             f"two inputs or outputs of the model would be called {', '.join(twice)}; rename one of them"
         )
-    builder = Builder(graph, set(names))
+    builder = Builder(graph, set(names), target)
     inside = inside or {}
     taken = [node for node in graph.inputs if node.attrs["name"] not in inside]
     proto = builder.finish(graph.name, taken, inputs, graph.outputs, outputs)
@@ -58,14 +77,31 @@ def to_onnx(graph: Graph, inside: Mapping[str, Array] | None = None) -> Emitted:
     model = helper.make_model(
         proto,
         opset_imports=[
-            helper.make_opsetid("", OPSET),
+            helper.make_opsetid("", target.opset),
             *(helper.make_opsetid(domain, 1) for domain in sorted(builder.domains)),
         ],
-        ir_version=IR_VERSION,
+        ir_version=IR_VERSIONS[target.opset],
         producer_name="lenetc",
         producer_version=_version(),
     )
     return Emitted(model, builder.places)
+
+
+def check_opset(opset: int) -> None:
+    """Raises EmitError for an opset that models are not written in."""
+    if opset not in IR_VERSIONS:
+        raise EmitError(
+            f"models are written in the opsets {min(IR_VERSIONS)} to {max(IR_VERSIONS)} of ONNX, not in {opset!r}"
+        )
+
+
+def lowest_runtime(opset: int) -> str:
+    """The first version of ONNX Runtime that trains models of this opset right, such as "1.14".
+
+    It may lack single kernels that later ones have, and says so when it loads a model: ArgMax of i64 comes with 1.20,
+    TopK of u8 later than 1.22, and IsNaN of f64 with 1.14.
+    """
+    return _LOWEST[opset]
 
 
 def _version() -> str:
@@ -82,24 +118,6 @@ def lanes_model() -> ModelProto:
     domain = "com.microsoft.nchwc"
     given, found = (helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in "xy")
     node = helper.make_node("ReorderInput", ["x"], ["y"], domain=domain)
-    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(domain, 1)]
+    opsets = [helper.make_opsetid("", Target.opset), helper.make_opsetid(domain, 1)]
     graph = helper.make_graph([node], "lanes", [given], [found])
-    return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
-
-
-def constants_model(name: str, values: Mapping[str, Array]) -> ModelProto:
-    """A model without inputs whose outputs are `values`: initial state, for hosts that read nothing but ONNX."""
-    nodes, outputs = [], []
-    for key, value in values.items():
-        array = np.asarray(value)
-        nodes.append(helper.make_node("Constant", [], [key], name=key, value=numpy_helper.from_array(array)))
-        outputs.append(
-            helper.make_tensor_value_info(key, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
-        )
-    return helper.make_model(
-        helper.make_graph(nodes, name, [], outputs),
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="lenetc",
-        producer_version=_version(),
-    )
+    return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSIONS[Target.opset])

@@ -25,7 +25,6 @@ PLAIN = {
     "cos": "Cos",
     "tanh": "Tanh",
     "sigmoid": "Sigmoid",
-    "relu": "Relu",
     "softplus": "Softplus",
     "erf": "Erf",
     "floor": "Floor",
@@ -95,6 +94,14 @@ def _(b: Builder, node: Node, x: str, y: str) -> Any:
     return b.op("Div", x, y)
 
 
+@emit(ops.relu)
+def _(b: Builder, node: Node, x: str) -> Any:
+    if node.dtype.is_float:
+        return b.op("Relu", x)
+    # Runtimes have no kernel of Relu for integers, or one in some opsets only.
+    return b.op("Max", x, b.const(0, node.dtype.numpy))
+
+
 @emit(ops.relu_grad)
 def _(b: Builder, node: Node, g: str, y: str) -> Any:
     zero = b.const(0, node.dtype.numpy)
@@ -125,7 +132,10 @@ def _(b: Builder, node: Node, x: str) -> Any:
 def _(b: Builder, node: Node, x: str) -> Any:
     if not node.attrs["axes"]:
         return x
-    return b.op("ReduceMax", x, b.ints(*node.attrs["axes"]), keepdims=int(node.attrs["keepdims"]))
+    axes, keepdims = node.attrs["axes"], int(node.attrs["keepdims"])
+    if b.target.opset < 18:
+        return b.op("ReduceMax", x, axes=axes, keepdims=keepdims)
+    return b.op("ReduceMax", x, b.ints(*axes), keepdims=keepdims)
 
 
 @emit(ops.cumsum)
@@ -240,6 +250,8 @@ def _(b: Builder, node: Node, x: str, indices: str, updates: str) -> Any:
     axis, reduction = node.attrs["axis"], node.attrs["reduction"]
     if reduction == "none":
         return b.op("ScatterElements", x, indices, updates, axis=axis)
+    if reduction in ("max", "min"):
+        b.need(f"ScatterElements of the largest or smallest (reduction={reduction})", 18)
     half = node.dtype.name in ("f16", "bf16")  # in f32, for which the runtime has a kernel
     if half:
         x, updates = (b.op("Cast", v, to=ELEMENT_TYPES["f32"]) for v in (x, updates))

@@ -77,9 +77,10 @@ def weights_as_inputs(content: bytes, names: Collection[str], folder: Path) -> b
 
 def _model(content: bytes) -> ModelProto:
     try:
-        return ModelProto.FromString(content)
+        model: ModelProto = ModelProto.FromString(content)
     except DecodeError as error:
         raise EmitError(f"this is no ONNX model ({error})") from None
+    return model
 
 
 def _load_rest(model: ModelProto, folder: Path) -> None:

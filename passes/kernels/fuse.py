@@ -11,10 +11,11 @@ from collections import Counter
 import numpy as np
 
 from ir import ops
+from ir.dims import Dim
 from ir.dims import product as product_of
 from ir.node import Graph, Node
 from ir.types import f32, f64, i32
-from passes.kernels import cuda, lanes
+from passes.kernels import cuda, lanes, web
 from passes.kernels.exact import exact
 from passes.kernels.integer_sums import exact_sum
 from passes.kernels.pack import pack
@@ -29,12 +30,18 @@ from passes.rewrite.match import (
     reshaped,
     value_of,
 )
+from passes.strategies.finite import choice
 from passes.target import Target
 
 RULES = Rules()
+WITH_CHOICES = Rules()  # for the CPU, of what may choose by values
 FEW_THREADS = Rules()  # for less than _THREADS
+INTEGERS = Rules()  # for where there are integers of 64 bits, and doubles
 _THREADS = 4
 _FEW_ROWS = 4
+_FEW_CLASSES = 128  # rows that a product with zeros and ones adds into faster than one by one
+_SMALL = 8192  # elements that are added one by one in the time of some operators
+_MANY_ROWS = 4096  # which a model file has no ones for
 _LARGEST_I32 = 2**31 - 1
 
 
@@ -42,8 +49,13 @@ def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     """`graph` over the runtime's kernels, simplified again after the strategies; formulas for what they compute
     inexactly; for CUDA over the kernels that there are. Notes count the rules."""
     fired: Counter[str] = Counter()
-    few = FEW_THREADS if target.device == "cpu" and target.threads < _THREADS else ()
-    fused = simplify.to_rest(graph, Rules((*simplify.RULES, *RULES, *few)), fired)
+    rules = Rules((*simplify.RULES, *RULES))
+    if target.operators != "web":
+        rules += INTEGERS
+    if target.device == "cpu":
+        rules += WITH_CHOICES if target.operators != "web" else ()
+        rules += FEW_THREADS if target.threads < _THREADS else ()
+    fused = simplify.to_rest(graph, rules, fired)
     if target.lanes:
         fused = simplify.to_rest(fused, Rules((*simplify.RULES, *RULES, *lanes.RULES)), fired)
     fused = exact(fused, target.device, fired)
@@ -51,6 +63,8 @@ def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
         legal = rewrite(fused, cuda.RULES, fired)
         return legal, simplify.counts(fired)
     packed, count = pack(fused)
+    if target.operators == "web":
+        packed = rewrite(packed, web.RULES, fired)
     return packed, simplify.counts(fired) + ([f"pack x{count}"] if count else [])
 
 
@@ -169,6 +183,24 @@ def factor_into_gemm(node: Node) -> Node | None:
     return gemm.built()
 
 
+@RULES.on("mul")
+def product_takes_factor(node: Node) -> Node | None:
+    """mul(matmul(x, y), mul(z, 2)) => mul(gemm(x, y, alpha=2), z); so where the product is reshaped"""
+    for g, x in (node.inputs, node.inputs[::-1]):
+        found = _factor(x)
+        if found is None or not used_once(x) or not used_once(g) or g.shape != node.shape:
+            continue
+        product = g.inputs[0] if g.op is ops.reshape else g
+        gemm = _product(product)
+        if gemm is None or not used_once(product):
+            continue
+        gemm.alpha *= found[1]
+        gemm.beta *= found[1]
+        built = gemm.built()
+        return None if built is None else reshaped(built, g.shape) * found[0]
+    return None
+
+
 @RULES.on("add", "sub")
 def gemm_takes_bias(node: Node) -> Node | None:
     """add(matmul(x, y), c) => gemm(x, y, c); so for sub, and a factor of c becomes beta"""
@@ -204,6 +236,27 @@ def put_into_sum(node: Node) -> Node | None:
     return None
 
 
+@WITH_CHOICES.on("scatter_add")
+def scatter_by_product(node: Node) -> Node | None:
+    """scatter_add(x[N,D], i[N]) => matmul(cast(equal(i, iota)), x), where all is finite: into few rows zeros and ones
+    add up three times as fast"""
+    x, indices = node.inputs
+    size, number = node.attrs["size"], indices.ty.size
+    width = product_of(x.shape[indices.rank :])
+    if node.attrs["axis"] or x.dtype is not f32 or not isinstance(width, int) or not isinstance(size, int):
+        return None
+    if size > _FEW_CLASSES or (isinstance(number, int) and number * width < _SMALL):
+        return None
+    narrow = ops.cast(indices, dtype=i32)
+    rows, classes = ops.reshape(narrow, shape=(1, number)), ops.iota(size=size, dtype=i32)
+    mine = ops.cast(ops.equal(rows, ops.reshape(classes, shape=(size, 1))), dtype=f32)
+    product = mine @ reshaped(x, (number, width))
+    # One number that is not finite would be NaN in all rows: zero times it is.
+    one_by_one = reshaped(_one_by_one(node, x, narrow, width), product.shape)
+    chosen = choice([product], [x, narrow, product], [product], [one_by_one])
+    return reshaped(ops.get(chosen, index=0), node.shape)
+
+
 @FEW_THREADS.on("scatter_add")
 def scatter_of_elements(node: Node) -> Node | None:
     """scatter_add(x[N,D], i[N]) => put_along_axis(x[N*D], i * D + iota(D)): one axis and narrow indices are a third of
@@ -214,7 +267,12 @@ def scatter_of_elements(node: Node) -> Node | None:
         return None
     if not width > 1 or node.ty.size > _LARGEST_I32:
         return None
-    rows = ops.reshape(ops.cast(indices, dtype=i32), shape=(indices.ty.size, 1))
+    return _one_by_one(node, x, ops.cast(indices, dtype=i32), width)
+
+
+def _one_by_one(node: Node, x: Node, indices: Node, width: int) -> Node:
+    """The scatter_add `node` of x, whose rows have `width` elements, element by element."""
+    rows = ops.reshape(indices, shape=(indices.ty.size, 1))
     places = ops.reshape(rows * width + ops.iota(size=width, dtype=i32), shape=(x.ty.size,))
     flat = ops.reshape(x, shape=(x.ty.size,))
     return ops.reshape(ops.put_along_axis(flat, places, axis=0, size=node.ty.size), shape=node.shape)
@@ -230,18 +288,53 @@ def _negative(x: Node) -> Node:
 
 @RULES.on("sum")
 def sum_of_rows(node: Node) -> Node | None:
-    """sum(x, axes=(0,)) => matmul(1, x): the runtime adds up along a leading axis many times slower"""
-    x = node.inputs[0]
-    if node.attrs["axes"] != (0,) or x.rank < 2 or x.dtype is not f32 or not x.ty.is_static:
+    """sum(x, axes=(0,)) => matmul(1, x): the runtime adds up along leading axes many times slower"""
+    x, axes = node.inputs[0], node.attrs["axes"]
+    if axes != tuple(range(len(axes))) or not 0 < len(axes) < x.rank or x.dtype is not f32:
         return None
-    if int(x.shape[0]) < _FEW_ROWS:
+    number, width = product_of(x.shape[: len(axes)]), product_of(x.shape[len(axes) :])
+    if isinstance(number, int) and number < _FEW_ROWS:
         return None
-    rows = x if x.rank == 2 else ops.reshape(x, shape=(x.shape[0], product_of(x.shape[1:])))
-    ones = ops.literal(np.ones((1, int(x.shape[0])), np.float32))
-    return ops.reshape(ones @ rows, shape=node.shape)
+    return ops.reshape(_ones(number) @ reshaped(x, (number, width)), shape=node.shape)
 
 
 @RULES.on("sum")
+def sum_of_weighted(node: Node) -> Node | None:
+    """sum(mul(mul(x, w[C]), y), axes=(-1,)) => matmul(mul(x, y), w); so for mul(x, w) alone: the gradient of a layer
+    that is normalized and has weights needs x * y for these as well"""
+    x = node.inputs[0]
+    if node.attrs["axes"] != (x.rank - 1,) or x.rank < 2 or x.dtype is not f32 or x.op is not ops.mul:
+        return None
+    found = _weighted(x)
+    if found is None:
+        for inner, y in (x.inputs, x.inputs[::-1]):
+            found = _weighted(inner) if inner.shape == y.shape == x.shape else None
+            if found is not None:
+                found = found[0] * y, found[1]
+                break
+    if found is None:
+        return None
+    rows, weights = found
+    return reshaped(rows @ ops.reshape(weights, shape=(x.shape[-1], 1)), node.shape)
+
+
+def _weighted(x: Node) -> tuple[Node, Node] | None:
+    """(y, w[C]) where x is y[*,C] times one weight for each place of the last axis."""
+    if x.op is ops.mul:
+        for y, w in (x.inputs, x.inputs[::-1]):
+            if y.shape == x.shape and w.shape == x.shape[-1:]:
+                return y, w
+    return None
+
+
+def _ones(number: Dim) -> Node:
+    """[1,number], which many sums of a step share."""
+    if isinstance(number, int) and number <= _MANY_ROWS:
+        return ops.literal(np.ones((1, number), np.float32))
+    return ops.broadcast_to(ops.scalar(1, f32), shape=(1, number))
+
+
+@INTEGERS.on("sum")
 def sum_of_integers(node: Node) -> Node | None:
     """sum(x: i64) => cast(sum(cast(low bits, f64))) + cast(sum(cast(high bits, f64))) * 2^k: runtimes add doubles"""
     return exact_sum(node)

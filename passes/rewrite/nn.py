@@ -122,6 +122,14 @@ def write_out_standardize(node: Node) -> Node | None:
     return narrowed(parts.centred * (parts.inverse * per_channel(widened(scale), x.rank)), x.dtype)
 
 
+@RULES.on("standardize_along")
+def write_out_standardize_along(node: Node) -> Node | None:
+    """standardize_along(x) => sub(x, mean) * (1 / sqrt(variance + eps))"""
+    x = node.inputs[0]
+    parts = standardized(x, node.attrs["eps"], node.attrs["axes"])
+    return narrowed(parts.centred * parts.inverse, x.dtype)
+
+
 def _channel_factor(g: Node) -> tuple[Node, Node] | None:
     """(x, factor[O]) where `g`[N,O,H,W] is x times one factor for each channel."""
     if g.op is not ops.mul:

@@ -257,6 +257,16 @@ def reshape_before_slice(node: Node) -> Node | None:
     return ops.slice(grown, starts=starts, stops=stops, steps=(1,) * grown.rank)
 
 
+@RULES.on("scatter_add")
+def scatter_in_order(node: Node) -> Node | None:
+    """scatter_add(x, [0, 1, 2]) => x, where it has 3: the gradient of such a gather"""
+    x, indices = node.inputs
+    if not is_const(indices) or node.shape != x.shape:
+        return None
+    table = indices.attrs["value"].array
+    return x if (table == np.arange(len(table))).all() else None
+
+
 @RULES.on("gather")
 def merge_gathers(node: Node) -> Node | None:
     """gather(gather(x, [2, 0]), [1, 1]) => gather(x, [0, 0]); gather(x, [0, 1, 2]) => x, where it has 3"""

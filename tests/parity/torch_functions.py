@@ -236,6 +236,7 @@ TORCH: dict[str, Callable[..., Any]] = {
     "avg_pool2d_grad": lambda g, *, size, **how: _pulled_back(
         lambda x: _avg_pool(x, **how), (*g.shape[:2], *size), g
     ),
+    "standardize_along": lambda x, *, axes, eps: F.layer_norm(x, [x.shape[axis] for axis in axes], eps=eps),
     "standardize": lambda x, scale, *, eps: F.batch_norm(x, None, None, scale, training=True, eps=eps),
     "to_lanes": _to_lanes,
     "from_lanes": _from_lanes,

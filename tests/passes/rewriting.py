@@ -31,7 +31,13 @@ Expression: TypeAlias = "Node | tuple[Node, ...]"
 Case = Callable[[], Expression]
 Rewrites = Sequence[tuple[Expression, Expression]]  # what a rule is given, and what it makes of that
 # By the strategies, and by a rule of its own.
-LOWERED_LATER = {"max_pool2d_grad", "max_pool2d_pick", "conv2d_weight_grad", "standardize"}
+LOWERED_LATER = {
+    "max_pool2d_grad",
+    "max_pool2d_pick",
+    "conv2d_weight_grad",
+    "standardize",
+    "standardize_along",
+}
 
 
 def arg(name: str, *shape: Dim, dtype: DType = f32) -> Node:

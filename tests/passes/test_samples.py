@@ -9,8 +9,10 @@ from ir.types import f32, f64
 from lenetc.runtime import lanes
 from passes.autodiff.registry import CONSTANT, RULES
 from passes.emit.builder import EMISSIONS
+from passes.emit.model import IR_VERSIONS, EmitError
+from passes.target import Target
 from tests.samples import SAMPLES, Sample
-from tests.support import check_gradients, check_runtime, lowered
+from tests.support import check_gradients, check_runtime, lowered, run_onnx
 
 
 def ids(samples: list[Sample]) -> list[str]:
@@ -65,3 +67,20 @@ def test_runtime_with_a_symbolic_batch(sample: Sample) -> None:
     graph = sample.graph(f32)
     for batch in (1, 3):
         check_runtime(graph, sample.values(f32, batch))
+
+
+# One for each op and dtypes of its operands: what is written otherwise in another opset depends on nothing else.
+KINDS = list({(s.op, s.attrs.get("reduction"), *(x.dtype for x in s.operands)): s for s in RUN}.values())
+OLDEST, NEWEST = (Target(opset=end(IR_VERSIONS)) for end in (min, max))
+
+
+@pytest.mark.parametrize("sample", KINDS, ids=ids(KINDS))
+def test_oldest_and_newest_opset(sample: Sample) -> None:
+    """What one opset lacks is refused, and tells which one has it."""
+    graph, values = sample.graph(f32), sample.values(f32)
+    if sample.op.name.startswith("bitwise") or sample.attrs.get("reduction") in ("max", "min"):
+        with pytest.raises(EmitError, match=f"{sample.op.name} is written with .* export with opset=18"):
+            run_onnx(graph, values, target=OLDEST)
+    else:
+        check_runtime(graph, values, target=OLDEST)
+    check_runtime(graph, values, target=NEWEST)

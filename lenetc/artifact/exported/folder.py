@@ -36,6 +36,7 @@ class Folder:
 
     def state(self) -> dict[str, Array]:
         """The state as it was exported, in the order of the manifest."""
+        self._check(STATE)
         tensors, _ = load_tensors(self.path / STATE)
         return fitting_state(self.manifest, tensors, str(self.path / STATE))
 
@@ -49,7 +50,10 @@ class Folder:
         """The entry of a file that is there, in its size."""
         path, entry = self.path / name, self.manifest["files"][name]
         if not path.is_file() or path.resolve().parent != self.path.resolve():
-            what = "is no file of this folder" if path.exists() or path.is_symlink() else "is missing"
+            if path.is_symlink():
+                what = "is a link that leads out of the folder or nowhere"
+            else:
+                what = "is no regular file" if path.exists() else "is missing"
             raise CheckpointError(f"{path} {what}. {_INSTEAD}")
         if (size := path.stat().st_size) != entry["bytes"]:
             raise CheckpointError(

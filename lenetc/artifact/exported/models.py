@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from ir.errors import LenetcError
@@ -123,4 +124,4 @@ def _agree(said: tuple[str, list[int | str]], found: runtime.Port) -> bool:
 
 def _version(text: str) -> tuple[int, ...]:
     """(1, 17) of "1.17.3"."""
-    return tuple(int(part) for part in text.split(".")[:2])
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:2])

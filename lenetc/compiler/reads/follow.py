@@ -70,6 +70,7 @@ from lenetc.evaluation.tracing import is_ours
 from lenetc.nn.modules.hooks import everywhere
 from lenetc.nn.modules.module import Module
 from lenetc.nn.parameter import Parameter
+from lenetc.optim.lr_scheduler import LRScheduler
 from lenetc.optim.optimizer import Optimizer
 from lenetc.tensors.tensor import Tensor
 
@@ -158,6 +159,8 @@ class Followed:
             self._module(value, path)
         elif issubclass(kind, Optimizer):
             self._optimizer(value, path)
+        elif issubclass(kind, LRScheduler) and is_ours_type(kind):
+            self._schedule(value, path)
         elif issubclass(kind, ModuleType):
             self._namespace(value, path)
         elif issubclass(kind, type):
@@ -326,6 +329,17 @@ class Followed:
             if key in wanted:
                 self._todo.append((getattr(optimizer, key), f"{path}.{key}"))
         self._class(type(optimizer), path)
+
+    def _schedule(self, schedule: LRScheduler, path: str) -> None:
+        """What a step changes is looked at only where somebody else reads it: each call steps it."""
+        fields, wanted = schedule.__dict__, self.names
+        if wanted & {"get_lr", "state_dict"}:
+            wanted |= fields.keys()
+        elif "get_last_lr" in wanted:
+            wanted |= {"_last_lr"}
+        parts = ("optimizer", "_schedulers", "lr_lambdas", "_scale_fn_custom")
+        self._todo += [(fields[name], f"{path}.{name}") for name in parts if name in fields]
+        self._spaced(fields, path, None if self.everything else wanted - {"optimizer"}, self.entries)
 
     def _namespace(self, module: ModuleType, path: str) -> None:
         root = module.__name__.partition(".")[0]

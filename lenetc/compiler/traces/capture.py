@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from lenetc.compiler.traces.arguments import free_scalars, give_back, prepared
 from lenetc.compiler.traces.outcome import outcome
 from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation.cell import Counts, unlocked
-from lenetc.evaluation.tracing import Exporting, Trace, traced_leaves, tracing
+from lenetc.evaluation.tracing import Exporting, Trace, is_ours, traced_leaves, tracing
 from lenetc.tensors.grad_fn import is_grad_enabled
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def capture(
             captured = outcome(function, arguments.name, trace, traced, result, error, keeps, again)
         except BaseException as raised:
             trace.undo()
+            if isinstance(raised, LenetcError):
+                raised.at(_users_line(raised))
             if isinstance(raised, LenetcError) and not getattr(raised, "__notes__", None):
                 raised.add_note(
                     "Tensors, gradients, optimizer state and random counters are as they were before the call; what "
@@ -78,3 +81,11 @@ def capture(
     captured.observed = observed if observes else None
     captured.undo, captured.undo_gradients = trace.undo, trace.undo_gradients
     return captured
+
+
+def _users_line(error: BaseException) -> str:
+    """The innermost line of the user's that an error came through: "" where there is none."""
+    passed = traceback.walk_tb(error.__traceback__)
+    files = [(frame.f_code.co_filename, line) for frame, line in passed]
+    found = [f"{file}:{line}" for file, line in files if not is_ours(file)]
+    return found[-1] if found else ""

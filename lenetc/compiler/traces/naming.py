@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from types import FunctionType, MethodType, ModuleType
+from typing import Any
 
 from lenetc.evaluation import random
 from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.tracing import Trace
+from lenetc.nn.modules.module import Module
+from lenetc.optim.optimizer import Optimizer
 from lenetc.tensors.tensor import Tensor
-
-if TYPE_CHECKING:
-    from lenetc.nn.modules.module import Module
 
 
 def free_name(name: str, taken: set[str]) -> str:
@@ -43,9 +43,8 @@ def state_names(function: Callable[..., Any], trace: Trace) -> dict[Cell, str]:
             names.setdefault(tensor._cell, prefix + label)
             if isinstance(tensor._grad, Tensor):
                 names.setdefault(tensor._grad._cell, f"{prefix}{label}.grad")
-    for key, value in variables.items():
-        if isinstance(value, Tensor):
-            names.setdefault(value._cell, key)
+    for key, tensor in _tensors(variables, levels=2):
+        names.setdefault(tensor._cell, key)
     for optimizer in trace.optimizers:
         for group in optimizer.param_groups:
             for key, option in group.items():
@@ -58,12 +57,38 @@ def state_names(function: Callable[..., Any], trace: Trace) -> dict[Cell, str]:
                     names.setdefault(
                         value._cell, f"{'optimizer' if key in optimizer._common else owner}.{key}"
                     )
+    if trace.exporting is not None:
+        names.update((cell, label) for cell, (label, _) in trace.exporting.state.items())
     names.update(random.state_names((*trace.captured, *trace.current)))
     return names
 
 
+_ITEMS = 1000  # of a container that names are looked for in
+
+
+def _tensors(named: Mapping[Any, Any], levels: int, path: str = "") -> Iterator[tuple[str, Tensor]]:
+    """The tensors among `named`, and in modules, dicts, lists and other objects that stand there, with their paths."""
+    for key, value in list(named.items())[:_ITEMS]:
+        label = f"{path}{key}"
+        if isinstance(value, Tensor):
+            yield label, value
+        elif isinstance(value, Module):
+            for name, tensor in (*value.named_parameters(), *value.named_buffers()):
+                yield f"{label}.{name}", tensor
+        elif not levels or isinstance(value, (Optimizer, type, FunctionType, ModuleType)):
+            continue
+        elif isinstance(value, dict):
+            yield from _tensors(value, levels - 1, f"{label}.")
+        elif isinstance(value, list | tuple):
+            yield from _tensors(dict(enumerate(value)), levels - 1, f"{label}.")
+        elif type(value).__module__ != "builtins" and hasattr(value, "__dict__"):
+            yield from _tensors(vars(value), levels - 1, f"{label}.")
+
+
 def _variables(function: Callable[..., Any]) -> dict[str, Any]:
-    """The function's closure and the globals that it names."""
+    """The function's closure and the globals that it names; of a method, the attributes of its object."""
+    if isinstance(function, MethodType):
+        return {**_variables(function.__func__), **getattr(function.__self__, "__dict__", {})}
     code = getattr(function, "__code__", None)
     if code is None:
         return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import gc
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -33,7 +34,7 @@ from lenetc.evaluation.scalars import Scalar
 from lenetc.evaluation.tracing import Trace
 from lenetc.tensors.size import Size
 from lenetc.tensors.tensor import Tensor
-from passes.rewrite.driver import substitute
+from passes.rewrite.driver import replaced, substitute
 
 if TYPE_CHECKING:
     pass
@@ -106,6 +107,8 @@ def outcome(
         tensor: before for tensor, before in trace.grads.items() if tensor._cell.trace is not trace
     }
     escaped, histories = _escaped(trace, made)
+    if trace.exporting is not None:
+        _check_replaced(trace, escaped)
     for tensor in escaped:
         come_out(tensor, "kept", histories.get(id(tensor)))
     _note_views(trace, traced, made)
@@ -170,6 +173,7 @@ def outcome(
         argument_numbers={traced.names.index(key): id(tensor) for key, tensor in traced.tensors.items()},
         sources=sources,
         effects=trace.effects,
+        schedules=trace.schedules,
         is_repeatable=is_repeatable,
         exported=_exported(trace, gradients, by_cell, at),
         error=error,
@@ -198,6 +202,9 @@ def _exported(
         for value in held:
             if isinstance(value, Tensor) and value._cell in by_cell:
                 started[by_cell[value._cell]] = starts.get(value._cell)
+    for cell, (_, start) in trace.exporting.state.items():
+        if cell in by_cell:
+            started[by_cell[cell]] = start
     return Exported(
         [(by_cell[parameter._cell], label) for parameter, label in gradients],
         started,
@@ -250,6 +257,25 @@ def _keep_buffers(trace: Trace) -> None:
         trace.write(before._cell, after.node)
 
 
+def _check_replaced(trace: Trace, kept: Sequence[Tensor]) -> None:
+    """Raise LenetcError for state that the function has put a new tensor in the place of, which no file would do."""
+    kinds = {tensor._cell.type for tensor in kept}
+    cells = [
+        cell
+        for cell in trace.captured
+        if cell.type in kinds and cell not in trace.current and cell not in trace.arguments
+    ]
+    if cells:
+        gc.collect()  # or what nobody can reach any more would count as held
+    for cell in cells:
+        if not any(isinstance(holder, Tensor) for holder in gc.get_referrers(cell)):
+            raise LenetcError(
+                f"the exported function reads a tensor {cell.type} and puts a new one in its place (in a dict, a list "
+                "or an attribute), which files cannot do for it: change the tensor in place, as in "
+                "t.mul_(0.9).add_(x), t.copy_(x) or t[:] = x, and it is state"
+            )
+
+
 def _check_changes(trace: Trace, traced: Traced) -> None:
     """Raise LenetcError for what was changed in place and cannot be outside."""
     for key, tensor in traced.tensors.items():
@@ -287,16 +313,20 @@ def _graph(
         for cell, node in trace.current.items()
         if node is not trace.captured[cell] and cell not in trace.arguments
     }
+    if trace.exporting is not None and trace.exporting.moved:
+        new = replaced([*(node for _, node in results), *updates.values()], trace.exporting.moved)
+        results[:] = [(label, new[node]) for label, node in results]
+        updates = {cell: new[node] for cell, node in updates.items()}
     used = _leaves([node for _, node in results] + list(updates.values()))
     leaves: dict[Node, Node] = {}
     for nodes in traced.leaves().values():
         leaves.update((node, node) for node in nodes)
     hypers = []
-    for (_, group, key, value), (optimizer, _, _, node) in trace.hypers.items():
+    for (_, group, key, value, after), (optimizer, _, _, node) in trace.hypers.items():
         if node in used:
             leaves[node] = node
             taken.add(node.attrs["name"])
-            hypers.append(Hyper(node.attrs["name"], optimizer, group, key, value))
+            hypers.append(Hyper(node.attrs["name"], optimizer, group, key, value, after))
     cells = {}
     for cell, node in trace.captured.items():
         if cell not in trace.arguments and (node in used or cell in updates):

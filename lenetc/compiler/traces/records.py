@@ -16,6 +16,7 @@ from lenetc.tensors.tensor import Tensor, Unreturned
 
 if TYPE_CHECKING:
     from lenetc.nn.modules.module import Module
+    from lenetc.optim.lr_scheduler import LRScheduler
     from lenetc.optim.optimizer import Optimizer
 
 INVALID = "invalid"  # the result that tells how many computed labels and indices are out of range
@@ -24,13 +25,15 @@ unreturned = Unreturned([0.0])  # the .grad of a parameter whose gradient stayed
 
 @dataclass
 class Hyper:
-    """A scalar input read from an optimizer's param group at every call. value: what the trace read."""
+    """A scalar input read from an optimizer's param group at every call. value: what the trace read; after: how many
+    of the call's schedules have stepped by then."""
 
     input: str
     optimizer: Optimizer
     group: int
     key: str
     value: float
+    after: int = 0
 
 
 @dataclass
@@ -55,9 +58,9 @@ class GradOf:
 @dataclass
 class Exported:
     """What files are cut out of a traced function by. gradients: (the state's name, the result that is the gradient
-    which an optimizer's step reads for it), in order. started: state of optimizers, with what it is before the first
-    step, where that is known. modules: those that were called. calls: the arguments of each
-    one's first call, by parameter of its forward."""
+    which an optimizer's step reads for it), in order. started: state of optimizers and of schedules, with what it is
+    before the first step, where that is known. modules: those that were called. calls: the arguments of each one's
+    first call, by parameter of its forward."""
 
     gradients: list[tuple[str, str]]
     started: dict[str, Array | None]
@@ -121,6 +124,7 @@ class Capture:
     undo_gradients: Callable[[], None] = lambda: None  # the same for each .grad alone
     is_repeatable: bool = True  # whether a run can stand for a call, as far as results tell
     exported: Exported | None = None
+    schedules: list[LRScheduler] = field(default_factory=list)  # that step at every call, in order
     error: BaseException | None = None  # that the function raised; the graph is what it had done by then
 
     def results(self) -> list[Result]:

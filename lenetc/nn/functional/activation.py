@@ -12,6 +12,7 @@ from ir.types import DType
 from lenetc.evaluation.tracing import here, user_frame
 from lenetc.operations import creation, elementwise, shaping, softmaxes
 from lenetc.operations.autocast import autocasts
+from lenetc.operations.elementwise.operands import graded
 from lenetc.tensors.arrays import axis_of
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
@@ -23,11 +24,21 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """input * Phi(input), exact or by tanh (Hendrycks and Gimpel 2016; torch.nn.functional.gelu)."""
 
     def exact(x: Node) -> Node:
-        return x * 0.5 * (ops.erf(x * math.sqrt(0.5)) + 1.0)
+        # x Phi(x) and Phi(x) + x phi(x) over h = -x/2: products of h with x and with -2 Phi(x) need no signs changed.
+        h = x * -0.5
+        doubled = -1.0 - ops.erf(x * math.sqrt(0.5))
+        slope = (h * ops.exp(x * h) * (4 / math.sqrt(2 * math.pi)) + doubled) * -0.5
+        return graded(h * doubled, (x, slope))
 
     def by_tanh(x: Node) -> Node:
         # (1 + tanh(u)) / 2 is sigmoid(2 u), which keeps its digits where tanh is near to -1.
-        return x * ops.sigmoid((x + x * x * x * 0.044715) * (2 * math.sqrt(2 / math.pi)))
+        linear = 2 * math.sqrt(2 / math.pi)
+        cubic = 0.044715 * linear
+        u = (x * x * cubic + linear) * x
+        gate = ops.sigmoid(u)
+        # 1 - gate would lose its digits where the gate is near to 1.
+        slope = gate * (ops.sigmoid(-u) * ((x * x * (3 * cubic) + linear) * x) + 1.0)
+        return graded(x * gate, (x, slope))
 
     forms = {"none": exact, "tanh": by_tanh}
     if approximate not in tuple(forms):

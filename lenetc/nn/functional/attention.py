@@ -61,8 +61,7 @@ def scaled_dot_product_attention(
     factor = 1 / math.sqrt(int(query.shape[-1]) or 1) if scale is None else scale
     scores = products.matmul(query * factor, shaping.transpose(key, -2, -1))
     if is_causal:
-        mask = np.tril(np.ones((int(scores.shape[-2]), int(scores.shape[-1])), np.bool_))
-        scores = apply("", lambda x: ops.where(literal(mask), x, scalar(-math.inf, x.dtype)), scores)
+        scores = apply("", lambda x: ops.where(_causal(x), x, scalar(-math.inf, x.dtype)), scores)
     elif attn_mask is not None and attn_mask.dtype is bool_:
         scores = elementwise.where(attn_mask, scores, _filled(-math.inf, scores.dtype))
     elif attn_mask is not None:
@@ -71,6 +70,15 @@ def scaled_dot_product_attention(
     if dropout_p:
         weights = dropout(weights, dropout_p)
     return products.matmul(weights.to(value.dtype), value)
+
+
+def _causal(scores: Node) -> Node:
+    """Whether a position, a row of `scores`[*,T,S], may look at another, a column: at none that comes later."""
+    rows, columns = scores.shape[-2:]
+    if isinstance(rows, int) and isinstance(columns, int):
+        return literal(np.tri(rows, columns, dtype=np.bool_))
+    row = ops.reshape(ops.iota(size=rows), shape=(rows, 1))
+    return ops.logical_not(ops.less(row, ops.reshape(ops.iota(size=columns), shape=(1, columns))))
 
 
 def _shared(x: Tensor, query: Tensor, types: str) -> Tensor:

@@ -24,12 +24,9 @@ from passes.autodiff import means
 from passes.autodiff.standardize import axes_of, per_channel, standardized
 
 
-def _standardized(x: Node, axes: tuple[int, ...], eps: float) -> tuple[Node, Node]:
-    """x without its mean over `axes`, and the reciprocal of its deviation, kept dims of size 1; of halves in f32."""
-    n, x = means.count(x, axes), means.widened(x)
-    centred = x - ops.sum(x, axes=axes, keepdims=True) / n
-    variance = ops.sum(centred * centred, axes=axes, keepdims=True) / n
-    return centred, 1.0 / ops.sqrt(variance + eps)
+def _standardized(x: Node, axes: tuple[int, ...], eps: float) -> Node:
+    """x without its mean over `axes`, over its deviation; of halves in f32."""
+    return ops.standardize_along(means.widened(x), axes=axes, eps=eps)
 
 
 def _same_or_wide(what: str, input: Tensor, *others: Tensor | None) -> bool:
@@ -169,8 +166,7 @@ def instance_norm(
                 running.copy_(running * (1 - momentum) + moved * momentum)
 
     def build(x: Node, *nodes: Node) -> Node:
-        centred, scale = _standardized(x, axes, eps)
-        return _affine(centred * scale, x, weight, nodes)
+        return _affine(_standardized(x, axes, eps), x, weight, nodes)
 
     operands = [x for x in (weight, bias) if x is not None]
     return apply("NativeBatchNormBackward0", build, input, *operands, edges=(input, weight, bias))
@@ -238,8 +234,7 @@ def group_norm(
 
     def build(x: Node, *nodes: Node) -> Node:
         grouped = ops.reshape(x, shape=(x.shape[0], groups, product((channels // groups, *x.shape[2:]))))
-        centred, scale = _standardized(grouped, (2,), eps)
-        return _affine(ops.reshape(centred * scale, shape=x.shape), x, weight, nodes)
+        return _affine(ops.reshape(_standardized(grouped, (2,), eps), shape=x.shape), x, weight, nodes)
 
     operands = [x for x in (weight, bias) if x is not None]
     return apply("NativeGroupNormBackward0", build, input, *operands, edges=(input, weight, bias))
@@ -287,8 +282,7 @@ def layer_norm(
 
     def build(x: Node, *nodes: Node) -> Node:
         rest = list(nodes)
-        centred, scale = _standardized(x, axes, eps)
-        y = centred * scale
+        y = _standardized(x, axes, eps)
         y = y * means.widened(rest.pop(0)) if weight is not None else y
         return means.narrowed(y + means.widened(rest[0]) if rest else y, x.dtype)
 

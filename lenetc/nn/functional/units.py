@@ -9,6 +9,7 @@ from ir.op import scalar
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.rectifiers import InPlace, changed_in_place, kept, need_float
 from lenetc.operations import elementwise
+from lenetc.operations.elementwise.operands import graded
 from lenetc.tensors.arrays import axis_of, need_number
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
@@ -65,7 +66,13 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """input * sigmoid(input), also called swish (torch.nn.functional.silu)."""
     need_float("silu", input)
-    return kept("silu", input, apply("SiluBackward0", lambda x: x * ops.sigmoid(x), input), inplace)
+
+    def build(x: Node) -> Node:
+        gate = ops.sigmoid(x)
+        slope = gate * ((1.0 - gate) * x + 1.0)
+        return graded(x * gate, (x, slope))
+
+    return kept("silu", input, apply("SiluBackward0", build, input), inplace)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ir.dims import Poly
 from ir.errors import DTypeError, UnsupportedError
 from ir.types import Array, DType, u8
 from lenetc.evaluation.scalars import Scalar
@@ -13,6 +14,7 @@ from lenetc.evaluation.tracing import here
 from lenetc.operations.creation.arguments import checked, finished
 from lenetc.tensors.arrays import array_of
 from lenetc.tensors.convert import as_tensor as to_tensor
+from lenetc.tensors.convert import operand_of
 from lenetc.tensors.dtypes import get_default_dtype
 from lenetc.tensors.tensor import Tensor
 
@@ -36,8 +38,8 @@ def tensor(
         copy = data.detach().clone()
         copy = copy if dtype is None else copy.to(dtype)
         return copy.requires_grad_() if requires_grad else copy
-    if isinstance(data, Scalar):
-        made = to_tensor(data, dtype)
+    if isinstance(data, (Scalar, Poly)):
+        made = to_tensor(operand_of("tensor", data), dtype)
         return made.requires_grad_() if requires_grad else made
     array = array_of(data)
     if array.dtype.kind == "c" and not isinstance(data, np.ndarray):

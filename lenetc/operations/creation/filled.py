@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ir import ops
-from ir.dims import Dim
+from ir.dims import Dim, Poly
 from ir.errors import ShapeError, UnsupportedError
+from ir.node import Node
 from ir.op import scalar
 from ir.types import DType, Type, bool_, i64, u8
 from lenetc import runtime
@@ -25,7 +26,7 @@ from lenetc.operations.creation.arguments import (
 )
 from lenetc.tensors.convert import Number, number_for, operand_of
 from lenetc.tensors.dtypes import get_default_dtype
-from lenetc.tensors.tensor import Tensor
+from lenetc.tensors.tensor import Tensor, apply
 
 __all__ = ["empty", "empty_permuted", "empty_strided", "eye", "full", "ones", "zeros"]
 
@@ -149,9 +150,15 @@ def empty_permuted(
     return empty(size, dtype=dtype, requires_grad=requires_grad, device=device, **idle)
 
 
+def _diagonal(rows: Dim, columns: Dim) -> Node:
+    """Whether an element of a matrix is on its diagonal, for sizes that are not known."""
+    row = ops.reshape(ops.iota(size=rows), shape=(rows, 1))
+    return ops.equal(row, ops.reshape(ops.iota(size=columns), shape=(1, columns)))
+
+
 def eye(
-    n: int,
-    m: int | None = None,
+    n: Dim,
+    m: Dim | None = None,
     *,
     out: Tensor | None = None,
     dtype: DType | None = None,
@@ -162,5 +169,8 @@ def eye(
     """Ones on the diagonal of zeros [n,m]; m is n if None."""
     rows, columns = sizes_of("eye", (n, n if m is None else m))
     kind = checked("eye", of_out(dtype, out, get_default_dtype()))
-    made = Tensor._from_array(np.eye(int(rows), int(columns), dtype=kind.numpy)).to(kind)
+    if isinstance(rows, Poly) or isinstance(columns, Poly):
+        made = apply("", lambda: _diagonal(rows, columns)).to(kind)
+    else:
+        made = Tensor._from_array(np.eye(rows, columns, dtype=kind.numpy)).to(kind)
     return finished("eye", made, requires_grad, device, out, idle)

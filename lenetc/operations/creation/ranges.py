@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ir import ops
+from ir.dims import Dim, Poly
 from ir.errors import LenetcError
+from ir.node import Node
 from ir.types import Array, DType, f32, f64, i64
 from lenetc.evaluation.cell import Context
 from lenetc.evaluation.tracing import here
@@ -16,7 +19,7 @@ from lenetc.operations.creation.arguments import checked, finished, of_out, size
 from lenetc.tensors.convert import as_tensor as to_tensor
 from lenetc.tensors.convert import operand_of
 from lenetc.tensors.dtypes import get_default_dtype
-from lenetc.tensors.tensor import Tensor
+from lenetc.tensors.tensor import Tensor, apply
 
 __all__ = ["arange", "linspace", "logspace", "range"]
 
@@ -81,6 +84,10 @@ def arange(
         (end,) = limits
     elif limits:
         start, end, step = (*limits, *(end, step)[len(limits) - 1 :])
+    if any(isinstance(limit, Poly) for limit in (start, end, step)):
+        kind = checked("arange", of_out(dtype, out, i64))
+        made = _symbolic(start, end, step).to(kind)
+        return finished("arange", made, requires_grad, device, out, idle)
     first, last, by = (_number("arange", limit) for limit in (start, end, step))
     _checked_range("arange", first, last, by)
     has_float = any(isinstance(value, float) for value in (first, last, by))
@@ -94,6 +101,21 @@ def arange(
         first, by = _whole(kind, first, by)
     made = Tensor._from_array((first + np.arange(count) * by).astype(kind.numpy)).to(kind)
     return finished("arange", made, requires_grad, device, out, idle)
+
+
+def _symbolic(first: Dim, last: Dim, by: Dim) -> Tensor:
+    """arange for sizes that are not known, i64. Raises SymbolicDimError where its length is no size."""
+    length = last - first
+    if by == 0 or not (length >= 0 if by > 0 else length <= 0):
+        raise LenetcError(f"arange: from {first} to {last} no step of {by} leads").at(here())
+    count = length if by == 1 else length // by
+
+    def build() -> Node:
+        number: Node = ops.iota(size=count)
+        number = number if by == 1 else number * ops.dim(size=by)
+        return number if first == 0 else number + ops.dim(size=first)
+
+    return apply("", build)
 
 
 def range(

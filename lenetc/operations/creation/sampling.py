@@ -9,7 +9,7 @@ import numpy as np
 
 import lenetc.tensors.tensor as t
 from ir import ops
-from ir.dims import Dim
+from ir.dims import Dim, Poly
 from ir.errors import DTypeError, LenetcError, ShapeError, UnsupportedError
 from ir.node import Node, building_at
 from ir.ops.rules import broadcast_shapes
@@ -157,20 +157,20 @@ def randperm(
     """A random order of 0..n-1. In a compiled function one of more than 2048 is drawn when it is traced, which it then
     is at every call."""
     (size,) = sizes_of("randperm", (n,))
-    count = int(size)
     kind = checked("randperm", of_out(dtype, out, i64))
-    if Context.trace is not None and count <= _RANKED:
-        made = Tensor._from_node(_ranks(random.node(bits.plain, (count,), generator), count))
+    if Context.trace is not None and (isinstance(size, Poly) or size <= _RANKED):
+        made = Tensor._from_node(_ranks(random.node(bits.plain, (size,), generator), size))
     else:
-        made = Tensor._from_array(random.permutation(count, generator))
+        made = Tensor._from_array(random.permutation(int(size), generator))
     return finished("randperm", made.to(kind), requires_grad, device, out, idle)
 
 
-def _ranks(keys: Node, count: int) -> Node:
+def _ranks(keys: Node, count: Dim) -> Node:
     """The place of each key among all; of equal ones the first comes first."""
     with building_at(where_now()):
         mine, other = ops.reshape(keys, shape=(count, 1)), ops.reshape(keys, shape=(1, count))
-        earlier = ops.literal(np.tri(count, k=-1, dtype=np.bool_))
+        places = ops.iota(size=count, dtype=i32)
+        earlier = ops.less(ops.reshape(places, shape=(1, count)), ops.reshape(places, shape=(count, 1)))
         before = ops.logical_or(ops.less(other, mine), ops.logical_and(ops.equal(other, mine), earlier))
         return ops.cast(ops.sum(ops.cast(before, dtype=i32), axes=(1,)), dtype=i64)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 import lenetc.tensors.tensor as t
 from ir import ops
+from ir.dims import Poly
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from ir.op import literal
@@ -45,10 +46,20 @@ def _turned(node: Node, perm: tuple[int, ...]) -> Node:
     return node if perm == tuple(range(node.rank)) else ops.transpose(node, perm=perm)
 
 
+def _is_square(a: Node) -> bool:
+    """Whether the last two axes are the same size, which is not known."""
+    return isinstance(a.shape[-1], Poly) and a.shape[-2] == a.shape[-1]
+
+
 def _taken(a: Node, offset: int) -> Node:
     """The diagonal [..., D] of the last two axes: every element a row and a column further."""
+    lead = a.shape[:-2]
+    if _is_square(a) and not offset:
+        size = a.shape[-1]
+        places = ops.iota(size=size) * ops.dim(size=size + 1)
+        return ops.gather(ops.reshape(a, shape=(*lead, size * size)), places, axis=len(lead))
     rows, columns = int(a.shape[-2]), int(a.shape[-1])
-    length, lead = _length(rows, columns, offset), a.shape[:-2]
+    length = _length(rows, columns, offset)
     flat = ops.reshape(a, shape=(*lead, rows * columns))
     start = min(offset if offset >= 0 else -offset * columns, rows * columns)
     stop = start + (length - 1) * (columns + 1) + 1 if length else start
@@ -58,6 +69,10 @@ def _taken(a: Node, offset: int) -> Node:
 
 def _put(a: Node, value: Node, offset: int) -> Node:
     """`a` with `value` [..., D] as the diagonal of its last two axes."""
+    if _is_square(a) and not offset:
+        size = a.shape[-1]
+        row, column = (ops.reshape(ops.iota(size=size), shape=shape) for shape in ((size, 1), (1, size)))
+        return ops.where(ops.equal(row, column), ops.reshape(value, shape=(*value.shape, 1)), a)
     rows, columns = int(a.shape[-2]), int(a.shape[-1])
     length = int(value.shape[-1])
     if not length:
@@ -117,7 +132,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     back = tuple(int(i) for i in np.argsort(_last(input.ndim + 1, a, b)))
 
     def build(x: Node) -> Node:
-        size = int(x.shape[-1]) + abs(shift)
+        size = x.shape[-1] + abs(shift)
         return _turned(_put(ops.broadcast_to(zero(x), shape=(*x.shape[:-1], size, size)), x, shift), back)
 
     return t.apply("DiagEmbedBackward0", build, input, saves=False)

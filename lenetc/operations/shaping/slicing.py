@@ -10,7 +10,7 @@ import numpy as np
 
 import lenetc.tensors.tensor as t
 from ir import ops
-from ir.dims import Dim
+from ir.dims import Dim, Poly
 from ir.errors import BoundsError, ShapeError
 from ir.node import Node
 from ir.op import literal
@@ -39,10 +39,23 @@ def along(a: Node, axis: int, bounds: Bounds) -> list[Bounds]:
     return [bounds if i == axis else (0, size, 1) for i, size in enumerate(a.shape)]
 
 
+def _positions(bounds: Bounds) -> Node:
+    start, _, step = bounds
+    numbers: Node = ops.iota(size=count(bounds))
+    numbers = numbers if step == 1 else numbers * step
+    return numbers if start == 0 else numbers + ops.dim(size=start)
+
+
 def taken(a: Node, bounds: Sequence[Bounds]) -> Node:
     """What `bounds`, one for each axis, take of `a`."""
     if list(bounds) == [(0, size, 1) for size in a.shape]:
         return a
+    for axis, (size, (start, stop, step)) in enumerate(zip(a.shape, bounds, strict=True)):
+        if isinstance(size, int) and not (isinstance(start, int) and isinstance(stop, int)):
+            # Whether a number holds a size that is not known is seen when the program runs.
+            a = ops.gather(a, _positions((start, stop, step)), axis=axis)
+            whole = (0, a.shape[axis], 1)
+            return taken(a, [whole if i == axis else bound for i, bound in enumerate(bounds)])
     starts, stops, steps = zip(*bounds, strict=True)
     return ops.slice(a, starts=starts, stops=stops, steps=steps)
 
@@ -141,17 +154,17 @@ def bounds_of(index: slice, size: Dim) -> Bounds:
     stop: Dim
     if step < 1:
         raise ShapeError(f"slice step must be positive, not {step}").at(here())
-    if isinstance(size, int):
+    if isinstance(size, int) and not (isinstance(index.start, Poly) or isinstance(index.stop, Poly)):
         first, last, _ = index.indices(size)
         return first, max(first, last), step
     start = 0 if index.start is None else index.start if index.start >= 0 else size + index.start
-    stop = (
-        size
-        if index.stop is None
-        else index.stop
-        if not isinstance(index.stop, int) or index.stop >= 0
-        else size + index.stop
-    )
+    stop = size if index.stop is None else index.stop if index.stop >= 0 else size + index.stop
+    for place in (start, stop):
+        if isinstance(size, int) and isinstance(place, Poly):
+            asked = t.apply("", lambda place=place: ops.dim(size=place))
+            require_range(
+                f"the slice {start}:{stop}", "the size", asked, size + 1, None, f"the axis has {size}"
+            )
     return start, stop, step
 
 

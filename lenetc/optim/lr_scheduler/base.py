@@ -3,20 +3,53 @@
 from __future__ import annotations
 
 import copy
+import functools
 import types
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
+from ir.types import f32
 from lenetc.evaluation.cell import Context
+from lenetc.optim.lr_scheduler.inside import take_inside
+from lenetc.optim.lr_scheduler.numbers import Number, for_numbers
+from lenetc.optim.optimizer import Optimizer
 from lenetc.optim.optimizer.groups import is_number
 from lenetc.tensors.tensor import Tensor
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class HasParamGroups(Protocol):
     @property
     def param_groups(self) -> list[dict[str, Any]]: ...
+
+
+def noted(step: F) -> F:
+    """`step` with what a trace has to know of it: whether runs of the program can take it after them, or that an
+    exported program takes it itself."""
+
+    @functools.wraps(step)
+    def whole(self: LRScheduler, *args: Any, **kwargs: Any) -> Any:
+        trace = Context.trace
+        if trace is None or trace.is_scheduling:  # the step of a part, or of a base
+            return step(self, *args, **kwargs)
+        trace.is_scheduling = True
+        try:
+            trace.before_change(self._saved())
+            if take_inside(self, functools.partial(step, self), trace, bool(args or kwargs)):
+                return None
+            result = step(self, *args, **kwargs)
+        finally:
+            trace.is_scheduling = False
+        if not self._is_initial and not args and not kwargs and self._is_repeatable():
+            trace.schedules.append(self)
+        else:
+            trace.effect(f"it calls {type(self).__name__}.step()")
+        return result
+
+    return whole  # type: ignore[return-value]
 
 
 class LRScheduler:
@@ -36,6 +69,9 @@ class LRScheduler:
     # What is no part of the state: the optimizer, and what is made of the rest.
     _unsaved: ClassVar[tuple[str, ...]] = ("optimizer", "_optimizer_steps_before")
     _group_keys: tuple[str, ...] = ("initial_lr",)  # that the schedule computes from
+    _counts: ClassVar[tuple[str, ...]] = ("last_epoch",)  # what a step counts on
+    _is_initial = False
+    _looks_at_rates: ClassVar[bool] = True  # whether get_lr() needs the rates that there are
 
     def __init__(self, optimizer: HasParamGroups, last_epoch: int = -1) -> None:
         groups = self._groups_of(optimizer)
@@ -64,6 +100,11 @@ class LRScheduler:
         self._is_initial = False
         self._initial_step()
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "step" in cls.__dict__:
+            cls.step = noted(cls.__dict__["step"])  # type: ignore[method-assign]
+
     def _initial_step(self) -> None:
         """Set the rates of the first epoch."""
         self._step_count = 0
@@ -73,6 +114,7 @@ class LRScheduler:
         finally:
             self._is_initial = False
 
+    @noted
     def step(self, epoch: int | None = None) -> None:
         """Go to the next epoch; to be called after `optimizer.step()`.
 
@@ -80,10 +122,11 @@ class LRScheduler:
         Warns if the optimizer counts its steps and has made none since the schedule was made: the first
         learning rate would never be used.
 
-        Raises ValueError, and changes nothing, if the epoch is outside the schedule. A compiled function that
-        calls it is traced at every call, which costs more than calling it outside.
+        A compiled function may call it. An exported one has the count as state and the rate as a formula, which is NaN
+        where this raises; it takes no `epoch`.
+
+        Raises ValueError, and changes nothing, if the epoch is outside the schedule.
         """
-        self._note_effect()
         count = len(self.optimizer.param_groups)
         if count != len(self.base_lrs):
             raise ValueError(
@@ -95,7 +138,7 @@ class LRScheduler:
                 "lr_scheduler.step() was called before optimizer.step(), so the first learning rate of the "
                 "schedule is skipped; call optimizer.step() first",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         if epoch is not None:
             self._require(is_count(epoch, 0), "epoch", epoch, "an integer of at least 0")
@@ -110,10 +153,12 @@ class LRScheduler:
 
     def _update_lr(self, epoch: int | None = None) -> None:
         self.last_epoch = self.last_epoch + 1 if epoch is None else int(epoch)
+        if _is_closed(self.last_epoch):
+            return
         closed = None if epoch is None else getattr(self, "_get_closed_form_lr", None)
         self._get_lr_called_within_step = True
         try:
-            lrs = self.get_lr() if closed is None else closed()
+            lrs = self._rates(self.get_lr if closed is None else closed)
         finally:
             self._get_lr_called_within_step = False
         self._set_lrs(lrs)
@@ -167,7 +212,23 @@ class LRScheduler:
         return [_own(group[key]) for group in self.optimizer.param_groups]
 
     def _scaled_lrs(self, factor: Any) -> list[Any]:
-        return [lr if factor == 1 else lr * factor for lr in self._options("lr")]
+        is_one = not isinstance(factor, Number) and factor == 1
+        return [lr if is_one else lr * factor for lr in self._options("lr")]
+
+    def _rates(self, get: Callable[[], list[Any]]) -> list[Any]:
+        """What `get` gives, which somebody else may have written, for a count that may be a Number."""
+        count: Any = self.last_epoch
+        made: list[Any] = for_numbers(get)() if isinstance(count, Number) else get()
+        return made
+
+    def _has_closed_form(self) -> bool:
+        """Whether the counts alone tell the rates."""
+        return not self._looks_at_rates or hasattr(self, "_get_closed_form_lr")
+
+    def _put_closed_form(self) -> None:
+        """Set the rates that the counts alone tell."""
+        self._get_lr_called_within_step = True
+        self._set_lrs(self._rates(getattr(self, "_get_closed_form_lr", self.get_lr)))
 
     def _set_lrs(self, lrs: Sequence[Any]) -> None:
         for group, lr in zip(self.optimizer.param_groups, lrs, strict=True):
@@ -189,11 +250,14 @@ class LRScheduler:
             stacklevel=3,
         )
 
-    def _note_effect(self) -> None:
-        """Tell a trace that is running that Python changes here."""
-        if Context.trace is not None:
-            Context.trace.effect(f"it calls {type(self).__name__}.step()")
-            Context.trace.before_change(self._saved())
+    def _is_repeatable(self) -> bool:
+        """Whether a step is Python alone that a run of a program can have done beside it."""
+        return (
+            type(self).__module__.startswith(__package__)
+            and isinstance(self.optimizer, Optimizer)
+            and self.optimizer._trace is None
+            and not any(isinstance(group["lr"], Tensor) for group in self.optimizer.param_groups)
+        )
 
     def _is_idle(self) -> bool:
         """Whether the optimizer counts its steps, and has made none since the schedule was made."""
@@ -228,7 +292,9 @@ class LRScheduler:
         if not holds:
             raise ValueError(f"{type(self).__name__}: {name} must be {allowed}, got {value!r}")
 
-    def _number(self, name: str, value: float) -> float:
+    def _number(self, name: str, value: Any) -> Any:
+        if isinstance(value, Number):
+            return value
         self._require(is_number(value), name, value, "a finite number")
         return float(value)
 
@@ -242,6 +308,11 @@ class MissingOption(KeyError, ValueError):
 # Attributes that not every version of PyTorch saves, and that some versions saved.
 _YOUNG = frozenset(("_is_initial", "_get_lr_called_within_step"))
 _OLD = frozenset(("verbose", "_is_initial", "_get_lr_called_within_step"))
+
+
+def _is_closed(count: Any) -> bool:
+    """Whether a count is a formula of a program that has the rates as formulas of the counts."""
+    return isinstance(count, Number) and count.dtype is f32
 
 
 def _own(value: Any) -> Any:
@@ -270,6 +341,13 @@ def set_momentum(group: dict[str, Any], momentum: float) -> None:
         group["betas"] = (momentum, *group["betas"][1:])
     else:
         group["momentum"] = momentum
+
+
+def let_momentum_move(optimizer: HasParamGroups) -> None:
+    """Let programs take the momentum as an input, as they do the rate."""
+    if isinstance(optimizer, Optimizer):
+        for index, group in enumerate(optimizer.param_groups):
+            optimizer._dynamic.add((index, "beta1" if "betas" in group else "momentum"))
 
 
 def per_group(schedule: LRScheduler, name: str, value: Any, count: int) -> list[Any]:

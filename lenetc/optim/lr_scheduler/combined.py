@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lenetc.optim.lr_scheduler.base import HasParamGroups, LRScheduler, set_option
@@ -42,6 +42,20 @@ class _OfSchedules(LRScheduler):
         return super().state_dict() | {
             "_schedulers": [schedule.state_dict() for schedule in self._schedulers]
         }
+
+    def _saved(self) -> Callable[[], None]:
+        mine = super()._saved()
+        parts = [schedule._saved() for schedule in self._schedulers]
+
+        def undo() -> None:
+            for put_back in parts:
+                put_back()
+            mine()
+
+        return undo
+
+    def _is_repeatable(self) -> bool:
+        return super()._is_repeatable() and all(schedule._is_repeatable() for schedule in self._schedulers)
 
     def _load(self, state: dict[str, Any]) -> None:
         parts = state.pop("_schedulers")
@@ -82,7 +96,6 @@ class SequentialLR(_OfSchedules):
 
     def step(self) -> None:  # type: ignore[override]
         """Go to the next epoch; to be called after `optimizer.step()`."""
-        self._note_effect()
         self.last_epoch += 1
         index = bisect_right(self._milestones, self.last_epoch)
         schedule = self._schedulers[index]
@@ -91,6 +104,12 @@ class SequentialLR(_OfSchedules):
         else:
             schedule.step()
         self._last_lr = schedule.get_last_lr()
+
+    def _has_closed_form(self) -> bool:
+        return all(schedule._has_closed_form() for schedule in self._schedulers)
+
+    def _put_closed_form(self) -> None:
+        self._schedulers[bisect_right(self._milestones, self.last_epoch)]._put_closed_form()
 
 
 def _undo_first_steps(schedule: Any) -> None:
@@ -104,6 +123,8 @@ def _undo_first_steps(schedule: Any) -> None:
 class ChainedScheduler(_OfSchedules):
     """Several schedules at once: each takes its step, in order, from the rates that the one before leaves."""
 
+    _counts = ()
+
     def __init__(self, schedulers: Sequence[LRScheduler], optimizer: HasParamGroups | None = None) -> None:
         self.optimizer = self._check_schedules(schedulers, optimizer)
         self._schedulers = list(schedulers)
@@ -111,7 +132,6 @@ class ChainedScheduler(_OfSchedules):
 
     def step(self) -> None:  # type: ignore[override]
         """Go to the next epoch; to be called after `optimizer.step()`."""
-        self._note_effect()
         for schedule in self._schedulers:
             schedule.step()
         self._last_lr = self._options("lr")

@@ -6,7 +6,14 @@ import math
 from typing import Any
 
 from lenetc.optim.lr_scheduler.base import HasParamGroups, LRScheduler, is_count
+from lenetc.optim.lr_scheduler.numbers import sin
 from lenetc.optim.optimizer.groups import is_number
+
+
+def height(epoch: Any, length: Any) -> Any:
+    """1 + cos(pi * epoch / length), by a sine that is 0 at the bottom, near which a sum would have no digits left."""
+    left = abs(epoch % (2 * length) - length)
+    return 2 * sin(math.pi / 2 * left / length) ** 2
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -23,9 +30,9 @@ class CosineAnnealingLR(LRScheduler):
         self.eta_min = self._number("eta_min", eta_min)
         super().__init__(optimizer, last_epoch)
 
-    def _height(self, epoch: int) -> float:
+    def _height(self, epoch: Any) -> Any:
         """2 at the top of the wave, 0 at the bottom."""
-        return 1 + math.cos(math.pi * epoch / self.T_max)
+        return height(epoch, self.T_max)
 
     def get_lr(self) -> list[Any]:
         self._warn_outside_of_step()
@@ -56,6 +63,9 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     Source: Loshchilov and Hutter 2017, https://arxiv.org/abs/1608.03983.
     """
 
+    _counts = ("last_epoch", "T_cur", "T_i")
+    _looks_at_rates = False
+
     def __init__(
         self,
         optimizer: HasParamGroups,
@@ -74,12 +84,11 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 
     def get_lr(self) -> list[Any]:
         self._warn_outside_of_step()
-        height = 1 + math.cos(math.pi * self.T_cur / self.T_i)
-        return [self.eta_min + (base_lr - self.eta_min) * height / 2 for base_lr in self.base_lrs]
+        share = height(self.T_cur, self.T_i) / 2
+        return [self.eta_min + (base_lr - self.eta_min) * share for base_lr in self.base_lrs]
 
     def step(self, epoch: float | None = None) -> None:
         """Go to the next epoch, or to `epoch`, which may be a fraction of one: epoch + batch / batches."""
-        self._note_effect()
         if epoch is None and self.last_epoch < 0:
             epoch = 0
         if epoch is None:

@@ -12,10 +12,12 @@ from lenetc.optim.lr_scheduler.base import (
     LRScheduler,
     attributes_of,
     is_count,
+    let_momentum_move,
     per_group,
     set_momentum,
     set_option,
 )
+from lenetc.optim.lr_scheduler.numbers import called, cos, sin
 from lenetc.optim.optimizer.groups import is_number
 
 
@@ -40,6 +42,7 @@ class CyclicLR(LRScheduler):
     """
 
     _unsaved = ("optimizer", "_optimizer_steps_before", "_scale_fn_custom")
+    _looks_at_rates = False
 
     def __init__(
         self,
@@ -77,6 +80,7 @@ class CyclicLR(LRScheduler):
         self.cycle_momentum = bool(cycle_momentum)
         if self.cycle_momentum:
             _need_momentum("CyclicLR", groups)
+            let_momentum_move(optimizer)
             self.use_beta1 = "betas" in groups[0]
             self.base_momentums = per_group(self, "base_momentum", base_momentum, len(groups))
             self.max_momentums = per_group(self, "max_momentum", max_momentum, len(groups))
@@ -89,18 +93,18 @@ class CyclicLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
         self.base_lrs = base_lrs
 
-    def scale_fn(self, x: float) -> float:
+    def scale_fn(self, x: Any) -> Any:
         """The factor of the height, of the number of the cycle or of the step."""
         if self._scale_fn_custom is not None:
-            return self._scale_fn_custom(x)
+            return called(self._scale_fn_custom, x)
         if self.mode == "triangular2":
-            return float(0.5 ** (x - 1))
-        return float(self.gamma**x) if self.mode == "exp_range" else 1.0
+            return 0.5 ** (x - 1)
+        return self.gamma**x if self.mode == "exp_range" else 1.0
 
     def get_lr(self) -> list[Any]:
         self._warn_outside_of_step()
-        cycle = math.floor(1 + self.last_epoch / self.total_size)
-        x = 1.0 + self.last_epoch / self.total_size - cycle
+        cycle = 1 + math.floor(self.last_epoch / self.total_size)
+        x = self.last_epoch % self.total_size / self.total_size
         height = x / self.step_ratio if x <= self.step_ratio else (x - 1) / (self.step_ratio - 1)
         height = height * self.scale_fn(cycle if self.scale_mode == "cycle" else self.last_epoch)
         if self.cycle_momentum:
@@ -145,6 +149,7 @@ class OneCycleLR(LRScheduler):
     """
 
     _unsaved = ("optimizer", "_optimizer_steps_before", "_group_keys")
+    _looks_at_rates = False
 
     def __init__(
         self,
@@ -184,6 +189,7 @@ class OneCycleLR(LRScheduler):
             tops = per_group(self, "max_momentum", max_momentum, len(groups))
             bottoms = per_group(self, "base_momentum", base_momentum, len(groups))
             _need_momentum("OneCycleLR", groups)
+            let_momentum_move(optimizer)
             self._group_keys = ("initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum")
             self.use_beta1 = "betas" in groups[0]
             for bound, top, bottom in zip(bounds, tops, bottoms, strict=True):
@@ -206,11 +212,13 @@ class OneCycleLR(LRScheduler):
         self._require(is_count(steps_per_epoch, 1), "steps_per_epoch", steps_per_epoch, "a positive integer")
         return int(epochs) * int(steps_per_epoch)
 
-    def _between(self, group: dict[str, Any], first: str, last: str, progress: float) -> float:
+    def _between(self, group: dict[str, Any], first: str, last: str, left: Any) -> Any:
+        """Between two options, by how much of the way is left: a sum of shares, which keeps its digits near 0."""
         start, end = float(group[first]), float(group[last])
         if self._anneal_func_type == "linear":
-            return start + (end - start) * progress
-        return end + (start - end) / 2 * (1 + math.cos(math.pi * progress))
+            return start * left + end * (1.0 - left)
+        angle = math.pi / 2 * left
+        return start * sin(angle) ** 2 + end * cos(angle) ** 2
 
     def get_lr(self) -> list[Any]:
         self._warn_outside_of_step()
@@ -225,14 +233,14 @@ class OneCycleLR(LRScheduler):
         index = next((i for i, end in enumerate(ends) if step <= end), len(ends) - 1)
         begin, phase = ends[index - 1] if index else 0.0, self._schedule_phases[index]
         length = ends[index] - begin
-        progress = (step - begin) / length if length else 1.0  # above 1 after the last step
+        left = (ends[index] - step) / length if length else 0.0  # below 0 after the last step
         groups = self.optimizer.param_groups
         if self.cycle_momentum:
             for group in groups:
                 set_momentum(
-                    group, self._between(group, phase["start_momentum"], phase["end_momentum"], progress)
+                    group, self._between(group, phase["start_momentum"], phase["end_momentum"], left)
                 )
-        return [self._between(group, phase["start_lr"], phase["end_lr"], progress) for group in groups]
+        return [self._between(group, phase["start_lr"], phase["end_lr"], left) for group in groups]
 
 
 def _phases(total_steps: int, share: float, *, three_phase: bool) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from lenetc.optim.lr_scheduler.base import HasParamGroups, LRScheduler, attributes_of, is_count
+from lenetc.optim.lr_scheduler.numbers import called
 
 
 class _OfFunctions(LRScheduler):
@@ -34,7 +35,7 @@ class _OfFunctions(LRScheduler):
     def _factors(self) -> list[float]:
         epoch = self.last_epoch
         return [
-            self._number(f"the value of lr_lambda[{index}] at epoch {epoch}", function(epoch))
+            self._number(f"the value of lr_lambda[{index}] at epoch {epoch}", called(function, epoch))
             for index, function in enumerate(self.lr_lambdas)
         ]
 
@@ -52,6 +53,8 @@ class _OfFunctions(LRScheduler):
 
 class LambdaLR(_OfFunctions):
     """lr(epoch) = initial_lr * lr_lambda(epoch); one function for all param groups or a list."""
+
+    _looks_at_rates = False
 
     def get_lr(self) -> list[Any]:
         self._warn_outside_of_step()
@@ -176,9 +179,9 @@ class LinearLR(LRScheduler):
         return self._scaled_lrs(1.0 + rise / before)
 
     def _get_closed_form_lr(self) -> list[Any]:
-        rise = self.end_factor - self.start_factor
-        factor = self.start_factor + rise * min(self.total_iters, self.last_epoch) / self.total_iters
-        return [base_lr * factor for base_lr in self.base_lrs]
+        gone = min(self.total_iters, self.last_epoch)
+        sum_of_parts = self.start_factor * (self.total_iters - gone) + self.end_factor * gone
+        return [base_lr * sum_of_parts / self.total_iters for base_lr in self.base_lrs]
 
 
 class ExponentialLR(LRScheduler):
@@ -219,5 +222,5 @@ class PolynomialLR(LRScheduler):
         return self._scaled_lrs((left / before) ** self.power)
 
     def _get_closed_form_lr(self) -> list[Any]:
-        left = 1.0 - min(self.total_iters, self.last_epoch) / self.total_iters
+        left = (self.total_iters - min(self.total_iters, self.last_epoch)) / self.total_iters
         return [base_lr * left**self.power for base_lr in self.base_lrs]

@@ -6,7 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from ir.errors import LenetcError
+from lenetc.evaluation.cell import Context
 from lenetc.optim.lr_scheduler.base import HasParamGroups, LRScheduler, is_count, per_group, set_option
+from lenetc.tensors.tensor import Tensor
 
 
 class ReduceLROnPlateau(LRScheduler):
@@ -44,7 +47,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.last_epoch = 0
         self._last_lr = self._options("lr")
         self.mode, self.threshold_mode = mode, threshold_mode
-        self.threshold = self._number("threshold", threshold)
+        self.threshold: float = self._number("threshold", threshold)
         self.mode_worse = math.inf if mode == "min" else -math.inf
         self._reset()
 
@@ -56,7 +59,13 @@ class ReduceLROnPlateau(LRScheduler):
 
     def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
         """Tell the metric of an epoch, a number or a tensor of one; to be called after `optimizer.step()`."""
-        self._note_effect()
+        if Context.trace is not None and isinstance(metrics, Tensor):
+            raise Context.trace.refused(
+                LenetcError(
+                    "ReduceLROnPlateau.step(metric) looks at the metric, which a compiled function only computes: "
+                    "return it, and step the schedule outside; lr is then an input of the program"
+                )
+            )
         current = float(metrics)
         if epoch is not None:
             self._warn_of_epoch()

@@ -366,14 +366,18 @@ class RuleOptimizer(Optimizer, ABC):
             if held is None or held[0] != value or held[1].dtype is not wide:
                 held = self._leaves[index, key] = (value, Tensor._from_array(np.asarray(value, wide.numpy)))
             return held[1]._cell.node
-        hypers = Context.trace.hypers
+        hypers, exporting = Context.trace.hypers, Context.trace.exporting
+        if exporting is not None and (id(self), index, key) in exporting.rates:
+            return as_dtype(exporting.rates[id(self), index, key], wide)
         # One that the function itself changes is another input from then on.
-        if (id(self), index, key, value) not in hypers:
+        after = max((i for i, s in enumerate(Context.trace.schedules, 1) if s.optimizer is self), default=0)
+        place = (id(self), index, key, value, after)
+        if place not in hypers:
             taken = Context.trace.names | {node.attrs["name"] for _, _, _, node in hypers.values()}
             label = next(name for n in itertools.count() if (name := f"{key}_{n}" if n else key) not in taken)
             node = leaf(label, Type(wide, ()), "hyper")
-            hypers[id(self), index, key, value] = (self, index, key, node)
-        return hypers[id(self), index, key, value][3]
+            hypers[place] = (self, index, key, node)
+        return hypers[place][3]
 
     def _note_constants(self, trace: Trace) -> None:
         """Tell the trace which options it builds in, so that a change makes it stale."""

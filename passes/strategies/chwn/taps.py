@@ -170,8 +170,8 @@ def views(x: Stored, windows: Windows, fill: float) -> list[Node]:
         image = ops.pad(image, low=(0, *low, 0), high=(0, *high, 0), value=fill)
     height, width = map(int, image.shape[1:3])
     pixels = reshape(image, (x.shape[1], height * width, x.batch))
-    out, steps = [axis.out for axis in axes], (axes[0].step * width, axes[1].step)
-    starts = [i * width + j for i in axes[0].reach.tolist() for j in axes[1].reach.tolist()]
+    out, steps = [axis.out for axis in axes], (axes[0].step * int(width), axes[1].step)
+    starts = [i * int(width) + j for i in axes[0].reach.tolist() for j in axes[1].reach.tolist()]
     return [ops.gather(pixels, flat(grid(out, steps, start)), axis=1) for start in starts]
 
 
@@ -186,7 +186,7 @@ def unviews(node: Node, pieces: Sequence[Node], windows: Windows, block: Block) 
     are_same = all(piece is pieces[0] for piece in pieces)
     each = area if are_same else area * len(pieces)
     stacked = pieces[0] if are_same else ops.concat(*pieces, axis=1)
-    taps = (0, 0) if are_same else (windows.kernel[1] * area, area)
+    taps = (0, 0) if are_same else (windows.kernel[1] * int(area), int(area))
     weights = ((taps[0], int(windows.out[1])), (taps[1], 1))
     nowhere = channels * each
     seen = seers(windows, PIXEL, image, weights, each, nowhere)

@@ -75,6 +75,9 @@ def avg_pool2d_grad_transposed(node: Node, g: Node) -> Node:
 
 def shares(how: Any, size: Sequence[Any], pooled: Node) -> Node:
     """1 / number of elements that each window counts: a scalar where all count the same, else [OH,OW]."""
+    is_known = all(isinstance(dim, int) for dim in size)
+    if not is_known and how["padding"] == (0, 0) and not how["ceil_mode"]:
+        return ops.scalar(1 / math.prod(how["kernel"]), pooled.dtype)
     window, include_pad = Window.of(how), how["count_include_pad"]
     counts = window.counts((int(size[0]), int(size[1])), include_pad)
     if np.all(counts == counts.flat[0]):

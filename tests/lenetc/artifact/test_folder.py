@@ -61,11 +61,11 @@ CHANGES: list[tuple[Callable[[Path], object], str]] = [
     (lambda path: path.write_bytes(b""), "has 0 bytes"),
     (lambda path: os.truncate(path, 1 << 40), "has 1099511627776 bytes"),
     (become(lambda path: None), "is missing"),
-    (become(Path.mkdir), "is no file of this folder"),
+    (become(Path.mkdir), "is no regular file"),
     (become(lambda path: path.symlink_to("manifest.json")), "was exported with|SHA-256"),
-    (become(lambda path: path.symlink_to(path)), "is no file of this folder"),
-    (become(lambda path: os.mkfifo(path)), "is no file of this folder"),
-    (outside, "is no file of this folder"),
+    (become(lambda path: path.symlink_to(path)), "is a link that leads out of the folder or nowhere"),
+    (become(lambda path: os.mkfifo(path)), "is no regular file"),
+    (outside, "is a link that leads out of the folder"),
 ]
 
 

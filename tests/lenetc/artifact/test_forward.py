@@ -10,7 +10,9 @@ import onnx
 import pytest
 
 import lenetc
+from ir.errors import LenetcError
 from lenetc import nn
+from lenetc.evaluation.ranges import LabelError
 from tests.lenetc.artifact.host import Host
 
 F = nn.functional
@@ -196,3 +198,52 @@ def test_a_module_in_training_mode_is_put_back(kind: str, tmp_path: Path):
     modes = [part.training for part in net.modules()]
     lenetc.compile(stepping(net)).lower(*batch()).export(tmp_path, **{kind: net})
     assert [part.training for part in net.modules()] == modes
+
+
+def test_indices_that_a_module_takes_have_their_range_under_the_name_of_the_step(tmp_path: Path):
+    table, head = nn.Embedding(7, 4), nn.Linear(4, 3)
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.head = table, head
+
+        def forward(self, indices: Any) -> Any:
+            return self.head(self.table(indices).mean(1))
+
+    net = Net()
+    step = lenetc.compile(stepping(net))
+    tokens = np.arange(12).reshape(4, 3) % 7
+    step.lower(tokens, np.array([0, 1, 2, 0])).export(tmp_path, infer=net)
+    loaded = lenetc.load(tmp_path)
+    assert loaded.predict(images=tokens)["output"].shape == (4, 3)
+    for run in (loaded.predict, loaded.evaluate):
+        for wrong in (tokens - 1, tokens + 1):  # -1 would be the last row for the runtime
+            with pytest.raises(LabelError, match=r"images: label (-1|7) is out of bounds"):
+                run(images=wrong)
+
+
+@pytest.mark.parametrize(
+    ("function", "given"),
+    [
+        (lambda x: {"valid": x.sum() > 0}, [lenetc.ones(2, 3)]),
+        (lambda x, valid: F.cross_entropy(x, valid), [lenetc.ones(2, 3), lenetc.tensor([0, 1])]),
+    ],
+)
+def test_valid_is_no_name_of_the_users(function: Any, given: Any, tmp_path: Path):
+    with pytest.raises(LenetcError, match="'valid' is the result of a file that says whether"):
+        lenetc.compile(function).lower(*given).export(tmp_path)
+
+
+@pytest.mark.parametrize("asked", ["evaluate", "infer"])
+def test_an_evaluation_that_changes_state_is_refused(asked: str, tmp_path: Path):
+    net = network()
+    step = lenetc.compile(stepping(net))
+
+    def noisy(images: Any) -> Any:
+        return net(images + lenetc.randn_like(images))
+
+    with pytest.raises(
+        LenetcError, match=r"changes rng.counter, .* changes no state: give it random numbers"
+    ):
+        step.lower(*batch()).export(tmp_path, **{asked: noisy})

@@ -109,7 +109,8 @@ def test_a_run_writes_the_artifact_and_a_report(
     assert train(digits, tmp_path, epochs=1) == 0
     found = {path.name for path in tmp_path.iterdir()}
     assert found == {
-        *(CHECKPOINT, "infer.onnx", "init.onnx", "loss.png", "manifest.json"),
+        *(CHECKPOINT, "apply.onnx", "eval.onnx", "grad.onnx", "infer.onnx", "init.onnx", "loss.png"),
+        *("manifest.json", "train_scan.onnx"),
         *("report.md", "stages", "state.safetensors", "train.onnx"),
     }
     out = capsys.readouterr().out

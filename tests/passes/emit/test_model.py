@@ -14,7 +14,8 @@ from ir.node import Where, building_at, next_name
 from ir.op import leaf, literal, scalar
 from ir.types import Type, bool_, f16, f32, f64, i32, i64, u8
 from passes.emit.builder import EMISSIONS, EmitError
-from passes.emit.model import to_onnx
+from passes.emit.model import IR_VERSIONS, to_onnx
+from passes.target import Target
 from tests.support import check_runtime, checked_model, graph_of, graph_to, random_array, run_onnx
 
 N = symbol("N")
@@ -332,3 +333,17 @@ def test_special_values_pass_through() -> None:
     )
     for want, got in zip(run(graph, []), run_onnx(graph, []), strict=True):
         np.testing.assert_array_equal(want, got)
+
+
+def test_a_model_is_of_the_opset_asked_for() -> None:
+    """With the version of the file format that goes with it; an opset that is not written is refused."""
+    graph = Graph.make("f", [X], [("y", ops.relu(X))])
+    for opset, ir_version in IR_VERSIONS.items():
+        model = to_onnx(graph, target=Target(opset=opset)).model
+        assert (model.opset_import[0].version, model.ir_version) == (opset, ir_version)
+        onnx.checker.check_model(model, full_check=True)
+    for opset in (16, max(IR_VERSIONS) + 1):
+        with pytest.raises(
+            EmitError, match=f"written in the opsets 17 to {max(IR_VERSIONS)} of ONNX, not in {opset}"
+        ):
+            to_onnx(graph, target=Target(opset=opset))

@@ -18,6 +18,7 @@ from passes.kernels.fuse import fuse
 from passes.rewrite.driver import rewrite
 from passes.rewrite.match import Rules
 from passes.rewrite.simplify import simplify
+from passes.strategies.finite import choice
 from passes.target import Target
 from tests.passes import lenet
 from tests.passes.rewriting import (
@@ -38,9 +39,11 @@ from tests.support import same
 A, B = arg("a", N, 4), arg("b", 4, 2)
 
 
-RULES = Rules((*fusion.RULES, *fusion.FEW_THREADS))
+RULES = Rules((*fusion.RULES, *fusion.WITH_CHOICES, *fusion.FEW_THREADS, *fusion.INTEGERS))
 PLACES = ops.literal(np.array([[1], [3], [1]]))
 PUT, Y = ops.put_along_axis(arg("u", 3, 1), PLACES, axis=1, size=4), arg("y", 3, 4)
+
+TOKENS = ops.mod(arg("t", N, dtype=i64), ops.scalar(4, i64))
 
 
 def turned(x: Node) -> Node:
@@ -89,6 +92,17 @@ def scanned(step: Graph) -> tuple[Node, ...]:
 
 def ones(count: int) -> Node:
     return ops.literal(np.ones((1, count), np.float32))
+
+
+def by_product(x: Node, tokens: Node, size: int) -> Node:
+    """The rows of x[N,2] added up by token, in a product; one by one where that is not finite."""
+    narrow = ops.cast(tokens, dtype=i32)
+    rows, classes = ops.reshape(narrow, shape=(1, N)), ops.iota(size=size, dtype=i32)
+    product = ops.cast(ops.equal(rows, ops.reshape(classes, shape=(size, 1))), dtype=f32) @ x
+    places = ops.reshape(narrow, shape=(N, 1)) * 2 + ops.iota(size=2, dtype=i32)
+    flat = (ops.reshape(y, shape=(N * 2,)) for y in (x, places))
+    one_by_one = ops.reshape(ops.put_along_axis(*flat, axis=0, size=size * 2), shape=(size, 2))
+    return ops.get(choice([product], [x, narrow, product], [product], [one_by_one]), index=0)
 
 
 def in_doubles(x: Node, **how: object) -> Node:
@@ -175,6 +189,34 @@ CASES: dict[str, Rewrites] = {
             ops.sum(arg("y", 4, 3, 2), axes=(0,)),
             ops.reshape(ones(4) @ ops.reshape(arg("y", 4, 3, 2), shape=(4, 6)), shape=(3, 2)),
         ),
+        (  # of a batch of any size
+            ops.sum(arg("x", N, 5, 3), axes=(0, 1)),
+            ops.reshape(
+                ops.broadcast_to(ops.scalar(1, f32), shape=(1, N * 5))
+                @ ops.reshape(arg("x", N, 5, 3), shape=(N * 5, 3)),
+                shape=(3,),
+            ),
+        ),
+    ],
+    "product_takes_factor": [
+        ((A @ B) * (arg("z", N, 2) * 2.0), ops.gemm(A, B, alpha=2.0) * arg("z", N, 2)),
+        (
+            ops.neg(arg("z", N, 1, 2)) * ops.reshape(ops.gemm(A, B, arg("c", 2), beta=3.0), shape=(N, 1, 2)),
+            ops.reshape(ops.gemm(A, B, arg("c", 2), alpha=-1.0, beta=-3.0), shape=(N, 1, 2))
+            * arg("z", N, 1, 2),
+        ),
+    ],
+    "sum_of_weighted": [
+        (
+            ops.sum(arg("x", N, 5, 3) * arg("w", 3), axes=(2,), keepdims=True),
+            arg("x", N, 5, 3) @ ops.reshape(arg("w", 3), shape=(3, 1)),
+        ),
+        (
+            ops.sum(arg("y", 4, 3) * (arg("w", 3) * arg("x", 4, 3)), axes=(1,)),
+            ops.reshape(
+                (arg("x", 4, 3) * arg("y", 4, 3)) @ ops.reshape(arg("w", 3), shape=(3, 1)), shape=(4,)
+            ),
+        ),
     ],
     "sum_of_integers": [
         (ops.sum(WIDE, axes=(0,)), by_doubles(WIDE, 50, axes=(0,))),  # 5 are less than 2^3: 53 - 3 bits
@@ -196,6 +238,12 @@ CASES: dict[str, Rewrites] = {
         (
             PUT - Y * arg("s", 3, 1),
             ops.scatter(Y * ops.neg(arg("s", 3, 1)), PLACES, arg("u", 3, 1), axis=1, reduction="add"),
+        ),
+    ],
+    "scatter_by_product": [
+        (
+            ops.scatter_add(arg("rows", N, 2), TOKENS, axis=0, size=4),
+            by_product(arg("rows", N, 2), TOKENS, 4),
         ),
     ],
     "scatter_of_elements": [
@@ -232,9 +280,32 @@ REFUSED: dict[str, tuple[str, Case]] = {
     "a factor that f32 lacks": ("factor_into_gemm", lambda: ops.gemm(A, B, alpha=1e-30) * 1e-20),
     "what is put into more than it": ("put_into_sum", lambda: PUT + arg("z", 2, 3, 4)),
     "what is put, and needed": ("put_into_sum", lambda: (PUT, PUT + Y)),
+    "many rows": (
+        "scatter_by_product",
+        lambda: ops.scatter_add(arg("rows", N, 2), TOKENS, axis=0, size=1000),
+    ),
+    "rows of a few elements": (
+        "scatter_by_product",
+        lambda: ops.scatter_add(arg("rows", 3, 1, 2), PLACES, axis=0, size=4),
+    ),
     "columns": ("scatter_of_elements", lambda: ops.scatter_add(arg("v", 2, 3, 1), PLACES, axis=1, size=4)),
     "few rows": ("sum_of_rows", lambda: ops.sum(arg("x", 3, 5), axes=(0,))),
-    "rows of a batch": ("sum_of_rows", lambda: ops.sum(arg("x", N, 5), axes=(0,))),
+    "rows of what is summed over behind them": (
+        "sum_of_rows",
+        lambda: ops.sum(arg("x", 5, 3, 4), axes=(0, 2)),
+    ),
+    "a factor of what is needed": (
+        "product_takes_factor",
+        lambda: ((A @ B) * (arg("z", N, 2) * 2.0), arg("z", N, 2) * 2.0),
+    ),
+    "one weight for each row": (
+        "sum_of_weighted",
+        lambda: ops.sum(arg("x", 3, 5) * arg("w", 3, 1), axes=(1,)),
+    ),
+    "weights for columns that stay": (
+        "sum_of_weighted",
+        lambda: ops.sum(arg("x", 3, 5, 2) * arg("w", 2), axes=(1,)),
+    ),
     "another axis": ("sum_of_rows", lambda: ops.sum(arg("x", 5, 5), axes=(1,))),
     "one axis": ("sum_of_rows", lambda: ops.sum(arg("x", 5), axes=(0,))),
     "bools": ("sum_of_integers", lambda: ops.sum(ops.cast(ops.greater(A, 0.0), dtype=i64), axes=(0,))),
@@ -281,6 +352,15 @@ def test_sums_of_integers_are_exact_and_wrap_around(dtype: DType, axes: tuple[in
         assert same(open_session(lowered(graph)).run(None, {"x": given})[0], want)
 
 
+def test_a_row_that_is_not_finite_stays_alone() -> None:
+    before = graph_of(ops.scatter_add(arg("x", N, 2), arg("i", N, dtype=i64), axis=0, size=4))
+    after = lowered(before)
+    assert any(node.op is ops.cond for node in after.nodes())
+    x = np.array([[1, 2], [np.inf, 3], [np.nan, 4]], np.float32)
+    (found,) = open_session(after).run(None, {"x": x, "i": np.int64([0, 2, 3])})
+    np.testing.assert_array_equal(found, [[1, 2], [0, 0], [np.inf, 3], [np.nan, 4]])
+
+
 def lowered(graph: Graph) -> Graph:
     return fuse(simplify(graph, Target())[0], Target())[0]
 
@@ -314,7 +394,7 @@ def test_lenet_step_keeps_its_values(batch: object) -> None:
     verify(after, "fuse")
     assert fuse(after, Target())[0] is after
     names = Counter(node.op.name for node in after.operations())
-    biases = 3 if batch == 4 else 0  # whose gradients are sums of rows
+    biases = 0 if batch == 1 else 3  # whose gradients are sums of rows
     assert (names["gemm"], names["matmul"], names["transpose"], names["greater"]) == (6, 3 + biases, 0, 0)
     inputs = lenet.inputs(graph, 1 if batch == 1 else 4)
     assert_same(graph, after, inputs, rtol=2e-4, atol=1e-5)

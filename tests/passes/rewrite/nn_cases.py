@@ -131,6 +131,16 @@ def write_out_standardize() -> Rewrites:
 
 
 @case
+def write_out_standardize_along() -> Rewrites:
+    rows = x(N, 3, 4)
+    centred = rows - ops.sum(rows, axes=(1, 2), keepdims=True) / 12.0
+    variance = ops.sum(centred * centred, axes=(1, 2), keepdims=True) / 12.0
+    return [
+        (ops.standardize_along(rows, axes=(1, 2), eps=0.5), centred * (1.0 / ops.sqrt(variance + 0.5))),
+    ]
+
+
+@case
 def factor_into_weight() -> Rewrites:
     g, w, s, t = y(N, 4, 3, 3), arg("w", 4, 2, 2, 2), arg("s", 1, 4, 1, 1), arg("t", 4, 1, 1)
     return [

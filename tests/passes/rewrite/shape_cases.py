@@ -238,6 +238,19 @@ def merge_gathers() -> Rewrites:
     return [(taken(taken(x(), 2, 0, 1, 1), 1, 1, 3), taken(x(), 0, 0, 1)), (taken(y(), 0, 1, 2), y())]
 
 
+@case
+def scatter_in_order() -> Rewrites:
+    order = ops.literal(np.arange(3))
+    return [(ops.scatter_add(arg("z", 2, 3, 4), order, axis=1, size=3), arg("z", 2, 3, 4))]
+
+
+@refused("scatter_in_order")
+def _() -> object:
+    z, order = arg("z", 3, 4), ops.literal(np.arange(3))
+    turned = ops.literal(np.int64([1, 0, 2]))
+    return ops.scatter_add(z, order, axis=0, size=4), ops.scatter_add(z, turned, axis=0, size=3)
+
+
 @refused("merge_gathers")
 def _() -> object:
     rows = ops.gather(x(4, 3), ops.literal(np.int64([2, 0])), axis=0)

@@ -88,7 +88,10 @@ def test_lenet_gives_the_same_bits_every_time() -> None:
 
 def _notes(batch: int) -> list[str]:
     """The notes without their estimates, which move with every new measurement."""
-    return [note.split(", about")[0] for note in choose_strategies(train_step(batch), Target(batch=batch))[1]]
+    return [
+        note.split(", about")[0]
+        for note in choose_strategies(train_step(batch), Target(batch=batch, operators="ort"))[1]
+    ]
 
 
 def test_lenet_at_batch_1_works_batch_first() -> None:
@@ -103,7 +106,7 @@ def test_lenet_at_batch_1_works_batch_first() -> None:
         "backward: conv2d_weight_grad by columns, NCHW",
         "backward: conv2d_weight_grad by columns, NCHW",
     ]
-    lowered, _ = choose_strategies(train_step(1), Target(batch=1))
+    lowered, _ = choose_strategies(train_step(1), Target(batch=1, operators="ort"))
     assert sum(node.op is ops.conv2d for node in lowered.nodes()) == 2  # forward and gradient share columns
 
 
@@ -269,7 +272,7 @@ def test_no_strategy_uses_a_racing_kernel() -> None:
         nodes = {node.op.name: node for node in _heavy_ops(n, c)}
         assert set(nodes) == set(HEAVY) == {s.op for s in TABLE}
         for s in TABLE:
-            target = Target(batch=n, overrides=((s.op, s.name),), lanes=8)
+            target = Target(batch=n, overrides=((s.op, s.name),), lanes=8, operators="ort")
             graph, notes = choose_strategies(graph_to(nodes[s.op]), target)
             if f"by {s.name}," in notes[0]:
                 seen.add(s)

@@ -6,7 +6,7 @@ The class of each label is picked by a one-hot mask, or looked up among many.
 from __future__ import annotations
 
 from ir import ops
-from ir.dims import product
+from ir.dims import Dim, product
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from ir.types import bf16, f16, f32, i64, u8
@@ -86,7 +86,13 @@ def cross_entropy(
     if not label_smoothing:
         return loss
     spread = _spread(logs, target, weight, ignore_index, reduction)
-    return loss * (1 - label_smoothing) + spread * (label_smoothing / int(input.shape[axis]))
+    classes = input.shape[axis]
+    share = (
+        spread * (label_smoothing / classes)
+        if isinstance(classes, int)
+        else spread * label_smoothing / classes
+    )
+    return loss * (1 - label_smoothing) + share
 
 
 def _checked(
@@ -99,7 +105,7 @@ def _checked(
         raise ShapeError(f"{what}: the input needs a dimension of classes, but it is {input.type_text()}").at(
             here()
         )
-    classes = int(input.shape[0 if input.ndim == 1 else 1])
+    classes = input.shape[0 if input.ndim == 1 else 1]
     labels = Size((*input.shape[:1], *input.shape[2:])) if input.ndim > 1 else Size()
     both = (
         f"input {input.type_text()} takes labels of shape {list(labels)}, the target is {target.type_text()}"
@@ -119,7 +125,7 @@ def _checked(
     return target.to(i64)
 
 
-def _check_weight(what: str, input: Tensor, weight: Tensor | None, classes: int) -> None:
+def _check_weight(what: str, input: Tensor, weight: Tensor | None, classes: Dim) -> None:
     same_dtype(what, input, weight)
     if weight is not None and tuple(weight.shape) != (classes,):
         raise ShapeError(
@@ -138,10 +144,10 @@ class _Labels:
     """
 
     def __init__(self, logs: Node, target: Node, ignore_index: int, axis: int) -> None:
-        self.axis, self.classes = axis, int(logs.shape[axis])
+        self.axis, self.classes = axis, logs.shape[axis]
         is_left_out = 0 <= ignore_index < self.classes  # any other value is no class
         self.indices: Node | None = None  # [N,1,...]
-        if self.classes <= _FEW:
+        if isinstance(self.classes, int) and self.classes <= _FEW:
             self.counts = class_mask(target, self.classes, axis)
             if is_left_out:
                 kept = ops.logical_not(ops.equal(ops.iota(size=self.classes, dtype=i64), ignore_index))
@@ -149,7 +155,8 @@ class _Labels:
             return
         shape = tuple(1 if i == axis else size for i, size in enumerate(logs.shape))
         labels = ops.reshape(target, shape=shape)
-        self.counts = ops.logical_and(ops.greater(labels, -1), ops.less(labels, self.classes))
+        limit = self.classes if isinstance(self.classes, int) else ops.dim(size=self.classes)
+        self.counts = ops.logical_and(ops.greater(labels, -1), ops.less(labels, limit))
         if is_left_out:
             self.counts = ops.logical_and(self.counts, ops.logical_not(ops.equal(labels, ignore_index)))
         self.indices = ops.where(self.counts, labels, ops.scalar(0, i64))
@@ -244,11 +251,12 @@ def _of_probabilities(
         raise LenetcError("cross_entropy: ignore_index is not supported for a target of probabilities").at(
             here()
         )
-    classes = int(input.shape[axis])
+    classes = input.shape[axis]
     _check_weight("cross_entropy", input, weight, classes)
     logs = log_softmax(input, axis)
     if smoothing:
-        target = target * (1 - smoothing) + smoothing / classes
+        even = smoothing / classes if isinstance(classes, int) else target.new_tensor(smoothing) / classes
+        target = target * (1 - smoothing) + even
     terms = logs * target
     if weight is not None:
         terms = terms * weight.reshape(*(classes if i == axis else 1 for i in range(input.ndim)))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ir import ops
-from ir.dims import Dim
+from ir.dims import Dim, Poly
 from ir.errors import DTypeError, ShapeError
 from ir.node import Node
 from ir.types import Array, i64
@@ -54,12 +54,15 @@ def _parts(size: int, count: int) -> tuple[Array, Array]:
 
 
 def _uneven(x: Node, sizes: list[Dim]) -> bool:
-    return any(size != want and int(size) % int(want) for size, want in zip(x.shape[2:], sizes, strict=True))
+    return any(
+        want not in (1, size) and int(size) % int(want) for size, want in zip(x.shape[2:], sizes, strict=True)
+    )
 
 
 def _even_window(x: Node, sizes: list[Dim]) -> dict[str, Any]:
     kernel = tuple(
-        1 if size == want else int(size) // int(want) for size, want in zip(x.shape[2:], sizes, strict=True)
+        1 if size == want else size if want == 1 else int(size) // int(want)
+        for size, want in zip(x.shape[2:], sizes, strict=True)
     )
     return {"kernel": kernel, "stride": kernel}
 
@@ -138,6 +141,12 @@ def _adaptive_max_pool(dims: int, input: Tensor, output_size: Any, return_indice
         raise DTypeError(f"{what} takes floating point tensors, not {input.type_text()}; use .float()").at(
             here()
         )
+
+    if sizes == [1] * dims and dims > 1 and any(isinstance(size, Poly) for size in input.shape[-dims:]):
+        line = input.flatten(-dims)
+        found = _adaptive_max_pool(1, line, 1, return_indices)
+        many = [part.reshape(*part.shape, *sizes[1:]) for part in (found if return_indices else (found,))]
+        return tuple(many) if return_indices else many[0]
 
     def values(x: Node) -> Node:
         even = _evened(x, sizes)

@@ -13,7 +13,7 @@ from ir.ops.windows import Window
 from ir.types import Array, i64
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.spatial import integers
-from lenetc.nn.functional.spatial.max_pool import checked_window, need_images
+from lenetc.nn.functional.spatial.max_pool import checked_window, is_whole, need_images
 from lenetc.nn.functional.spatial.sizes import (
     Sizes,
     image_attributes,
@@ -21,7 +21,7 @@ from lenetc.nn.functional.spatial.sizes import (
     plane_and_depth_attributes,
     spread,
 )
-from lenetc.operations import elementwise
+from lenetc.operations import elementwise, reductions
 from lenetc.operations.autocast import autocasts
 from lenetc.operations.out import with_out
 from lenetc.tensors.arrays import index_of, need_number
@@ -80,6 +80,8 @@ def _avg_pool(
 ) -> Tensor:
     what = f"avg_pool{dims}d"
     require_tensors(what, input)
+    if dims == 1 and is_whole(input, window):
+        return reductions.mean(input, -1, keepdim=True)
     how: dict[str, Any] = {
         **checked_window(what, dims, window),
         "ceil_mode": bool(ceil_mode),

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ir import ops
-from ir.dims import Dim, product
+from ir.dims import Dim, Poly, product
 from ir.errors import DTypeError, ShapeError
 from ir.node import Node
 from ir.types import bool_, f32, f64, i64
@@ -54,6 +54,12 @@ def checked_window(what: str, dims: int, how: dict[str, Any]) -> dict[str, Any]:
                 f"kernel_size={made['kernel']}"
             ).at(here())
     return made
+
+
+def is_whole(x: Tensor, how: dict[str, Any]) -> bool:
+    """Whether the one window is all of the last axis, whose size is not known."""
+    kernel = how["kernel_size"][0] if isinstance(how["kernel_size"], (tuple, list)) else how["kernel_size"]
+    return isinstance(kernel, Poly) and kernel == x.shape[-1] and how["padding"] in (0, (0,), [0])
 
 
 def need_images(what: str, x: Tensor, dims: int) -> bool:
@@ -125,7 +131,11 @@ def where_largest(x: Node, how: dict[str, Any]) -> Node:
 def _max_pool(dims: int, input: Tensor, ceil_mode: bool, return_indices: bool, **window: Any) -> Any:
     what = f"max_pool{dims}d"
     require_tensors(what, input)
-    how = {**checked_window(what, dims, window), "ceil_mode": bool(ceil_mode)}
+    if dims == 1 and is_whole(input, window):  # of a sentence, however long
+        kernel = tuple(input.shape[-1:])
+        how: dict[str, Any] = {"kernel": kernel, "stride": kernel}
+    else:
+        how = {**checked_window(what, dims, window), "ceil_mode": bool(ceil_mode)}
     batched = need_images(what, input, dims)
     if input.dtype is bool_:
         raise DTypeError(f"{what} takes numbers, not {input.type_text()}; use .float()").at(here())
