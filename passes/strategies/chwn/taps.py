@@ -168,7 +168,7 @@ def views(x: Stored, windows: Windows, fill: float) -> list[Node]:
     low, high = [axis.padding for axis in axes], [axis.over for axis in axes]
     if any(low) or any(high):
         image = ops.pad(image, low=(0, *low, 0), high=(0, *high, 0), value=fill)
-    _, height, width, _ = image.shape
+    height, width = map(int, image.shape[1:3])
     pixels = reshape(image, (x.shape[1], height * width, x.batch))
     out, steps = [axis.out for axis in axes], (axes[0].step * int(width), axes[1].step)
     starts = [i * int(width) + j for i in axes[0].reach.tolist() for j in axes[1].reach.tolist()]
@@ -178,7 +178,7 @@ def views(x: Stored, windows: Windows, fill: float) -> list[Node]:
 def unviews(node: Node, pieces: Sequence[Node], windows: Windows, block: Block) -> Stored:
     """The transpose of `views`: a piece for each kernel position, added up into [N,C,H,W]."""
     image = Stored(node.shape, node, block)
-    channels, area, n = pieces[0].shape[-3:]
+    channels, area, n = *map(int, pieces[0].shape[-3:-1]), pieces[0].shape[-1]
     if block == planes_of(windows, image.pixels):
         planes = [reshape(piece, (1, channels, area, n)) for piece in pieces]
         return store(node.shape, ops.concat(*planes, axis=0), block)
@@ -188,8 +188,8 @@ def unviews(node: Node, pieces: Sequence[Node], windows: Windows, block: Block) 
     stacked = pieces[0] if are_same else ops.concat(*pieces, axis=1)
     taps = (0, 0) if are_same else (windows.kernel[1] * int(area), int(area))
     weights = ((taps[0], int(windows.out[1])), (taps[1], 1))
-    nowhere = int(channels) * int(each)
-    seen = seers(windows, PIXEL, image, weights, int(each), nowhere)
+    nowhere = channels * each
+    seen = seers(windows, PIXEL, image, weights, each, nowhere)
     return store(node.shape, add_up(reshape(stacked, (nowhere, n)), seen), block)
 
 
