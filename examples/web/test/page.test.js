@@ -85,11 +85,14 @@ test("a digit that is drawn is recognized while it learns", async () => {
 });
 
 test("a digit of the grid can be put on the pad, by keyboard too", async () => {
-  const cell = page.locator("#grid button:not(.wrong)").nth(3);
+  const cell = await page.locator("#grid button").nth(3).elementHandle();
   await cell.focus();
   await page.keyboard.press("Enter");
-  const seen = await cell.locator("span").textContent();
-  await page.waitForFunction((seen) => document.querySelector("#answer strong")?.textContent === seen, seen);
+  // What the pad says and what the grid says are of different steps: sooner or later they agree.
+  await page.waitForFunction(
+    (cell) => document.querySelector("#answer strong")?.textContent === cell.lastChild.textContent[0],
+    cell,
+  );
   await page.locator("#clear").click();
 });
 
