@@ -247,7 +247,7 @@ class _Folder:
             whole, _ = schedule(parts.joined(grad, apply), target)
         self.add("train", whole)
         if any(node.attrs["kind"] == "input" for node in whole.inputs):
-            many, _ = hoist(scanned(whole, symbol(STEPS)), target)
+            many, _ = hoist(scanned(whole, symbol(free_name(STEPS, {*self.step.sizes}))), target)
             self.add("train_scan", schedule(many, target)[0])
 
     def add_forward(self, name: str, function: Module | Callable[..., Any]) -> Capture:
