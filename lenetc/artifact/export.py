@@ -253,6 +253,12 @@ class _Folder:
     def add_forward(self, name: str, function: Module | Callable[..., Any]) -> Capture:
         """eval or infer, over the state's own names; state that training does not know joins it."""
         captured = forward(function, self.step, self.values, numbers=name == "eval")
+        rates = {hyper.input for hyper in self.step.captured.hypers}
+        if both := sorted(rates & captured.scalars.keys()):
+            raise ArgumentError(
+                f"export: {both[0]} is a number of the step's optimizer, which the function of {name}.onnx would be "
+                "given in the place of its own; call its parameter otherwise"
+            )
         names = {cell: label for label, cell in self.cells.items()}
         own: dict[str, str] = {}
         for label, cell in captured.cells.items():

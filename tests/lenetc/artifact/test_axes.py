@@ -230,6 +230,7 @@ def test_static_is_fixed_without_a_word(tmp_path: Path):
         ({"device": "tpu"}, "device is 'cpu' or 'cuda', not 'tpu'"),
         ({"infer": 3}, "infer takes a function or a module, not 3"),
         ({"infer": lambda y: y}, "takes y, of which the step knows nothing"),
+        ({"evaluate": lambda tokens, lr=2.0: tokens.sum() * lr}, "lr is a number of the step's optimizer"),
         ({"batch": 0}, "batch"),
     ],
 )
