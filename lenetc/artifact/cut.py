@@ -56,14 +56,20 @@ def cut(graph: Graph, gradients: Sequence[tuple[str, str]], of_updates: Collecti
 
     gradients: pairs of a state and of the result that is the gradient which the step of its optimizer reads.
     of_updates: names of the state that is for updates alone: counters, averages. Raises CutError, naming the user's
-    line, where no optimizer steps, where a gradient depends on an earlier update, as when two networks are trained in
-    turns, and where an update needs the batch otherwise than through gradients.
+    line, where no optimizer steps, where one state is updated twice, where a gradient depends on an earlier update, as
+    when two networks are trained in turns, and where an update needs the batch otherwise than through gradients.
     """
     step = without(graph, [label for _, label in gradients])
     if not gradients:
         raise CutError("no optimizer steps in it")
     found = dict(graph.results)
-    marks = {found[label]: state for state, label in gradients}
+    marks: dict[Node, str] = {}
+    for state, label in gradients:
+        if state in marks.values():
+            raise CutError(
+                f"{state} is updated twice, and the second update reads what the first has made of it"
+            ).at(str(found[label].where))
+        marks[found[label]] = state
     late: set[Node] = set()  # what depends on gradients that were read
     for node in graph.nodes():
         if any(x in late for x in node.inputs):

@@ -247,12 +247,18 @@ class _Folder:
             whole, _ = schedule(parts.joined(grad, apply), target)
         self.add("train", whole)
         if any(node.attrs["kind"] == "input" for node in whole.inputs):
-            many, _ = hoist(scanned(whole, symbol(STEPS)), target)
+            many, _ = hoist(scanned(whole, symbol(free_name(STEPS, {*self.step.sizes}))), target)
             self.add("train_scan", schedule(many, target)[0])
 
     def add_forward(self, name: str, function: Module | Callable[..., Any]) -> Capture:
         """eval or infer, over the state's own names; state that training does not know joins it."""
         captured = forward(function, self.step, self.values, numbers=name == "eval")
+        rates = {hyper.input for hyper in self.step.captured.hypers}
+        if both := sorted(rates & captured.scalars.keys()):
+            raise ArgumentError(
+                f"export: {both[0]} is a number of the step's optimizer, which the function of {name}.onnx would be "
+                "given in the place of its own; call its parameter otherwise"
+            )
         names = {cell: label for label, cell in self.cells.items()}
         own: dict[str, str] = {}
         for label, cell in captured.cells.items():

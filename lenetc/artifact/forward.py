@@ -15,7 +15,7 @@ from ir.types import Type
 from lenetc.artifact.axes import Traced
 from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.structure import ArgumentError, flatten, is_array, type_of
-from lenetc.compiler.traces.records import Capture, Passed
+from lenetc.compiler.traces.records import INVALID, Capture, Passed
 from lenetc.evaluation.tracing import Exporting
 from lenetc.nn.modules.module import Module
 from lenetc.operations import creation
@@ -45,7 +45,7 @@ def forward(
 
 def lone_output(function: Any, captured: Capture) -> dict[str, str]:
     """{the name of the only result: "output"} where the user has not named it: a module's, and an expression."""
-    results = [key for key, _ in captured.graph.results]
+    results = [key for key, _ in captured.graph.results if key != INVALID]
     is_named = isinstance(captured.result, dict) or not (
         isinstance(function, Module) or results == ["result"]
     )
@@ -154,13 +154,17 @@ def _in_evaluation(function: CompiledFunction, values: dict[str, Any], types: di
 
 
 def _rename(captured: Capture, names: dict[str, str]) -> None:
-    """Give inputs and results other names, where they are not taken."""
+    """Give inputs and results other names, where these are not taken by what keeps its own: a step's `b` and `a` may
+    be the `a` and `b` of a forward."""
     graph = captured.graph
-    taken = {node.attrs["name"] for node in graph.inputs} | {key for key, _ in graph.results}
+    present = {node.attrs["name"] for node in graph.inputs} | {key for key, _ in graph.results}
+    new = {name: names[name] for name in present & names.keys()}
+    while taken := [name for name in new if new[name] in present - new.keys()]:
+        for name in taken:
+            del new[name]
 
     def renamed(name: str) -> str:
-        new = names.get(name, name)
-        return name if new in taken else new
+        return new.get(name, name)
 
     leaves: dict[Node, Node] = {
         node: leaf(renamed(node.attrs["name"]), node.ty, node.attrs["kind"]) for node in graph.inputs

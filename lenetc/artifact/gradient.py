@@ -17,6 +17,7 @@ from lenetc.autograd.engine import grad
 from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.structure import ArgumentError, flatten
 from lenetc.compiler.traces.naming import free_name
+from lenetc.compiler.traces.records import INVALID
 from lenetc.evaluation.tracing import Exporting
 from lenetc.files import atomic_write
 from lenetc.nn.modules.module import Module
@@ -77,7 +78,9 @@ def _gradient(
     """The traced graph of results and gradients. shown: other names of results."""
     captured = forward.captured
     assert captured.exported is not None
-    results = [(name, node.ty) for name, node in captured.graph.results if node.dtype.is_float]
+    # Counts of labels out of range are results of the trace, and none of the function's.
+    of_function = {name: node.ty for name, node in captured.graph.results if name != INVALID}
+    results = [(name, type) for name, type in of_function.items() if type.dtype.is_float]
     parameters = {
         name: tensor
         for module in captured.exported.modules
@@ -111,7 +114,7 @@ def _gradient(
         by_name = dict(zip((name for name, _ in function.arguments.leaves(named)), leaves, strict=True))
         wrt = {name: by_name[name] for name in given} | parameters
         found = grad(floats, list(wrt.values()), vectors or None, materialize_grads=True)
-        named = dict(zip((name for name, _ in captured.graph.results), tensors, strict=True))
+        named = dict(zip(of_function, tensors, strict=True))
         return named | {f"gradient_{i}": item for i, item in enumerate(found)}
 
     vjp.__name__ = f"{captured.graph.name}_gradient"
@@ -137,6 +140,6 @@ def _gradient(
     }
     found = dict(whole.graph.results)
     ends = zip((*given, *parameters), range(len(given) + len(parameters)), strict=True)
-    outputs = [(shown.get(key, key), found[key]) for key, _ in captured.graph.results]
+    outputs = [(shown.get(key, key), found[key]) for key in of_function]
     outputs += [(f"{name}.grad", found[f"gradient_{i}"]) for name, i in ends]
     return substitute(whole.graph.name, outputs, leaves, whole.graph.updates)

@@ -52,7 +52,7 @@ def initial(
     drawn = set()
     for name, cell in cells.items():
         node = values.get(cell, generator.get(cell))
-        if node is None and (start := started.get(name)) is not None:
+        if node is None and (start := started.get(name)) is not None and start.size:
             node = ops.broadcast_to(literal(start.ravel()[0]), shape=start.shape)
         if node is not None:
             drawn.add(name)

@@ -172,6 +172,24 @@ def test_symbols(make: Callable[[], tuple[Step, list[Any]]], axes: Any, shapes: 
         step, _ = make_again(make)
 
 
+def test_an_axis_may_be_called_as_the_steps_of_a_scan(tmp_path: Path):
+    weight = nn.Parameter(lenetc.ones(()))
+    optimizer = lenetc.optim.SGD([weight], 0.1)
+
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        loss = x.sum() * weight / x.shape[0]
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    lenetc.compile(step).lower(floats(4, 3)).export(tmp_path, axes={"x": {0: "K"}})
+    host = Host(tmp_path)
+    assert host.models["train_scan"]["inputs"][0]["shape"] == ["K_1", "K", 3]
+    (found, _) = host.run("train_scan", host.state, x=np.ones((5, 4, 3), np.float32))
+    np.testing.assert_allclose(found["loss"], [3, 2.1, 1.2, 0.3, -0.6], rtol=1e-5)
+
+
 def make_again(make: Callable[[], tuple[Step, list[Any]]]) -> tuple[Step, list[Any]]:
     lenetc.manual_seed(0)
     return make()
@@ -212,6 +230,7 @@ def test_static_is_fixed_without_a_word(tmp_path: Path):
         ({"device": "tpu"}, "device is 'cpu' or 'cuda', not 'tpu'"),
         ({"infer": 3}, "infer takes a function or a module, not 3"),
         ({"infer": lambda y: y}, "takes y, of which the step knows nothing"),
+        ({"evaluate": lambda tokens, lr=2.0: tokens.sum() * lr}, "lr is a number of the step's optimizer"),
         ({"batch": 0}, "batch"),
     ],
 )

@@ -197,3 +197,31 @@ def test_an_update_that_reads_the_batch_is_one_file_with_a_note(tmp_path: Path):
         "grad" not in host.models
         and "an update needs x otherwise than through gradients" in host.manifest["notes"][0]
     )
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_two_updates_of_a_parameter_are_one_file_with_a_note(other: bool, tmp_path: Path):
+    net = nn.Linear(3, 2)
+    first = lenetc.optim.SGD(net.parameters(), 0.1)
+    second = lenetc.optim.Adam(net.parameters(), 0.1) if other else first
+
+    def step(x: Any) -> Any:
+        first.zero_grad()
+        loss = net(x).square().mean()
+        loss.backward()
+        first.step()
+        second.step()  # twice
+        return loss
+
+    x = np.eye(4, 3, dtype=np.float32)
+    lenetc.compile(step).lower(x).export(tmp_path)
+    host = Host(tmp_path)
+    line = next(
+        i for i, text in enumerate(Path(__file__).read_text().splitlines(), 1) if text.endswith("# twice")
+    )
+    assert not {"grad", "apply"} & host.models.keys()
+    (note,) = host.manifest["notes"]
+    assert "is updated twice" in note and f"test_cut.py:{line}" in note
+    (_, state) = host.run("train", host.state, x=x)
+    step(lenetc.from_numpy(x))
+    np.testing.assert_allclose(state["weight"], net.weight.detach().numpy(), rtol=1e-5)

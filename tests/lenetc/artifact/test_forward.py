@@ -166,6 +166,33 @@ def test_several_inputs_outputs_and_computed_ones(tmp_path: Path):
     )
 
 
+class Difference(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(3, 2)
+
+    def forward(self, a: Any, b: Any) -> Any:
+        return self.inner(a) - 2 * self.inner(b)
+
+
+def test_a_step_may_call_a_module_with_its_names_in_another_order(tmp_path: Path):
+    net = Difference()
+    optimizer = lenetc.optim.SGD(net.parameters(), 0.1)
+
+    def step(a: Any, b: Any) -> Any:
+        optimizer.zero_grad()
+        loss = net(b, a).square().mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    a, b = np.eye(4, 3, dtype=np.float32), np.ones((4, 3), np.float32)
+    lenetc.compile(step).lower(a, b).export(tmp_path, infer=net)
+    (found, _) = Host(tmp_path).run("infer", {}, a=a, b=b)
+    expected = net(lenetc.from_numpy(b), lenetc.from_numpy(a)).detach().numpy()
+    np.testing.assert_allclose(found["output"], expected, rtol=1e-5)
+
+
 def test_state_that_training_does_not_know_joins_it(tmp_path: Path):
     net, encoder = nn.Linear(4, 2), nn.Linear(6, 4)
     optimizer = lenetc.optim.SGD(net.parameters(), 0.1)

@@ -58,6 +58,21 @@ def test_of_a_loss_needs_no_vector_and_of_several_results_takes_one_each(tmp_pat
     assert found["place"] == 3
 
 
+def test_labels_that_the_function_computes_are_no_result(tmp_path: Path):
+    net = nn.Linear(4, 3)
+
+    def loss(x: Any, y: Any) -> Any:
+        return nn.functional.cross_entropy(net(x), y + 1)
+
+    x, y = np.eye(3, 4, dtype=np.float32), np.int64([0, 1, 1])
+    lenetc.export_gradient(loss, tmp_path / "g.onnx", lenetc.from_numpy(x), lenetc.from_numpy(y))
+    weights = {name: value.detach().numpy() for name, value in net.state_dict().items()}
+    found = run(tmp_path / "g.onnx", {"x": x, "y": y, **weights})
+    loss(lenetc.from_numpy(x), lenetc.from_numpy(y)).backward()
+    assert found.keys() == {"output", "x.grad", "weight.grad", "bias.grad"}
+    np.testing.assert_allclose(found["weight.grad"], net.weight.grad.numpy(), rtol=1e-5, atol=1e-7)
+
+
 def test_nothing_to_differentiate(tmp_path: Path):
     with pytest.raises(ArgumentError, match="nothing to differentiate"):
         lenetc.export_gradient(lambda x: x.argmax(), tmp_path / "g.onnx", lenetc.ones(3))

@@ -126,6 +126,22 @@ def test_what_cannot_be_drawn_keeps_its_values_and_is_listed(tmp_path: Path):
     )
 
 
+def test_a_parameter_without_elements(tmp_path: Path):
+    net = nn.Linear(4, 3)
+    net.register_parameter("none", nn.Parameter(lenetc.zeros(0)))
+    optimizer = lenetc.optim.Adam(net.parameters(), 1e-2)
+
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        loss = net(x).square().mean() + net.none.sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    lenetc.compile(step).lower(lenetc.ones(2, 4)).export(tmp_path)
+    assert drawn(Host(tmp_path), 1)["none.exp_avg"].shape == (0,)
+
+
 def test_init_is_the_users_function(tmp_path: Path):
     net = nn.Linear(3, 500)
 
