@@ -19,21 +19,18 @@ import hashlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ir import ops
 from ir.dims import symbol
 from ir.errors import LenetcError
-from ir.node import Graph, Node
-from ir.op import leaf, literal
+from ir.node import Graph
+from ir.op import leaf
 from ir.types import Array
 from lenetc.artifact import describe
 from lenetc.artifact.axes import Axes, Traced, told, traced
-from lenetc.artifact.checkpoint import save_tensors
+from lenetc.artifact.checkpoint import CheckpointError, save_tensors
 from lenetc.artifact.cut import CutError, cut, without
 from lenetc.artifact.forward import forward
 from lenetc.artifact.initial import initial
@@ -41,20 +38,21 @@ from lenetc.artifact.manifest import (
     FORMAT,
     MANIFEST,
     STATE,
-    VALID,
     Hyperparameter,
     Manifest,
     Model,
     StateEntry,
+    read_manifest,
     write_manifest,
 )
+from lenetc.artifact.valid import with_valid
 from lenetc.compiler.program import Program
 from lenetc.compiler.scans import scanned
 from lenetc.compiler.structure import ArgumentError
 from lenetc.compiler.traces.naming import free_name
-from lenetc.compiler.traces.records import INVALID, Capture
+from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation.cell import Cell
-from lenetc.evaluation.ranges import Range, misses
+from lenetc.evaluation.ranges import Range
 from lenetc.files import atomic_write
 from lenetc.nn.modules.module import Module
 from lenetc.version import __version__
@@ -154,7 +152,7 @@ class _Folder:
             if function is not None:
                 captures.append(self.add_forward(name, function))
         if self.options.evaluate is None and self.options.infer is not None:
-            self.add_forward("eval", self.options.infer)
+            captures.append(self.add_forward("eval", self.options.infer))
         kinds = describe.kinds(self.cells, captures)
         modules = dict.fromkeys(m for c in captures if c.exported for m in c.exported.modules)
         graph, drawn, notes = initial(self.cells, modules, captured.exported.started, self.options.init)
@@ -163,6 +161,7 @@ class _Folder:
         self.models["init"]["updates"] = {name: name for name in self.cells}
         self.models["init"]["results"] = []
         folder.mkdir(parents=True, exist_ok=True)
+        before = _files_of(folder)
         for file, content in self.contents.items():
             atomic_write(folder / file, content)
         save_tensors(folder / STATE, {name: cell.numpy() for name, cell in self.cells.items()})
@@ -172,7 +171,10 @@ class _Folder:
             )
             for name, cell in self.cells.items()
         ]
-        return self.write_manifest(folder, entries, captures)
+        paths = self.write_manifest(folder, entries, captures)
+        for file in before - {path.name for path in paths}:  # of an earlier export, whose weights are others
+            (folder / file).unlink(missing_ok=True)
+        return paths
 
     def write_manifest(
         self, folder: Path, state: list[StateEntry], captures: Sequence[Capture]
@@ -234,7 +236,7 @@ class _Folder:
         captured, target = self.step.captured, self.target
         assert captured.exported is not None
         gradients = captured.exported.gradients
-        graph = _with_valid(captured)
+        graph = with_valid(captured)
         try:
             parts = cut(graph, gradients, captured.exported.started)
         except CutError as error:
@@ -272,7 +274,7 @@ class _Folder:
                 f"export: the function of {name}.onnx changes {changed}, and what is evaluated changes no state: give "
                 "it random numbers as an argument, and change buffers in the step alone"
             )
-        graph = _with_state_named(_with_valid(captured) if name == "eval" else captured.graph, own)
+        graph = _with_state_named(with_valid(captured) if name == "eval" else captured.graph, own)
         target = self.target
         inside: dict[str, Array] | None = None
         if name == "infer":
@@ -315,20 +317,9 @@ def _with_state_named(graph: Graph, names: Mapping[str, str]) -> Graph:
     return substitute(graph.name, graph.results, leaves, updates)
 
 
-def _with_valid(captured: Capture) -> Graph:
-    """The traced graph with the result `valid` in the place of counts: whether labels and indices are in range."""
-    graph = captured.graph
-    counts = [ops.sum(node, axes=(0,)) for key, node in graph.results if key == INVALID]
-    for name, wanted in captured.ranges:
-        counts.append(misses(graph.input_named(name), wanted))
-    results = [(key, node) for key, node in graph.results if key != INVALID]
-    named = {key for key, _ in results} | ({node.attrs["name"] for node in graph.inputs} if counts else set())
-    if VALID in named:
-        raise ArgumentError(
-            f"export: {VALID!r} is the result of a file that says whether labels and indices are in range; call the "
-            "function's own input or result otherwise"
-        )
-    if counts:
-        total: Node = reduce(ops.add, counts)
-        results.append((VALID, ops.equal(total, literal(np.int64(0)))))
-    return Graph.make(graph.name, graph.inputs, results, graph.updates)
+def _files_of(folder: Path) -> set[str]:
+    """The files that an earlier export has written into `folder`, as far as can be told."""
+    try:
+        return set(read_manifest(folder)["files"])
+    except CheckpointError:
+        return set()

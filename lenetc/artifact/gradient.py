@@ -13,6 +13,7 @@ from ir.op import leaf
 from ir.types import Type
 from lenetc.artifact.axes import Axes, Traced, traced
 from lenetc.artifact.forward import called, lone_output
+from lenetc.artifact.valid import VALID, with_valid
 from lenetc.autograd.engine import grad
 from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.structure import ArgumentError, flatten
@@ -46,7 +47,8 @@ def export_gradient(
     function: a function over tensors, or a module. Its floating-point arguments and the parameters of the modules that
     it calls have gradients; parameters and buffers are inputs under their names in PyTorch's state_dict.
     `<result>.grad` is what the gradients of a floating-point result are multiplied by (the vector of torch.func.vjp);
-    where there is but one such result, a number, it is 1 and no input. axes, static, opset, operators: as of
+    where there is but one such result, a number, it is 1 and no input. Where labels or indices are among the arguments,
+    the result `valid` is false if one is out of range. axes, static, opset, operators: as of
     `Program.export`.
 
     Raises ArgumentError where there is nothing to differentiate, and what tracing the function raises.
@@ -133,6 +135,7 @@ def _gradient(
         if cotangents
     }
     whole = CompiledFunction(vjp, "cpu").capture({**values, **examples}, types, Exporting())
+    whole.graph = with_valid(whole)
     names = {label: f"{shown.get(name, name)}.grad" for name, label in cotangents.items()}
     leaves = {
         node: leaf(names[node.attrs["name"]], node.ty, "state") if node.attrs["name"] in names else node
@@ -142,4 +145,5 @@ def _gradient(
     ends = zip((*given, *parameters), range(len(given) + len(parameters)), strict=True)
     outputs = [(shown.get(key, key), found[key]) for key in of_function]
     outputs += [(f"{name}.grad", found[f"gradient_{i}"]) for name, i in ends]
+    outputs += [(VALID, found[VALID])] if VALID in found else []
     return substitute(whole.graph.name, outputs, leaves, whole.graph.updates)

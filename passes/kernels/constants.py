@@ -18,7 +18,7 @@ _LARGEST_TABLE = 1 << 25  # the same of indices, which are i32
 
 
 def constants(graph: Graph) -> set[Node]:
-    """The nodes of fixed sizes that read no input."""
+    """The nodes of fixed sizes that read no input, and nothing that is too large to be computed here."""
     found: set[Node] = set()
     for node in graph.nodes():
         if (
@@ -26,6 +26,7 @@ def constants(graph: Graph) -> set[Node]:
             and node.op is not ops.custom
             and not isinstance(node.type, TupleType)
             and node.ty.is_static
+            and int(node.ty.size) <= _LARGEST_TABLE
             and node.dtype.name != "bf16"  # NumPy has none
             and all(x in found for x in node.inputs)
             and not any(isinstance(value, (Graph, Poly)) for value in node.attrs.values())

@@ -32,7 +32,7 @@ def exact(graph: Graph, device: str, fired: Counter[str]) -> Graph:
     given = set(graph.nodes())
     # What is cut off at 0, with a gradient of 0 for what is below: whether it is -inf makes no difference.
     cut_off = {x for node in given if node.op is ops.relu for x in node.inputs} - set(graph.outputs)
-    cut_off -= {x for node in given if node.op not in (ops.relu, ops.equal) for x in node.inputs}
+    cut_off -= {x for node in given if node.op is not ops.relu for x in node.inputs}
     new: dict[Node, Node] = {}
     for node in graph.nodes():
         inputs = tuple([new[x] for x in node.inputs])

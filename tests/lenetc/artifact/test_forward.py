@@ -274,3 +274,14 @@ def test_an_evaluation_that_changes_state_is_refused(asked: str, tmp_path: Path)
         LenetcError, match=r"changes rng.counter, .* changes no state: give it random numbers"
     ):
         step.lower(*batch()).export(tmp_path, **{asked: noisy})
+
+
+def test_files_of_an_earlier_export_go(tmp_path: Path):
+    net = network()
+    program = lenetc.compile(stepping(net)).lower(*batch())
+    (tmp_path / "notes.txt").write_text("mine")
+    program.export(tmp_path, infer=net)
+    program.export(tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {*Host(tmp_path).manifest["files"], "manifest.json", "notes.txt"}
+    assert "infer.onnx" not in left and "eval.onnx" not in left

@@ -69,7 +69,7 @@ def test_labels_that_the_function_computes_are_no_result(tmp_path: Path):
     weights = {name: value.detach().numpy() for name, value in net.state_dict().items()}
     found = run(tmp_path / "g.onnx", {"x": x, "y": y, **weights})
     loss(lenetc.from_numpy(x), lenetc.from_numpy(y)).backward()
-    assert found.keys() == {"output", "x.grad", "weight.grad", "bias.grad"}
+    assert found.keys() == {"output", "x.grad", "weight.grad", "bias.grad", "valid"}
     np.testing.assert_allclose(found["weight.grad"], net.weight.grad.numpy(), rtol=1e-5, atol=1e-7)
 
 
@@ -77,3 +77,13 @@ def test_nothing_to_differentiate(tmp_path: Path):
     with pytest.raises(ArgumentError, match="nothing to differentiate"):
         lenetc.export_gradient(lambda x: x.argmax(), tmp_path / "g.onnx", lenetc.ones(3))
     assert not list(tmp_path.iterdir())
+
+
+def test_labels_out_of_range_are_told(tmp_path: Path):
+    lenetc.export_gradient(
+        nn.functional.cross_entropy, tmp_path / "g.onnx", lenetc.ones(3, 4), lenetc.tensor([0, 1, 3])
+    )
+    scores = np.ones((2, 4), np.float32)
+    for labels, valid in (([0, 3], True), ([0, 4], False), ([-1, 0], False), ([-100, 0], True)):
+        found = run(tmp_path / "g.onnx", {"input": scores, "target": np.int64(labels)})
+        assert found["valid"] == valid
