@@ -9,12 +9,14 @@ from typing import Any, TypeAlias
 
 from ir import ops
 from ir.dims import Dim, is_name, symbol
+from ir.node import Graph
 from ir.types import Type
 from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.structure import ArgumentError, is_array, type_of
 from lenetc.compiler.traces.outcome import ReplacedError
 from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation.tracing import Exporting, is_ours
+from lenetc.operations import creation
 
 Axes: TypeAlias = Mapping[str, Mapping[int, str] | Sequence[int]]
 Types: TypeAlias = dict[str, Type]
@@ -39,6 +41,36 @@ def traced(function: CompiledFunction, values: dict[str, Any], axes: Axes | None
     inputs, where tracing allows it. static: no symbols. Raises ArgumentError for axes that there are not, and what
     tracing raises where a size that the user wants symbolic has to be a number.
     """
+    found = _traced(function, values, axes, static)
+    lone = [tensor for tensor, label in found.captured.grads if label and tensor._grad is None]
+    if lone:  # gradients that a step leaves are added to by the next, unless it forgets them first
+        for tensor in lone:
+            tensor._grad = creation.zeros_like(tensor.detach())
+        try:
+            again = function.capture(values, found.types, exporting=Exporting())
+        finally:
+            for tensor in lone:
+                tensor._grad = None
+        if again.grad_inputs:
+            found.captured = again
+    _forget(found.captured)
+    return found
+
+
+def _forget(captured: Capture) -> None:
+    """Let gradients that the step reads and then forgets be zeros for the next."""
+    left = {id(tensor) for tensor, label in captured.grads if not label}
+    updates = dict(captured.graph.updates)
+    for name, tensor in captured.grad_inputs.items():
+        if id(tensor) in left:
+            type = captured.cells[name].type
+            updates[name] = ops.broadcast_to(ops.scalar(0, type.dtype), shape=type.shape)
+    graph = captured.graph
+    captured.graph = Graph.make(graph.name, graph.inputs, graph.results, updates.items())
+    captured.updated = [*updates]
+
+
+def _traced(function: CompiledFunction, values: dict[str, Any], axes: Axes | None, static: bool) -> Traced:
     fixed = {name: type_of(leaf) for name, leaf in function.arguments.leaves(values) if is_array(leaf)}
     if axes is not None and not static:
         types = _named(fixed, axes)
@@ -62,6 +94,10 @@ def _named(fixed: Types, axes: Axes) -> Types:
     """`fixed` with the symbols that the user gives. Raises ArgumentError."""
     types = dict(fixed)
     sizes: dict[str, tuple[int, str]] = {}
+    if not isinstance(axes, Mapping) or not all(
+        isinstance(given, Mapping | list | tuple) for given in axes.values()
+    ):
+        raise ArgumentError(f"axes: {axes!r}: a dict for each input, as in {{'tokens': {{0: 'N', 1: 'T'}}}}")
     for name, given in axes.items():
         if name not in fixed:
             raise ArgumentError(f"axes: there is no input {name!r}; the inputs are {', '.join(fixed)}")

@@ -45,12 +45,13 @@ from lenetc.artifact.manifest import (
     read_manifest,
     write_manifest,
 )
+from lenetc.artifact.results import returned
 from lenetc.artifact.valid import with_valid
 from lenetc.compiler.program import Program
 from lenetc.compiler.scans import scanned
 from lenetc.compiler.structure import ArgumentError
 from lenetc.compiler.traces.naming import free_name
-from lenetc.compiler.traces.records import Capture
+from lenetc.compiler.traces.records import INVALID, Capture
 from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.ranges import Range
 from lenetc.files import atomic_write
@@ -90,6 +91,8 @@ class Options:
     device: str | None = None
 
     def __post_init__(self) -> None:
+        if type(self.opset) is not int:
+            raise ArgumentError(f"export: opset is an integer, not {self.opset!r}")
         check_opset(self.opset)
         if self.operators not in ("portable", "web", "ort"):
             raise ArgumentError(f"export: operators is 'portable', 'web' or 'ort', not {self.operators!r}")
@@ -98,7 +101,7 @@ class Options:
                 f"export: lanes={self.lanes!r}: 8 or 16, of the machine that will run the files, with "
                 "operators='ort'; else 0"
             )
-        if self.batch is not None and not (isinstance(self.batch, int) and self.batch > 0):
+        if self.batch is not None and not (type(self.batch) is int and self.batch > 0):
             raise ArgumentError(f"export: batch is a number of samples, not {self.batch!r}")
         if self.device not in (None, "cpu", "cuda"):
             raise ArgumentError(f"export: device is 'cpu' or 'cuda', not {self.device!r}")
@@ -117,14 +120,25 @@ def export(program: Program, directory: str | Path, options: Options) -> list[Pa
     if program.source is None:
         raise LenetcError("only a program from CompiledFunction.lower() can be exported")
     function, values = program.source
+    if Path(directory).exists() and not Path(directory).is_dir():
+        raise ArgumentError(f"export: {directory} is a file; give a folder, which is made if need be")
     step = traced(function, values, options.axes, options.static)
-    files = _Folder(program, step, values, options)
     if step.notes:
         warnings.warn(
             f"the exported step takes no other sizes: {'; '.join(step.notes)}. export(..., axes=) says which sizes are "
             "symbolic, static=True that none is",
             stacklevel=4,
         )
+    reasons = [str(reason) for reason in function.reasons(values)]
+    if reasons:
+        step.notes += [
+            f"what is not in tensors is as it was when it was exported: {reason}" for reason in reasons
+        ]
+        warnings.warn(
+            f"the exported step does for ever what it did when it was traced, but {'; '.join(reasons)}",
+            stacklevel=4,
+        )
+    files = _Folder(program, step, values, options)
     return files.write(Path(directory))
 
 
@@ -236,6 +250,8 @@ class _Folder:
         captured, target = self.step.captured, self.target
         assert captured.exported is not None
         gradients = captured.exported.gradients
+        assert self.program.source is not None
+        captured.graph = returned(captured, self.program.source[0].function)
         graph = with_valid(captured)
         try:
             parts = cut(graph, gradients, captured.exported.started)
@@ -274,7 +290,8 @@ class _Folder:
                 f"export: the function of {name}.onnx changes {changed}, and what is evaluated changes no state: give "
                 "it random numbers as an argument, and change buffers in the step alone"
             )
-        graph = _with_state_named(with_valid(captured) if name == "eval" else captured.graph, own)
+        counts = name == "eval" or any(key == INVALID for key, _ in captured.graph.results)
+        graph = _with_state_named(with_valid(captured) if counts else captured.graph, own)
         target = self.target
         inside: dict[str, Array] | None = None
         if name == "infer":

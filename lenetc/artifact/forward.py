@@ -13,6 +13,7 @@ from ir.node import Node
 from ir.op import leaf
 from ir.types import Type
 from lenetc.artifact.axes import Traced
+from lenetc.artifact.results import returned
 from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.structure import ArgumentError, flatten, is_array, type_of
 from lenetc.compiler.traces.records import INVALID, Capture, Passed
@@ -32,12 +33,19 @@ def forward(
     inputs of the step under their names. Others have to have a default, an example of what they take. Raises
     ArgumentError for a parameter that nothing tells about.
     """
+    if isinstance(function, type):
+        raise ArgumentError(f"export: {function.__name__} is a class; give a module or a function")
     call = called(function, differentiates=False)
     compiled = CompiledFunction(call, "cpu")
     given, types, names = _arguments(function, compiled, step, values)
     if not numbers or isinstance(function, Module):
         compiled, given = _without_numbers(compiled, given)
     captured = _in_evaluation(compiled, given, types)
+    captured.graph = returned(captured, compiled.function)
+    if not captured.graph.results:
+        raise ArgumentError(
+            f"export: {compiled.arguments.name} returns no tensor, so that its file would give nothing"
+        )
     names |= lone_output(function, captured)
     _rename(captured, names)
     return captured
@@ -52,9 +60,17 @@ def lone_output(function: Any, captured: Capture) -> dict[str, str]:
     return {} if is_named or len(results) != 1 else {results[0]: "output"}
 
 
+def _takes_anything(function: Callable[..., Any]) -> bool:
+    kinds = {parameter.kind for parameter in inspect.signature(function).parameters.values()}
+    return kinds <= {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+
+
 def called(function: Module | Callable[..., Any], differentiates: bool = True) -> Callable[..., Any]:
     """`function` with the parameters that it has, of a module those of its forward; without gradients if need be."""
     signed = function.forward if isinstance(function, Module) else function
+    inner = getattr(function, "module", None)
+    if isinstance(function, Module) and isinstance(inner, Module) and _takes_anything(signed):
+        signed = inner.forward  # as an averaged model hands on what it is given
 
     @functools.wraps(signed)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -80,7 +96,7 @@ def _arguments(
             kwargs[name] = _example(passed.type, step.sizes)
             if passed.input is not None:
                 names[name] = passed.input
-        elif name in seen:
+        elif name in seen and not any(isinstance(item, Node) for _, item in flatten(seen[name], name)):
             kwargs[name] = seen[name]
         elif name in values:
             kwargs[name] = values[name]

@@ -210,6 +210,17 @@ class CompiledFunction:
                 raise captured.error
             return captured
 
+    def reasons(self, values: dict[str, Any]) -> list[Reason]:
+        """Why a call with `values` has to be traced at every call: what else than tensors it reads and changes."""
+        with lock:
+            misses, self._misses = self._misses, 0
+            try:
+                attempt = self._trace(values)
+                attempt.captured.undo()
+            finally:
+                self._misses = misses
+            return attempt.reasons
+
     def explain(self) -> str:
         """How many calls were traced and how many programs there are, and why the last traces were needed."""
         return self._story.text(self.arguments.name)

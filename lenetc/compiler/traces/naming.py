@@ -27,7 +27,11 @@ def state_names(function: Callable[..., Any], trace: Trace) -> dict[Cell, str]:
     names: dict[Cell, str] = {}
     variables = _variables(function)
     inner = {child for module in trace.modules for child in module.modules() if child is not module}
-    roots: list[Module] = [module for module in trace.modules if module not in inner]
+    roots: list[Module] = [  # a loss that is a module has nothing to tell apart
+        module
+        for module in trace.modules
+        if module not in inner and any(True for part in (module.parameters(), module.buffers()) for _ in part)
+    ]
     for root in roots:
         prefix = ""
         if len(roots) > 1:
@@ -43,6 +47,9 @@ def state_names(function: Callable[..., Any], trace: Trace) -> dict[Cell, str]:
             names.setdefault(tensor._cell, prefix + label)
             if isinstance(tensor._grad, Tensor):
                 names.setdefault(tensor._grad._cell, f"{prefix}{label}.grad")
+    for tensor, grad in trace.grads.items():
+        if isinstance(grad, Tensor) and tensor._cell in names:
+            names.setdefault(grad._cell, f"{names[tensor._cell]}.grad")
     for key, tensor in _tensors(variables, levels=2):
         names.setdefault(tensor._cell, key)
     for optimizer in trace.optimizers:

@@ -39,6 +39,15 @@ class _Calling(threading.local):
 _calling = _Calling()
 
 
+def _noted(value: Any) -> Any:
+    """`value` with its tensors' nodes: a tensor that is noted would count as kept."""
+    if isinstance(value, Tensor):
+        return value._cell.node
+    if type(value) in (tuple, list):
+        return type(value)(map(_noted, value))
+    return {key: _noted(item) for key, item in value.items()} if type(value) is dict else value
+
+
 class Module(Stateful, Parts):
     """A part of a network: parameters, buffers and child modules, registered on assignment (torch.nn.Module).
 
@@ -86,10 +95,7 @@ class Module(Stateful, Parts):
                 bound = inspect.signature(self.forward).bind(*args, **kwargs).arguments
             except TypeError:  # which the call itself will tell
                 return
-            calls[self] = {
-                name: value._cell.node if isinstance(value, Tensor) else value
-                for name, value in bound.items()
-            }
+            calls[self] = {name: _noted(value) for name, value in bound.items()}
 
     def _path_of(self, part: Module) -> str:
         """The module path of `part`, called from this module's forward."""
