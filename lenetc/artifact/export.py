@@ -169,7 +169,9 @@ class _Folder:
             captures.append(self.add_forward("eval", self.options.infer))
         kinds = describe.kinds(self.cells, captures)
         modules = dict.fromkeys(m for c in captures if c.exported for m in c.exported.modules)
-        graph, drawn, notes = initial(self.cells, modules, captured.exported.started, self.options.init)
+        graph, drawn, notes = initial(
+            self.cells, modules, captured.exported.started, self.options.init, captured.updated
+        )
         self.notes += notes
         self.add("init", _lowered(graph, self.target))
         self.models["init"]["updates"] = {name: name for name in self.cells}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from ir import ops
@@ -25,12 +25,13 @@ def initial(
     modules: Iterable[Module],
     started: Mapping[str, Array | None],
     init: Callable[[], Any] | None,
+    trained: Collection[str],
 ) -> tuple[Graph, set[str], list[str]]:
     """(graph, names of what it draws or restarts, notes): seed i64[] -> every state in `cells`, by name.
 
     Parameters and buffers are what `init()` makes of them, by default each module's `reset_parameters()`, that of a
     part before that of the whole; the random numbers are those that follow `manual_seed(seed)`. State of optimizers is
-    what `started` says, one number everywhere. What neither changes has the value that it has now.
+    what `started` says, one number everywhere. What is not `trained`, and what neither changes has the value that it has now.
     """
     notes: list[str] = []
     if init is None:
@@ -51,7 +52,11 @@ def initial(
     results = []
     drawn = set()
     for name, cell in cells.items():
-        node = values.get(cell, generator.get(cell))
+        node = generator.get(cell)
+        if (
+            node is None or cell in values
+        ):  # what is frozen, a pretrained part say, is not lost by a new beginning
+            node = values.get(cell) if name in trained else node
         if node is None and (start := started.get(name)) is not None and start.size:
             node = ops.broadcast_to(literal(start.ravel()[0]), shape=start.shape)
         if node is not None:

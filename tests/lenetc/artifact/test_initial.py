@@ -165,3 +165,6 @@ def test_frozen_parts_are_marked(tmp_path: Path):
     marks = {entry["name"]: (entry["kind"], entry["trained"]) for entry in host.manifest["state"]}
     assert marks["0.weight"] == ("parameter", False) and marks["1.weight"] == ("parameter", True)
     assert marks["optimizer.step"] == ("optimizer", True)
+    found = drawn(host, 3)
+    np.testing.assert_array_equal(found["0.weight"], host.state["0.weight"])
+    assert (found["1.weight"] != host.state["1.weight"]).any() and not initialized(host)["0.weight"]
