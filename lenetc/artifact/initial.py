@@ -31,7 +31,8 @@ def initial(
 
     Parameters and buffers are what `init()` makes of them, by default each module's `reset_parameters()`, that of a
     part before that of the whole; the random numbers are those that follow `manual_seed(seed)`. State of optimizers is
-    what `started` says, one number everywhere. What is not `trained`, and what neither changes has the value that it has now.
+    what `started` says, one number everywhere. What is not `trained`, and what neither changes, has the value that it
+    has now.
     """
     notes: list[str] = []
     if init is None:
