@@ -15,7 +15,7 @@ from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.structure import ArgumentError, is_array, type_of
 from lenetc.compiler.traces.outcome import ReplacedError
 from lenetc.compiler.traces.records import Capture
-from lenetc.evaluation.tracing import Exporting, is_ours
+from lenetc.evaluation.tracing import Exporting, is_ours_or_pythons
 from lenetc.operations import creation
 
 Axes: TypeAlias = Mapping[str, Mapping[int, str] | Sequence[int]]
@@ -189,6 +189,10 @@ def told(error: Exception) -> str:
     lines = (str(error) or type(error).__name__).splitlines()
     where = next((line.strip() for line in lines[1:] if line.startswith("  at ")), "")
     if not where:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not is_ours(frame.filename)]
+        frames = [
+            frame
+            for frame in traceback.extract_tb(error.__traceback__)
+            if not is_ours_or_pythons(frame.filename)
+        ]
         where = f"at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     return f"{lines[0]} ({where})" if where else lines[0]

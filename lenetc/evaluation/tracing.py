@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
 
 _HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-# And what Python itself is made of: a dict's `update` that ends in one of ours.
-_OURS = (*(f"{_HOME}{os.sep}{package}{os.sep}" for package in ("lenetc", "passes", "ir")), "<frozen ")
+_OURS = tuple(f"{_HOME}{os.sep}{package}{os.sep}" for package in ("lenetc", "passes", "ir"))
 
 
 traced_leaves: WeakSet[Node] = (
@@ -211,10 +210,16 @@ def is_ours(file: str) -> bool:
     return file.startswith(_OURS)
 
 
+def is_ours_or_pythons(file: str) -> bool:
+    """Whether code of `file` is of these packages or frozen into Python: no line for a person to look at."""
+    return is_ours(file) or file.startswith("<frozen ")
+
+
 def user_frame() -> FrameType | None:
     """The innermost frame outside of these packages."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and is_ours(frame.f_code.co_filename):
+    # Nor of what Python itself is made of: a dict's `update` that ends in one of ours.
+    while frame is not None and is_ours_or_pythons(frame.f_code.co_filename):
         frame = frame.f_back
     return frame
 

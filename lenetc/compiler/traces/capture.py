@@ -15,7 +15,7 @@ from lenetc.compiler.traces.arguments import free_scalars, give_back, prepared
 from lenetc.compiler.traces.outcome import outcome
 from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation.cell import Counts, unlocked
-from lenetc.evaluation.tracing import Exporting, Trace, is_ours, traced_leaves, tracing
+from lenetc.evaluation.tracing import Exporting, Trace, is_ours_or_pythons, traced_leaves, tracing
 from lenetc.tensors.grad_fn import is_grad_enabled
 
 if TYPE_CHECKING:
@@ -87,5 +87,5 @@ def _users_line(error: BaseException) -> str:
     """The innermost line of the user's that an error came through: "" where there is none."""
     passed = traceback.walk_tb(error.__traceback__)
     files = [(frame.f_code.co_filename, line) for frame, line in passed]
-    found = [f"{file}:{line}" for file, line in files if not is_ours(file)]
+    found = [f"{file}:{line}" for file, line in files if not is_ours_or_pythons(file)]
     return found[-1] if found else ""
