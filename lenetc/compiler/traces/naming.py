@@ -76,6 +76,8 @@ _ITEMS = 1000  # of a container that names are looked for in
 def _tensors(named: Mapping[Any, Any], levels: int, path: str = "") -> Iterator[tuple[str, Tensor]]:
     """The tensors among `named`, and in modules, dicts, lists and other objects that stand there, with their paths."""
     for key, value in list(named.items())[:_ITEMS]:
+        if not isinstance(key, str | int):
+            continue
         label = f"{path}{key}"
         if isinstance(value, Tensor):
             yield label, value
@@ -84,11 +86,11 @@ def _tensors(named: Mapping[Any, Any], levels: int, path: str = "") -> Iterator[
                 yield f"{label}.{name}", tensor
         elif not levels or isinstance(value, (Optimizer, type, FunctionType, ModuleType)):
             continue
-        elif isinstance(value, dict):
+        elif type(value) is dict:
             yield from _tensors(value, levels - 1, f"{label}.")
-        elif isinstance(value, list | tuple):
+        elif type(value) in (list, tuple):
             yield from _tensors(dict(enumerate(value)), levels - 1, f"{label}.")
-        elif type(value).__module__ != "builtins" and hasattr(value, "__dict__"):
+        elif type(value).__getattribute__ is object.__getattribute__ and hasattr(value, "__dict__"):
             yield from _tensors(vars(value), levels - 1, f"{label}.")
 
 
