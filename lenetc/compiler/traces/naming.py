@@ -90,8 +90,13 @@ def _tensors(named: Mapping[Any, Any], levels: int, path: str = "") -> Iterator[
             yield from _tensors(value, levels - 1, f"{label}.")
         elif type(value) in (list, tuple):
             yield from _tensors(dict(enumerate(value)), levels - 1, f"{label}.")
-        elif type(value).__getattribute__ is object.__getattribute__ and hasattr(value, "__dict__"):
+        elif not _is_own(value) and hasattr(value, "__dict__"):
             yield from _tensors(vars(value), levels - 1, f"{label}.")
+
+
+def _is_own(value: Any) -> bool:
+    """Whether looking an attribute up runs code of the object's."""
+    return any("__getattribute__" in kind.__dict__ for kind in type(value).__mro__[:-1])
 
 
 def _variables(function: Callable[..., Any]) -> dict[str, Any]:
