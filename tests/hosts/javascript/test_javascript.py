@@ -44,7 +44,9 @@ def test_the_page_trains_and_what_it_saves_is_of_use_elsewhere(tmp_path: Path) -
     session = onnxruntime.InferenceSession(tmp_path / "lenet.onnx")
     assert [value.name for value in session.get_inputs()] == ["images"]
     (scores,) = session.run(None, {"images": digits.test_images.astype(np.float32)})
-    assert np.mean(scores.argmax(1) == digits.test_labels) >= 0.9  # it has learned on since it had 95 %, up or down
+    assert (
+        np.mean(scores.argmax(1) == digits.test_labels) >= 0.9
+    )  # it has learned on since it had 95 %, up or down
 
     net = LeNet()
     state = lenetc.load(tmp_path / "lenet.safetensors")
