@@ -101,6 +101,11 @@ def _file(program: Any, batch: Batch, folder: Path, **options: Any) -> Callable[
     return lambda: session.run(None, feeds)
 
 
+_SETTLED = (
+    0.2  # seconds after which the threads of the one before have stopped spinning, and caches are one's own
+)
+
+
 def _timed(calls: dict[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
     """Milliseconds of a call of each: the lower quintile of calls that take turns."""
     times: dict[str, list[float]] = {name: [] for name in calls}
@@ -110,10 +115,11 @@ def _timed(calls: dict[str, Callable[[], Any]], seconds: float) -> dict[str, flo
     stop = time.perf_counter() + seconds
     while time.perf_counter() < stop or len(times[next(iter(times))]) < 15:
         for name, call in calls.items():
-            call()  # with caches as this one leaves them
-            start = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - start)
+            begin = time.perf_counter()
+            while (start := time.perf_counter()) < begin + 2 * _SETTLED:
+                call()
+                if start > begin + _SETTLED:
+                    times[name].append(time.perf_counter() - start)
     return {name: float(np.percentile(t, 20)) * 1e3 for name, t in times.items()}
 
 
@@ -124,12 +130,14 @@ def measured(name: str, seconds: float, folder: Path, scales: tuple[float, ...])
     _, step, batches = make("lenetc")
     _, their_step, _ = make("torch")
     compiled, batch = lenetc.compile(step, device="cpu"), batches(size)
+    lanes = lenetc.runtime.lanes("cpu")
     tensors = [torch.from_numpy(part) for part in batch]
     program = compiled.lower(*batch)
     calls = {
         "live": lambda: compiled(*batch).detach().numpy(),
         "torch": lambda: float(their_step(*tensors).detach()),
         "file": _file(program, batch, folder / name),
+        "ort": _file(program, batch, folder / f"{name}_ort", operators="ort", lanes=lanes),
     }
     found = SimpleNamespace(**_timed(calls, seconds), others={})
     for scale in scales:
@@ -153,7 +161,16 @@ def main() -> None:
     given = parser.parse_args()
     lenetc.set_num_threads(THREADS)
     torch.set_num_threads(THREADS)
-    table = Table("net", "live ms", "PyTorch ms", "file ms", "file / live", "PyTorch / file", "other batches")
+    table = Table(
+        "net",
+        "live ms",
+        "PyTorch ms",
+        "file ms",
+        "file / live",
+        "PyTorch / file",
+        "ort / live",
+        "other batches",
+    )
     with tempfile.TemporaryDirectory() as folder:
         for name in given.nets:
             found = measured(name, given.seconds, Path(folder), tuple(given.scales))
@@ -162,7 +179,8 @@ def main() -> None:
                 for scale, pair in found.others.items()
             )
             numbers = (found.live, found.torch, found.file)
-            ratios = (f"{found.file / found.live:.2f}x", f"{found.torch / found.file:.2f}x")
+            pairs = ((found.file, found.live), (found.torch, found.file), (found.ort, found.live))
+            ratios = (f"{a / b:.2f}x" for a, b in pairs)
             table.add_row(name, *(f"{number:.2f}" for number in numbers), *ratios, others)
     Console().print(table)
 
