@@ -16,6 +16,7 @@ A host loop: feed the batch, hyperparameters and state, copy each `<name>.next` 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -113,6 +114,13 @@ class Options:
                     f"export: {name} takes a function{'' if name == 'init' else ' or a module'}, "
                     f"not {getattr(self, name)!r}"
                 )
+        wanted = inspect.signature(self.init).parameters.values() if self.init is not None else ()
+        given = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        if lacking := [p.name for p in wanted if p.default is p.empty and p.kind not in given]:
+            raise ArgumentError(
+                f"export: init takes {', '.join(lacking)}, and is called without arguments: the seed is that of the "
+                "random numbers that it draws"
+            )
 
 
 def export(program: Program, directory: str | Path, options: Options) -> list[Path]:

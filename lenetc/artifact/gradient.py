@@ -53,9 +53,11 @@ def export_gradient(
 
     Raises ArgumentError where there is nothing to differentiate, and what tracing the function raises.
     """
-    from passes.emit.external import to_files  # brings onnx in, which importing lenetc should not
+    from lenetc.artifact.export import Options  # brings onnx in, which importing lenetc should not
+    from passes.emit.external import to_files
     from passes.emit.model import to_onnx
 
+    Options(axes=axes, static=static, opset=opset, operators=operators)  # are such as there are
     compiled = CompiledFunction(_plain(function), "cpu")
     values = compiled.arguments.bind(args, kwargs)
     forward = traced(compiled, values, axes, static)

@@ -140,8 +140,10 @@ class Artifact:
         """
         if isinstance(state, Mapping):
             source, found = "the dict", {name: as_state(name, value) for name, value in state.items()}
-        else:
+        elif isinstance(state, str | Path):
             source, (found, _) = str(state), load_tensors(Path(state))
+        else:
+            raise CheckpointError(f"load_state takes a file's path or a dict of arrays, not {state!r}")
         fitting = fitting_state(self.manifest, found, source, strict)
         missing = [name for name in self._state if name not in fitting]
         kept = self._untrained() if strict and missing else {}

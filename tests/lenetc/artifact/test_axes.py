@@ -232,6 +232,10 @@ def test_static_is_fixed_without_a_word(tmp_path: Path):
         ({"infer": lambda y: y}, "takes y, of which the step knows nothing"),
         ({"evaluate": lambda tokens, lr=2.0: tokens.sum() * lr}, "lr is a number of the step's optimizer"),
         ({"batch": 0}, "batch"),
+        ({"batch": True}, "batch is a number of samples, not True"),
+        ({"opset": 18.0}, "opset is an integer, not 18.0"),
+        ({"axes": "tokens"}, "a dict for each input"),
+        ({"init": lambda seed: seed}, "init takes seed, and is called without arguments"),
     ],
 )
 def test_wrong_options(options: dict[str, Any], message: str, tmp_path: Path):

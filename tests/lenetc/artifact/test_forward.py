@@ -285,3 +285,17 @@ def test_files_of_an_earlier_export_go(tmp_path: Path):
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {*Host(tmp_path).manifest["files"], "manifest.json", "notes.txt"}
     assert "infer.onnx" not in left and "eval.onnx" not in left
+
+
+def test_a_number_is_a_constant_of_infer_and_an_input_of_the_evaluation_that_follows_it(tmp_path: Path):
+    net = network()
+
+    def predict(images: Any, temperature: float = 2.0) -> Any:
+        return net(images) / temperature
+
+    lenetc.compile(stepping(net)).lower(*batch()).export(tmp_path, infer=predict)
+    host = Host(tmp_path)
+    assert host.models["infer"]["hyperparameters"] == [] and host.numbers["temperature"] == 2.0
+    inferred, _ = host.run("infer", {}, images=batch(3)[0])
+    evaluated, _ = host.run("eval", host.state, images=batch(3)[0])
+    np.testing.assert_allclose(evaluated["output"], inferred["output"], rtol=1e-5, atol=1e-6)
