@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, defs, helper, numpy_helper
+from onnx import TensorProto, defs, helper
 
 from ir.dims import Dim, Poly, linear, symbol
 from ir.errors import LenetcError
 from ir.node import Graph, Node, Where
 from ir.op import Op
-from ir.types import Type
+from ir.types import Array, Type
+from passes.emit.external import named
 from passes.target import Target
 
 Emission = Callable[..., "str | Sequence[str]"]
@@ -76,6 +77,7 @@ class Builder:
         self.taken = taken
         self.counts: dict[str, int] = outer.counts if outer else {}
         self.places: dict[str, Where] = outer.places if outer else {}
+        self.held: dict[str, Array] = {}  # the values of initializers, by name
         self.initializers: dict[Any, onnx.TensorProto] = outer.initializers if outer else {}
         self.domains: set[str] = set()  # beside ONNX's own
         self.nodes: list[onnx.NodeProto] = []
@@ -173,7 +175,9 @@ class Builder:
             shown = (
                 str(array.item()).replace(".", "_") if array.ndim == 0 else "x".join(map(str, array.shape))
             )
-            table[key] = numpy_helper.from_array(array, self.fresh(f"const_{array.dtype}_{shown}"))
+            name = self.fresh(f"const_{array.dtype}_{shown}")
+            table[key] = named(array, name)
+            self.root.held[name] = array
         return table[key].name
 
     def ints(self, *values: int) -> str:

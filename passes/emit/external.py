@@ -6,11 +6,30 @@ from collections.abc import Iterator
 
 import onnx
 from google.protobuf.message import Message
-from onnx import TensorProto
+from onnx import TensorProto, helper, numpy_helper
+
+from ir.types import Array
 
 LIMIT = (1 << 31) - (1 << 20)  # bytes of one message, with room to spare
 _SMALL = 1024  # bytes of a tensor that stays inside
+HELD = (
+    1 << 24
+)  # bytes of a tensor that gets its values last: messages are copied while a model is put together
 _ALIGNED = 4096  # bytes that offsets are a multiple of, so that runtimes can map tensors into memory
+
+
+def named(array: Array, name: str) -> TensorProto:
+    """`array` as a tensor; a large one without its values, which `fill` puts in."""
+    if array.nbytes < HELD:
+        return numpy_helper.from_array(array, name)
+    return TensorProto(name=name, dims=array.shape, data_type=helper.np_dtype_to_tensor_dtype(array.dtype))
+
+
+def fill(tensor: TensorProto, array: Array) -> None:
+    """Let `tensor`, of the type and shape of `array`, have its values, in place."""
+    tensor.ClearField("external_data")
+    tensor.data_location = TensorProto.DEFAULT
+    tensor.raw_data = numpy_helper.from_array(array).raw_data
 
 
 def to_files(model: onnx.ModelProto, file: str, limit: int = LIMIT) -> dict[str, bytes]:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 from onnx import ModelProto as ModelProto
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from ir.node import Graph, Where, next_name
 from ir.types import Array
 from passes.emit import table as table  # fills EMISSIONS
 from passes.emit.builder import Builder, EmitError
+from passes.emit.external import HELD, fill, named
 from passes.emit.order import to_file
 from passes.target import Target
 
@@ -71,9 +72,8 @@ def to_onnx(graph: Graph, inside: Mapping[str, Array] | None = None, target: Tar
     inside = inside or {}
     taken = [node for node in graph.inputs if node.attrs["name"] not in inside]
     proto = builder.finish(graph.name, taken, inputs, graph.outputs, outputs)
-    proto.initializer.extend(
-        numpy_helper.from_array(np.asarray(value), name) for name, value in inside.items()
-    )
+    arrays = {name: np.asarray(value) for name, value in inside.items()}
+    proto.initializer.extend(named(array, name) for name, array in arrays.items())
     model = helper.make_model(
         proto,
         opset_imports=[
@@ -84,6 +84,10 @@ def to_onnx(graph: Graph, inside: Mapping[str, Array] | None = None, target: Tar
         producer_name="lenetc",
         producer_version=_version(),
     )
+    arrays |= builder.held
+    for tensor in model.graph.initializer:
+        if arrays[tensor.name].nbytes >= HELD:
+            fill(tensor, arrays[tensor.name])
     return Emitted(model, builder.places)
 
 

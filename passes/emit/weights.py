@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
-from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, TensorProto, helper
 from onnx.external_data_helper import load_external_data_for_tensor, uses_external_data
 
 from ir.types import Array
 from passes.emit.builder import EmitError
-from passes.emit.external import tensors
+from passes.emit.external import fill, named, tensors
 
 
 def external_files(content: bytes) -> set[str]:
@@ -44,11 +44,12 @@ def with_weights(content: bytes, weights: Mapping[str, Array], folder: Path) -> 
     model = _model(content)
     found = {tensor.name: tensor for tensor in model.graph.initializer}
     for name, array in weights.items():
-        tensor = numpy_helper.from_array(np.asarray(array), name)
+        value = np.asarray(array)
+        tensor = named(value, name)
         if name not in found or _type(found[name]) != _type(tensor):
             has = _type(found[name]) if name in found else "none"
             raise EmitError(f"the model's weight {name} is {has}, not {_type(tensor)}")
-        found[name].CopyFrom(tensor)
+        fill(found[name], value)
     _load_rest(model, folder)
     return model
 

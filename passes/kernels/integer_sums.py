@@ -24,7 +24,9 @@ def exact_sum(node: Node) -> Node | None:
     count = product(tuple(x.shape[axis] for axis in axes))
     size = _EXACT - (count.bit_length() if isinstance(count, int) else _MOST)
     width = 64 if source.dtype is i64 or source.dtype.is_float else 8 * source.dtype.numpy.itemsize
-    if node.dtype is not i64 and width <= size:  # one sum of doubles holds it: no number of more than 32 bits is needed
+    if (
+        node.dtype is not i64 and width <= size
+    ):  # one sum of doubles holds it: no number of more than 32 bits is needed
         found = ops.sum(ops.cast(x, dtype=f64), **node.attrs)
         whole = float(1 << 8 * node.dtype.numpy.itemsize)
         return ops.cast(found - ops.floor((found + whole / 2) * (1 / whole)) * whole, dtype=node.dtype)
