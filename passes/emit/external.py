@@ -15,6 +15,14 @@ _SMALL = 1024  # bytes of a tensor that stays inside
 HELD = (
     1 << 24
 )  # bytes of a tensor that gets its values last: messages are copied while a model is put together
+_KINDS = (
+    "float",
+    "int32",
+    "string",
+    "int64",
+    "double",
+    "uint64",
+)  # of values that other programs may have put in
 _ALIGNED = 4096  # bytes that offsets are a multiple of, so that runtimes can map tensors into memory
 
 
@@ -27,7 +35,8 @@ def named(array: Array, name: str) -> TensorProto:
 
 def fill(tensor: TensorProto, array: Array) -> None:
     """Let `tensor`, of the type and shape of `array`, have its values, in place."""
-    tensor.ClearField("external_data")
+    for field in ("external_data", *(f"{kind}_data" for kind in _KINDS)):
+        tensor.ClearField(field)
     tensor.data_location = TensorProto.DEFAULT
     tensor.raw_data = numpy_helper.from_array(array).raw_data
 
