@@ -13,7 +13,7 @@ from ir.node import Graph
 from ir.types import Type
 from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.structure import ArgumentError, is_array, type_of
-from lenetc.compiler.traces.outcome import ReplacedError
+from lenetc.compiler.traces.exporting import ReplacedError
 from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation.tracing import Exporting, is_ours_or_pythons
 from lenetc.operations import creation

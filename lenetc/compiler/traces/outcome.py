@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import gc
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -12,19 +11,18 @@ from ir import ops
 from ir.errors import LenetcError
 from ir.node import Graph, Node, next_name
 from ir.op import leaf
-from ir.types import Array, DType
+from ir.types import DType
 from lenetc.compiler.reads.entries import is_plain
 from lenetc.compiler.structure import flatten, result_names
 from lenetc.compiler.traces.arguments import Traced, first_name
+from lenetc.compiler.traces.exporting import check_replaced, exported, keep_buffers
 from lenetc.compiler.traces.history import History, Sources, history_of
 from lenetc.compiler.traces.naming import free_name, state_names
 from lenetc.compiler.traces.records import (
     INVALID,
     Capture,
-    Exported,
     GradOf,
     Hyper,
-    Passed,
     Result,
     kind_of,
     unreturned,
@@ -38,10 +36,6 @@ from passes.rewrite.driver import replaced, substitute
 
 if TYPE_CHECKING:
     pass
-
-
-class ReplacedError(LenetcError):
-    """An exported function puts a new tensor in the place of state."""
 
 
 def outcome(
@@ -92,7 +86,7 @@ def outcome(
     changed = _changed_arguments(trace, traced, results, taken)
     _check_changes(trace, traced)
     if keeps:
-        _keep_buffers(trace)
+        keep_buffers(trace)
     sources = Sources(
         cells={node: cell for cell, node in trace.captured.items() if cell not in trace.arguments},
         arguments={node: key for key, node in traced.inputs.items()},
@@ -112,7 +106,7 @@ def outcome(
     }
     escaped, histories = _escaped(trace, made)
     if trace.exporting is not None:
-        _check_replaced(trace, escaped)
+        check_replaced(trace, escaped)
     for tensor in escaped:
         come_out(tensor, "kept", histories.get(id(tensor)))
     _note_views(trace, traced, made)
@@ -179,41 +173,8 @@ def outcome(
         effects=trace.effects,
         schedules=trace.schedules,
         is_repeatable=is_repeatable,
-        exported=_exported(trace, gradients, by_cell, at),
+        exported=exported(trace, gradients, by_cell, at),
         error=error,
-    )
-
-
-def _exported(
-    trace: Trace, gradients: list[tuple[Tensor, str]], by_cell: Mapping[Cell, str], at: Mapping[Node, str]
-) -> Exported | None:
-    if trace.exporting is None:
-        return None
-
-    def passed(value: Any) -> Any:
-        return Passed(value.ty, at.get(value)) if isinstance(value, Node) else value
-
-    calls = {
-        module: {key: passed(value) for key, value in arguments.items()}
-        for module, arguments in trace.exporting.calls.items()
-    }
-    started: dict[str, Array | None] = {}
-    for optimizer in trace.optimizers:
-        starts = optimizer._start_of_state()
-        held = [value for state in optimizer.state.values() for value in state.values()]
-        for group in optimizer.param_groups:
-            held += [value for key, value in group.items() if key != "params"]
-        for value in held:
-            if isinstance(value, Tensor) and value._cell in by_cell:
-                started[by_cell[value._cell]] = starts.get(value._cell)
-    for cell, (_, start) in trace.exporting.state.items():
-        if cell in by_cell:
-            started[by_cell[cell]] = start
-    return Exported(
-        [(by_cell[parameter._cell], label) for parameter, label in gradients],
-        started,
-        list(trace.modules),
-        calls,
     )
 
 
@@ -245,39 +206,6 @@ def _changed_arguments(
             results.append((label, trace.current[cell]))
             changed[key] = Result(label, history_of(tensor, trace) if tensor in trace.altered else None)
     return changed
-
-
-def _keep_buffers(trace: Trace) -> None:
-    """Let the values that buffers were assigned be new values of the state that they were."""
-    for table, name, before in trace.rebound:
-        after = table[name]
-        if before is None or after is None or before._cell.trace is trace or after is before:
-            continue
-        if after._cell.type != before._cell.type:
-            raise LenetcError(
-                f"the buffer {name!r} is {before.type_text()} and is assigned a {after.type_text()}: state of a "
-                "program keeps its type"
-            )
-        trace.write(before._cell, after.node)
-
-
-def _check_replaced(trace: Trace, kept: Sequence[Tensor]) -> None:
-    """Raise LenetcError for state that the function has put a new tensor in the place of, which no file would do."""
-    kinds = {tensor._cell.type for tensor in kept}
-    cells = [
-        cell
-        for cell in trace.captured
-        if cell.type in kinds and cell not in trace.current and cell not in trace.arguments
-    ]
-    if cells:
-        gc.collect()  # or what nobody can reach any more would count as held
-    for cell in cells:
-        if not any(isinstance(holder, Tensor) for holder in gc.get_referrers(cell)):
-            raise ReplacedError(
-                f"the exported function reads a tensor {cell.type} and puts a new one in its place (in a dict, a list "
-                "or an attribute), which files cannot do for it: change the tensor in place, as in "
-                "t.mul_(0.9).add_(x), t.copy_(x) or t[:] = x, and it is state"
-            )
 
 
 def _check_changes(trace: Trace, traced: Traced) -> None:
