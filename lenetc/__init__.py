@@ -21,6 +21,7 @@ from lenetc.artifact.gradient import export_gradient
 from lenetc.compiler.compile import compile
 from lenetc.compiler.retrace import RetraceWarning
 from lenetc.artifact.load import load
+from lenetc.importer.door import from_onnx
 from lenetc.runtime.device import device
 from lenetc.operations.creation import *
 from lenetc.operations.dense import *

@@ -77,6 +77,8 @@ def called(function: Module | Callable[..., Any], differentiates: bool = True) -
         with nullcontext() if differentiates else set_grad_enabled(False):
             return function(*args, **kwargs)
 
+    # What is wrapped may have a signature of its own, that of a function with self where it is a method.
+    call.__signature__ = inspect.signature(signed)  # type: ignore[attr-defined]
     return call
 
 

@@ -1,0 +1,11 @@
+"""Errors of the importer."""
+
+from ir.errors import LenetcError
+
+
+class OnnxError(LenetcError, ValueError):
+    """A file that is no ONNX model, or a broken one."""
+
+
+class OnnxOperatorError(LenetcError, NotImplementedError):
+    """Nodes that cannot be imported: which, of which operator and opset, and why. All of a file in one."""

@@ -1,0 +1,57 @@
+"""What an ONNX file says, in plain records: graphs, nodes with Python values as attributes, arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ir.types import Array
+
+
+class Fixed:
+    """What never changes once it is made: compiled functions do not look into it at every call."""
+
+    __lenetc_follow__ = None
+    __lenetc_fields__ = property(lambda self: frozenset(self.__dict__))
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or an output of a graph. dtype: ONNX's name ("float"), "" where unknown. shape: numbers and names of
+    symbolic sizes, None for an unnamed one; None where even the rank is unknown."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str | None, ...] | None
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxNode:
+    """A node. domain: "" for ai.onnx. opset: the version of its domain that the file asks for. attributes: numbers,
+    strings, lists of them, arrays, and records of graphs."""
+
+    name: str
+    domain: str
+    operator: str
+    opset: int
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        domain = f"{self.domain}." if self.domain else ""
+        return f"{domain}{self.operator} {self.name!r} (opset {self.opset})"
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxGraph(Fixed):
+    """A graph, or the body of an If, a Loop or a Scan; nodes come after those whose outputs they read."""
+
+    name: str
+    inputs: tuple[Port, ...]  # without those that are initializers
+    outputs: tuple[Port, ...]
+    nodes: tuple[OnnxNode, ...]
+    initializers: Mapping[str, Array] = field(default_factory=dict)
+    # What the file says of the types of inner values.
+    inner: Mapping[str, Port] = field(default_factory=dict)
