@@ -16,6 +16,7 @@ WHAT = {
     "pictures": "graphs and\ntrainings drawn",
     "profiling": "where the time\nof a call goes",
     "tuning": "what strategies\ncost here",
+    "importer": "ONNX files become modules",
     "compiler": "a function becomes a program:\ntrace, guards, program, calls",
     "distributions": "samples, densities, divergences",
     "lenet": "the tutorial's network",

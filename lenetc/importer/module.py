@@ -76,14 +76,15 @@ class OnnxModule(Module):
         for part in place[:-1]:
             if part not in module._modules:
                 module.add_module(part, Part())
-            module = module._modules[part]  # type: ignore[assignment]
+            module = module._modules[part]
         return module
 
     def _weight(self, place: tuple[str, ...]) -> Tensor:
-        module: Any = self
+        found: Any = self
         for part in place:
-            module = getattr(module, part)
-        return module
+            found = getattr(found, part)
+        assert isinstance(found, Tensor)
+        return found
 
     def _run(self, inputs: Mapping[str, Any]) -> Any:
         of = self._imported
@@ -122,5 +123,5 @@ def module_of(graph: OnnxGraph, weights: Sequence[Weight], folded: Mapping[str, 
         return self._run(bound.arguments)
 
     forward.__signature__ = signature  # type: ignore[attr-defined]
-    made = type("OnnxModule", (OnnxModule,), {"forward": forward, "__module__": __name__})
+    made: type[OnnxModule] = type("OnnxModule", (OnnxModule,), {"forward": forward, "__module__": __name__})
     return made(graph, weights, folded)

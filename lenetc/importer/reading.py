@@ -17,7 +17,7 @@ from ir.types import Array
 from lenetc.importer.errors import OnnxError
 from lenetc.importer.records import OnnxGraph, OnnxNode, Port
 
-_RANGE = (7, 26)  # opsets of ai.onnx whose operators are known
+_RANGE = (6, 26)  # opsets of ai.onnx whose operators are known
 
 
 def read_model(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> onnx.ModelProto:
@@ -70,7 +70,7 @@ class Reader:
             raise OnnxError(f"sparse initializers are not read: {names}; make them dense")
         inputs = tuple(_port(value) for value in proto.input if value.name not in initializers)
         known = outer | initializers.keys() | {port.name for port in inputs}
-        nodes = []
+        nodes: list[OnnxNode] = []
         for node in _ordered(proto.node, known, proto.name):
             nodes.append(self._node(node, len(nodes), known))
             known |= frozenset(name for name in node.output if name)
@@ -157,24 +157,20 @@ def _domain(domain: str) -> str:
 def _ordered(nodes: Iterable[onnx.NodeProto], known: frozenset[str], graph: str) -> Iterator[onnx.NodeProto]:
     """`nodes`, each after those whose outputs it reads, as files have them but for broken ones. Raises OnnxError for
     circles, for values that nothing gives, and for such as two give."""
-    seen = set(known)
+    seen, given = set(known), set[str]()
     for node in nodes:
-        for name in _read(node):
-            if name not in seen:
+        for name in node.input:
+            if name and name not in seen:
                 raise OnnxError(
-                    f"{node.op_type} {node.name or node.output[:1]!r} in the graph {graph!r} reads {name!r}, which no "
+                    f"{node.op_type} {node.name or ''!r} in the graph {graph!r} reads {name!r}, which no "
                     "initializer, no input and no node before it gives"
                 )
         for name in node.output:
-            if name and name in seen:
+            if name and name in given:
                 raise OnnxError(f"the value {name!r} in the graph {graph!r} is given twice")
-            seen.add(name)
+            given.add(name)
+        seen.update(node.output)
         yield node
-
-
-def _read(node: onnx.NodeProto) -> Iterator[str]:
-    """Names of the values that a node reads itself; bodies are checked when they are read."""
-    yield from (name for name in node.input if name)
 
 
 def _port(value: onnx.ValueInfoProto) -> Port:

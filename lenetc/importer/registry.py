@@ -3,10 +3,10 @@
     @operator
     def Softmax(x: Tensor, /, *, axis: int | None = None, opset: int) -> Tensor: ...
 
-Its name is the operator's. What stands before the slash are inputs: with a default those that may be absent, with a star
-the last of any number. The annotation says how an input comes: `Tensor`; `Buffer`, a tensor that no gradient goes to;
-`Sizes`, an array of numbers and dims, known when the graph is traced; `Value`, as it is. What stands after the star are
-attributes with their defaults, ONNX's (none: it has to be there), and what the interpreter gives by these names:
+Its name is the operator's. What stands before the slash are inputs: with a default those that may be absent, with a
+star the last of any number. The annotation says how an input comes: `Tensor`; `Buffer`, a tensor that no gradient goes
+to; `Sizes`, an array of numbers and dims, known when the graph is traced; `Value`, as it is. What stands after the star
+are attributes with their defaults, ONNX's (none: it has to be there), and what the interpreter gives by these names:
 
     opset      the version of the operator's domain that the file asks for
     count      the number of outputs that are read
@@ -22,7 +22,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, cast, get_type_hints, overload
 
 from lenetc.importer.values import Buffer, Sizes, Value
 from lenetc.tensors.tensor import Tensor
@@ -67,12 +67,17 @@ TABLE: dict[tuple[str, str], Entry] = {}
 ON_HOST: dict[str, OnHost] = {}
 
 
-def operator(
-    function: Callable[..., Any] | None = None, /, *, domain: str = "", differentiable: bool = True
-) -> Any:
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@overload
+def operator(function: Function, /) -> Function: ...
+@overload
+def operator(*, domain: str = "", differentiable: bool = True) -> Callable[[Function], Function]: ...
+def operator(function: Function | None = None, /, *, domain: str = "", differentiable: bool = True) -> Any:
     """Put a function into the table. differentiable: whether it has gradients, which rounding has not."""
 
-    def put(function: Callable[..., Any]) -> Callable[..., Any]:
+    def put(function: Function) -> Function:
         entry = _entry(function, domain, differentiable)
         assert (domain, entry.name) not in TABLE, f"two entries for {entry.name}"
         TABLE[domain, entry.name] = entry
@@ -81,7 +86,7 @@ def operator(
     return put if function is None else put(function)
 
 
-def on_host(function: Callable[..., Any]) -> Callable[..., Any]:
+def on_host(function: Function) -> Function:
     """Put a function on arrays of numbers and dims beside the operator of its name. It takes what the
     operator takes, of attributes those that matter."""
     parameters = inspect.signature(function).parameters.values()
@@ -95,7 +100,7 @@ _KINDS = {Tensor: "Tensor", Buffer: "Buffer", Sizes: "Sizes", Value: "Value"}
 
 def _kind(annotation: Any) -> str:
     for kind, name in _KINDS.items():
-        if annotation == kind or annotation == kind | None:
+        if annotation in (kind, cast(Any, kind) | None):
             return name
     raise TypeError(f"an input of an operator is Tensor, Buffer, Sizes or Value, not {annotation}")
 

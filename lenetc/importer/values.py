@@ -29,15 +29,15 @@ Buffer = Annotated[Tensor, "a tensor that no gradient goes to"]
 
 def is_symbolic(array: Host) -> bool:
     """Whether there is a dim in `array`."""
-    return array.dtype == object
+    return bool(array.dtype == object)
 
 
 def as_host(array: Any, like: Any = np.int64) -> Host:
     """`array` of numbers and dims, of an ordinary dtype where all are numbers."""
-    array = np.asarray(array)
-    if array.dtype != object or any(isinstance(item, Poly) for item in array.flat):
-        return array
-    return array.astype(like)
+    found: Host = np.asarray(array)
+    if found.dtype != object or any(isinstance(item, Poly) for item in found.flat):
+        return found
+    return found.astype(like)
 
 
 def to_tensor(value: Value) -> Tensor:
@@ -77,7 +77,4 @@ def numbers(value: Host | None) -> list[Any]:
     """What stands in `value` of rank 0 or 1: ints, floats and dims."""
     if value is None:
         return []
-    return [
-        item if isinstance(item, Poly) else item.item() if isinstance(item, np.generic) else item
-        for item in value.reshape(-1)
-    ]
+    return [item.item() if isinstance(item, np.generic) else item for item in value.reshape(-1)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import lenetc.nn.functional as F
 from lenetc.importer.registry import operator
 from lenetc.tensors.tensor import Tensor
@@ -33,7 +35,7 @@ def LogSoftmax(x: Tensor, /, *, axis: int | None = None, opset: int) -> Tensor:
     return _over(F.log_softmax, x, axis, opset)
 
 
-def _over(function, x: Tensor, axis: int | None, opset: int) -> Tensor:  # type: ignore[no-untyped-def]
+def _over(function: Callable[..., Tensor], x: Tensor, axis: int | None, opset: int) -> Tensor:
     if opset >= 13:
         return function(x, dim=-1 if axis is None else axis)
     axis = 1 if axis is None else axis % x.ndim

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import lenetc.nn.functional as F
 from ir.dims import Dim
@@ -10,7 +11,7 @@ from ir.errors import ShapeError
 from lenetc.importer.registry import operator
 from lenetc.tensors.tensor import Tensor
 
-_CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+_CONV: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 
 
 def paddings(
@@ -28,7 +29,8 @@ def paddings(
         return given[:rank], given[rank:]
     if auto_pad == "VALID":
         return [0] * rank, [0] * rank
-    before, after = [], []
+    before: list[Any] = []
+    after: list[Any] = []
     for size, k, stride, dilation in zip(sizes, kernel, strides, dilations, strict=True):
         reach = (k - 1) * dilation + 1
         last = -(-size // stride) - 1

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import lenetc.nn.functional as F
+from ir.errors import UnsupportedError
 from lenetc.importer.operators.convolutions import around, paddings
 from lenetc.importer.registry import operator
 from lenetc.tensors.tensor import Tensor
 
-_MAX = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
-_MEAN = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+_MAX: dict[int, Callable[..., Tensor]] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+_MEAN: dict[int, Callable[..., Tensor]] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 
 
 @operator
@@ -51,6 +52,8 @@ def AveragePool(
     rank = x.ndim - 2
     strides = list(strides or [1] * rank)
     before, after = paddings(auto_pad, pads, x.shape[2:], kernel_shape, strides, [1] * rank)
+    if before != after:
+        raise UnsupportedError(f"pads {before} and {after} that differ")
     return _MEAN[rank](x, list(kernel_shape), strides, before, bool(ceil_mode), bool(count_include_pad))
 
 

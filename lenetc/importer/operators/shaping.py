@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import lenetc.nn.functional as F  # noqa: F401
+import numpy as np
+
 from ir.dims import product
 from lenetc.importer.registry import operator
 from lenetc.importer.values import Host, Sizes, Value, as_host, numbers
@@ -19,6 +20,7 @@ def Identity(x: Value, /) -> Value:
 
 @operator(differentiable=False)
 def Shape(x: Value, /, *, start: int = 0, end: int | None = None) -> Host:
+    assert isinstance(x, (Tensor, np.ndarray))
     return as_host([*x.shape][slice(start, end)])
 
 

@@ -1,0 +1,260 @@
+"""ONNX's own backend test suite, imported and run: outputs as expected, gradients as finite differences have them.
+
+python -m tests.lenetc.importer.suite                 all cases: counts by operator, and what fails
+python -m tests.lenetc.importer.suite Conv MaxPool    those of these operators, each listed
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import functools
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+
+import lenetc
+from ir.errors import LenetcError
+from passes.emit.external import tensors
+
+KINDS = ("node", "simple", "pytorch-converted", "pytorch-operator")
+Outcome = Literal["right", "wrong", "refused", "crashed", "out"]
+
+# What is not in scope: no training in f32 has it. A pattern of names of cases, or an operator; why.
+OUT_OF_SCOPE: dict[str, str] = {}
+_WIDE = {TensorProto.FLOAT: TensorProto.DOUBLE, TensorProto.FLOAT16: TensorProto.DOUBLE}
+
+
+@dataclass
+class Case:
+    """A case of the suite. data: pairs of inputs and outputs."""
+
+    name: str
+    model: onnx.ModelProto
+    data: list[tuple[list[Any], list[Any]]]
+    rtol: float
+    atol: float
+
+    @property
+    def operators(self) -> set[str]:
+        return {node.op_type for node in self.model.graph.node} | {
+            node.op_type for function in self.model.functions for node in function.node
+        }
+
+
+@functools.cache
+def cases() -> tuple[Case, ...]:
+    """All cases; those of single nodes are made by ONNX, which takes some 20 seconds."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from onnx.backend.test.loader import load_model_tests
+
+        return tuple(_case(found) for kind in KINDS for found in load_model_tests(kind=kind))
+
+
+def _case(found: Any) -> Case:
+    if found.model is not None:
+        return Case(found.name, found.model, list(found.data_sets), found.rtol, found.atol)
+    folder = Path(found.model_dir)
+    model = onnx.load(folder / "model.onnx")
+    data = [
+        (_stored(model.graph.input, each, "input"), _stored(model.graph.output, each, "output"))
+        for each in sorted(folder.glob("test_data_set_*"))
+    ]
+    return Case(found.name, model, data, found.rtol, found.atol)
+
+
+def _stored(ports: Any, folder: Path, kind: str) -> list[Any]:
+    files = sorted(folder.glob(f"{kind}_*.pb"), key=lambda path: int(path.stem.split("_")[1]))
+    found = []
+    for port, path in zip(ports, files, strict=False):
+        if not port.type.HasField("tensor_type"):
+            raise NotImplementedError(f"a {port.type.WhichOneof('value')} in {path}")
+        found.append(numpy_helper.to_array(TensorProto.FromString(path.read_bytes())))
+    return found
+
+
+def out_of_scope(case: Case) -> str:
+    """Why a case is not run, or ""."""
+    for pattern, why in OUT_OF_SCOPE.items():
+        if pattern in case.operators or re.fullmatch(pattern, case.name):
+            return why
+    return ""
+
+
+def check(case: Case) -> tuple[Outcome, str]:
+    """How a case comes out, and what was said or is different."""
+    if why := out_of_scope(case):
+        return "out", why
+    try:
+        for inputs, expected in case.data:
+            if wrong := _forward(case, inputs, expected) or _gradient(case, inputs):
+                return "wrong", wrong
+    except LenetcError as error:
+        return "refused", str(error).split("\n")[0]
+    except Exception as error:
+        return "crashed", f"{type(error).__name__}: {error}"
+    return "right", ""
+
+
+def _module(model: onnx.ModelProto) -> Any:
+    module = lenetc.from_onnx(model)
+    trains = any(
+        attribute.name == "training_mode" and attribute.i
+        for node in model.graph.node
+        for attribute in node.attribute
+    )
+    return module.train(trains)
+
+
+def _forward(case: Case, inputs: list[Any], expected: list[Any]) -> str:
+    module = _module(case.model)
+    given = [_input(value) for value in inputs]
+    results = module(*given)
+    results = results if isinstance(results, tuple) else (results,)
+    if len(results) != len(expected):
+        return f"{len(results)} outputs, not {len(expected)}"
+    for i, (result, wanted) in enumerate(zip(results, expected, strict=True)):
+        if wrong := _difference(result, wanted, case):
+            return f"output {i}: {wrong}"
+    return ""
+
+
+def _difference(result: Any, wanted: Any, case: Case) -> str:
+    if isinstance(wanted, list):
+        if len(result) != len(wanted):
+            return f"a sequence of {len(result)}, not {len(wanted)}"
+        return next((d for r, w in zip(result, wanted, strict=True) if (d := _difference(r, w, case))), "")
+    if wanted is None or result is None:
+        return "" if wanted is result else f"{result}, not {wanted}"
+    found = result.detach().numpy() if isinstance(result, lenetc.Tensor) else np.asarray(result)
+    wanted = np.asarray(wanted)
+    dtype = str(wanted.dtype)
+    if (str(result.dtype).removeprefix("lenetc.") if dtype == "bfloat16" else str(found.dtype)) not in (
+        dtype,
+        "bf16",
+    ):
+        return f"{found.dtype}, not {dtype}"
+    if found.shape != wanted.shape:
+        return f"shape {list(found.shape)}, not {list(wanted.shape)}"
+    if wanted.dtype.kind not in "fV" and dtype != "bfloat16":
+        return "" if (found == wanted).all() else f"{found.ravel()[:4]}, not {wanted.ravel()[:4]}"
+    # Half precision is rounded at other places.
+    rtol = max(case.rtol, {"float16": 5e-3, "bfloat16": 3e-2}.get(dtype, 0))
+    close = np.isclose(
+        found.astype(np.float64), wanted.astype(np.float64), rtol, max(case.atol, rtol * 1e-3), equal_nan=True
+    )
+    if close.all():
+        return ""
+    place = tuple(np.argwhere(~close)[0]) if close.ndim else ()
+    return (
+        f"{found[place]}, not {wanted[place]} at {list(map(int, place))} ({(~close).sum()} of {close.size})"
+    )
+
+
+def _input(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_input(item) for item in value]
+    if isinstance(value, (TensorProto,)):
+        value = numpy_helper.to_array(value)
+    return value if value is None else lenetc.tensor(np.asarray(value))
+
+
+def _gradient(case: Case, inputs: list[Any], step: float = 1e-6) -> str:
+    """The derivative along a random direction of a random sum of the outputs, in f64, against a central difference."""
+    places = [
+        i for i, value in enumerate(inputs) if isinstance(value, np.ndarray) and value.dtype == np.float32
+    ]
+    if not places:
+        return ""
+    module = _module(_wide(case.model))
+    wide = [v.astype(np.float64) if isinstance(v, np.ndarray) and v.dtype.kind == "f" else v for v in inputs]
+    rng = np.random.default_rng(0)
+    directions = {i: rng.standard_normal(np.shape(wide[i])) for i in places}
+
+    def value(moved: float, requires_grad: bool) -> tuple[Any, list[Any]]:
+        given = [_input(v + moved * directions[i] if i in directions else v) for i, v in enumerate(wide)]
+        for i in places:
+            given[i].requires_grad_(requires_grad)
+        results = module(*given)
+        total, weights = None, np.random.default_rng(1)
+        for result in results if isinstance(results, tuple) else (results,):
+            if isinstance(result, lenetc.Tensor) and result.dtype.is_float and result.numel():
+                finite = lenetc.tensor(weights.standard_normal(tuple(result.shape)), dtype=lenetc.float64)
+                part = (result.to(lenetc.float64) * finite).sum()
+                total = part if total is None else total + part
+        return total, given
+
+    total, given = value(0.0, True)
+    if total is None or not total.requires_grad:
+        return ""
+    total.backward()
+    found = sum(float((g.numpy() * directions[i]).sum()) for i in places if (g := given[i].grad) is not None)
+    high, low = (float(value(sign * step, False)[0].numpy()) for sign in (1, -1))
+    wanted = (high - low) / (2 * step)
+    scale = max(abs(wanted), abs(found), 1e-3, 1e-10 * max(abs(high), abs(low)) / step)
+    if not np.isfinite(wanted):
+        return ""
+    return "" if abs(found - wanted) <= 1e-4 * scale else f"derivative {found}, by differences {wanted}"
+
+
+def _wide(model: onnx.ModelProto) -> onnx.ModelProto:
+    """`model` in f64: inputs, outputs, tensors, and casts to f32."""
+    wide = onnx.ModelProto()
+    wide.CopyFrom(model)
+    for tensor in tensors(wide):
+        if tensor.data_type in _WIDE:
+            tensor.CopyFrom(
+                numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float64), tensor.name)
+            )
+    for port in (*wide.graph.input, *wide.graph.output, *wide.graph.value_info):
+        if port.type.HasField("tensor_type") and port.type.tensor_type.elem_type in _WIDE:
+            port.type.tensor_type.elem_type = _WIDE[port.type.tensor_type.elem_type]
+    for node in _nodes(wide):
+        for attribute in node.attribute:
+            if attribute.name in ("to", "dtype", "stash_type") and attribute.i in _WIDE:
+                attribute.i = _WIDE[attribute.i]
+    return wide
+
+
+def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    todo = [model.graph]
+    for function in model.functions:
+        yield from function.node
+    while todo:
+        for node in todo.pop().node:
+            yield node
+            todo += [attribute.g for attribute in node.attribute if attribute.HasField("g")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "operators", nargs="*", help="run the cases of these operators, or with these names, only"
+    )
+    wanted = parser.parse_args().operators
+    counts: dict[str, collections.Counter[str]] = {}
+    for case in cases():
+        if wanted and not (case.operators & set(wanted) or case.name in wanted):
+            continue
+        outcome, text = check(case)
+        if outcome in ("wrong", "crashed", "refused"):
+            print(f"{outcome:8} {case.name}: {text[:300]}", flush=True)
+        for operator in case.operators:
+            counts.setdefault(operator, collections.Counter())[outcome] += 1
+        counts.setdefault("", collections.Counter())[outcome] += 1
+    for operator, of in sorted(counts.items()):
+        print(f"{operator or 'all':30} {dict(of)}")
+
+
+if __name__ == "__main__":
+    main()
