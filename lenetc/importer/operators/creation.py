@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,6 +34,6 @@ def Constant(
 def ConstantOfShape(shape: Sizes, /, *, value: Array | None = None) -> Value:
     fill = np.zeros(1, np.float32) if value is None else value
     sizes = numbers(shape)
-    if all(isinstance(size, int) for size in sizes):
+    if all(isinstance(size, int) for size in sizes) and math.prod(sizes) < 2**28:
         return np.full(sizes, fill.reshape(())[()], fill.dtype)
     return creation.full(sizes, fill.item())
