@@ -58,7 +58,7 @@ class Imported(Fixed):
     def result(self) -> type | None:
         """The named tuple of several outputs."""
         names = identifiers(port.name for port in self.graph.outputs)
-        return namedtuple("Outputs", names, rename=True) if len(names) != 1 else None
+        return namedtuple("Outputs", names, rename=True) if len(names) > 1 else None
 
     @cached_property
     def forward(self) -> Callable[..., Any]:
@@ -149,7 +149,7 @@ class OnnxModule(Module):
             found = getattr(found, part, None)
         if not isinstance(found, Tensor):
             raise LenetcError(
-                f"the weight {'.'.join(place)!r}, which the file's nodes read, is gone: its parts are weights alone. To "
+                f"the weight {'.'.join(place)!r}, which the file's nodes read, is gone: parts are weights alone. To "
                 "put other layers behind it, cut it before its head: from_onnx(..., outputs=[...])"
             ).at(here())
         return found
@@ -159,7 +159,9 @@ class OnnxModule(Module):
         try:
             bound = of.signature.bind(*args, **kwargs).arguments
         except TypeError as error:
-            wanted = ", ".join(f"{name}: {described(port)}" for name, port in zip(of.inputs, of.graph.inputs))
+            wanted = ", ".join(
+                f"{name}: {described(port)}" for name, port in zip(of.inputs, of.graph.inputs, strict=True)
+            )
             raise ArgumentError(f"the network takes ({wanted}): {error}").at(here()) from None
         given: dict[str, Value] = dict(of.constants)
         given.update((name, self._weight(name, place)) for name, place in of.places.items())
@@ -175,26 +177,20 @@ class OnnxModule(Module):
     def table(self) -> WeightTable:
         """What became of each value of the file, to print: name, shape, dtype, role, why, readers, whether it is
         tied."""
-        from lenetc.importer.weights.table import WeightRow, WeightTable  # rich is slow to import
+        from lenetc.importer.weights.table import WeightTable, row_of  # rich is slow to import
 
         rows = []
         for weight in self._imported.weights:
             role, place = weight.role, self._imported.places.get(weight.name)
             if place is not None and role != "buffer":
                 role = "parameter" if self._weight(weight.name, place).requires_grad else "frozen"
-            rows.append(
-                WeightRow(
-                    ".".join(place or (weight.name,)),
-                    weight.name,
-                    weight.array.shape,
-                    str(weight.array.dtype),
-                    role,
-                    weight.why,
-                    tuple(f"{node.kind} {node.path}" for node in weight.readers),
-                    bool(weight.tied),
-                )
-            )
+            rows.append(row_of(weight, ".".join(place or (weight.name,)), role))
         return WeightTable(rows)
+
+    @property
+    def output_names(self) -> list[str]:
+        """The file's names of outputs, as identifiers."""
+        return identifiers(port.name for port in self._imported.graph.outputs)
 
     def extra_repr(self) -> str:
         graph = self._imported.graph
