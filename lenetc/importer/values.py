@@ -7,6 +7,8 @@ a size, as Reshape does, reads it off them. They become tensors where they meet 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeAlias
 
 import numpy as np
@@ -16,11 +18,14 @@ from ir.dims import Poly
 from ir.errors import DTypeError
 from ir.types import Array
 from lenetc.evaluation.cell import known
+from lenetc.importer.errors import OnnxError
 from lenetc.operations.shaping import stack
 from lenetc.tensors.tensor import Tensor
 
 Host: TypeAlias = np.ndarray[Any, Any]
 Value: TypeAlias = Tensor | Host | list[Any] | None  # a list is ONNX's sequence, None an absent input
+
+_MOST = 2**30  # numbers in a constant that is computed
 
 # Kinds of inputs of an operator, as its function declares them. `Tensor` and `Value` are the others.
 Sizes = Annotated[Host, "numbers and dims, known when the graph is traced; no gradient goes there"]
@@ -78,3 +83,9 @@ def numbers(value: Host | None) -> list[Any]:
     if value is None:
         return []
     return [item.item() if isinstance(item, np.generic) else item for item in value.reshape(-1)]
+
+
+def need_few(shape: Sequence[Any]) -> None:
+    """Raises OnnxError where a constant of that shape is more than anybody means: a file can claim any size."""
+    if math.prod(shape) > _MOST:
+        raise OnnxError(f"a constant of shape {list(shape)} has more numbers than are computed in advance")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from ir.types import Array
 from lenetc.importer.registry import operator
-from lenetc.importer.values import Host, Sizes, Value, numbers
+from lenetc.importer.values import Host, Sizes, Value, need_few, numbers
 from lenetc.operations import creation
 from lenetc.tensors.tensor import Tensor  # noqa: F401
 
@@ -34,6 +33,7 @@ def Constant(
 def ConstantOfShape(shape: Sizes, /, *, value: Array | None = None) -> Value:
     fill = np.zeros(1, np.float32) if value is None else value
     sizes = numbers(shape)
-    if all(isinstance(size, int) for size in sizes) and math.prod(sizes) < 2**28:
+    if all(isinstance(size, int) for size in sizes):
+        need_few(sizes)
         return np.full(sizes, fill.reshape(())[()], fill.dtype)
     return creation.full(sizes, fill.item())
