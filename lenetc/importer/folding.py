@@ -8,7 +8,7 @@ import numpy as np
 
 from lenetc.importer.interpreter import Context, apply
 from lenetc.importer.records import OnnxGraph
-from lenetc.importer.values import Host, Value, need_few
+from lenetc.importer.values import Host, Value, array_of, need_few
 from lenetc.tensors.grad_fn import set_grad_enabled
 from lenetc.tensors.tensor import Tensor
 
@@ -46,7 +46,7 @@ def _computed(value: Value) -> Value:
     if not isinstance(value, Tensor):
         return value
     need_few(value.shape)
-    return value.numpy()
+    return array_of(value)
 
 
 def held(graph: OnnxGraph, found: Mapping[str, Host]) -> dict[str, Host]:

@@ -6,11 +6,14 @@ import inspect
 import types
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ir.errors import LenetcError
+from ir.types import Array
 from lenetc.compiler.structure import ArgumentError
 from lenetc.evaluation.cell import known
 from lenetc.evaluation.tracing import here
@@ -35,8 +38,8 @@ Renames = Mapping[str, str] | Callable[[str], str]
 @dataclass(frozen=True, eq=False)
 class Imported(Fixed):
     """What a module has of its file. constants: values that are not trained; places: the path in the module of each
-    value that is a parameter or a buffer; weights: a record of each value; copies: the name in the file of each value
-    that is a copy of one."""
+    value that is a parameter or a buffer; weights: a record of each value, without its numbers; copies: the name in the
+    file of each value that is a copy of one."""
 
     graph: OnnxGraph
     constants: Mapping[str, Value]
@@ -104,7 +107,13 @@ class OnnxModule(Module):
         super().__init__()
         constants: dict[str, Value] = dict(folded)
         places: dict[str, tuple[str, ...]] = {}
-        self._imported = Imported(graph, constants, places, tuple(weights), dict(copies or {}))
+        self._imported = Imported(
+            replace(graph, initializers={}),
+            constants,
+            places,
+            tuple(replace(weight, array=_without_values(weight.array)) for weight in weights),
+            dict(copies or {}),
+        )
         called = _renamed([weight.name for weight in weights if weight.is_state], names)
         for weight in weights:
             if not weight.is_state:
@@ -218,6 +227,11 @@ class Part(Module):
 
 
 _NOTHING = Part()
+
+
+def _without_values(array: Array) -> Array:
+    """Of that shape and dtype, without any memory."""
+    return np.broadcast_to(np.zeros((), array.dtype), array.shape)
 
 
 def _renamed(names: list[str], to: Renames | None) -> dict[str, str]:

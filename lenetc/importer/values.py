@@ -11,12 +11,13 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeAlias
 
+import ml_dtypes  # noqa: F401 - importing it teaches NumPy the name bfloat16
 import numpy as np
 
 from ir import ops
 from ir.dims import Poly
 from ir.errors import DTypeError
-from ir.types import Array
+from ir.types import Array, bf16
 from lenetc.evaluation.cell import known
 from lenetc.importer.errors import OnnxError
 from lenetc.operations.shaping import stack
@@ -70,11 +71,14 @@ def to_host(value: Value) -> Host:
     if isinstance(value, np.ndarray):
         return value
     if isinstance(value, Tensor):
-        return _numbers(value)
+        return array_of(value)
     raise DTypeError("numbers are needed, not a sequence or an absent value")
 
 
-def _numbers(tensor: Tensor) -> Array:
+def array_of(tensor: Tensor) -> Array:
+    """The values of `tensor`; bf16 as ml_dtypes has it."""
+    if tensor.dtype is bf16:
+        return tensor.detach().float().numpy().astype("bfloat16")
     return tensor.detach().numpy()
 
 
