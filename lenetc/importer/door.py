@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from lenetc.importer.cutting import cut
 from lenetc.importer.errors import OnnxWarning
 from lenetc.importer.folding import constants, held
-from lenetc.importer.gradients import readers
+from lenetc.importer.gradients import reached
 from lenetc.importer.module import OnnxModule, Renames
 from lenetc.importer.names import Names
 from lenetc.importer.problems import need_none, problems
 from lenetc.importer.records import OnnxGraph
 from lenetc.importer.values import Value
 from lenetc.importer.weights.roles import Weight, chosen, weights
-from lenetc.importer.weights.tying import untied
+from lenetc.importer.weights.tying import separated, untied
 
 if TYPE_CHECKING:
     from lenetc.importer.files.source import Source
@@ -53,10 +53,12 @@ def from_onnx(
     file = read(path_or_model)
     graph = cut(file.graph, outputs)
     need_none(problems(file, graph))
+    graph, copies = separated(graph)
     found = sort(graph)
-    copies: dict[str, str] = {}
     if untie is not None and untie is not False:
-        graph, copies = untied(graph, found.weights, untie, readers(graph))
+        gradients = reached(graph, [port.name for port in graph.outputs])
+        graph, more = untied(graph, found.weights, untie, gradients)
+        copies |= {copy: copies.get(name, name) for copy, name in more.items()}
         found = sort(graph)
     sorted_weights = chosen(found.weights, trainable)
     if any(weight.role != before.role for weight, before in zip(sorted_weights, found.weights, strict=True)):

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ir.types import Array
 from lenetc.importer.errors import OnnxError
+from lenetc.importer.gradients import readers
 from lenetc.importer.names import Names, free, selected
 from lenetc.importer.records import OnnxGraph, OnnxNode
+from lenetc.importer.registry import TABLE
 
 if TYPE_CHECKING:
     from lenetc.importer.weights.roles import Weight
@@ -20,36 +23,49 @@ _PARTS = ("Slice", "Split", "Gather", "Shape", "Size")
 
 _Reads = Mapping[str, list[tuple[OnnxNode, int]]]
 
+# What PyTorch calls the inputs of BatchNormalization.
+_LEAVES = ("", "weight", "bias", "running_mean", "running_var")
+
 
 @dataclass(frozen=True, eq=False)
 class Use:
-    """A node that uses a weight: at which inputs, and the nodes that hand it on to there, first to last."""
+    """A node that uses a weight: at which inputs, whether as statistics, which training changes without a gradient,
+    and the nodes that hand it on to there, first to last."""
 
     node: OnnxNode
     positions: tuple[int, ...]
+    is_statistic: bool
     through: tuple[OnnxNode, ...]
 
 
 def uses(name: str, reads: _Reads, through: tuple[OnnxNode, ...] = ()) -> list[Use]:
-    """The uses of the value `name`, in the order of the file."""
-    found: dict[OnnxNode, Use] = {}
+    """The uses of the value `name`, in the order of the file; those that hand it on come last."""
+    found: dict[tuple[OnnxNode, str], Use] = {}
     views: list[Use] = []
     for node, position in reads.get(name, []):
         if node.operator in _VIEWS and not node.domain and position == 0 and len(through) < 20:
             views += uses(node.outputs[0], reads, (*through, node))
-        else:
-            before = found[node].positions if node in found else ()
-            found[node] = Use(node, (*before, position), through)
+            continue
+        entry = TABLE.get((node.domain, node.operator))
+        is_statistic = entry is not None and entry.kind(position) == "Buffer"
+        # A weight that is read twice as such is one; mean and variance never are.
+        key = node, f"statistic {position}" if is_statistic else ""
+        before = found[key].positions if key in found else ()
+        found[key] = Use(node, (*before, position), is_statistic, through)
     return [*found.values(), *views]
 
 
 def ties(name: str, reads: _Reads, gradients: Mapping[str, list[OnnxNode]]) -> tuple[OnnxNode, ...]:
     """The nodes that share the weight `name`, nothing where there is but one; parts of one weight share nothing."""
-    found = [use for use in uses(name, reads) if _is_reached(use, name, gradients)]
+    return tuple(use.node for use in _shared(name, reads, gradients))
+
+
+def _shared(name: str, reads: _Reads, gradients: Mapping[str, list[OnnxNode]]) -> list[Use]:
+    found = [use for use in uses(name, reads) if not use.is_statistic and _is_reached(use, name, gradients)]
     whole = [use for use in found if use.node.operator not in _PARTS or use.positions != (0,)]
     gathered = [use for use in found if use.node.operator == "Gather" and use.positions == (0,)]
     shared = whole + gathered if whole or len(gathered) == len(found) else []
-    return tuple(use.node for use in shared) if len(shared) > 1 else ()
+    return shared if len(shared) > 1 else []
 
 
 def _is_reached(use: Use, name: str, gradients: Mapping[str, list[OnnxNode]]) -> bool:
@@ -57,8 +73,23 @@ def _is_reached(use: Use, name: str, gradients: Mapping[str, list[OnnxNode]]) ->
     return use.node in gradients.get(value, ())
 
 
+def separated(graph: OnnxGraph) -> tuple[OnnxGraph, dict[str, str]]:
+    """`graph` with copies of its own for the statistics of each node that share their numbers with anything else, which
+    is an exporter's doing; and the name in the file of each copy. An untrained network's means are zeros as its biases
+    are."""
+    reads = readers(graph)
+    plan = {}
+    for name in graph.initializers:
+        found = uses(name, reads)
+        statistics = [use for use in found if use.is_statistic]
+        if statistics and (len(statistics) < len(found) or len({use.positions for use in statistics}) > 1):
+            rest = [use for use in found if not use.is_statistic]
+            plan[name] = [*rest[:1], *statistics]
+    return _split(graph, plan, graph.initializers)
+
+
 def untied(
-    graph: OnnxGraph, found: list[Weight], untie: Names | bool, reads: _Reads
+    graph: OnnxGraph, found: list[Weight], untie: Names | bool, gradients: Mapping[str, list[OnnxNode]]
 ) -> tuple[OnnxGraph, dict[str, str]]:
     """`graph` with a copy of each weight that `untie` names, or of all for True, for each node that shares it; and the
     name in the file of each copy.
@@ -66,32 +97,39 @@ def untied(
     A copy is called after what the file says of it: the Identity that hands it on, the module of its node, its node.
     Raises OnnxError for names that nothing shares.
     """
-    tied = {weight.name: weight for weight in found if weight.tied}
+    tied = {weight.name for weight in found if weight.tied}
     if untie is True:
-        wanted = set(tied)
+        wanted = tied
     else:
-        known = {weight.name for weight in found}
-        exact, matched = selected(untie or (), known, "untie")
-        if alone := sorted(exact - tied.keys()):
+        exact, matched = selected(untie or (), {weight.name for weight in found}, "untie")
+        if alone := sorted(exact - tied):
             raise OnnxError(f"untie: {', '.join(map(repr, alone))}: no two nodes share that")
-        wanted = (exact | matched) & tied.keys()
+        wanted = (exact | matched) & tied
+    reads = readers(graph)
+    plan = {weight.name: _shared(weight.name, reads, gradients) for weight in found if weight.name in wanted}
+    return _split(graph, plan, {weight.name: weight.array for weight in found})
+
+
+def _split(
+    graph: OnnxGraph, plan: Mapping[str, list[Use]], arrays: Mapping[str, Array]
+) -> tuple[OnnxGraph, dict[str, str]]:
+    """`graph` with a weight of its own for each of those uses but one."""
     copies: dict[str, str] = {}
     initializers = dict(graph.initializers)
     replaced: dict[OnnxNode, dict[int, str]] = {}
     before: dict[OnnxNode, list[OnnxNode]] = {}
     taken = {*initializers, *(name for node in graph.nodes for name in node.outputs)}
-    for name in [weight.name for weight in found if weight.name in wanted]:
-        shared = [use for use in uses(name, reads) if use.node in tied[name].tied]
-        owner = next((use for use in shared if not use.through or _derived(name, use) == name), shared[0])
+    for name, shared in plan.items():
+        owner = next((use for use in shared if not use.through), shared[0])
         kept = {output for node in owner.through for output in node.outputs}
         for use in shared:
             if use is owner:
                 continue
             ends = {node.outputs[0] for node in use.through if node.operator == "Identity"} - kept
-            copy = free(_derived(name, use), (taken - ends) | copies.keys())
+            copy = free(_derived(name, use, owner), (taken - ends) | copies.keys())
             taken.add(copy)
             copies[copy] = name
-            initializers[copy] = tied[name].array.copy()
+            initializers[copy] = arrays[name].copy()
             value = copy
             for node in use.through:
                 if node.operator == "Identity":
@@ -102,17 +140,28 @@ def untied(
                 before.setdefault(use.node, []).append(again)
                 value = output
             replaced.setdefault(use.node, {}).update(dict.fromkeys(use.positions, value))
+    if not copies:
+        return graph, copies
     return replace(_rewired(graph, replaced, before, set(copies)), initializers=initializers), copies
 
 
-def _derived(name: str, use: Use) -> str:
+def _derived(name: str, use: Use, owner: Use) -> str:
+    """What the copy of the weight `name` for `use` is called."""
     for node in use.through:
         if node.operator == "Identity" and not re.search(r"_output_\d+$|^\d+$", node.outputs[0]):
             return node.outputs[0]
-    last = name.rpartition(".")[2]
-    if module := module_of(use.node):
-        return f"{module}.{last}"
-    return f"{name}_of_{use.node.name}"
+    module, own, path = (text.split(".") for text in (module_of(use.node), module_of(owner.node), name))
+    if use.node.operator == "BatchNormalization":
+        path = [_LEAVES[use.positions[0]]]
+    elif module != [""] and own != [""]:
+        # As the weight is called beside the module of its own node, so is the copy.
+        common = next(
+            (i for i, (a, b) in enumerate(zip(own, path, strict=False)) if a != b), min(len(own), len(path))
+        )
+        rest = own[common:]
+        if module[len(module) - len(rest) :] == rest:
+            return ".".join([*module[: len(module) - len(rest)], *path[common:]])
+    return ".".join([*module, path[-1]]) if module != [""] else f"{name}_of_{use.node.name}"
 
 
 def module_of(node: OnnxNode) -> str:
