@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lenetc.importer.registry import operator
-from lenetc.operations import products
+from lenetc.operations import dense, products
 from lenetc.tensors.tensor import Tensor
 
 
@@ -29,3 +29,8 @@ def Gemm(
     if c is None or beta == 0:
         return product
     return product + (c if beta == 1 else c * beta)
+
+
+@operator
+def Det(x: Tensor, /) -> Tensor:
+    return dense.det(x)
