@@ -85,7 +85,9 @@ class OrtCheckpoint:
             raise LenetcError(f"the module has no {', '.join(unknown)}, which the checkpoint holds")
         for name, array in self.parameters.items():
             if tuple(state[name].shape) != array.shape:
-                raise LenetcError(f"{name} is {list(state[name].shape)}, and {list(array.shape)} in the checkpoint")
+                raise LenetcError(
+                    f"{name} is {list(state[name].shape)}, and {list(array.shape)} in the checkpoint"
+                )
         for name, array in self.parameters.items():
             tensor = state[name]
             tensor.data.copy_(Tensor._from_array(array))
@@ -96,7 +98,9 @@ class OrtCheckpoint:
 
     def _restore_optimizer(self, state: dict[str, Tensor], optimizer: Optimizer) -> None:
         if not self.optimizers:
-            raise LenetcError("the checkpoint was saved without the optimizer's state: restore(module) takes the rest")
+            raise LenetcError(
+                "the checkpoint was saved without the optimizer's state: restore(module) takes the rest"
+            )
         number = {
             id(p): i for i, p in enumerate(p for group in optimizer.param_groups for p in group["params"])
         }
@@ -104,7 +108,9 @@ class OrtCheckpoint:
         for group in self.optimizers.values():
             for name, moments in group.moments.items():
                 if id(state.get(name)) not in number:
-                    raise LenetcError(f"the optimizer does not train {name}, of which the checkpoint has moments")
+                    raise LenetcError(
+                        f"the optimizer does not train {name}, of which the checkpoint has moments"
+                    )
                 whole["state"][number[id(state[name])]] = {
                     "step": group.step,
                     **{_MOMENTS[key]: Tensor._from_array(array) for key, array in moments.items()},
@@ -123,8 +129,8 @@ def load_ort_checkpoint(path: str | os.PathLike[str]) -> OrtCheckpoint:
     path = Path(path)
     if path.is_dir():
         raise CheckpointError(
-            f"{path} is a folder: checkpoints were folders before version 1.16 of onnxruntime-training, which has to load "
-            "and save it once more"
+            f"{path} is a folder, as checkpoints of onnxruntime-training were before version 1.16, which has to load and "
+            "save it once more"
         )
     content = path.read_bytes()
     try:
@@ -132,7 +138,9 @@ def load_ort_checkpoint(path: str | os.PathLike[str]) -> OrtCheckpoint:
         if root is None:
             raise CheckpointError(f"{path} is no checkpoint of onnxruntime-training: it lacks its mark, ODTC")
         if (version := root.integer(0, "<i")) not in _VERSIONS:
-            raise CheckpointError(f"{path} is of version {version}; {_VERSIONS[0]} and {_VERSIONS[1]} are known")
+            raise CheckpointError(
+                f"{path} is of version {version}; {_VERSIONS[0]} and {_VERSIONS[1]} are known"
+            )
         return _read(root, path)
     except (Damaged, struct.error, UnicodeDecodeError, IndexError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
@@ -143,7 +151,9 @@ def _read(root: Table, path: Path) -> OrtCheckpoint:
     if module is None:
         raise CheckpointError(f"{path} holds no weights")
     if module.integer(2, "<B"):
-        raise CheckpointError(f"{path} is a nominal checkpoint, which holds names alone: load the complete one")
+        raise CheckpointError(
+            f"{path} is a nominal checkpoint, which holds names alone: load the complete one"
+        )
     beside = Path(f"{path}.data") if module.integer(3, "<B") else None
     optimizers = {
         group.text(0): OrtOptimizer(
@@ -170,13 +180,17 @@ def _array(tensor: Table, path: Path, beside: Path | None) -> Array:
     name, shape, number = tensor.text(0), tensor.integers(2), tensor.integer(3, "<i")
     dtype = _DTYPES.get(number)
     if dtype is None or any(size < 0 for size in shape):
-        raise CheckpointError(f"{path}: {name} has the shape {shape} and the element type {number}, which is not read")
+        raise CheckpointError(
+            f"{path}: {name} has the shape {shape} and the element type {number}, which is not read"
+        )
     size = math.prod(shape) * dtype.itemsize
     content: memoryview | bytes = tensor.content(4)
     if not len(content) and size and beside is not None:
         offset = tensor.integer(6)
         if not beside.is_file() or not 0 <= offset <= beside.stat().st_size - size:
-            raise CheckpointError(f"{path}: {name} has {size} bytes at {offset} of {beside}, which is not there or too short")
+            raise CheckpointError(
+                f"{path}: {name} has {size} bytes at {offset} of {beside}, which has not as many"
+            )
         with beside.open("rb") as file:
             file.seek(offset)
             content = file.read(size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -51,7 +52,7 @@ class ResNet18(nn.Module):
         self.layers = nn.Sequential(
             *(
                 nn.Sequential(Basic(a, b, 1 if i == 0 else 2), Basic(b, b, 1))
-                for i, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False))
+                for i, (a, b) in enumerate(itertools.pairwise(sizes))
             )
         )
         self.fc = nn.Linear(8 * width, 10)
