@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from typing import Annotated, Any, TypeAlias
 
 import numpy as np
+from onnx import TensorProto
 
 from ir import ops
 from ir.dims import Poly
 from ir.errors import DTypeError
-from ir.types import Array
+from ir.types import Array, DType, bf16, bool_, f16, f32, f64, i8, i16, i32, i64, u8
 from lenetc.evaluation.cell import known
 from lenetc.operations.data_dependent import looked_at
 from lenetc.operations.shaping import stack
@@ -100,3 +101,35 @@ def numbers(value: Host | None) -> list[Any]:
     if value is None:
         return []
     return [item.item() if isinstance(item, np.generic) else item for item in value.reshape(-1)]
+
+
+_DTYPES: dict[int, DType] = {
+    TensorProto.FLOAT: f32,
+    TensorProto.DOUBLE: f64,
+    TensorProto.FLOAT16: f16,
+    TensorProto.BFLOAT16: bf16,
+    TensorProto.INT64: i64,
+    TensorProto.INT32: i32,
+    TensorProto.INT16: i16,
+    TensorProto.INT8: i8,
+    TensorProto.UINT8: u8,
+    TensorProto.BOOL: bool_,
+}
+
+
+def dtype_numbered(number: int) -> DType:
+    """The dtype of ONNX's number (TensorProto.DataType). Raises DTypeError for one that tensors cannot have."""
+    if number not in _DTYPES:
+        known_ones = TensorProto.DataType.items()
+        name = next((name.lower() for name, value in known_ones if value == number), f"of number {number}")
+        raise DTypeError(
+            f"tensors cannot have the dtype {name}; they can have {', '.join(map(str, _DTYPES.values()))}"
+        )
+    return _DTYPES[number]
+
+
+def dtype_of_value(value: Value) -> DType:
+    """The dtype of a tensor or an array; of dims i64. Raises DTypeError for one that tensors cannot have."""
+    if isinstance(value, np.ndarray) and is_symbolic(value):
+        return i64
+    return to_tensor(value).dtype

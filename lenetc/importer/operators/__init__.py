@@ -9,10 +9,12 @@ from lenetc.importer.operators import (
     creation,
     elementwise,
     indexing,
+    losses,
     normalization,
     on_host,
     pools,
     products,
+    random,
     reductions,
     shaping,
 )
