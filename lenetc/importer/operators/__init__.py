@@ -5,14 +5,15 @@ They are written with the operations that users have too (`lenetc.operations`, `
 
 from lenetc.importer.operators import (
     activations,
-    convolutions,
+    attention,
     creation,
+    dropout,
     elementwise,
     indexing,
     normalization,
     on_host,
-    pools,
     products,
     reductions,
     shaping,
+    windows,
 )
