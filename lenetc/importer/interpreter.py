@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ir.errors import LenetcError
+from ir.errors import LenetcError, SymbolicDimError
 from lenetc.evaluation.tracing import scope
 from lenetc.importer import operators  # noqa: F401 - fills the table
 from lenetc.importer.errors import OnnxOperatorError
@@ -61,10 +61,16 @@ def apply(node: OnnxNode, inputs: list[Value], context: Context) -> tuple[Value,
     entry = entry_of(node)
     attributes = attributes_of(entry, node)
     on_host = ON_HOST.get(entry.name) if not entry.domain else None
-    if on_host is not None and all(value is None or isinstance(value, np.ndarray) for value in inputs):
-        keywords = {**attributes, **_given(node, context)}
-        taken = {name: value for name, value in keywords.items() if name in on_host.keywords}
-        return _outputs(on_host.function(*inputs, **taken))
+    if (
+        on_host is not None
+        and attributes.keys() <= on_host.keywords
+        and all(value is None or isinstance(value, np.ndarray) for value in inputs)
+    ):
+        given = {k: v for k, v in _given(node, context).items() if k in on_host.keywords}
+        try:
+            return _outputs(on_host.function(*inputs, **attributes, **given))
+        except SymbolicDimError:
+            pass  # no dim comes of it, but a value does
     converted = [_convert(value, entry.kind(i)) for i, value in enumerate(inputs)]
     given = _given(node, context)
     return _outputs(entry.function(*converted, **attributes, **{name: given[name] for name in entry.given}))
