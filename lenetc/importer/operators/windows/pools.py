@@ -209,9 +209,7 @@ def LpPool(
 
 def _root(total: Tensor, p: float) -> Tensor:
     none = total == 0
-    return elementwise.where(
-        none, total, elementwise.where(none, ones_like(total), total) ** (1 / p)
-    )
+    return elementwise.where(none, total, elementwise.where(none, ones_like(total), total) ** (1 / p))
 
 
 def _axes(x: Tensor) -> tuple[int, ...]:
