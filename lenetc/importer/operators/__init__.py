@@ -5,16 +5,17 @@ They are written with the operations that users have too (`lenetc.operations`, `
 
 from lenetc.importer.operators import (
     activations,
-    convolutions,
+    attention,
     creation,
+    dropout,
     elementwise,
     indexing,
     losses,
     normalization,
     on_host,
-    pools,
     products,
     random,
     reductions,
     shaping,
+    windows,
 )
