@@ -13,6 +13,7 @@ from lenetc.importer.operators import (
     on_host,
     pools,
     products,
+    recurrent,
     reductions,
     shaping,
 )
