@@ -20,18 +20,19 @@ from lenetc.tensors.tensor import Tensor
 Activation = Callable[[Tensor], Tensor]
 
 
-# By name: the function of x, alpha and beta; the defaults of alpha and beta, None where it has none (ONNX Runtime's
-# where ONNX has none).
-_ACTIVATIONS: dict[str, tuple[Callable[..., Tensor], float | None, float | None]] = {
+_NEEDED = object()  # ONNX and ONNX Runtime are not of one mind about a default
+
+# By name: the function of x, alpha and beta; the defaults of alpha and beta, None where it takes none.
+_ACTIVATIONS: dict[str, tuple[Callable[..., Tensor], Any, Any]] = {
     "relu": (lambda x, a, b: F.relu(x), None, None),
     "tanh": (lambda x, a, b: F.tanh(x), None, None),
     "sigmoid": (lambda x, a, b: F.sigmoid(x), None, None),
     "softsign": (lambda x, a, b: F.softsign(x), None, None),
     "softplus": (lambda x, a, b: F.softplus(x), None, None),
-    "affine": (lambda x, a, b: x * a + b, 1.0, 0.0),
+    "affine": (lambda x, a, b: x * a + b, _NEEDED, _NEEDED),
     "leakyrelu": (lambda x, a, b: F.leaky_relu(x, a), 0.01, None),
-    "thresholdedrelu": (lambda x, a, b: E.where(x > a, x, 0.0), 1.0, None),
-    "scaledtanh": (lambda x, a, b: F.tanh(x * b) * a, 1.0, 1.0),
+    "thresholdedrelu": (lambda x, a, b: E.where(x > a, x, 0.0), _NEEDED, None),
+    "scaledtanh": (lambda x, a, b: F.tanh(x * b) * a, _NEEDED, _NEEDED),
     "hardsigmoid": (lambda x, a, b: (x * a + b).clamp(0.0, 1.0), 0.2, 0.5),
     "elu": (lambda x, a, b: F.elu(x, a), 1.0, None),
 }
@@ -79,6 +80,8 @@ def _layer(
             values.pop(0) if values and given is not None else given
             for values, given in zip(left, defaults, strict=True)
         )
+        if _NEEDED in (alpha, beta):
+            raise OnnxOperatorError(f"{name} needs its own activation_alpha and activation_beta")
         found.append(lambda x, function=function, alpha=alpha, beta=beta: function(x, alpha, beta))
     size = len(default)
     return Layer(direction, clip, layout, [found[i : i + size] for i in range(0, len(found), size)])
@@ -113,9 +116,11 @@ def _run(
         states = [None if state is None else state.transpose(0, 1) for state in states]
     length, batch, features = x.shape
     hidden = r.shape[2]
-    mask = None
+    mask = is_empty = None
     if lengths is not None:
-        mask = (arange(length).unsqueeze(1) < to_tensor(lengths).unsqueeze(0)).unsqueeze(2)
+        counts = to_tensor(lengths).unsqueeze(0)
+        mask = (arange(length).unsqueeze(1) < counts).unsqueeze(2)
+        is_empty = (counts == 0).unsqueeze(2)
     outputs, last = [], []
     for d, activations in enumerate(of.activations):
         gates = x.reshape(length * batch, features) @ w[d].transpose(0, 1)
@@ -141,6 +146,8 @@ def _run(
         last.append(left)
     y = stack(outputs, 1)
     ends = [stack(list(each), 0) for each in zip(*last, strict=True)]
+    if is_empty is not None:  # as ONNX Runtime has it, whatever the state was
+        ends = [E.where(is_empty, 0.0, end) for end in ends]
     if of.layout:
         return y.permute(2, 0, 1, 3), *(end.transpose(0, 1) for end in ends)
     return y, *ends
@@ -275,7 +282,7 @@ def _lstm(
     p: Tensor | None,
     is_coupled: bool = False,
 ) -> Any:
-    """Gates i, o, f, c; p[3H]: what i, o and f read of the cell."""
+    """Gates i, o, f, c; p[3H]: what i, o and f read of the cell. Only gates are clipped, as ONNX Runtime does."""
     (h, c), size = state, state[0].shape[1]
     f, g, last = activations
     z = x + h @ r
@@ -289,7 +296,7 @@ def _lstm(
     c = (1 - i if is_coupled else forget) * c + i * n
     if p is not None:
         o = f(of.clipped(z[:, size : 2 * size] + p[size : 2 * size] * c))
-    return o * last(of.clipped(c)), c
+    return o * last(c), c
 
 
 def _lstm_coupled(*args: Any) -> Any:
