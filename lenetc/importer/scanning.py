@@ -50,7 +50,11 @@ def scan(
         left, items = step(inner[:count], inner[count:stop], inner[stop:])
         made = [_alike(new, old._cell.type) for new, old in zip(left, carried, strict=True)]
         made += [item.node for item in items]
-        if trace.captured or trace.current or any(x.node is not n for x, n in zip(inner, leaves, strict=True)):
+        if (
+            trace.captured
+            or trace.current
+            or any(x.node is not n for x, n in zip(inner, leaves, strict=True))
+        ):
             raise ScanError("a step changes values of the module, or draws random numbers")
         checks = [(misses(node, wanted), wanted) for node, wanted in trace.ranges] + trace.checks
     if isinstance(length, int) and length == 0:
@@ -65,7 +69,8 @@ def scan(
         return ops.get(run, index=index)
 
     results = [
-        apply("ScanBackward0", lambda *nodes, i=i: build(*nodes, index=i), *operands) for i in range(len(made))
+        apply("ScanBackward0", lambda *nodes, i=i: build(*nodes, index=i), *operands)
+        for i in range(len(made))
     ]
     stop = len(results) - len(checks)
     for misses_of, (_, wanted) in zip(results[stop:], checks, strict=True):

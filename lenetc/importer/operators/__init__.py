@@ -5,6 +5,7 @@ They are written with the operations that users have too (`lenetc.operations`, `
 
 from lenetc.importer.operators import (
     activations,
+    control,
     convolutions,
     creation,
     elementwise,
