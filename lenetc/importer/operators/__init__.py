@@ -6,6 +6,7 @@ They are written with the operations that users have too (`lenetc.operations`, `
 from lenetc.importer.operators import (
     activations,
     attention,
+    control,
     creation,
     dropout,
     elementwise,
@@ -15,6 +16,7 @@ from lenetc.importer.operators import (
     on_host,
     products,
     random,
+    recurrent,
     reductions,
     shaping,
     windows,
