@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,15 +16,21 @@ from lenetc.importer.errors import OnnxOperatorError
 from lenetc.importer.records import OnnxGraph, OnnxNode
 from lenetc.importer.registry import ON_HOST, TABLE, Entry
 from lenetc.importer.values import Value, to_host, to_tensor
+from lenetc.tensors.tensor import Tensor
 
 
 @dataclass
 class Context:
-    """What operators may ask for besides their inputs. training: the module's mode. known: names and values that
-    bodies see from outside."""
+    """What operators may ask for besides their inputs. training: the module's mode. scope: names and values that
+    bodies see from outside. buffers: the module's."""
 
     training: bool = False
     scope: Mapping[str, Value] = field(default_factory=dict)
+    buffers: Sequence[Tensor] = ()
+
+    def holds(self, tensor: Tensor) -> bool:
+        """Whether `tensor` is a buffer of the module, so that it may be changed."""
+        return any(tensor is buffer for buffer in self.buffers)
 
     def run(self, body: OnnxGraph, inputs: list[Value]) -> list[Value]:
         """The outputs of a body, which sees the values around it."""
@@ -37,7 +43,7 @@ def run(graph: OnnxGraph, given: Mapping[str, Value], context: Context) -> list[
     Raises the errors of the operations, with the node in their text.
     """
     values: dict[str, Value] = {**context.scope, **graph.initializers, **given}
-    inner = Context(context.training, values)
+    inner = replace(context, scope=values)
     for node in graph.nodes:
         if all(name in given for name in node.outputs if name):
             continue  # folded, or asked for from outside

@@ -11,7 +11,7 @@ from typing import Any
 
 from lenetc.evaluation.cell import known
 from lenetc.importer.interpreter import Context, run
-from lenetc.importer.records import Fixed, OnnxGraph
+from lenetc.importer.records import Fixed, OnnxGraph, Port
 from lenetc.importer.values import Value, to_tensor
 from lenetc.importer.weights import Weight
 from lenetc.nn.modules.module import Module
@@ -56,6 +56,20 @@ class OnnxModule(Module):
         result = namedtuple("Outputs", names, rename=True) if len(names) != 1 else None
         self._imported = Imported(graph, constants, places, result)
 
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """The inputs, as the file has them."""
+        return self._imported.graph.inputs
+
+    @property
+    def output_names(self) -> list[str]:
+        """The outputs' names in the file."""
+        return [port.name for port in self._imported.graph.outputs]
+
+    def onnx_names(self) -> dict[str, str]:
+        """The file's name of each parameter and buffer, by its path in the module."""
+        return {".".join(place): name for name, place in self._imported.places.items()}
+
     def _place(self, name: str) -> tuple[str, ...]:
         """Where the weight of this name stands: modules, one in the other, and its own name last."""
         parts = [part or "_" for part in name.split(".")] or ["_"]
@@ -91,7 +105,8 @@ class OnnxModule(Module):
         given: dict[str, Value] = dict(of.constants)
         given.update((name, self._weight(place)) for name, place in of.places.items())
         given.update((port.name, _tensor(inputs[identifier(port.name)])) for port in of.graph.inputs)
-        outputs = [to_tensor(value) for value in run(of.graph, given, Context(self.training))]
+        context = Context(self.training, buffers=tuple(self.buffers()))
+        outputs = [to_tensor(value) for value in run(of.graph, given, context)]
         return outputs[0] if of.result is None else of.result(*outputs)
 
 

@@ -17,7 +17,7 @@ from ir.types import Array
 from lenetc.importer.errors import OnnxError
 from lenetc.importer.records import OnnxGraph, OnnxNode, Port
 
-_RANGE = (6, 26)  # opsets of ai.onnx whose operators are known
+_RANGE = (6, 28)  # opsets of ai.onnx whose operators are known
 
 
 def read_model(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> onnx.ModelProto:

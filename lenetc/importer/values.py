@@ -15,8 +15,9 @@ import numpy as np
 from ir import ops
 from ir.dims import Poly
 from ir.errors import DTypeError
-from ir.types import Array
+from ir.types import DType
 from lenetc.evaluation.cell import known
+from lenetc.importer.dtypes import numpy_dtype, numpy_of, tensors_of
 from lenetc.operations.data_dependent import looked_at
 from lenetc.operations.shaping import stack
 from lenetc.tensors.tensor import Tensor
@@ -67,7 +68,7 @@ def to_tensor(value: Value) -> Tensor:
     if not is_symbolic(value):
         return Tensor._from_cell(known(value))
     dtype = dtype_of(value)
-    like = to_tensor(np.zeros((), dtype)).dtype
+    like = tensors_of(dtype)
     parts = [
         Tensor._from_node(ops.dim(size=item)).to(like)
         if isinstance(item, Poly)
@@ -78,16 +79,12 @@ def to_tensor(value: Value) -> Tensor:
 
 
 def to_host(value: Value) -> Host:
-    """`value` as numbers and dims. A tensor is computed, which inside of a trace raises ValueDependentError."""
+    """`value` as numbers and dims. A tensor is computed, which inside of a trace raises UnsupportedError."""
     if isinstance(value, np.ndarray):
         return value
     if isinstance(value, Tensor):
-        return _numbers(value)
+        return looked_at("an input that says a shape or places", value).astype(numpy_of(value.dtype))
     raise DTypeError("numbers are needed, not a sequence or an absent value")
-
-
-def _numbers(tensor: Tensor) -> Array:
-    return looked_at("an input that says a shape or places", tensor)
 
 
 def listed(given: Host | None, attribute: Sequence[int] | None) -> list[Any]:
@@ -100,3 +97,13 @@ def numbers(value: Host | None) -> list[Any]:
     if value is None:
         return []
     return [item.item() if isinstance(item, np.generic) else item for item in value.reshape(-1)]
+
+
+def dtype_numbered(number: int) -> DType:
+    """The dtype of ONNX's number (TensorProto.DataType). Raises DTypeError for one that tensors cannot have."""
+    return tensors_of(numpy_dtype(number))
+
+
+def dtype_of_value(value: Value) -> DType:
+    """The dtype of a tensor or an array. Raises DTypeError for one that tensors cannot have."""
+    return tensors_of(dtype_of(value)) if isinstance(value, np.ndarray) else to_tensor(value).dtype

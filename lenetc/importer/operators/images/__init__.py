@@ -1,3 +1,3 @@
-"""Images, lines and volumes: resized, sampled, put together of windows."""
+"""Images, lines and volumes: resized, and read at computed places."""
 
-from lenetc.importer.operators.images import resizing, sampling, windows
+from lenetc.importer.operators.images import resizing, sampling
