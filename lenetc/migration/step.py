@@ -14,7 +14,7 @@ from ir.dims import is_name
 from ir.errors import LenetcError
 from ir.types import DTYPES, DType, i64
 from lenetc.compiler.compile import compile
-from lenetc.importer.module import OnnxModule, identifier
+from lenetc.importer.module import OnnxModule
 from lenetc.importer.records import Port
 from lenetc.operations import creation
 from lenetc.optim.optimizer import Optimizer
@@ -71,9 +71,8 @@ def parsed(text: str) -> Input:
     return Input(found[1], dtypes[found[2] or "float32"], tuple(shape), examples)
 
 
-def input_of(port: Port) -> Input:
-    """The input of a step that the network's input is. Sizes without a name get one."""
-    name = identifier(port.name)
+def input_of(name: str, port: Port) -> Input:
+    """The input `name` of a step, which the network's input `port` is. Sizes without a name get one."""
     dtypes = {
         "float": "f32",
         "double": "f64",
@@ -136,7 +135,10 @@ def step_of(
     results too. Raises LenetcError where something of this does not fit.
     """
     given = {i.name: i for i in inputs}
-    own = [given.pop(identifier(port.name), None) or input_of(port) for port in net.ports]
+    called = list(inspect.signature(net.forward).parameters)
+    own = [
+        given.pop(name, None) or input_of(name, port) for name, port in zip(called, net.ports, strict=True)
+    ]
     if given:
         raise LenetcError(
             f"the file has no input {', '.join(given)}; it has {', '.join(i.name for i in own)}"

@@ -20,6 +20,8 @@ from lenetc.operations import creation
 from lenetc.operations import elementwise as E
 from lenetc.tensors.tensor import Tensor
 
+_LARGE = 2**28  # elements
+
 
 @operator
 def Constant(
@@ -60,6 +62,8 @@ def ConstantOfShape(shape: Sizes, /, *, value: Array | None = None) -> Value:
     if not any(isinstance(size, Poly) for size in sizes):
         if any(size < 0 for size in sizes):
             raise ShapeError(f"a size among {sizes} is negative")
+        if math.prod(sizes) >= _LARGE:  # which no file is to make of a few bytes when it is read
+            return creation.full(sizes, fill.item(), dtype=tensors_of(fill.dtype))
         return np.full(sizes, fill.reshape(())[()], fill.dtype)
     return creation.full(sizes, fill.item(), dtype=tensors_of(fill.dtype))
 
