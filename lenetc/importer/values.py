@@ -7,10 +7,7 @@ a size, as Reshape does, reads it off them. They become tensors where they meet 
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-=======
 import math
->>>>>>> opdoor
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeAlias
 
@@ -20,16 +17,11 @@ import numpy as np
 from ir import ops
 from ir.dims import Poly
 from ir.errors import DTypeError
-<<<<<<< HEAD
-from ir.types import DType
+from ir.types import Array, DType, bf16
 from lenetc.evaluation.cell import known
 from lenetc.importer.dtypes import numpy_dtype, numpy_of, tensors_of
-from lenetc.operations.data_dependent import looked_at
-=======
-from ir.types import Array, bf16
-from lenetc.evaluation.cell import known
 from lenetc.importer.errors import OnnxError
->>>>>>> opdoor
+from lenetc.operations.data_dependent import looked_at
 from lenetc.operations.shaping import stack
 from lenetc.tensors.tensor import Tensor
 
@@ -96,7 +88,6 @@ def to_host(value: Value) -> Host:
     if isinstance(value, np.ndarray):
         return value
     if isinstance(value, Tensor):
-<<<<<<< HEAD
         return looked_at("an input that says a shape or places", value).astype(numpy_of(value.dtype))
     raise DTypeError("numbers are needed, not a sequence or an absent value")
 
@@ -104,9 +95,6 @@ def to_host(value: Value) -> Host:
 def listed(given: Host | None, attribute: Sequence[int] | None) -> list[Any]:
     """Numbers that newer opsets have as an input, and older ones as an attribute."""
     return numbers(given) if given is not None else list(attribute or ())
-=======
-        return array_of(value)
-    raise DTypeError("numbers are needed, not a sequence or an absent value")
 
 
 def array_of(tensor: Tensor) -> Array:
@@ -114,7 +102,6 @@ def array_of(tensor: Tensor) -> Array:
     if tensor.dtype is bf16:
         return tensor.detach().float().numpy().astype("bfloat16")
     return tensor.detach().numpy()
->>>>>>> opdoor
 
 
 def numbers(value: Host | None) -> list[Any]:
@@ -124,7 +111,6 @@ def numbers(value: Host | None) -> list[Any]:
     return [item.item() if isinstance(item, np.generic) else item for item in value.reshape(-1)]
 
 
-<<<<<<< HEAD
 def dtype_numbered(number: int) -> DType:
     """The dtype of ONNX's number (TensorProto.DataType). Raises DTypeError for one that tensors cannot have."""
     return tensors_of(numpy_dtype(number))
@@ -133,9 +119,9 @@ def dtype_numbered(number: int) -> DType:
 def dtype_of_value(value: Value) -> DType:
     """The dtype of a tensor or an array. Raises DTypeError for one that tensors cannot have."""
     return tensors_of(dtype_of(value)) if isinstance(value, np.ndarray) else to_tensor(value).dtype
-=======
+
+
 def need_few(shape: Sequence[Any]) -> None:
     """Raises OnnxError where a constant of that shape is more than anybody means: a file can claim any size."""
     if math.prod(shape) > _MOST:
         raise OnnxError(f"a constant of shape {list(shape)} has more numbers than are computed in advance")
->>>>>>> opdoor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,8 +19,6 @@ from lenetc.importer.values import Host, Sizes, Value, need_few, numbers
 from lenetc.operations import creation
 from lenetc.operations import elementwise as E
 from lenetc.tensors.tensor import Tensor
-
-_LARGE = 2**28  # elements
 
 
 @operator
@@ -58,16 +57,10 @@ def Constant(
 def ConstantOfShape(shape: Sizes, /, *, value: Array | None = None) -> Value:
     fill = np.zeros(1, np.float32) if value is None else value
     sizes = numbers(shape)
-<<<<<<< HEAD
     if not any(isinstance(size, Poly) for size in sizes):
         if any(size < 0 for size in sizes):
             raise ShapeError(f"a size among {sizes} is negative")
-        if math.prod(sizes) >= _LARGE:  # which no file is to make of a few bytes when it is read
-            return creation.full(sizes, fill.item(), dtype=tensors_of(fill.dtype))
-=======
-    if all(isinstance(size, int) for size in sizes):
         need_few(sizes)
->>>>>>> opdoor
         return np.full(sizes, fill.reshape(())[()], fill.dtype)
     return creation.full(sizes, fill.item(), dtype=tensors_of(fill.dtype))
 
