@@ -14,6 +14,7 @@ from lenetc.importer.operators import (
     on_host,
     pools,
     products,
+    quantization,
     random,
     reductions,
     shaping,
