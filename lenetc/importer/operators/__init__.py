@@ -10,6 +10,7 @@ from lenetc.importer.operators import (
     elementwise,
     indexing,
     losses,
+    microsoft,
     normalization,
     on_host,
     pools,
