@@ -143,6 +143,11 @@ def _mask(
         hidden = (1 - _kept(mask, q.shape[0], length, keys).to(q.dtype)) * filled
         total = hidden if total is None else total + hidden
     if before is not None:
+        more = keys - before - length
+        if isinstance(more, int) and more:
+            raise OnnxOperatorError(
+                f"unidirectional with {length} queries and {keys - before} new keys is not here"
+            )
         seen = arange(length).unsqueeze(1) + before >= arange(keys)
         after = E.where(seen, 0.0, -math.inf).to(q.dtype)
         total = after if total is None else total + after
