@@ -128,14 +128,14 @@ class OnnxModule(Module):
                 owner.register_parameter(place[-1], Parameter(tensor, weight.role == "parameter"))
 
     @property
+    def out_ports(self) -> tuple[Port, ...]:
+        """The outputs, as the file has them."""
+        return self._imported.graph.outputs
+
+    @property
     def ports(self) -> tuple[Port, ...]:
         """The inputs, as the file has them."""
         return self._imported.graph.inputs
-
-    @property
-    def output_names(self) -> list[str]:
-        """The outputs' names in the file."""
-        return [port.name for port in self._imported.graph.outputs]
 
     def onnx_names(self) -> dict[str, str]:
         """The file's name of each parameter and buffer, by its path in the module."""

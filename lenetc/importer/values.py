@@ -30,6 +30,18 @@ Value: TypeAlias = Tensor | Host | list[Any] | None  # a list is ONNX's sequence
 
 _MOST = 2**30  # numbers in a constant that is computed
 
+
+class Quantized(Tensor):
+    """Integers that floats were rounded to. floats: their values, with the gradient of what was rounded, which goes
+    on where they become floats again."""
+
+    __slots__ = ("floats",)
+
+    def __init__(self, floats: Tensor, dtype: DType) -> None:
+        self._init(floats.detach().to(dtype)._cell)
+        self.floats = floats
+
+
 # Kinds of inputs of an operator, as its function declares them. `Tensor` and `Value` are the others.
 Sizes = Annotated[Host, "numbers and dims, known when the graph is traced; no gradient goes there"]
 Buffer = Annotated[Tensor, "a tensor that no gradient goes to"]
