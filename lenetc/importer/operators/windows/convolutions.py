@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import lenetc.nn.functional as F
 from ir.dims import Dim
 from ir.errors import ShapeError, UnsupportedError
-from lenetc.importer.operators.windows.regions import sampled
 from lenetc.importer.operators.windows.moves import around, divided, paddings, spread
+from lenetc.importer.operators.windows.regions import sampled
 from lenetc.importer.registry import operator
 from lenetc.operations import products
 from lenetc.operations.creation import arange
