@@ -109,10 +109,11 @@ def Loop(
         limit = 0
     if limit is not None:
         try:
-            return _alike(run, start, carried, limit)
-        except ConditionError as error:
-            if Tracing.trace is not None:
-                return _masked(run, start, carried, limit, error)
+            try:
+                return _alike(run, start, carried, limit)
+            except ConditionError:
+                if Tracing.trace is not None:
+                    return _masked(run, start, carried, limit)
         except LenetcError as error:
             if not isinstance(limit, int):
                 raise LenetcError(
@@ -153,9 +154,7 @@ def _alike(run: _Body, start: Value, carried: Sequence[Value], limit: Dim) -> tu
     return *left, *results
 
 
-def _masked(
-    run: _Body, start: Value, carried: Sequence[Value], limit: Dim, why: LenetcError
-) -> tuple[Value, ...]:
+def _masked(run: _Body, start: Value, carried: Sequence[Value], limit: Dim) -> tuple[Value, ...]:
     """All steps at once; from that on whose condition is false the state stays as it is."""
     first = {f" {k}": value for k, value in enumerate(carried)}
 
@@ -172,7 +171,7 @@ def _masked(
         return [E.logical_and(active, to_tensor(goes_on).reshape(())), *left], []
 
     state = [to_tensor(start).reshape(()), *carried]
-    (_, *left), _ = repeated(step, state, [arange(limit)], {**run.around, **first}, limit)
+    (_, *left), _ = scanned(step, state, [arange(limit)], {**run.around, **first}, limit)
     return tuple(left)
 
 
@@ -301,8 +300,8 @@ def _batched(
         count = None
         if lengths is not None:
             count, *items = items
-        sequences = [_reversed(to_tensor(x), t) for x, t in zip(items[states:], turned, strict=True)]
         of = None if count is None else to_tensor(count)
+        sequences = [_reversed(to_tensor(x), t, of) for x, t in zip(items[states:], turned, strict=True)]
         left, results = _scan(run, items[:states], sequences, around, of)
         return [], [*left, *results]
 
@@ -316,9 +315,12 @@ def _moved(x: Value, source: int, destination: int) -> Tensor | Host:
     return movedim(to_tensor(x), source, destination)
 
 
-def _reversed(x: Tensor | Host, is_reversed: int) -> Tensor | Host:
+def _reversed(x: Tensor | Host, is_reversed: int, count: Tensor | None = None) -> Tensor | Host:
+    """`x` from its end, which is where `count` says if it is given."""
     if not is_reversed:
         return x
+    if count is not None and isinstance(x, Tensor):
+        return x.index_select(0, (count - 1 - arange(x.shape[0])).clamp(0))
     return x[::-1] if isinstance(x, np.ndarray) else x.flip(0)
 
 
