@@ -12,7 +12,7 @@ import lenetc.operations.elementwise as E
 from ir.dims import Dim, Poly
 from ir.errors import LenetcError, ShapeError
 from lenetc.evaluation.cell import Context as Tracing
-from lenetc.importer.bodies import seen
+from lenetc.importer.bodies import needed, seen
 from lenetc.importer.errors import OnnxOperatorError
 from lenetc.importer.loops import Stepped, is_same, repeated, scanned, stepped, tensors
 from lenetc.importer.records import OnnxGraph
@@ -42,6 +42,10 @@ class _Body:
             )
         self.graph, self.context = graph, context
         self.around = {name: context.scope[name] for name in sorted(seen(graph))}
+
+    def numbers(self, limit: Dim) -> list[Tensor]:
+        """The first input as a sequence, 0 to `limit`, if the body reads it."""
+        return [arange(limit)] if self.graph.inputs[0].name in needed(self.graph) else []
 
     def __call__(self, inputs: Sequence[Value], around: Mapping[str, Value] | None = None) -> list[Value]:
         context = replace(self.context, scope=self.around if around is None else around)
@@ -143,14 +147,14 @@ def _alike(run: _Body, start: Value, carried: Sequence[Value], limit: Dim) -> tu
     """All steps at once, of a loop that its trip count ends."""
 
     def step(state: list[Value], items: list[Value], around: Mapping[str, Value]) -> Any:
-        goes_on, *found = run([*items, _TRUE, *state], around)
+        goes_on, *found = run([*(items or [None]), _TRUE, *state], around)
         if isinstance(goes_on, Tensor) or not goes_on:
             raise ConditionError("its condition is computed in each step")
         return found[: len(state)], found[len(state) :]
 
     if _truth(start) is None:
         raise ConditionError("its condition is computed")
-    left, results = scanned(step, carried, [arange(limit)], run.around, limit)
+    left, results = scanned(step, carried, run.numbers(limit), run.around, limit)
     return *left, *results
 
 
@@ -164,14 +168,14 @@ def _masked(run: _Body, start: Value, carried: Sequence[Value], limit: Dim) -> t
         # Steps that do not count start from the first state again: what these make of the last one may have no
         # gradient, and 0 times infinity is none either.
         safe = [_chosen(active, value, around[f" {k}"]) for k, value in enumerate(old)]
-        goes_on, *found = run([*items, _TRUE, *safe], around)
+        goes_on, *found = run([*(items or [None]), _TRUE, *safe], around)
         if len(found) > len(old):
             raise _rows()
         left = [_chosen(active, a, b) for a, b in zip(found, old, strict=True)]
         return [E.logical_and(active, to_tensor(goes_on).reshape(())), *left], []
 
     state = [to_tensor(start).reshape(()), *carried]
-    (_, *left), _ = scanned(step, state, [arange(limit)], {**run.around, **first}, limit)
+    (_, *left), _ = scanned(step, state, run.numbers(limit), {**run.around, **first}, limit)
     return tuple(left)
 
 
