@@ -7,6 +7,7 @@ a size, as Reshape does, reads it off them. They become tensors where they meet 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeAlias
 
 import numpy as np
@@ -14,8 +15,10 @@ import numpy as np
 from ir import ops
 from ir.dims import Poly
 from ir.errors import DTypeError
-from ir.types import Array
+from ir.types import DType
 from lenetc.evaluation.cell import known
+from lenetc.importer.dtypes import numpy_dtype, numpy_of, tensors_of
+from lenetc.operations.data_dependent import looked_at
 from lenetc.operations.shaping import stack
 from lenetc.tensors.tensor import Tensor
 
@@ -27,17 +30,33 @@ Sizes = Annotated[Host, "numbers and dims, known when the graph is traced; no gr
 Buffer = Annotated[Tensor, "a tensor that no gradient goes to"]
 
 
+class Dims(Host):
+    """Numbers and dims, of dtype object. of: the dtype of what they stand for."""
+
+    of: np.dtype[Any] = np.dtype(np.int64)
+
+
 def is_symbolic(array: Host) -> bool:
     """Whether there is a dim in `array`."""
     return bool(array.dtype == object)
 
 
-def as_host(array: Any, like: Any = np.int64) -> Host:
-    """`array` of numbers and dims, of an ordinary dtype where all are numbers."""
+def dtype_of(array: Host) -> np.dtype[Any]:
+    """The dtype of `array`, of what dims stand for where there are any."""
+    return array.of if isinstance(array, Dims) else np.dtype(np.int64) if is_symbolic(array) else array.dtype
+
+
+def as_host(array: Any, dtype: Any = np.int64) -> Host:
+    """`array` of numbers and dims, of an ordinary dtype where all are numbers: of its own, or of `dtype` where it is
+    one of objects."""
     found: Host = np.asarray(array)
-    if found.dtype != object or any(isinstance(item, Poly) for item in found.flat):
+    if not is_symbolic(found):
         return found
-    return found.astype(like)
+    if not any(isinstance(item, Poly) for item in found.flat):
+        return found.astype(dtype)
+    dims = found.view(Dims)
+    dims.of = np.dtype(dtype)
+    return dims
 
 
 def to_tensor(value: Value) -> Tensor:
@@ -48,29 +67,29 @@ def to_tensor(value: Value) -> Tensor:
         raise DTypeError(f"a tensor is needed, not {'an absent value' if value is None else 'a sequence'}")
     if not is_symbolic(value):
         return Tensor._from_cell(known(value))
-    parts = [_of_dim(item) for item in value.flat]
+    dtype = dtype_of(value)
+    like = tensors_of(dtype)
+    parts = [
+        Tensor._from_node(ops.dim(size=item)).to(like)
+        if isinstance(item, Poly)
+        else to_tensor(np.asarray(item, dtype))
+        for item in value.flat
+    ]
     return stack(parts).reshape(value.shape)
 
 
-def _of_dim(item: Any) -> Tensor:
-    return (
-        Tensor._from_node(ops.dim(size=item))
-        if isinstance(item, Poly)
-        else to_tensor(np.asarray(item, np.int64))
-    )
-
-
 def to_host(value: Value) -> Host:
-    """`value` as numbers and dims. A tensor is computed, which inside of a trace raises ValueDependentError."""
+    """`value` as numbers and dims. A tensor is computed, which inside of a trace raises UnsupportedError."""
     if isinstance(value, np.ndarray):
         return value
     if isinstance(value, Tensor):
-        return _numbers(value)
+        return looked_at("an input that says a shape or places", value).astype(numpy_of(value.dtype))
     raise DTypeError("numbers are needed, not a sequence or an absent value")
 
 
-def _numbers(tensor: Tensor) -> Array:
-    return tensor.detach().numpy()
+def listed(given: Host | None, attribute: Sequence[int] | None) -> list[Any]:
+    """Numbers that newer opsets have as an input, and older ones as an attribute."""
+    return numbers(given) if given is not None else list(attribute or ())
 
 
 def numbers(value: Host | None) -> list[Any]:
@@ -78,3 +97,13 @@ def numbers(value: Host | None) -> list[Any]:
     if value is None:
         return []
     return [item.item() if isinstance(item, np.generic) else item for item in value.reshape(-1)]
+
+
+def dtype_numbered(number: int) -> DType:
+    """The dtype of ONNX's number (TensorProto.DataType). Raises DTypeError for one that tensors cannot have."""
+    return tensors_of(numpy_dtype(number))
+
+
+def dtype_of_value(value: Value) -> DType:
+    """The dtype of a tensor or an array. Raises DTypeError for one that tensors cannot have."""
+    return tensors_of(dtype_of(value)) if isinstance(value, np.ndarray) else to_tensor(value).dtype
