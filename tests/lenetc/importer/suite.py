@@ -188,17 +188,22 @@ def _gradient(case: Case, inputs: list[Any]) -> str:
     ]
     if not places:
         return ""
-    wide = [v.astype(np.float64) if isinstance(v, np.ndarray) and v.dtype.kind == "f" else v for v in inputs]
-    text, has_kink = _derivative(module, wide, places)
+    wide = [
+        np.asarray(v, np.float64) if getattr(v, "dtype", None) in (np.float32, np.float16) else v
+        for v in inputs
+    ]
+    text, has_kink = _derivative(case, module, wide, places)
     if text and has_kink:
         rng = np.random.default_rng(2)
         for i in places:
             wide[i] = wide[i] * (1 + 1e-3 * rng.random(wide[i].shape)) + 1e-3 * rng.random(wide[i].shape)
-        text, _ = _derivative(module, wide, places)
+        text, _ = _derivative(case, module, wide, places)
     return text
 
 
-def _derivative(module: Any, wide: list[Any], places: list[int], step: float = 1e-6) -> tuple[str, bool]:
+def _derivative(
+    case: Case, module: Any, wide: list[Any], places: list[int], step: float = 1e-6
+) -> tuple[str, bool]:
     """What is wrong with the derivative, and whether the one to the left differs from the one to the right."""
     rng = np.random.default_rng(0)
     directions = {i: rng.standard_normal(np.shape(wide[i])) for i in places}
