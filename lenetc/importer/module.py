@@ -195,7 +195,7 @@ class OnnxModule(Module):
             except LenetcError as error:
                 raise error.at(here()) from None
         context = Context(self.training, buffers=tuple(self.buffers()))
-        outputs = [to_tensor(value) for value in run(of.graph, given, context)]
+        outputs = [_given_out(value) for value in run(of.graph, given, context)]
         return outputs[0] if of.result is None else of.result(*outputs)
 
     def table(self) -> WeightTable:
@@ -266,3 +266,10 @@ def _renamed(names: list[str], to: Renames | None) -> dict[str, str]:
             f"names: {', '.join(repr(n) for n in found if found[n] == twice)} would all be {twice!r}"
         )
     return found
+
+
+def _given_out(value: Value) -> Any:
+    """An output as users get it: a tensor, a list of them, or None for an optional one that is absent."""
+    if isinstance(value, list):
+        return [_given_out(item) for item in value]
+    return None if value is None else to_tensor(value)
