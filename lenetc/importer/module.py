@@ -21,7 +21,7 @@ from lenetc.importer.errors import OnnxError
 from lenetc.importer.interpreter import Context, run
 from lenetc.importer.names import identifiers, need
 from lenetc.importer.ports import described, taken
-from lenetc.importer.records import Fixed, OnnxGraph
+from lenetc.importer.records import Fixed, OnnxGraph, Port
 from lenetc.importer.values import Value, to_tensor
 from lenetc.importer.weights.roles import Weight
 from lenetc.nn.modules.module import Module
@@ -149,6 +149,20 @@ class OnnxModule(Part):
             else:
                 owner.register_parameter(place[-1], Parameter(tensor, weight.role == "parameter"))
 
+    @property
+    def out_ports(self) -> tuple[Port, ...]:
+        """The outputs, as the file has them."""
+        return self._imported.graph.outputs
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """The inputs, as the file has them."""
+        return self._imported.graph.inputs
+
+    def onnx_names(self) -> dict[str, str]:
+        """The file's name of each parameter and buffer, by its path in the module."""
+        return {".".join(place): name for name, place in self._imported.places.items()}
+
     def _place(self, name: str) -> tuple[str, ...]:
         """Where the weight of this name stands: modules, one in the other, and its own name last. A name that is taken
         has a line behind it."""
@@ -202,7 +216,8 @@ class OnnxModule(Part):
                 given[port.name] = taken(bound[name], port, floats)
             except LenetcError as error:
                 raise error.at(here()) from None
-        outputs = [to_tensor(value) for value in run(of.graph, given, Context(self.training))]
+        context = Context(self.training, buffers=tuple(self.buffers()))
+        outputs = [_given_out(value) for value in run(of.graph, given, context)]
         return outputs[0] if of.result is None else of.result(*outputs)
 
     def table(self) -> WeightTable:
@@ -273,3 +288,10 @@ def _renamed(names: list[str], to: Renames | None) -> dict[str, str]:
             f"names: {', '.join(repr(n) for n in found if found[n] == twice)} would all be {twice!r}"
         )
     return found
+
+
+def _given_out(value: Value) -> Any:
+    """An output as users get it: a tensor, a list of them, or None for an optional one that is absent."""
+    if isinstance(value, list):
+        return [_given_out(item) for item in value]
+    return None if value is None else to_tensor(value)

@@ -17,9 +17,11 @@ import numpy as np
 from ir import ops
 from ir.dims import Poly
 from ir.errors import DTypeError
-from ir.types import Array, bf16
+from ir.types import Array, DType, bf16
 from lenetc.evaluation.cell import known
+from lenetc.importer.dtypes import numpy_dtype, numpy_of, tensors_of
 from lenetc.importer.errors import OnnxError
+from lenetc.operations.data_dependent import looked_at
 from lenetc.operations.shaping import stack
 from lenetc.tensors.tensor import Tensor
 
@@ -28,9 +30,27 @@ Value: TypeAlias = Tensor | Host | list[Any] | None  # a list is ONNX's sequence
 
 _MOST = 2**30  # numbers in a constant that is computed
 
+
+class Quantized(Tensor):
+    """Integers that floats were rounded to. floats: their values, with the gradient of what was rounded, which goes
+    on where they become floats again."""
+
+    __slots__ = ("floats",)
+
+    def __init__(self, floats: Tensor, dtype: DType) -> None:
+        self._init(floats.detach().to(dtype)._cell)
+        self.floats = floats
+
+
 # Kinds of inputs of an operator, as its function declares them. `Tensor` and `Value` are the others.
 Sizes = Annotated[Host, "numbers and dims, known when the graph is traced; no gradient goes there"]
 Buffer = Annotated[Tensor, "a tensor that no gradient goes to"]
+
+
+class Dims(Host):
+    """Numbers and dims, of dtype object. of: the dtype of what they stand for."""
+
+    of: np.dtype[Any] = np.dtype(np.int64)
 
 
 def is_symbolic(array: Host) -> bool:
@@ -38,12 +58,22 @@ def is_symbolic(array: Host) -> bool:
     return bool(array.dtype == object)
 
 
-def as_host(array: Any, like: Any = np.int64) -> Host:
-    """`array` of numbers and dims, of an ordinary dtype where all are numbers."""
+def dtype_of(array: Host) -> np.dtype[Any]:
+    """The dtype of `array`, of what dims stand for where there are any."""
+    return array.of if isinstance(array, Dims) else np.dtype(np.int64) if is_symbolic(array) else array.dtype
+
+
+def as_host(array: Any, dtype: Any = np.int64) -> Host:
+    """`array` of numbers and dims, of an ordinary dtype where all are numbers: of its own, or of `dtype` where it is
+    one of objects."""
     found: Host = np.asarray(array)
-    if found.dtype != object or any(isinstance(item, Poly) for item in found.flat):
+    if not is_symbolic(found):
         return found
-    return found.astype(like)
+    if not any(isinstance(item, Poly) for item in found.flat):
+        return found.astype(dtype)
+    dims = found.view(Dims)
+    dims.of = np.dtype(dtype)
+    return dims
 
 
 def to_tensor(value: Value) -> Tensor:
@@ -54,25 +84,29 @@ def to_tensor(value: Value) -> Tensor:
         raise DTypeError(f"a tensor is needed, not {'an absent value' if value is None else 'a sequence'}")
     if not is_symbolic(value):
         return Tensor._from_cell(known(value))
-    parts = [_of_dim(item) for item in value.flat]
+    dtype = dtype_of(value)
+    like = tensors_of(dtype)
+    parts = [
+        Tensor._from_node(ops.dim(size=item)).to(like)
+        if isinstance(item, Poly)
+        else to_tensor(np.asarray(item, dtype))
+        for item in value.flat
+    ]
     return stack(parts).reshape(value.shape)
 
 
-def _of_dim(item: Any) -> Tensor:
-    return (
-        Tensor._from_node(ops.dim(size=item))
-        if isinstance(item, Poly)
-        else to_tensor(np.asarray(item, np.int64))
-    )
-
-
 def to_host(value: Value) -> Host:
-    """`value` as numbers and dims. A tensor is computed, which inside of a trace raises ValueDependentError."""
+    """`value` as numbers and dims. A tensor is computed, which inside of a trace raises UnsupportedError."""
     if isinstance(value, np.ndarray):
         return value
     if isinstance(value, Tensor):
-        return array_of(value)
+        return looked_at("an input that says a shape or places", value).astype(numpy_of(value.dtype))
     raise DTypeError("numbers are needed, not a sequence or an absent value")
+
+
+def listed(given: Host | None, attribute: Sequence[int] | None) -> list[Any]:
+    """Numbers that newer opsets have as an input, and older ones as an attribute."""
+    return numbers(given) if given is not None else list(attribute or ())
 
 
 def array_of(tensor: Tensor) -> Array:
@@ -87,6 +121,16 @@ def numbers(value: Host | None) -> list[Any]:
     if value is None:
         return []
     return [item.item() if isinstance(item, np.generic) else item for item in value.reshape(-1)]
+
+
+def dtype_numbered(number: int) -> DType:
+    """The dtype of ONNX's number (TensorProto.DataType). Raises DTypeError for one that tensors cannot have."""
+    return tensors_of(numpy_dtype(number))
+
+
+def dtype_of_value(value: Value) -> DType:
+    """The dtype of a tensor or an array. Raises DTypeError for one that tensors cannot have."""
+    return tensors_of(dtype_of(value)) if isinstance(value, np.ndarray) else to_tensor(value).dtype
 
 
 def need_few(shape: Sequence[Any]) -> None:

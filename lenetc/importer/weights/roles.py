@@ -24,6 +24,8 @@ _ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Where", "Pow", "Min", "Max", "Clip"
 _AUTOMATIC = re.compile(
     r"val_\d+$|onnx::\w+$|_?\d+$|.*_output_\d+$|_?(lifted_tensor|tensor_constant)\w*$|const", re.I
 )
+# Names that PyTorch's exporters give to numbers of their own; parameters have those of their modules.
+_MADE = re.compile(r"val_\d+|\d+|onnx::\w+|.*Constant(_\d+)?_output_\d+")
 _SCALES = {"QuantizeLinear": (1,), "DequantizeLinear": (1,), "Resize": (1, 2), "Upsample": (1,)}
 
 

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ir.types import Array
 from lenetc.importer.errors import OnnxError
 from lenetc.importer.gradients import readers
 from lenetc.importer.names import Names, free, selected
 from lenetc.importer.records import OnnxGraph, OnnxNode
-from lenetc.importer.registry import TABLE
 
 if TYPE_CHECKING:
     from lenetc.importer.weights.roles import Weight
@@ -23,35 +21,26 @@ _PARTS = ("Slice", "Split", "Gather", "Shape", "Size")
 
 _Reads = Mapping[str, list[tuple[OnnxNode, int]]]
 
-# What PyTorch calls the inputs of BatchNormalization.
-_LEAVES = ("", "weight", "bias", "running_mean", "running_var")
-
 
 @dataclass(frozen=True, eq=False)
 class Use:
-    """A node that uses a weight: at which inputs, whether as statistics, which training changes without a gradient,
-    and the nodes that hand it on to there, first to last."""
+    """A node that uses a weight: at which inputs, and the nodes that hand it on to there, first to last."""
 
     node: OnnxNode
     positions: tuple[int, ...]
-    is_statistic: bool
     through: tuple[OnnxNode, ...]
 
 
 def uses(name: str, reads: _Reads, through: tuple[OnnxNode, ...] = ()) -> list[Use]:
     """The uses of the value `name`, in the order of the file; those that hand it on come last."""
-    found: dict[tuple[OnnxNode, str], Use] = {}
+    found: dict[OnnxNode, Use] = {}
     views: list[Use] = []
     for node, position in reads.get(name, []):
         if node.operator in _VIEWS and not node.domain and position == 0 and len(through) < 20:
             views += uses(node.outputs[0], reads, (*through, node))
             continue
-        entry = TABLE.get((node.domain, node.operator))
-        is_statistic = entry is not None and entry.kind(position) == "Buffer"
-        # A weight that is read twice as such is one; mean and variance never are.
-        key = node, f"statistic {position}" if is_statistic else ""
-        before = found[key].positions if key in found else ()
-        found[key] = Use(node, (*before, position), is_statistic, through)
+        before = found[node].positions if node in found else ()
+        found[node] = Use(node, (*before, position), through)
     return [*found.values(), *views]
 
 
@@ -61,7 +50,7 @@ def ties(name: str, reads: _Reads, gradients: Mapping[str, list[OnnxNode]]) -> t
 
 
 def _shared(name: str, reads: _Reads, gradients: Mapping[str, list[OnnxNode]]) -> list[Use]:
-    found = [use for use in uses(name, reads) if not use.is_statistic and _is_reached(use, name, gradients)]
+    found = [use for use in uses(name, reads) if _is_reached(use, name, gradients)]
     whole = [use for use in found if use.node.operator not in _PARTS or use.positions != (0,)]
     gathered = [use for use in found if use.node.operator == "Gather" and use.positions == (0,)]
     shared = whole + gathered if whole or len(gathered) == len(found) else []
@@ -71,21 +60,6 @@ def _shared(name: str, reads: _Reads, gradients: Mapping[str, list[OnnxNode]]) -
 def _is_reached(use: Use, name: str, gradients: Mapping[str, list[OnnxNode]]) -> bool:
     value = use.through[-1].outputs[0] if use.through else name
     return use.node in gradients.get(value, ())
-
-
-def separated(graph: OnnxGraph) -> tuple[OnnxGraph, dict[str, str]]:
-    """`graph` with copies of its own for the statistics of each node that share their numbers with anything else, which
-    is an exporter's doing; and the name in the file of each copy. An untrained network's means are zeros as its biases
-    are."""
-    reads = readers(graph)
-    plan = {}
-    for name in graph.initializers:
-        found = uses(name, reads)
-        statistics = [use for use in found if use.is_statistic]
-        if statistics and (len(statistics) < len(found) or len({use.positions for use in statistics}) > 1):
-            rest = [use for use in found if not use.is_statistic]
-            plan[name] = [*rest[:1], *statistics]
-    return _split(graph, plan, graph.initializers)
 
 
 def untied(
@@ -107,13 +81,7 @@ def untied(
         wanted = (exact | matched) & tied
     reads = readers(graph)
     plan = {weight.name: _shared(weight.name, reads, gradients) for weight in found if weight.name in wanted}
-    return _split(graph, plan, {weight.name: weight.array for weight in found})
-
-
-def _split(
-    graph: OnnxGraph, plan: Mapping[str, list[Use]], arrays: Mapping[str, Array]
-) -> tuple[OnnxGraph, dict[str, str]]:
-    """`graph` with a weight of its own for each of those uses but one."""
+    arrays = {weight.name: weight.array for weight in found}
     copies: dict[str, str] = {}
     initializers = dict(graph.initializers)
     replaced: dict[OnnxNode, dict[int, str]] = {}
@@ -140,8 +108,6 @@ def _split(
                 before.setdefault(use.node, []).append(again)
                 value = output
             replaced.setdefault(use.node, {}).update(dict.fromkeys(use.positions, value))
-    if not copies:
-        return graph, copies
     return replace(_rewired(graph, replaced, before, set(copies)), initializers=initializers), copies
 
 
@@ -151,9 +117,7 @@ def _derived(name: str, use: Use, owner: Use) -> str:
         if node.operator == "Identity" and not re.search(r"_output_\d+$|^\d+$", node.outputs[0]):
             return node.outputs[0]
     module, own, path = (text.split(".") for text in (module_of(use.node), module_of(owner.node), name))
-    if use.node.operator == "BatchNormalization":
-        path = [_LEAVES[use.positions[0]]]
-    elif module != [""] and own != [""]:
+    if module != [""] and own != [""]:
         # As the weight is called beside the module of its own node, so is the copy.
         common = next(
             (i for i, (a, b) in enumerate(zip(own, path, strict=False)) if a != b), min(len(own), len(path))
