@@ -19,7 +19,7 @@ from lenetc.importer.interpreter import Context, run
 from lenetc.importer.names import identifiers, need
 from lenetc.importer.ports import described, taken
 from lenetc.importer.records import Fixed, OnnxGraph, Port
-from lenetc.importer.values import Value, to_tensor
+from lenetc.importer.values import Value, as_tensors
 from lenetc.importer.weights.roles import Weight
 from lenetc.nn.modules.module import Module
 from lenetc.nn.parameter import Parameter
@@ -184,7 +184,7 @@ class OnnxModule(Module):
             except LenetcError as error:
                 raise error.at(here()) from None
         context = Context(self.training, buffers=tuple(self.buffers()))
-        outputs = [to_tensor(value) for value in run(of.graph, given, context)]
+        outputs = [as_tensors(value) for value in run(of.graph, given, context)]
         return outputs[0] if of.result is None else of.result(*outputs)
 
     def table(self) -> WeightTable:

@@ -125,6 +125,8 @@ class Reader:
                 return array(attribute.t, self.folder)
             case kinds.GRAPH:
                 return self._graph(attribute.g, frozenset(known), depth + 1)
+            case kinds.TYPE_PROTO:
+                return attribute.tp.WhichOneof("value") or ""
             case _:
                 self.problems.append(
                     Problem(node, f"the attribute {attribute.name!r} is of a type that is not read")
