@@ -9,7 +9,7 @@ import numpy as np
 
 from ir.dims import Dim
 from ir.errors import LenetcError, ShapeError
-from lenetc.importer.scanning import ScanError, scan
+from lenetc.importer.operators.flow.scanning import ScanError, scan
 from lenetc.importer.values import Host, Value, as_host, as_tensors, to_tensor
 from lenetc.operations.shaping import stack
 from lenetc.tensors.tensor import Tensor
