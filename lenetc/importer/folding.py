@@ -30,9 +30,7 @@ def constants(graph: OnnxGraph, varying: set[str]) -> dict[str, Host]:
     }
     found: dict[str, Host] = {}
     for node in graph.nodes:
-        if node.operator in _RANDOM or any(name and name not in known for name in node.inputs):
-            continue
-        if any(isinstance(value, OnnxGraph) for value in node.attributes.values()):
+        if node.operator in _RANDOM or node.bodies or any(name and name not in known for name in node.inputs):
             continue
         with set_grad_enabled(False):
             outputs = apply(node, [known[name] if name else None for name in node.inputs], Context())

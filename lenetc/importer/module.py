@@ -22,7 +22,7 @@ from lenetc.importer.interpreter import Context, run
 from lenetc.importer.names import identifiers, need
 from lenetc.importer.ports import described, taken
 from lenetc.importer.records import Fixed, OnnxGraph, Port
-from lenetc.importer.values import Value, to_tensor
+from lenetc.importer.values import Value, as_tensors
 from lenetc.importer.weights.roles import Weight
 from lenetc.nn.modules.module import Module
 from lenetc.nn.parameter import Parameter
@@ -217,7 +217,7 @@ class OnnxModule(Part):
             except LenetcError as error:
                 raise error.at(here()) from None
         context = Context(self.training, buffers=tuple(self.buffers()))
-        outputs = [_given_out(value) for value in run(of.graph, given, context)]
+        outputs = [as_tensors(value) for value in run(of.graph, given, context)]
         return outputs[0] if of.result is None else of.result(*outputs)
 
     def table(self) -> WeightTable:
@@ -288,10 +288,3 @@ def _renamed(names: list[str], to: Renames | None) -> dict[str, str]:
             f"names: {', '.join(repr(n) for n in found if found[n] == twice)} would all be {twice!r}"
         )
     return found
-
-
-def _given_out(value: Value) -> Any:
-    """An output as users get it: a tensor, a list of them, or None for an optional one that is absent."""
-    if isinstance(value, list):
-        return [_given_out(item) for item in value]
-    return None if value is None else to_tensor(value)
