@@ -68,7 +68,8 @@ def from_onnx(
     if any(weight.role != before.role for weight, before in zip(sorted_weights, found.weights, strict=True)):
         found = sort(graph, {weight.name: weight for weight in sorted_weights})
     _tell(found.weights)
-    return OnnxModule(graph, found.weights, found.folded, copies, names)
+    skeleton = file.skeleton if outputs is None and not copies else None
+    return OnnxModule(graph, found.weights, found.folded, copies, names, skeleton)
 
 
 @dataclass(frozen=True)

@@ -39,13 +39,26 @@ Renames = Mapping[str, str] | Callable[[str], str]
 class Imported(Fixed):
     """What a module has of its file. constants: values that are not trained; places: the path in the module of each
     value that is a parameter or a buffer; weights: a record of each value, without its numbers; copies: the name in the
-    file of each value that is a copy of one."""
+    file of each value that is a copy of one. skeleton: the file without the numbers of its weights, None where the
+    module is not the whole of it."""
 
     graph: OnnxGraph
     constants: Mapping[str, Value]
     places: Mapping[str, tuple[str, ...]]
     weights: tuple[Weight, ...]
     copies: Mapping[str, str]
+    skeleton: bytes | None
+
+    def __post_init__(self) -> None:
+        self._derive()
+
+    def _derive(self) -> None:
+        """What a trace would else make for the first time, and so seem to change."""
+        _ = self.inputs, self.signature, self.result, self.forward
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._derive()
 
     @cached_property
     def inputs(self) -> list[str]:
@@ -125,6 +138,7 @@ class OnnxModule(Part):
         folded: Mapping[str, Value],
         copies: Mapping[str, str] | None = None,
         names: Renames | None = None,
+        skeleton: bytes | None = None,
     ) -> None:
         super().__init__()
         constants: dict[str, Value] = dict(folded)
@@ -135,6 +149,7 @@ class OnnxModule(Part):
             places,
             tuple(replace(weight, array=_without_values(weight.array)) for weight in weights),
             dict(copies or {}),
+            skeleton,
         )
         called = _renamed([weight.name for weight in weights if weight.is_state], names)
         for weight in weights:
