@@ -10,7 +10,6 @@ import numpy as np
 from ir.types import Array
 from lenetc.importer.module import OnnxModule, Part
 from lenetc.importer.records import Port
-from lenetc.importer.values import array_of
 from lenetc.tensors.tensor import Tensor
 
 if TYPE_CHECKING:

@@ -46,8 +46,8 @@ def _copy(source: Any, target: Any, but: str) -> None:
 def with_weights(
     skeleton: bytes, weights: Mapping[str, Array], constants: Mapping[str, Array]
 ) -> onnx.ModelProto | None:
-    """The model that `without_weights` made `skeleton` of, with `weights` as its initializers, and in the place of nodes
-    that give a constant; None where it cannot hold them. constants: where other initializers are found.
+    """The model that `without_weights` made `skeleton` of, with `weights` as its initializers, and in the place of
+    nodes that give a constant; None where it cannot hold them. constants: where other initializers are found.
 
     It cannot where it lacks one or has it in another type or shape, and where it is made for training: there is no
     evaluation in it.
@@ -84,5 +84,7 @@ def _is_filled(tensor: TensorProto) -> bool:
 
 def _trains(node: onnx.NodeProto, model: onnx.ModelProto) -> bool:
     if node.op_type == "BatchNormalization":
-        return sum(map(bool, node.output)) > 1 or any(a.name == "training_mode" and a.i for a in node.attribute)
+        return sum(map(bool, node.output)) > 1 or any(
+            a.name == "training_mode" and a.i for a in node.attribute
+        )
     return node.op_type == "Dropout" and len(node.input) > 2 and bool(node.input[2])

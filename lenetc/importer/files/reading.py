@@ -16,6 +16,7 @@ from lenetc.importer.errors import OnnxError
 from lenetc.importer.files.arrays import array
 from lenetc.importer.files.inlining import inlined
 from lenetc.importer.files.lifting import lifted
+from lenetc.importer.files.linear import with_weights
 from lenetc.importer.files.original import without_weights
 from lenetc.importer.files.schema import differences
 from lenetc.importer.files.source import Source, read_model
@@ -56,7 +57,7 @@ class Reader:
     def file(self) -> OnnxFile:
         """The model. Raises OnnxError where it is broken."""
         producer = " ".join(part for part in (self.model.producer_name, self.model.producer_version) if part)
-        graph = lifted(self._graph(self.model.graph, frozenset(), 0))
+        graph = with_weights(lifted(self._graph(self.model.graph, frozenset(), 0)))
         skeleton = without_weights(self.given)
         return OnnxFile(graph, self.opsets, self.model.ir_version, producer, tuple(self.problems), skeleton)
 
