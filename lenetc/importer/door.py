@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,20 +12,30 @@ from lenetc.importer.folding import constants, held
 from lenetc.importer.interpreter import attributes_of, entry_of
 from lenetc.importer.module import OnnxModule, module_of
 from lenetc.importer.records import OnnxGraph
+from lenetc.importer.training import own_statistics, with_dropout
 from lenetc.importer.weights import weights
 
 if TYPE_CHECKING:
     import onnx
 
 
-def from_onnx(path_or_model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> OnnxModule:
-    """The network of an ONNX file as a module to train."""
+def from_onnx(
+    path_or_model: str | os.PathLike[str] | bytes | onnx.ModelProto,
+    *,
+    dropout: Mapping[str, float] | None = None,
+) -> OnnxModule:
+    """The network of an ONNX file as a module to train.
+
+    dropout: puts dropout behind nodes, which in training sets parts of their output to zero: {"/fc1/Relu": 0.5}, or
+        patterns of names.
+    """
     from lenetc.importer.reading import Reader, read_model  # onnx is slow to import
 
     folder = Path(path_or_model).parent if isinstance(path_or_model, (str, os.PathLike)) else None
     graph = Reader(read_model(path_or_model), folder).graph()
     if problems := _problems(graph):
         raise OnnxOperatorError("; ".join(problems))
+    graph = own_statistics(with_dropout(graph, dropout or {}))
     first = weights(graph, graph.initializers, [port.name for port in graph.outputs])
     varying = {weight.name for weight in first if weight.role != "constant"} | {p.name for p in graph.inputs}
     folded = constants(graph, varying)

@@ -19,6 +19,7 @@ _RANDOM = (
     "RandomUniformLike",
     "Bernoulli",
     "Multinomial",
+    "Dropout",  # random when it trains
 )
 
 

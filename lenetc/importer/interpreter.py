@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from ir.errors import LenetcError
+from ir.errors import LenetcError, SymbolicDimError
 from lenetc.evaluation.tracing import scope
 from lenetc.importer import operators  # noqa: F401 - fills the table
 from lenetc.importer.errors import OnnxOperatorError
 from lenetc.importer.records import OnnxGraph, OnnxNode
 from lenetc.importer.registry import ON_HOST, TABLE, Entry
 from lenetc.importer.values import Value, to_host, to_tensor
+from lenetc.tensors.tensor import Tensor
 
 
 @dataclass
 class Context:
-    """What operators may ask for besides their inputs. training: the module's mode. known: names and values that
-    bodies see from outside."""
+    """What operators may ask for besides their inputs. training: the module's mode. scope: names and values that
+    bodies see from outside. buffers: the module's."""
 
     training: bool = False
     scope: Mapping[str, Value] = field(default_factory=dict)
+    buffers: Sequence[Tensor] = ()
+
+    def holds(self, tensor: Tensor) -> bool:
+        """Whether `tensor` is a buffer of the module, so that it may be changed."""
+        return any(tensor is buffer for buffer in self.buffers)
 
     def run(self, body: OnnxGraph, inputs: list[Value]) -> list[Value]:
         """The outputs of a body, which sees the values around it."""
@@ -37,7 +43,7 @@ def run(graph: OnnxGraph, given: Mapping[str, Value], context: Context) -> list[
     Raises the errors of the operations, with the node in their text.
     """
     values: dict[str, Value] = {**context.scope, **graph.initializers, **given}
-    inner = Context(context.training, values)
+    inner = replace(context, scope=values)
     for node in graph.nodes:
         if all(name in given for name in node.outputs if name):
             continue  # folded, or asked for from outside
@@ -55,10 +61,16 @@ def apply(node: OnnxNode, inputs: list[Value], context: Context) -> tuple[Value,
     entry = entry_of(node)
     attributes = attributes_of(entry, node)
     on_host = ON_HOST.get(entry.name) if not entry.domain else None
-    if on_host is not None and all(value is None or isinstance(value, np.ndarray) for value in inputs):
-        keywords = {**attributes, **_given(node, context)}
-        taken = {name: value for name, value in keywords.items() if name in on_host.keywords}
-        return _outputs(on_host.function(*inputs, **taken))
+    if (
+        on_host is not None
+        and attributes.keys() <= on_host.keywords
+        and all(value is None or isinstance(value, np.ndarray) for value in inputs)
+    ):
+        given = {k: v for k, v in _given(node, context).items() if k in on_host.keywords}
+        try:
+            return _outputs(on_host.function(*inputs, **attributes, **given))
+        except SymbolicDimError:
+            pass  # no dim comes of it, but a value does
     converted = [_convert(value, entry.kind(i)) for i, value in enumerate(inputs)]
     given = _given(node, context)
     return _outputs(entry.function(*converted, **attributes, **{name: given[name] for name in entry.given}))

@@ -91,7 +91,8 @@ class OnnxModule(Module):
         given: dict[str, Value] = dict(of.constants)
         given.update((name, self._weight(place)) for name, place in of.places.items())
         given.update((port.name, _tensor(inputs[identifier(port.name)])) for port in of.graph.inputs)
-        outputs = [to_tensor(value) for value in run(of.graph, given, Context(self.training))]
+        context = Context(self.training, buffers=tuple(self.buffers()))
+        outputs = [to_tensor(value) for value in run(of.graph, given, context)]
         return outputs[0] if of.result is None else of.result(*outputs)
 
 

@@ -7,16 +7,18 @@ a size, as Reshape does, reads it off them. They become tensors where they meet 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeAlias
 
 import numpy as np
-from onnx import TensorProto
 
 from ir import ops
 from ir.dims import Poly
 from ir.errors import DTypeError
-from ir.types import Array, DType, bf16, bool_, f16, f32, f64, i8, i16, i32, i64, u8
+from ir.types import Array, DType
 from lenetc.evaluation.cell import known
+from lenetc.importer.dtypes import tensors_of
+from lenetc.operations.data_dependent import looked_at
 from lenetc.operations.shaping import stack
 from lenetc.tensors.tensor import Tensor
 
@@ -40,17 +42,33 @@ Sizes = Annotated[Host, "numbers and dims, known when the graph is traced; no gr
 Buffer = Annotated[Tensor, "a tensor that no gradient goes to"]
 
 
+class Dims(Host):
+    """Numbers and dims, of dtype object. of: the dtype of what they stand for."""
+
+    of: np.dtype[Any] = np.dtype(np.int64)
+
+
 def is_symbolic(array: Host) -> bool:
     """Whether there is a dim in `array`."""
     return bool(array.dtype == object)
 
 
-def as_host(array: Any, like: Any = np.int64) -> Host:
-    """`array` of numbers and dims, of an ordinary dtype where all are numbers."""
+def dtype_of(array: Host) -> np.dtype[Any]:
+    """The dtype of `array`, of what dims stand for where there are any."""
+    return array.of if isinstance(array, Dims) else np.dtype(np.int64) if is_symbolic(array) else array.dtype
+
+
+def as_host(array: Any, dtype: Any = np.int64) -> Host:
+    """`array` of numbers and dims, of an ordinary dtype where all are numbers: of its own, or of `dtype` where it is
+    one of objects."""
     found: Host = np.asarray(array)
-    if found.dtype != object or any(isinstance(item, Poly) for item in found.flat):
+    if not is_symbolic(found):
         return found
-    return found.astype(like)
+    if not any(isinstance(item, Poly) for item in found.flat):
+        return found.astype(dtype)
+    dims = found.view(Dims)
+    dims.of = np.dtype(dtype)
+    return dims
 
 
 def to_tensor(value: Value) -> Tensor:
@@ -61,16 +79,15 @@ def to_tensor(value: Value) -> Tensor:
         raise DTypeError(f"a tensor is needed, not {'an absent value' if value is None else 'a sequence'}")
     if not is_symbolic(value):
         return Tensor._from_cell(known(value))
-    parts = [_of_dim(item) for item in value.flat]
-    return stack(parts).reshape(value.shape)
-
-
-def _of_dim(item: Any) -> Tensor:
-    return (
-        Tensor._from_node(ops.dim(size=item))
+    dtype = dtype_of(value)
+    like = to_tensor(np.zeros((), dtype)).dtype
+    parts = [
+        Tensor._from_node(ops.dim(size=item)).to(like)
         if isinstance(item, Poly)
-        else to_tensor(np.asarray(item, np.int64))
-    )
+        else to_tensor(np.asarray(item, dtype))
+        for item in value.flat
+    ]
+    return stack(parts).reshape(value.shape)
 
 
 def to_host(value: Value) -> Host:
@@ -83,7 +100,12 @@ def to_host(value: Value) -> Host:
 
 
 def _numbers(tensor: Tensor) -> Array:
-    return tensor.detach().numpy()
+    return looked_at("an input that says a shape or places", tensor)
+
+
+def listed(given: Host | None, attribute: Sequence[int] | None) -> list[Any]:
+    """Numbers that newer opsets have as an input, and older ones as an attribute."""
+    return numbers(given) if given is not None else list(attribute or ())
 
 
 def numbers(value: Host | None) -> list[Any]:
@@ -93,33 +115,8 @@ def numbers(value: Host | None) -> list[Any]:
     return [item.item() if isinstance(item, np.generic) else item for item in value.reshape(-1)]
 
 
-_DTYPES: dict[int, DType] = {
-    TensorProto.FLOAT: f32,
-    TensorProto.DOUBLE: f64,
-    TensorProto.FLOAT16: f16,
-    TensorProto.BFLOAT16: bf16,
-    TensorProto.INT64: i64,
-    TensorProto.INT32: i32,
-    TensorProto.INT16: i16,
-    TensorProto.INT8: i8,
-    TensorProto.UINT8: u8,
-    TensorProto.BOOL: bool_,
-}
-
-
-def dtype_numbered(number: int) -> DType:
-    """The dtype of ONNX's number (TensorProto.DataType). Raises DTypeError for one that tensors cannot have."""
-    if number not in _DTYPES:
-        known_ones = TensorProto.DataType.items()
-        name = next((name.lower() for name, value in known_ones if value == number), f"of number {number}")
-        raise DTypeError(
-            f"tensors cannot have the dtype {name}; they can have {', '.join(map(str, _DTYPES.values()))}"
-        )
-    return _DTYPES[number]
-
-
 def dtype_of_value(value: Value) -> DType:
     """The dtype of a tensor or an array; of dims i64. Raises DTypeError for one that tensors cannot have."""
-    if isinstance(value, np.ndarray) and is_symbolic(value):
-        return i64
+    if isinstance(value, np.ndarray):
+        return tensors_of(dtype_of(value))
     return to_tensor(value).dtype

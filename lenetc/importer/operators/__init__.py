@@ -5,18 +5,19 @@ They are written with the operations that users have too (`lenetc.operations`, `
 
 from lenetc.importer.operators import (
     activations,
-    convolutions,
+    attention,
     creation,
+    dropout,
     elementwise,
     indexing,
     losses,
     microsoft,
     normalization,
     on_host,
-    pools,
     products,
     quantization,
     random,
     reductions,
     shaping,
+    windows,
 )

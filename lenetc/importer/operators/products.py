@@ -1,4 +1,4 @@
-"""Products of matrices."""
+"""Products of matrices and of tensors of any rank."""
 
 from __future__ import annotations
 
@@ -23,9 +23,18 @@ def Gemm(
     beta: float = 1.0,
     transA: int = 0,
     transB: int = 0,
+    broadcast: int = 0,
 ) -> Tensor:
+    """broadcast: of opset 6, whether c may be smaller, as it may ever since."""
     product = products.matmul(a.t() if transA else a, b.t() if transB else b)
-    product = product if alpha == 1 else product * alpha
-    if c is None or beta == 0:
-        return product
-    return product + (c if beta == 1 else c * beta)
+    product = _times(product, alpha)
+    return product if c is None or beta == 0 else product + _times(c, beta)
+
+
+def _times(x: Tensor, factor: float) -> Tensor:
+    return x if factor == 1 else (x * factor).to(x.dtype)
+
+
+@operator
+def Einsum(*xs: Tensor, equation: str) -> Tensor:
+    return products.einsum(equation.replace(" ", ""), *xs)

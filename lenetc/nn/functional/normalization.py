@@ -113,19 +113,26 @@ def batch_norm(
     return apply("NativeBatchNormBackward0", build, input, *affine, *statistics, edges=(input, weight, bias))
 
 
-def _move(x: Tensor, running_mean: Tensor, running_var: Tensor, momentum: float | Tensor) -> None:
-    """Move the running statistics towards those of the batch."""
+def moments(x: Tensor, correction: int) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each channel of x[N,C,...], the sum of squares divided by n - correction: [C] each, f32 of
+    halves. Without gradients."""
 
     def mean(a: Node) -> Node:
         return ops.reshape(standardized(a, 0.0).mean, shape=(a.shape[1],))
 
     def variance(a: Node) -> Node:
         squares = ops.reshape(standardized(a, 0.0).squares, shape=(a.shape[1],))
-        return squares / (means.count(a, axes_of(a)) - 1.0)
+        return squares / (means.count(a, axes_of(a)) - float(correction))
 
     with no_grad():
-        for running, statistic in ((running_mean, mean), (running_var, variance)):
-            running.copy_(running * (1 - momentum) + apply("", statistic, x) * momentum)
+        return apply("", mean, x), apply("", variance, x)
+
+
+def _move(x: Tensor, running_mean: Tensor, running_var: Tensor, momentum: float | Tensor) -> None:
+    """Move the running statistics towards those of the batch."""
+    with no_grad():
+        for running, now in zip((running_mean, running_var), moments(x, 1), strict=True):
+            running.copy_(running * (1 - momentum) + now * momentum)
 
 
 def instance_norm(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from onnx.helper import tensor_dtype_to_np_dtype
 
+from lenetc.importer.dtypes import dtype_numbered
 from lenetc.importer.errors import OnnxOperatorError
 from lenetc.importer.registry import operator
-from lenetc.importer.values import Value, dtype_numbered, dtype_of_value, is_symbolic, to_tensor
+from lenetc.importer.values import Value, dtype_of_value, is_symbolic, to_tensor
 from lenetc.tensors.tensor import Tensor
 
 

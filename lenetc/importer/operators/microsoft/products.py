@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import lenetc.nn.functional as F
 import lenetc.operations.elementwise as E
 from lenetc.importer.errors import OnnxOperatorError
-from lenetc.importer.operators.convolutions import Conv
 from lenetc.importer.operators.products import Gemm
+from lenetc.importer.operators.windows.convolutions import Conv
 from lenetc.importer.registry import MICROSOFT, operator
 from lenetc.operations import products
 from lenetc.tensors.tensor import Tensor

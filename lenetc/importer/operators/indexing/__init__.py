@@ -1,0 +1,3 @@
+"""Elements found, picked and put by their places."""
+
+from lenetc.importer.operators.indexing import finding, gathering, scattering
