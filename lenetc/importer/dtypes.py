@@ -39,8 +39,3 @@ def tensors_of(dtype: np.dtype[Any]) -> DType:
         return dtype_of(np.empty(0, dtype))
     except TypeError as error:
         raise DTypeError(str(error)) from None
-
-
-def dtype_numbered(number: int) -> DType:
-    """The dtype of tensors for ONNX's number. Raises DTypeError for those that tensors lack."""
-    return tensors_of(numpy_dtype(number))

@@ -8,7 +8,7 @@ import numpy as np
 
 from lenetc.importer.interpreter import Context, apply
 from lenetc.importer.records import OnnxGraph
-from lenetc.importer.values import Host, Value
+from lenetc.importer.values import Host, Value, array_of, need_few
 from lenetc.tensors.grad_fn import set_grad_enabled
 from lenetc.tensors.tensor import Tensor
 
@@ -37,18 +37,26 @@ def constants(graph: OnnxGraph, varying: set[str]) -> dict[str, Host]:
         with set_grad_enabled(False):
             outputs = apply(node, [known[name] if name else None for name in node.inputs], Context())
         for name, value in zip(node.outputs, outputs, strict=False):
-            array = value.numpy() if isinstance(value, Tensor) else value
+            array = _computed(value)
             if name and isinstance(array, np.ndarray):
                 known[name] = found[name] = array
     return found
 
 
+def _computed(value: Value) -> Value:
+    if not isinstance(value, Tensor):
+        return value
+    need_few(value.shape)
+    return array_of(value)
+
+
 def held(graph: OnnxGraph, found: Mapping[str, Host]) -> dict[str, Host]:
-    """Of the folded values those that files hold as weights: what Constant and ConstantOfShape nodes give."""
+    """Of the folded values those that stand for weights: what Constant and ConstantOfShape nodes give, and the floating
+    point numbers that quantized weights are."""
     return {
         name: found[name]
         for node in graph.nodes
-        if node.operator in ("Constant", "ConstantOfShape")
+        if node.operator in ("Constant", "ConstantOfShape", "DequantizeLinear") and not node.domain
         for name in node.outputs
         if name in found
     }

@@ -6,9 +6,12 @@ They are written with the operations that users have too (`lenetc.operations`, `
 from lenetc.importer.operators import (
     activations,
     attention,
+    control,
     creation,
+    cumulative,
     dropout,
     elementwise,
+    images,
     indexing,
     losses,
     microsoft,
@@ -17,7 +20,9 @@ from lenetc.importer.operators import (
     products,
     quantization,
     random,
+    recurrent,
     reductions,
+    sequences,
     shaping,
     windows,
 )

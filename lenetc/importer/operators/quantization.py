@@ -9,10 +9,9 @@ import lenetc.operations.elementwise as E
 from ir import ops
 from ir.node import Node
 from ir.types import DType, f32, f64, i32, u8
-from lenetc.importer.dtypes import dtype_numbered
 from lenetc.importer.errors import OnnxOperatorError
 from lenetc.importer.registry import operator
-from lenetc.importer.values import Buffer, Quantized, Value, to_tensor
+from lenetc.importer.values import Buffer, Quantized, Value, dtype_numbered, to_tensor
 from lenetc.tensors.dtypes import iinfo
 from lenetc.tensors.tensor import Tensor, apply
 

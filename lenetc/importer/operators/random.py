@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import lenetc.nn.functional as F
 from ir.dims import Dim
 from ir.types import DType
-from lenetc.importer.dtypes import dtype_numbered
 from lenetc.importer.registry import operator
-from lenetc.importer.values import Value, dtype_of_value
+from lenetc.importer.values import Value, dtype_numbered, dtype_of_value
 from lenetc.operations import creation
 from lenetc.tensors.tensor import Tensor
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from onnx.helper import tensor_dtype_to_np_dtype
 
-from lenetc.importer.dtypes import dtype_numbered
+from lenetc.importer.dtypes import numpy_dtype
 from lenetc.importer.errors import OnnxOperatorError
 from lenetc.importer.registry import operator
-from lenetc.importer.values import Value, dtype_of_value, is_symbolic, to_tensor
+from lenetc.importer.values import Value, dtype_numbered, dtype_of_value, is_symbolic, to_tensor
 from lenetc.tensors.tensor import Tensor
 
 
@@ -31,7 +30,7 @@ def BitCast(x: Value, /, *, to: int) -> Value:
     if isinstance(x, np.ndarray) and not is_symbolic(x):
         if dtype.itemsize != x.dtype.itemsize:
             raise OnnxOperatorError(f"{x.dtype} and {dtype} are not of the same number of bits")
-        return x.view(tensor_dtype_to_np_dtype(to))
+        return x.view(numpy_dtype(to))
     x = to_tensor(x)
     if x.dtype.itemsize != dtype.itemsize:
         raise OnnxOperatorError(f"{x.dtype} and {dtype} are not of the same number of bits")
