@@ -18,10 +18,15 @@ def given(graph: OnnxGraph) -> set[str]:
     return names.union(*(node.outputs for node in graph.nodes))
 
 
+def needed(graph: OnnxGraph) -> set[str]:
+    """The names of the values that its nodes read and that it gives back, those of bodies in it too."""
+    names = {port.name for port in graph.outputs}
+    for node in graph.nodes:
+        names.update(name for name in node.inputs if name)
+        names.update(*map(seen, bodies(node)))
+    return names
+
+
 def seen(graph: OnnxGraph) -> set[str]:
     """The names of the values around a body that it needs."""
-    needed = {port.name for port in graph.outputs}
-    for node in graph.nodes:
-        needed.update(name for name in node.inputs if name)
-        needed.update(*map(seen, bodies(node)))
-    return needed - given(graph)
+    return needed(graph) - given(graph)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from lenetc.importer.module import OnnxModule, Renames
 from lenetc.importer.names import Names
 from lenetc.importer.problems import need_none, problems
 from lenetc.importer.records import OnnxGraph
+from lenetc.importer.training import own_statistics, with_dropout
 from lenetc.importer.values import Value
 from lenetc.importer.weights.roles import Weight, chosen, weights
 from lenetc.importer.weights.tying import untied
@@ -28,6 +29,7 @@ def from_onnx(
     *,
     trainable: Names | None = None,
     outputs: str | Iterable[str] | None = None,
+    dropout: Mapping[str, float] | None = None,
     untie: Names | bool | None = None,
     names: Renames | None = None,
 ) -> OnnxModule:
@@ -40,6 +42,8 @@ def from_onnx(
     trainable: the parameters that are trained, the others being frozen (requires_grad=False): names, patterns such as
         "fc.*", or a function of a name; a name by itself makes a parameter of a mask or of a single number, too.
     outputs: values of the graph, by name, instead of its outputs: `outputs=["features"]` cuts it before its head.
+    dropout: puts dropout behind nodes, which in training sets parts of their output to zero: {"/fc1/Relu": 0.5}, or
+        patterns of names.
     untie: weights that several nodes share and each is to have a copy of: names, patterns, or True for all. Exporters
         make one of weights that are equal, as those of an untrained network often are.
     names: other names of parameters and buffers, {the file's name: the module's} or a function.
@@ -53,6 +57,7 @@ def from_onnx(
     file = read(path_or_model)
     graph = cut(file.graph, outputs)
     need_none(problems(file, graph))
+    graph = own_statistics(with_dropout(graph, dropout or {}))
     found = sort(graph)
     copies: dict[str, str] = {}
     if untie is not None and untie is not False:

@@ -30,7 +30,7 @@ class Stepped(NamedTuple):
 def repeated(
     body: Body, carried: Sequence[Value], sequences: Sequence[Value], around: Mapping[str, Value], length: Dim
 ) -> Stepped:
-    """`length` steps, as one operation if that can be. Raises LenetcError where it cannot and the length is symbolic."""
+    """`length` steps, as one operation if that can be. Raises LenetcError where it cannot and they have no number."""
     try:
         return scanned(body, carried, [to_tensor(x) for x in sequences], around, length)
     except LenetcError as error:
@@ -56,34 +56,45 @@ def scanned(
     """
     varying = {k for k, value in enumerate(carried) if not isinstance(value, np.ndarray)}
     while True:
-        first = [as_tensors(value) if k in varying else value for k, value in enumerate(carried)]
-        changed = set(varying)
+        found, changed = _attempt(body, carried, sequences, around, length, varying)
+        if changed <= varying:
+            return found
+        varying |= changed
 
-        def given(moving: Iterable[Tensor], first: Sequence[Value] = first) -> list[Value]:
-            left = iter(moving)
-            return [value if isinstance(value, np.ndarray) else rebuilt(value, left) for value in first]
 
-        def step(
-            moving: list[Tensor], items: list[Tensor], rest: list[Tensor], changed: set[int] = changed
-        ) -> tuple[list[Tensor], list[Tensor]]:
-            inner = iter(rest)
-            left, results = body(
-                given(moving), list(items), {name: rebuilt(value, inner) for name, value in around.items()}
-            )
-            changed.update(
-                k for k, new in enumerate(left) if k not in varying and not is_same(carried[k], new)
-            )
-            if changed != varying:
-                return moving, []
-            if _form(left) != _form(carried):
-                raise ScanError("the number of tensors in a sequence changes from step to step")
-            moved = tensors(as_tensors(new) for k, new in enumerate(left) if k in varying)
-            return list(moved), [to_tensor(value) for value in results]
+def _attempt(
+    body: Body,
+    carried: Sequence[Value],
+    sequences: Sequence[Tensor],
+    around: Mapping[str, Value],
+    length: Dim,
+    varying: set[int],
+) -> tuple[Stepped, set[int]]:
+    """What comes out if `varying` alone are tensors, and which are not the same after a step: the first is right if the
+    second are among `varying`."""
+    first = [as_tensors(value) if k in varying else value for k, value in enumerate(carried)]
+    changed: set[int] = set()
 
-        moved, results = scan(step, list(tensors(first)), sequences, list(tensors(around.values())), length)
-        if changed == varying:
-            return Stepped(given(moved), list(results))
-        varying = changed
+    def given(moving: Iterable[Tensor]) -> list[Value]:
+        left = iter(moving)
+        return [value if isinstance(value, np.ndarray) else rebuilt(value, left) for value in first]
+
+    def step(
+        moving: list[Tensor], items: list[Tensor], rest: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        inner = iter(rest)
+        seen = {name: rebuilt(value, inner) for name, value in around.items()}
+        left, results = body(given(moving), list(items), seen)
+        changed.update(k for k, new in enumerate(left) if not is_same(carried[k], new))
+        if not changed <= varying:
+            return moving, []
+        if _form(left) != _form(list(carried)):
+            raise ScanError("the number of tensors in a sequence changes from step to step")
+        moved = tensors(as_tensors(new) for k, new in enumerate(left) if k in varying)
+        return list(moved), [to_tensor(value) for value in results]
+
+    moved, results = scan(step, list(tensors(first)), sequences, list(tensors(around.values())), length)
+    return Stepped(given(moved), list(results)), changed
 
 
 def stepped(

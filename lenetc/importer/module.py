@@ -6,11 +6,14 @@ import inspect
 import types
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ir.errors import LenetcError
+from ir.types import Array
 from lenetc.compiler.structure import ArgumentError
 from lenetc.evaluation.cell import known
 from lenetc.evaluation.tracing import here
@@ -35,8 +38,8 @@ Renames = Mapping[str, str] | Callable[[str], str]
 @dataclass(frozen=True, eq=False)
 class Imported(Fixed):
     """What a module has of its file. constants: values that are not trained; places: the path in the module of each
-    value that is a parameter or a buffer; weights: a record of each value; copies: the name in the file of each value
-    that is a copy of one."""
+    value that is a parameter or a buffer; weights: a record of each value, without its numbers; copies: the name in the
+    file of each value that is a copy of one."""
 
     graph: OnnxGraph
     constants: Mapping[str, Value]
@@ -58,7 +61,7 @@ class Imported(Fixed):
     def result(self) -> type | None:
         """The named tuple of several outputs."""
         names = identifiers(port.name for port in self.graph.outputs)
-        return namedtuple("Outputs", names, rename=True) if len(names) != 1 else None
+        return namedtuple("Outputs", names, rename=True) if len(names) > 1 else None
 
     @cached_property
     def forward(self) -> Callable[..., Any]:
@@ -104,7 +107,13 @@ class OnnxModule(Module):
         super().__init__()
         constants: dict[str, Value] = dict(folded)
         places: dict[str, tuple[str, ...]] = {}
-        self._imported = Imported(graph, constants, places, tuple(weights), dict(copies or {}))
+        self._imported = Imported(
+            replace(graph, initializers={}),
+            constants,
+            places,
+            tuple(replace(weight, array=_without_values(weight.array)) for weight in weights),
+            dict(copies or {}),
+        )
         called = _renamed([weight.name for weight in weights if weight.is_state], names)
         for weight in weights:
             if not weight.is_state:
@@ -119,14 +128,14 @@ class OnnxModule(Module):
                 owner.register_parameter(place[-1], Parameter(tensor, weight.role == "parameter"))
 
     @property
+    def out_ports(self) -> tuple[Port, ...]:
+        """The outputs, as the file has them."""
+        return self._imported.graph.outputs
+
+    @property
     def ports(self) -> tuple[Port, ...]:
         """The inputs, as the file has them."""
         return self._imported.graph.inputs
-
-    @property
-    def output_names(self) -> list[str]:
-        """The outputs' names in the file."""
-        return [port.name for port in self._imported.graph.outputs]
 
     def onnx_names(self) -> dict[str, str]:
         """The file's name of each parameter and buffer, by its path in the module."""
@@ -163,7 +172,7 @@ class OnnxModule(Module):
             found = getattr(found, part, None)
         if not isinstance(found, Tensor):
             raise LenetcError(
-                f"the weight {'.'.join(place)!r}, which the file's nodes read, is gone: its parts are weights alone. To "
+                f"the weight {'.'.join(place)!r}, which the file's nodes read, is gone: parts are weights alone. To "
                 "put other layers behind it, cut it before its head: from_onnx(..., outputs=[...])"
             ).at(here())
         return found
@@ -173,7 +182,9 @@ class OnnxModule(Module):
         try:
             bound = of.signature.bind(*args, **kwargs).arguments
         except TypeError as error:
-            wanted = ", ".join(f"{name}: {described(port)}" for name, port in zip(of.inputs, of.graph.inputs))
+            wanted = ", ".join(
+                f"{name}: {described(port)}" for name, port in zip(of.inputs, of.graph.inputs, strict=True)
+            )
             raise ArgumentError(f"the network takes ({wanted}): {error}").at(here()) from None
         given: dict[str, Value] = dict(of.constants)
         given.update((name, self._weight(name, place)) for name, place in of.places.items())
@@ -190,26 +201,20 @@ class OnnxModule(Module):
     def table(self) -> WeightTable:
         """What became of each value of the file, to print: name, shape, dtype, role, why, readers, whether it is
         tied."""
-        from lenetc.importer.weights.table import WeightRow, WeightTable  # rich is slow to import
+        from lenetc.importer.weights.table import WeightTable, row_of  # rich is slow to import
 
         rows = []
         for weight in self._imported.weights:
             role, place = weight.role, self._imported.places.get(weight.name)
             if place is not None and role != "buffer":
                 role = "parameter" if self._weight(weight.name, place).requires_grad else "frozen"
-            rows.append(
-                WeightRow(
-                    ".".join(place or (weight.name,)),
-                    weight.name,
-                    weight.array.shape,
-                    str(weight.array.dtype),
-                    role,
-                    weight.why,
-                    tuple(f"{node.kind} {node.path}" for node in weight.readers),
-                    bool(weight.tied),
-                )
-            )
+            rows.append(row_of(weight, ".".join(place or (weight.name,)), role))
         return WeightTable(rows)
+
+    @property
+    def output_names(self) -> list[str]:
+        """The file's names of outputs, as identifiers."""
+        return identifiers(port.name for port in self._imported.graph.outputs)
 
     def extra_repr(self) -> str:
         graph = self._imported.graph
@@ -237,6 +242,11 @@ class Part(Module):
 
 
 _NOTHING = Part()
+
+
+def _without_values(array: Array) -> Array:
+    """Of that shape and dtype, without any memory."""
+    return np.broadcast_to(np.zeros((), array.dtype), array.shape)
 
 
 def _renamed(names: list[str], to: Renames | None) -> dict[str, str]:

@@ -22,11 +22,17 @@ class Fixed:
 @dataclass(frozen=True)
 class Port:
     """An input or an output of a graph. dtype: ONNX's name ("float"), "" where unknown. shape: numbers and names of
-    symbolic sizes, None for an unnamed one; None where even the rank is unknown."""
+    symbolic sizes, None for an unnamed one; None where even the rank is unknown.
+
+    PyTorch's newer exporter tells of initializers what they were: kind is "PARAMETER", "BUFFER" or "CONSTANT_TENSOR";
+    made_of are the names of what they were computed of.
+    """
 
     name: str
     dtype: str
     shape: tuple[int | str | None, ...] | None
+    kind: str = ""
+    made_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

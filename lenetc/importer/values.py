@@ -7,23 +7,40 @@ a size, as Reshape does, reads it off them. They become tensors where they meet 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeAlias
 
+import ml_dtypes  # noqa: F401 - importing it teaches NumPy the name bfloat16
 import numpy as np
 
 from ir import ops
 from ir.dims import Poly
 from ir.errors import DTypeError
-from ir.types import DType
+from ir.types import Array, DType, bf16
 from lenetc.evaluation.cell import known
 from lenetc.importer.dtypes import numpy_dtype, numpy_of, tensors_of
+from lenetc.importer.errors import OnnxError
 from lenetc.operations.data_dependent import looked_at
 from lenetc.operations.shaping import stack
 from lenetc.tensors.tensor import Tensor
 
 Host: TypeAlias = np.ndarray[Any, Any]
 Value: TypeAlias = Tensor | Host | list[Any] | None  # a list is ONNX's sequence, None an absent input
+
+_MOST = 2**30  # numbers in a constant that is computed
+
+
+class Quantized(Tensor):
+    """Integers that floats were rounded to. floats: their values, with the gradient of what was rounded, which goes
+    on where they become floats again."""
+
+    __slots__ = ("floats",)
+
+    def __init__(self, floats: Tensor, dtype: DType) -> None:
+        self._init(floats.detach().to(dtype)._cell)
+        self.floats = floats
+
 
 # Kinds of inputs of an operator, as its function declares them. `Tensor` and `Value` are the others.
 Sizes = Annotated[Host, "numbers and dims, known when the graph is traced; no gradient goes there"]
@@ -92,6 +109,13 @@ def listed(given: Host | None, attribute: Sequence[int] | None) -> list[Any]:
     return numbers(given) if given is not None else list(attribute or ())
 
 
+def array_of(tensor: Tensor) -> Array:
+    """The values of `tensor`; bf16 as ml_dtypes has it."""
+    if tensor.dtype is bf16:
+        return tensor.detach().float().numpy().astype("bfloat16")
+    return tensor.detach().numpy()
+
+
 def numbers(value: Host | None) -> list[Any]:
     """What stands in `value` of rank 0 or 1: ints, floats and dims."""
     if value is None:
@@ -107,3 +131,9 @@ def dtype_numbered(number: int) -> DType:
 def dtype_of_value(value: Value) -> DType:
     """The dtype of a tensor or an array. Raises DTypeError for one that tensors cannot have."""
     return tensors_of(dtype_of(value)) if isinstance(value, np.ndarray) else to_tensor(value).dtype
+
+
+def need_few(shape: Sequence[Any]) -> None:
+    """Raises OnnxError where a constant of that shape is more than anybody means: a file can claim any size."""
+    if math.prod(shape) > _MOST:
+        raise OnnxError(f"a constant of shape {list(shape)} has more numbers than are computed in advance")

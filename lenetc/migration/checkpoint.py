@@ -129,8 +129,8 @@ def load_ort_checkpoint(path: str | os.PathLike[str]) -> OrtCheckpoint:
     path = Path(path)
     if path.is_dir():
         raise CheckpointError(
-            f"{path} is a folder, as checkpoints of onnxruntime-training were before version 1.16, which has to load and "
-            "save it once more"
+            f"{path} is a folder, as checkpoints of onnxruntime-training were before version 1.16, which "
+            "has to load and save it once more"
         )
     content = path.read_bytes()
     try:

@@ -143,7 +143,7 @@ def step_of(
         raise LenetcError(
             f"the file has no input {', '.join(given)}; it has {', '.join(i.name for i in own)}"
         )
-    names = net.output_names
+    names = [port.name for port in net.out_ports]
     if unknown := [name for name in (*(scores or ()), *additional) if name not in names]:
         raise LenetcError(f"the file has no output {', '.join(unknown)}; it has {', '.join(names)}")
     chosen = list(scores or [name for name in names if name not in additional])
@@ -199,7 +199,7 @@ def _loss(
 
 def _labels(net: OnnxModule, inputs: Sequence[Input], score: str, are_classes: bool) -> Input:
     """The labels for an output: of its shape, or that without its classes, which are axis 1."""
-    index = net.output_names.index(score)
+    index = [port.name for port in net.out_ports].index(score)
     found: list[Tensor] = []
     mode = net.training
     net.eval()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 from collections.abc import Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -145,14 +146,18 @@ def _name(node: onnx.NodeProto, index: int) -> str:
 def _module(node: onnx.NodeProto) -> str:
     """The path of the module of PyTorch's that a node comes from: its exporter says "['', 'net', 'net.fc', 'linear']",
     the last of which is the operation."""
-    for entry in node.metadata_props:
-        if entry.key == "pkg.torch.onnx.name_scopes":
-            try:
-                *modules, _ = ast.literal_eval(entry.value)
-            except (ValueError, SyntaxError, TypeError):
-                return ""
-            return str(modules[-1]) if modules else ""
-    return ""
+    modules = _told(node, "pkg.torch.onnx.name_scopes")[:-1]
+    return modules[-1] if modules else ""
+
+
+def _told(proto: onnx.NodeProto | onnx.ValueInfoProto, key: str) -> tuple[str, ...]:
+    """The strings, in Python's notation, that an exporter has left under `key`."""
+    for entry in proto.metadata_props:
+        if entry.key == key:
+            with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+                found = ast.literal_eval(entry.value)
+                return tuple(map(str, found)) if isinstance(found, (list, tuple)) else ()
+    return ()
 
 
 def _ordered(
@@ -201,16 +206,28 @@ def _reads(node: onnx.NodeProto) -> list[str]:
 
 
 def _port(value: onnx.ValueInfoProto) -> Port:
+    props = {entry.key: entry.value for entry in value.metadata_props}
+    return Port(
+        value.name,
+        *_type(value),
+        props.get("pkg.torch.export.graph_signature.InputSpec.kind", ""),
+        _told(value, "pkg.onnxscript.optimizer.folded_from"),
+    )
+
+
+def _type(value: onnx.ValueInfoProto) -> tuple[str, tuple[int | str | None, ...] | None]:
     kind = value.type
     if not kind.HasField("tensor_type"):
-        return Port(value.name, kind.WhichOneof("value") or "", None)
+        return kind.WhichOneof("value") or "", None
     tensor = kind.tensor_type
+    if tensor.elem_type and tensor.elem_type not in TensorProto.DataType.values():
+        raise OnnxError(f"{value.name!r} is of the type {tensor.elem_type}, which there is none of")
     dtype = TensorProto.DataType.Name(tensor.elem_type).lower() if tensor.elem_type else ""
     if not tensor.HasField("shape"):
-        return Port(value.name, dtype, None)
+        return dtype, None
     shape = tuple(
         dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in tensor.shape.dim
     )
     if any(isinstance(dim, int) and dim < 0 for dim in shape):
         raise OnnxError(f"{value.name!r} has the shape {list(shape)}")
-    return Port(value.name, dtype, shape)
+    return dtype, shape

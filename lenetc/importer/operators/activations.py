@@ -125,6 +125,11 @@ def _first_largest(x: Tensor, dim: int) -> Tensor:
 def _over(function: Callable[..., Tensor], x: Tensor, axis: int | None, opset: int) -> Tensor:
     if opset >= 13:
         return function(x, dim=-1 if axis is None else axis)
-    axis = 1 if axis is None else axis % x.ndim
+    return over_last_axes(function, x, 1 if axis is None else axis)
+
+
+def over_last_axes(function: Callable[..., Tensor], x: Tensor, axis: int) -> Tensor:
+    """`function` of all elements of the axes from `axis` on."""
+    axis = axis if axis == x.ndim else axis % x.ndim
     rows = x.flatten(axis) if axis < x.ndim else x.unsqueeze(-1)
     return function(rows, dim=-1).reshape(x.shape)

@@ -9,7 +9,6 @@ from ir.dims import Dim
 from ir.errors import ShapeError, UnsupportedError
 from ir.types import bool_, f16, f32, f64
 from lenetc.importer.registry import operator
-from lenetc.importer.values import Buffer
 from lenetc.operations import elementwise, products
 from lenetc.operations.creation import arange, full
 from lenetc.operations.shaping import cat, stack
@@ -49,7 +48,7 @@ def Attention(
     mask: Tensor | None = None,
     past_key: Tensor | None = None,
     past_value: Tensor | None = None,
-    valid: Buffer | None = None,
+    valid: Tensor | None = None,
     /,
     *,
     is_causal: int = 0,
@@ -161,7 +160,7 @@ def RotaryEmbedding(
     x: Tensor,
     cosines: Tensor,
     sines: Tensor,
-    positions: Buffer | None = None,
+    positions: Tensor | None = None,
     /,
     *,
     interleaved: int = 0,

@@ -12,7 +12,7 @@ import lenetc.operations.elementwise as E
 from ir.dims import Dim, Poly
 from ir.errors import LenetcError, ShapeError
 from lenetc.evaluation.cell import Context as Tracing
-from lenetc.importer.bodies import seen
+from lenetc.importer.bodies import needed, seen
 from lenetc.importer.errors import OnnxOperatorError
 from lenetc.importer.loops import Stepped, is_same, repeated, scanned, stepped, tensors
 from lenetc.importer.records import OnnxGraph
@@ -42,6 +42,10 @@ class _Body:
             )
         self.graph, self.context = graph, context
         self.around = {name: context.scope[name] for name in sorted(seen(graph))}
+
+    def numbers(self, limit: Dim) -> list[Tensor]:
+        """The first input as a sequence, 0 to `limit`, if the body reads it."""
+        return [arange(limit)] if self.graph.inputs[0].name in needed(self.graph) else []
 
     def __call__(self, inputs: Sequence[Value], around: Mapping[str, Value] | None = None) -> list[Value]:
         context = replace(self.context, scope=self.around if around is None else around)
@@ -109,10 +113,11 @@ def Loop(
         limit = 0
     if limit is not None:
         try:
-            return _alike(run, start, carried, limit)
-        except ConditionError as error:
-            if Tracing.trace is not None:
-                return _masked(run, start, carried, limit, error)
+            try:
+                return _alike(run, start, carried, limit)
+            except ConditionError:
+                if Tracing.trace is not None:
+                    return _masked(run, start, carried, limit)
         except LenetcError as error:
             if not isinstance(limit, int):
                 raise LenetcError(
@@ -142,20 +147,18 @@ def _alike(run: _Body, start: Value, carried: Sequence[Value], limit: Dim) -> tu
     """All steps at once, of a loop that its trip count ends."""
 
     def step(state: list[Value], items: list[Value], around: Mapping[str, Value]) -> Any:
-        goes_on, *found = run([*items, _TRUE, *state], around)
+        goes_on, *found = run([*(items or [None]), _TRUE, *state], around)
         if isinstance(goes_on, Tensor) or not goes_on:
             raise ConditionError("its condition is computed in each step")
         return found[: len(state)], found[len(state) :]
 
     if _truth(start) is None:
         raise ConditionError("its condition is computed")
-    left, results = scanned(step, carried, [arange(limit)], run.around, limit)
+    left, results = scanned(step, carried, run.numbers(limit), run.around, limit)
     return *left, *results
 
 
-def _masked(
-    run: _Body, start: Value, carried: Sequence[Value], limit: Dim, why: LenetcError
-) -> tuple[Value, ...]:
+def _masked(run: _Body, start: Value, carried: Sequence[Value], limit: Dim) -> tuple[Value, ...]:
     """All steps at once; from that on whose condition is false the state stays as it is."""
     first = {f" {k}": value for k, value in enumerate(carried)}
 
@@ -165,14 +168,14 @@ def _masked(
         # Steps that do not count start from the first state again: what these make of the last one may have no
         # gradient, and 0 times infinity is none either.
         safe = [_chosen(active, value, around[f" {k}"]) for k, value in enumerate(old)]
-        goes_on, *found = run([*items, _TRUE, *safe], around)
+        goes_on, *found = run([*(items or [None]), _TRUE, *safe], around)
         if len(found) > len(old):
             raise _rows()
         left = [_chosen(active, a, b) for a, b in zip(found, old, strict=True)]
         return [E.logical_and(active, to_tensor(goes_on).reshape(())), *left], []
 
     state = [to_tensor(start).reshape(()), *carried]
-    (_, *left), _ = repeated(step, state, [arange(limit)], {**run.around, **first}, limit)
+    (_, *left), _ = scanned(step, state, run.numbers(limit), {**run.around, **first}, limit)
     return tuple(left)
 
 
@@ -301,8 +304,8 @@ def _batched(
         count = None
         if lengths is not None:
             count, *items = items
-        sequences = [_reversed(to_tensor(x), t) for x, t in zip(items[states:], turned, strict=True)]
         of = None if count is None else to_tensor(count)
+        sequences = [_reversed(to_tensor(x), t, of) for x, t in zip(items[states:], turned, strict=True)]
         left, results = _scan(run, items[:states], sequences, around, of)
         return [], [*left, *results]
 
@@ -316,9 +319,12 @@ def _moved(x: Value, source: int, destination: int) -> Tensor | Host:
     return movedim(to_tensor(x), source, destination)
 
 
-def _reversed(x: Tensor | Host, is_reversed: int) -> Tensor | Host:
+def _reversed(x: Tensor | Host, is_reversed: int, count: Tensor | None = None) -> Tensor | Host:
+    """`x` from its end, which is where `count` says if it is given."""
     if not is_reversed:
         return x
+    if count is not None and isinstance(x, Tensor):
+        return x.index_select(0, (count - 1 - arange(x.shape[0])).clamp(0))
     return x[::-1] if isinstance(x, np.ndarray) else x.flip(0)
 
 

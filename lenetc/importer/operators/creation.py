@@ -15,12 +15,10 @@ from lenetc.importer import values
 from lenetc.importer.dtypes import numpy_dtype, numpy_of, tensors_of
 from lenetc.importer.errors import OnnxOperatorError
 from lenetc.importer.registry import operator
-from lenetc.importer.values import Host, Sizes, Value, numbers
+from lenetc.importer.values import Host, Sizes, Value, need_few, numbers
 from lenetc.operations import creation
 from lenetc.operations import elementwise as E
 from lenetc.tensors.tensor import Tensor
-
-_LARGE = 2**28  # elements
 
 
 @operator
@@ -62,8 +60,7 @@ def ConstantOfShape(shape: Sizes, /, *, value: Array | None = None) -> Value:
     if not any(isinstance(size, Poly) for size in sizes):
         if any(size < 0 for size in sizes):
             raise ShapeError(f"a size among {sizes} is negative")
-        if math.prod(sizes) >= _LARGE:  # which no file is to make of a few bytes when it is read
-            return creation.full(sizes, fill.item(), dtype=tensors_of(fill.dtype))
+        need_few(sizes)
         return np.full(sizes, fill.reshape(())[()], fill.dtype)
     return creation.full(sizes, fill.item(), dtype=tensors_of(fill.dtype))
 

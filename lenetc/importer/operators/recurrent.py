@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,7 +73,7 @@ def _layer(
         raise OnnxOperatorError(f"{len(default) * directions} activations are needed, not {list(names)}")
     if unknown := [name for name in names if name.lower() not in _ACTIVATIONS]:
         raise OnnxOperatorError(f"the activations {', '.join(unknown)} are none of {', '.join(_ACTIVATIONS)}")
-    left, found = (list(alphas), list(betas)), []
+    left, found = (list(alphas), list(betas)), list[Activation]()
     for name in names:
         function, *defaults = _ACTIVATIONS[name.lower()]
         # Each takes its own from the front, and those that have none take none.
@@ -82,7 +83,7 @@ def _layer(
         )
         if _NEEDED in (alpha, beta):
             raise OnnxOperatorError(f"{name} needs its own activation_alpha and activation_beta")
-        found.append(lambda x, function=function, alpha=alpha, beta=beta: function(x, alpha, beta))
+        found.append(functools.partial(function, a=alpha, b=beta))
     size = len(default)
     return Layer(direction, clip, layout, [found[i : i + size] for i in range(0, len(found), size)])
 
@@ -269,7 +270,7 @@ def LSTM(
 ) -> tuple[Tensor, ...]:
     default = ["Sigmoid", "Tanh", "Tanh"]
     of = _layer(direction, clip, layout, activations, activation_alpha, activation_beta, default)
-    cell = _lstm_coupled if input_forget else _lstm
+    cell = functools.partial(_lstm, is_coupled=bool(input_forget))
     return _run(of, cell, x, w, r, _both(b), [p], sequence_lens, [initial_h, initial_c])
 
 
@@ -280,7 +281,8 @@ def _lstm(
     state: Sequence[Tensor],
     r: Tensor,
     p: Tensor | None,
-    is_coupled: bool = False,
+    *,
+    is_coupled: bool,
 ) -> Any:
     """Gates i, o, f, c; p[3H]: what i, o and f read of the cell. Only gates are clipped, as ONNX Runtime does."""
     (h, c), size = state, state[0].shape[1]
@@ -297,7 +299,3 @@ def _lstm(
     if p is not None:
         o = f(of.clipped(z[:, size : 2 * size] + p[size : 2 * size] * c))
     return o * last(c), c
-
-
-def _lstm_coupled(*args: Any) -> Any:
-    return _lstm(*args, is_coupled=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -12,14 +13,19 @@ from ir.types import Array
 from lenetc.importer.errors import OnnxError
 from lenetc.importer.gradients import reached, readers
 from lenetc.importer.names import Names, selected
-from lenetc.importer.records import OnnxGraph, OnnxNode
+from lenetc.importer.records import OnnxGraph, OnnxNode, Port
 from lenetc.importer.registry import TABLE
 from lenetc.importer.weights.tying import ties
 
 Role = Literal["parameter", "frozen", "buffer", "constant"]
 
 # Arithmetic of single elements, where weights and tables look alike.
-_ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Where")
+_ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Where", "Pow", "Min", "Max", "Clip", "Mod")
+_AUTOMATIC = re.compile(
+    r"val_\d+$|onnx::\w+$|_?\d+$|.*_output_\d+$|_?(lifted_tensor|tensor_constant)\w*$|const", re.I
+)
+# Names that PyTorch's exporters give to numbers of their own; parameters have those of their modules.
+_MADE = re.compile(r"val_\d+|\d+|onnx::\w+|.*Constant(_\d+)?_output_\d+")
 _SCALES = {"QuantizeLinear": (1,), "DequantizeLinear": (1,), "Resize": (1, 2), "Upsample": (1,)}
 
 
@@ -53,7 +59,9 @@ def weights(graph: OnnxGraph, held: Mapping[str, Array], outputs: list[str]) -> 
     found = []
     for name, array in held.items():
         of = reads.get(name, [])
-        role, why, doubt = _role(name, array, name in gradients, of, name in graph.initializers)
+        role, why, doubt = _role(
+            _Held(name, array, name in graph.initializers, graph.inner.get(name)), name in gradients, of
+        )
         shared = ties(name, reads, gradients) if role == "parameter" else ()
         found.append(
             Weight(name, array, role, why, tuple(dict.fromkeys(node for node, _ in of)), shared, doubt)
@@ -61,10 +69,26 @@ def weights(graph: OnnxGraph, held: Mapping[str, Array], outputs: list[str]) -> 
     return found
 
 
-def _role(
-    name: str, array: Array, is_reached: bool, of: list[tuple[OnnxNode, int]], is_initializer: bool
-) -> tuple[Role, str, str]:
+@dataclass(frozen=True)
+class _Held:
+    """A value that the file holds. told: what the file says of it."""
+
+    name: str
+    array: Array
+    is_initializer: bool
+    told: Port | None
+
+    @property
+    def is_named(self) -> bool:
+        """Whether somebody gave it its name: it has none such as val_3, onnx::Mul_12 or /Mul_output_0."""
+        if self.told is not None and self.told.made_of:
+            return any("." in name for name in self.told.made_of)
+        return self.is_initializer and not _AUTOMATIC.match(self.name)
+
+
+def _role(held: _Held, is_reached: bool, of: list[tuple[OnnxNode, int]]) -> tuple[Role, str, str]:
     """The role, why, and what is doubtful."""
+    array, told = held.array, held.told
     if any(_kind(node, position) == "Buffer" for node, position in of):
         return "buffer", "statistics", ""
     if not is_float(array):
@@ -75,9 +99,19 @@ def _role(
         return "constant", "a scale", ""
     if not is_reached:
         return "constant", "no gradient reaches it", ""
+    if told is not None and told.kind:
+        if told.kind == "PARAMETER":
+            return "parameter", "", ""
+        return (
+            ("buffer", "a buffer in PyTorch", "")
+            if told.kind == "BUFFER"
+            else ("constant", "a constant in PyTorch", "")
+        )
     elementwise = all(node.operator in _ELEMENTWISE for node, _ in of)
-    if elementwise and array.size == 1 and not is_initializer:
+    if elementwise and array.size == 1 and not held.is_named:
         return "constant", "a single number", ""
+    if elementwise and told is not None and told.made_of and not held.is_named:
+        return "constant", "a constant in PyTorch", ""
     if _is_mask(array):
         return "constant", "a mask", "is taken for a mask, and not trained"
     if elementwise and _is_sinusoidal(array):
@@ -88,7 +122,7 @@ def _role(
         )
     if elementwise and sum(size > 1 for size in array.shape) > 1:
         return "parameter", "a table", "is a table that is added or multiplied elementwise, and trained"
-    return "parameter", "", ""
+    return "parameter", f"made of {', '.join(told.made_of)}" if told and told.made_of else "", ""
 
 
 def _kind(node: OnnxNode, position: int) -> str | None:
@@ -106,8 +140,9 @@ def _is_mask(array: Array) -> bool:
 def _is_sinusoidal(array: Array) -> bool:
     """Whether the rows of `array` are sines and cosines of the same angles, as of Vaswani et al. (2017), or the table
     is the sine or the cosine part of a rotation, the angles of which grow with the row."""
-    rows = array.reshape(-1, array.shape[-1]).astype(np.float64)
-    count, width = rows.shape
+    width = array.shape[-1]
+    count = array.size // max(width, 1)
+    rows = array.reshape(count, width).astype(np.float64)
     if count < 3 or width < 2 or np.abs(rows).max() > 1 + 1e-3:
         return False
     if width % 2 == 0 and np.allclose((rows**2).sum(1), width / 2, atol=1e-3 * width) and _is_start(rows[0]):

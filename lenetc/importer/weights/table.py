@@ -9,7 +9,7 @@ from math import prod
 from rich.markup import escape
 from rich.table import Table
 
-from lenetc.importer.weights.roles import Role
+from lenetc.importer.weights.roles import Role, Weight
 from lenetc.tables import plain_table, text_of
 
 WORDS: Mapping[Role, str] = {
@@ -34,6 +34,20 @@ class WeightRow:
     why: str
     readers: tuple[str, ...]
     tied: bool
+
+
+def row_of(weight: Weight, name: str | None = None, role: Role | None = None) -> WeightRow:
+    """name, role: those in the module, the file's if None."""
+    return WeightRow(
+        name or weight.name,
+        weight.name,
+        tuple(weight.array.shape),
+        str(weight.array.dtype),
+        role or weight.role,
+        weight.why,
+        tuple(f"{node.kind} {node.path}" for node in weight.readers),
+        bool(weight.tied),
+    )
 
 
 class WeightTable(Mapping[str, WeightRow]):
@@ -71,13 +85,13 @@ class WeightTable(Mapping[str, WeightRow]):
 
     def __rich__(self) -> Table:
         table = plain_table("name")
+        table.columns[0].overflow = "fold"
         for column in ("shape", "dtype", "role", "why", "read by"):
-            table.add_column(column, no_wrap=True)
+            table.add_column(column, overflow="fold")
         for row in self.values():
             name = row.name if row.name == row.file_name else f"{row.name} ({row.file_name})"
-            shown = ", ".join(row.readers[:2]) + (
-                f" and {len(row.readers) - 2} more" if len(row.readers) > 2 else ""
-            )
+            more = f" and {len(row.readers) - 1} more" if len(row.readers) > 1 else ""
+            shown = f"{row.readers[0] if row.readers else ''}{more}"
             why = ", ".join(part for part in (row.why, "tied" if row.tied else "") if part)
             shape = "×".join(map(str, row.shape)) or "1"
             table.add_row(escape(name), shape, row.dtype, WORDS[row.role], why, escape(shown))

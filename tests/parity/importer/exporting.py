@@ -24,7 +24,7 @@ BATCH = 6
 
 @dataclass(frozen=True)
 class Form:
-    """How a network is exported. dynamo: by which of the two exporters."""
+    """How a network is exported. dynamo: by which of the two exporters, the newer one or that of TorchScript."""
 
     dynamo: bool
     opset: int
@@ -52,6 +52,7 @@ def exported(network: Network, module: torch.nn.Module, form: Form) -> onnx.Mode
                 input_names=["x"],
                 output_names=["y"],
                 dynamic_shapes=shapes,
+                optimize=False,  # which folds batch normalization into convolutions, and what is broadcast into weights
                 verbose=False,
             )
             assert program is not None

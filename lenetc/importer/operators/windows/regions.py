@@ -61,7 +61,7 @@ def sampled(images: Tensor, rows: Tensor, columns: Tensor, which: Tensor | None 
 def RoiAlign(
     x: Tensor,
     rois: Tensor,
-    batch_indices: Buffer,
+    batch_indices: Tensor,
     /,
     *,
     coordinate_transformation_mode: str | None = None,
