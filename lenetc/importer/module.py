@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ir.errors import LenetcError
+from ir.errors import LenetcError, ShapeError
 from ir.types import Array
 from lenetc.compiler.structure import ArgumentError
 from lenetc.evaluation.cell import known
 from lenetc.evaluation.tracing import here
+from lenetc.importer.batch import may_hold_batch
 from lenetc.importer.errors import OnnxError
 from lenetc.importer.interpreter import Context, run
 from lenetc.importer.names import identifiers, need
@@ -232,7 +233,10 @@ class OnnxModule(Part):
             except LenetcError as error:
                 raise error.at(here()) from None
         context = Context(self.training, buffers=tuple(self.buffers()))
-        outputs = [as_tensors(value) for value in run(of.graph, given, context)]
+        try:
+            outputs = [as_tensors(value) for value in run(of.graph, given, context)]
+        except ShapeError as error:
+            raise _with_hint(error, of) from None
         return outputs[0] if of.result is None else of.result(*outputs)
 
     def table(self) -> WeightTable:
@@ -303,3 +307,13 @@ def _renamed(names: list[str], to: Renames | None) -> dict[str, str]:
             f"names: {', '.join(repr(n) for n in found if found[n] == twice)} would all be {twice!r}"
         )
     return found
+
+
+def _with_hint(error: ShapeError, of: Imported) -> ShapeError:
+    """`error`, which says that the file may be for batches of one size where it may be."""
+    node = may_hold_batch(of.graph, dict(of.constants))
+    if node is not None:
+        text, *where = error.args[0].split("\n", 1)
+        text += f' (constants such as the sizes of {node} may hold the batch of the file: from_onnx(..., batch="N"))'
+        error.args = ("\n".join([text, *where]), *error.args[1:])
+    return error

@@ -15,7 +15,7 @@ import lenetc.nn.functional as F
 EXPORTS = Path(__file__).parent / "exports"
 # The inputs' sizes without the batch, the output of scores or probabilities, how many parameters are trained.
 FILES = {
-    "keras": ((12, 12, 1), 0, 6),
+    "keras": ((12, 12, 1), 0, 5),
     "jax": ((8,), 0, 4),
     "sklearn_mlp": ((8,), 1, 6),
     "sklearn_logistic": ((8,), 1, 2),
