@@ -22,6 +22,7 @@ from lenetc.compiler.compile import compile
 from lenetc.compiler.retrace import RetraceWarning
 from lenetc.artifact.load import load
 from lenetc.importer.door import from_onnx
+from lenetc.importer.examine import examine
 from lenetc.runtime.device import device
 from lenetc.operations.creation import *
 from lenetc.operations.dense import *

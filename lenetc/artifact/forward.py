@@ -18,6 +18,7 @@ from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.structure import ArgumentError, flatten, is_array, type_of
 from lenetc.compiler.traces.records import INVALID, Capture, Passed
 from lenetc.evaluation.tracing import Exporting
+from lenetc.importer.module import OnnxModule
 from lenetc.nn.modules.module import Module
 from lenetc.operations import creation
 from lenetc.tensors.grad_fn import set_grad_enabled
@@ -47,17 +48,35 @@ def forward(
             f"export: {compiled.arguments.name} returns no tensor, so that its file would give nothing"
         )
     names |= lone_output(function, captured)
+    if _imported(function) is not None:
+        names |= {name: name for name in compiled.arguments.names}
     _rename(captured, names)
     return captured
 
 
 def lone_output(function: Any, captured: Capture) -> dict[str, str]:
-    """{the name of the only result: "output"} where the user has not named it: a module's, and an expression."""
+    """Names of results that the user has not named: {the name of the only one: "output"} of a module's, and of an
+    expression; those of its file are an imported network's."""
     results = [key for key, _ in captured.graph.results if key != INVALID]
+    if (network := _imported(function)) is not None and len(results) == len(network.output_names):
+        return dict(zip(results, network.output_names, strict=True))
     is_named = isinstance(captured.result, dict) or not (
         isinstance(function, Module) or results == ["result"]
     )
     return {} if is_named or len(results) != 1 else {results[0]: "output"}
+
+
+def _imported(function: Any) -> OnnxModule | None:
+    """The imported network that `function` is, or is the average of."""
+    inner = _inner(function) if isinstance(function, Module) else None
+    found = inner or function
+    return found if isinstance(found, OnnxModule) else None
+
+
+def _inner(function: Module) -> Module | None:
+    """The module that `function` hands on what it is given to, as an averaged model does."""
+    inner = getattr(function, "module", None)
+    return inner if isinstance(inner, Module) and _takes_anything(function.forward) else None
 
 
 def _takes_anything(function: Callable[..., Any]) -> bool:
@@ -67,10 +86,7 @@ def _takes_anything(function: Callable[..., Any]) -> bool:
 
 def called(function: Module | Callable[..., Any], differentiates: bool = True) -> Callable[..., Any]:
     """`function` with the parameters that it has, of a module those of its forward; without gradients if need be."""
-    signed = function.forward if isinstance(function, Module) else function
-    inner = getattr(function, "module", None)
-    if isinstance(function, Module) and isinstance(inner, Module) and _takes_anything(signed):
-        signed = inner.forward  # as an averaged model hands on what it is given
+    signed = (_inner(function) or function).forward if isinstance(function, Module) else function
 
     @functools.wraps(signed)
     def call(*args: Any, **kwargs: Any) -> Any:

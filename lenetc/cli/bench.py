@@ -23,7 +23,8 @@ from ir.errors import LenetcError
 from lenetc.compiler.function import CompiledFunction
 from lenetc.evaluation.cell import Context
 from lenetc.profiling.measure import measure
-from lenetc.profiling.profile import WIDTH, Profile
+from lenetc.profiling.profile import Profile
+from lenetc.tables import WIDTH
 from lenetc.training.trainer import OPTIMIZERS, Config, Trainer
 
 

@@ -9,3 +9,7 @@ class OnnxError(LenetcError, ValueError):
 
 class OnnxOperatorError(LenetcError, NotImplementedError):
     """Nodes that cannot be imported: which, of which operator and opset, and why. All of a file in one."""
+
+
+class OnnxWarning(UserWarning):
+    """Something about a file that its user should know: weights that are shared, tables that may not be weights."""

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from lenetc.importer.errors import OnnxError
 from lenetc.importer.interpreter import Context, apply
-from lenetc.importer.records import OnnxGraph
+from lenetc.importer.records import OnnxGraph, OnnxNode
 from lenetc.importer.values import Host, Value
 from lenetc.tensors.grad_fn import set_grad_enabled
 from lenetc.tensors.tensor import Tensor
 
+_MOST = 2**31  # numbers of a constant
 _RANDOM = (
     "RandomNormal",
     "RandomNormalLike",
@@ -37,18 +39,27 @@ def constants(graph: OnnxGraph, varying: set[str]) -> dict[str, Host]:
         with set_grad_enabled(False):
             outputs = apply(node, [known[name] if name else None for name in node.inputs], Context())
         for name, value in zip(node.outputs, outputs, strict=False):
-            array = value.numpy() if isinstance(value, Tensor) else value
+            array = _computed(node, value)
             if name and isinstance(array, np.ndarray):
                 known[name] = found[name] = array
     return found
 
 
+def _computed(node: OnnxNode, value: Value) -> Value:
+    if not isinstance(value, Tensor):
+        return value
+    if value.numel() > _MOST:
+        raise OnnxError(f"{node} claims {list(value.shape)} numbers, more than are computed in advance")
+    return value.numpy()
+
+
 def held(graph: OnnxGraph, found: Mapping[str, Host]) -> dict[str, Host]:
-    """Of the folded values those that files hold as weights: what Constant and ConstantOfShape nodes give."""
+    """Of the folded values those that stand for weights: what Constant and ConstantOfShape nodes give, and the floating
+    point numbers that quantized weights are."""
     return {
         name: found[name]
         for node in graph.nodes
-        if node.operator in ("Constant", "ConstantOfShape")
+        if node.operator in ("Constant", "ConstantOfShape", "DequantizeLinear") and not node.domain
         for name in node.outputs
         if name in found
     }

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ir.errors import LenetcError, SymbolicDimError
-from lenetc.evaluation.tracing import scope
+from lenetc.evaluation.tracing import current_scope, here, scope
 from lenetc.importer import operators  # noqa: F401 - fills the table
 from lenetc.importer.errors import OnnxOperatorError
 from lenetc.importer.records import OnnxGraph, OnnxNode
@@ -44,20 +44,45 @@ def run(graph: OnnxGraph, given: Mapping[str, Value], context: Context) -> list[
     """
     values: dict[str, Value] = {**context.scope, **graph.initializers, **given}
     inner = replace(context, scope=values)
+    around = current_scope()
     for node in graph.nodes:
         if all(name in given for name in node.outputs if name):
             continue  # folded, or asked for from outside
-        with scope(node.name):
-            try:
-                outputs = apply(node, [values[name] if name else None for name in node.inputs], inner)
-            except LenetcError as error:
-                raise error.at(f"{node}") from None
+        with scope(f"{around}.{node.path}" if around else node.path):
+            outputs = apply(node, [values[name] if name else None for name in node.inputs], inner)
         values.update((name, value) for name, value in zip(node.outputs, outputs, strict=False) if name)
     return [values[port.name] for port in graph.outputs]
 
 
 def apply(node: OnnxNode, inputs: list[Value], context: Context) -> tuple[Value, ...]:
-    """The outputs of `node`."""
+    """The outputs of `node`. Raises the errors of the operations, with the node in their text."""
+    try:
+        return _apply(node, inputs, context)
+    except LenetcError as error:
+        raise _at(node, error) from None
+    except (
+        TypeError,
+        ValueError,
+        IndexError,
+        KeyError,
+        AttributeError,
+        ArithmeticError,
+        AssertionError,
+    ) as error:
+        # Of what files say and the operator did not expect, such as axes that there are not.
+        raise _at(node, OnnxOperatorError(f"{type(error).__name__}: {error}")) from error
+
+
+def _at(node: OnnxNode, error: LenetcError) -> LenetcError:
+    """`error`, which says of which node it is, once."""
+    if not hasattr(error, "onnx_node"):
+        error.at(here())
+        error.args = (f"{error.args[0]}\n  in {node}", *error.args[1:])
+        error.onnx_node = node  # type: ignore[attr-defined]
+    return error
+
+
+def _apply(node: OnnxNode, inputs: list[Value], context: Context) -> tuple[Value, ...]:
     entry = entry_of(node)
     attributes = attributes_of(entry, node)
     on_host = ON_HOST.get(entry.name) if not entry.domain else None

@@ -3,31 +3,84 @@
 from __future__ import annotations
 
 import inspect
-import re
+import types
 from collections import namedtuple
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
+from ir.errors import LenetcError
+from lenetc.compiler.structure import ArgumentError
 from lenetc.evaluation.cell import known
+from lenetc.evaluation.tracing import here
+from lenetc.importer.errors import OnnxError
 from lenetc.importer.interpreter import Context, run
+from lenetc.importer.names import identifiers, need
+from lenetc.importer.ports import described, taken
 from lenetc.importer.records import Fixed, OnnxGraph
 from lenetc.importer.values import Value, to_tensor
-from lenetc.importer.weights import Weight
+from lenetc.importer.weights.roles import Weight
 from lenetc.nn.modules.module import Module
 from lenetc.nn.parameter import Parameter
 from lenetc.tensors.tensor import Tensor
+
+if TYPE_CHECKING:
+    from lenetc.importer.weights.table import WeightTable
+
+# Other names of weights, by their names in the file or as a function of them.
+Renames = Mapping[str, str] | Callable[[str], str]
 
 
 @dataclass(frozen=True, eq=False)
 class Imported(Fixed):
     """What a module has of its file. constants: values that are not trained; places: the path in the module of each
-    value that is a parameter or a buffer; result: the named tuple of several outputs."""
+    value that is a parameter or a buffer; weights: a record of each value; copies: the name in the file of each value
+    that is a copy of one."""
 
     graph: OnnxGraph
     constants: Mapping[str, Value]
     places: Mapping[str, tuple[str, ...]]
-    result: type | None
+    weights: tuple[Weight, ...]
+    copies: Mapping[str, str]
+
+    @cached_property
+    def inputs(self) -> list[str]:
+        """The parameters of forward."""
+        return identifiers(port.name for port in self.graph.inputs)
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        return inspect.Signature([inspect.Parameter(name, kind) for name in self.inputs])
+
+    @cached_property
+    def result(self) -> type | None:
+        """The named tuple of several outputs."""
+        names = identifiers(port.name for port in self.graph.outputs)
+        return namedtuple("Outputs", names, rename=True) if len(names) > 1 else None
+
+    @cached_property
+    def forward(self) -> Callable[..., Any]:
+        def forward(module: OnnxModule, *args: Any, **kwargs: Any) -> Any:
+            return module._run(*args, **kwargs)
+
+        own = inspect.Parameter("module", inspect.Parameter.POSITIONAL_ONLY)
+        forward.__signature__ = self.signature.replace(  # type: ignore[attr-defined]
+            parameters=[own, *self.signature.parameters.values()]
+        )
+        return forward
+
+    def __getstate__(self) -> dict[str, Any]:
+        cached = ("inputs", "signature", "result", "forward")
+        return {name: value for name, value in self.__dict__.items() if name not in cached}
+
+
+class Forward:
+    """`forward` of each module with the inputs of its own file as parameters."""
+
+    def __get__(self, module: OnnxModule | None, owner: type) -> Any:
+        return self if module is None else types.MethodType(module._imported.forward, module)
 
 
 class OnnxModule(Module):
@@ -37,38 +90,49 @@ class OnnxModule(Module):
     and gives its outputs: one tensor, or a named tuple.
     """
 
-    def __init__(self, graph: OnnxGraph, weights: Sequence[Weight], folded: Mapping[str, Value]) -> None:
+    _imported: Imported
+    forward = Forward()  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        graph: OnnxGraph,
+        weights: Sequence[Weight],
+        folded: Mapping[str, Value],
+        copies: Mapping[str, str] | None = None,
+        names: Renames | None = None,
+    ) -> None:
         super().__init__()
         constants: dict[str, Value] = dict(folded)
         places: dict[str, tuple[str, ...]] = {}
+        self._imported = Imported(graph, constants, places, tuple(weights), dict(copies or {}))
+        called = _renamed([weight.name for weight in weights if weight.is_state], names)
         for weight in weights:
-            if weight.role == "constant":
+            if not weight.is_state:
                 constants[weight.name] = weight.array
                 continue
             tensor = Tensor._from_cell(known(weight.array))
-            place = places[weight.name] = self._place(weight.name)
+            place = places[weight.name] = self._place(called[weight.name])
             owner = self._owner(place)
-            if weight.role == "parameter":
-                owner.register_parameter(place[-1], Parameter(tensor))
-            else:
+            if weight.role == "buffer":
                 owner.register_buffer(place[-1], tensor)
-        names = [identifier(port.name) for port in graph.outputs]
-        result = namedtuple("Outputs", names, rename=True) if len(names) != 1 else None
-        self._imported = Imported(graph, constants, places, result)
+            else:
+                owner.register_parameter(place[-1], Parameter(tensor, weight.role == "parameter"))
 
     def _place(self, name: str) -> tuple[str, ...]:
-        """Where the weight of this name stands: modules, one in the other, and its own name last."""
-        parts = [part or "_" for part in name.split(".")] or ["_"]
-        module: Module = self
+        """Where the weight of this name stands: modules, one in the other, and its own name last. A name that is taken
+        has a line behind it."""
+        parts = [part or "_" for part in name.split(".")]
+        module: Module | None = self
         for depth, part in enumerate(parts):
-            inner = module._modules.get(part)
-            taken = inner is None and hasattr(module, part)
-            if taken or (depth == len(parts) - 1 and inner is not None):
-                parts[depth] += "_"
-                return self._place(".".join(parts))
-            if inner is None:
-                break
-            module = inner
+            is_last = depth == len(parts) - 1
+            while True:
+                inner = None if module is None else module._modules.get(part)
+                if not (is_last and inner is not None) and (
+                    inner is not None or not hasattr(module or _NOTHING, part)
+                ):
+                    break
+                part += "_"
+            parts[depth], module = part, inner
         return tuple(parts)
 
     def _owner(self, place: tuple[str, ...]) -> Module:
@@ -79,50 +143,98 @@ class OnnxModule(Module):
             module = module._modules[part]
         return module
 
-    def _weight(self, place: tuple[str, ...]) -> Tensor:
+    def _weight(self, name: str, place: tuple[str, ...]) -> Tensor:
         found: Any = self
         for part in place:
-            found = getattr(found, part)
-        assert isinstance(found, Tensor)
+            found = getattr(found, part, None)
+        if not isinstance(found, Tensor):
+            raise LenetcError(
+                f"the weight {'.'.join(place)!r}, which the file's nodes read, is gone: parts are weights alone. To "
+                "put other layers behind it, cut it before its head: from_onnx(..., outputs=[...])"
+            ).at(here())
         return found
 
-    def _run(self, inputs: Mapping[str, Any]) -> Any:
+    def _run(self, *args: Any, **kwargs: Any) -> Any:
         of = self._imported
+        try:
+            bound = of.signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            wanted = ", ".join(
+                f"{name}: {described(port)}" for name, port in zip(of.inputs, of.graph.inputs, strict=True)
+            )
+            raise ArgumentError(f"the network takes ({wanted}): {error}").at(here()) from None
         given: dict[str, Value] = dict(of.constants)
-        given.update((name, self._weight(place)) for name, place in of.places.items())
-        given.update((port.name, _tensor(inputs[identifier(port.name)])) for port in of.graph.inputs)
+        given.update((name, self._weight(name, place)) for name, place in of.places.items())
+        floats = {value.dtype for value in given.values() if isinstance(value, Parameter)}
+        for name, port in zip(of.inputs, of.graph.inputs, strict=True):
+            try:
+                given[port.name] = taken(bound[name], port, floats)
+            except LenetcError as error:
+                raise error.at(here()) from None
         context = Context(self.training, buffers=tuple(self.buffers()))
         outputs = [to_tensor(value) for value in run(of.graph, given, context)]
         return outputs[0] if of.result is None else of.result(*outputs)
+
+    def table(self) -> WeightTable:
+        """What became of each value of the file, to print: name, shape, dtype, role, why, readers, whether it is
+        tied."""
+        from lenetc.importer.weights.table import WeightTable, row_of  # rich is slow to import
+
+        rows = []
+        for weight in self._imported.weights:
+            role, place = weight.role, self._imported.places.get(weight.name)
+            if place is not None and role != "buffer":
+                role = "parameter" if self._weight(weight.name, place).requires_grad else "frozen"
+            rows.append(row_of(weight, ".".join(place or (weight.name,)), role))
+        return WeightTable(rows)
+
+    @property
+    def output_names(self) -> list[str]:
+        """The file's names of outputs, as identifiers."""
+        return identifiers(port.name for port in self._imported.graph.outputs)
+
+    def extra_repr(self) -> str:
+        graph = self._imported.graph
+        inputs, outputs = (
+            ", ".join(f"{port.name}: {described(port)}" for port in ports)
+            for ports in (graph.inputs, graph.outputs)
+        )
+        count = sum(parameter.numel() for parameter in self.parameters())
+        return f"({inputs}) -> ({outputs}), {len(graph.nodes)} nodes, {count} parameters"
+
+    def _child_lines(self) -> list[str]:
+        """Of the parts those that are no longer the file's."""
+        lines = []
+        for path, module in self.named_modules():
+            if path and not isinstance(module, Part) and isinstance(self._above(path), (Part, OnnxModule)):
+                lines.append(f"({path}): {repr(module).replace(chr(10), chr(10) + '  ')}")
+        return lines
+
+    def _above(self, path: str) -> Module:
+        return self.get_submodule(path.rpartition(".")[0])
 
 
 class Part(Module):
     """Weights whose names have a prefix in common."""
 
 
-def _tensor(value: Any) -> Tensor:
-    return value if isinstance(value, Tensor) else Tensor._from_array(value)
+_NOTHING = Part()
 
 
-def identifier(name: str) -> str:
-    """`name` as Python and named tuples allow it."""
-    plain = re.sub(r"\W", "_", name).lstrip("_") or "value"
-    return f"v{plain}" if plain[0].isdigit() else plain
-
-
-def module_of(graph: OnnxGraph, weights: Sequence[Weight], folded: Mapping[str, Value]) -> OnnxModule:
-    """The module of a class of its own, whose forward has the graph's inputs as its parameters."""
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    names = [
-        inspect.Parameter("self", kind),
-        *(inspect.Parameter(identifier(p.name), kind) for p in graph.inputs),
-    ]
-    signature = inspect.Signature(names)
-
-    def forward(self: OnnxModule, *args: Any, **kwargs: Any) -> Any:
-        bound = signature.bind(self, *args, **kwargs)
-        return self._run(bound.arguments)
-
-    forward.__signature__ = signature  # type: ignore[attr-defined]
-    made: type[OnnxModule] = type("OnnxModule", (OnnxModule,), {"forward": forward, "__module__": __name__})
-    return made(graph, weights, folded)
+def _renamed(names: list[str], to: Renames | None) -> dict[str, str]:
+    """Names in the module by those in the file. Raises OnnxError for names that the file has not, and for such as two
+    would have."""
+    if to is None:
+        return {name: name for name in names}
+    if isinstance(to, Mapping):
+        for name in to:
+            need(name, names, "names")
+    found = {name: to.get(name, name) if isinstance(to, Mapping) else to(name) for name in names}
+    for name, new in found.items():
+        if not isinstance(new, str) or not new:
+            raise OnnxError(f"names: {name!r} is to be called {new!r}, which is no name")
+    if twice := next((new for new in found.values() if list(found.values()).count(new) > 1), None):
+        raise OnnxError(
+            f"names: {', '.join(repr(n) for n in found if found[n] == twice)} would all be {twice!r}"
+        )
+    return found

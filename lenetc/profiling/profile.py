@@ -6,22 +6,20 @@ import json
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
 from rich.table import Table
 
 from lenetc.files import atomic_write
 from lenetc.profiling.kernels import LOOP, RUNTIME, Kernel, Profiled
+from lenetc.tables import plain_table, text_of
 
 FORMAT = 1
 PHASES = ("forward", "backward", "update")
 BETWEEN = "(between kernels)"
-WIDTH = 120  # of printed tables, where there is no terminal to say it
 _SHOWN = 12  # operators and kernels, in the printed report
 
 
@@ -59,7 +57,7 @@ class Breakdown(Mapping[str, Row]):
         return len(self._rows)
 
     def __str__(self) -> str:
-        return _text(self)
+        return text_of(self)
 
     __repr__ = __str__
 
@@ -68,7 +66,7 @@ class Breakdown(Mapping[str, Row]):
 
     def table(self, most: int | None = None) -> Table:
         """As a table, of the `most` longest parts if that is given, and the others together."""
-        table = _table(self.what, "µs", "share", "calls", "GFLOP/s")
+        table = plain_table(self.what, "µs", "share", "calls", "GFLOP/s")
         for name, row in _shortened(self, most):
             table.add_row(escape(name), *_cells(row))
         return table
@@ -209,7 +207,7 @@ class Profile:
         atomic_write(Path(path), self.to_json().encode())
 
     def __str__(self) -> str:
-        return _text(self)
+        return text_of(self)
 
     __repr__ = __str__
 
@@ -252,7 +250,7 @@ class Profile:
         phases = sorted(
             {phase for _, phase in spent}, key=lambda phase: (*PHASES, LOOP, RUNTIME).index(phase)
         )
-        table = _table("module", *(f"{phase} µs" for phase in phases), "µs", "share", "GFLOP/s")
+        table = plain_table("module", *(f"{phase} µs" for phase in phases), "µs", "share", "GFLOP/s")
         for name, row in self.by_module.items():
             cells = [_micros(spent[name, phase]) if (name, phase) in spent else "" for phase in phases]
             table.add_row(escape(name), *cells, _micros(row.seconds), f"{row.share:.1%}", _rate(row.gflops))
@@ -262,7 +260,7 @@ class Profile:
 
     def _longest(self) -> Table:
         """The kernels that take most of the time, each with what it is."""
-        table = _table("kernel", "µs", "share", "calls", "GFLOP/s")
+        table = plain_table("kernel", "µs", "share", "calls", "GFLOP/s")
         kernels = {kernel.name: kernel for kernel in self.kernels}
         has_lines = any(kernel.line for kernel in self.kernels)
         for name in ("operator", "phase", "line")[: 2 + has_lines]:
@@ -324,20 +322,6 @@ def _described(kernel: Kernel) -> dict[str, Any]:
         "calls": kernel.calls,
         "flops": kernel.flops,
     }
-
-
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column(first)
-    for name in others:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
-def _text(shown: Any) -> str:
-    out = StringIO()
-    Console(file=out, width=WIDTH, color_system=None, highlight=False, soft_wrap=True).print(shown, end="")
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
 def _micros(seconds: float) -> str:

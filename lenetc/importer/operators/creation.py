@@ -57,7 +57,7 @@ def Constant(
 def ConstantOfShape(shape: Sizes, /, *, value: Array | None = None) -> Value:
     fill = np.zeros(1, np.float32) if value is None else value
     sizes = numbers(shape)
-    if not any(isinstance(size, Poly) for size in sizes):
+    if not any(isinstance(size, Poly) for size in sizes) and math.prod(sizes) < 2**28:
         if any(size < 0 for size in sizes):
             raise ShapeError(f"a size among {sizes} is negative")
         return np.full(sizes, fill.reshape(())[()], fill.dtype)

@@ -1,0 +1,1 @@
+"""Files: from a path, bytes or a model to checked records. `onnx` is imported here alone, when a file is read."""

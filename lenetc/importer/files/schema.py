@@ -1,0 +1,40 @@
+"""What ONNX's own schemas say of a node: counts of inputs and outputs, attributes and their types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import onnx
+from onnx import AttributeProto
+
+
+def differences(node: onnx.NodeProto, opset: int, domain: str) -> Iterator[str]:
+    """What is wrong with `node` by the schema of its operator; nothing where there is none of it."""
+    try:
+        schema = onnx.defs.get_schema(node.op_type, opset, domain)
+    except onnx.defs.SchemaError:
+        return
+    if schema.deprecated:
+        yield f"ONNX has taken it out by opset {opset}"
+        return
+    for what, found, least, most in (
+        ("inputs", len(node.input), schema.min_input, schema.max_input),
+        ("outputs", len(node.output), schema.min_output, schema.max_output),
+    ):
+        if not least <= found <= most:
+            wanted = (
+                str(least) if least == most else f"{least} to {most}" if most < 1000 else f"{least} or more"
+            )
+            yield f"it has {found} {what}, not {wanted}"
+    for attribute in node.attribute:
+        known = schema.attributes.get(attribute.name)
+        if known is None:
+            yield f"ONNX has no attribute {attribute.name!r} of it"
+        elif int(known.type.value) != attribute.type:
+            types = AttributeProto.AttributeType
+            given = types.Name(attribute.type) if attribute.type in types.values() else str(attribute.type)
+            yield f"the attribute {attribute.name!r} is of the type {given}, not {known.type.name}"
+    there = {attribute.name for attribute in node.attribute}
+    for name, known in schema.attributes.items():
+        if known.required and name not in there:
+            yield f"the attribute {name!r} is missing"

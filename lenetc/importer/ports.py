@@ -1,0 +1,86 @@
+"""The inputs of an imported graph: what may be given for them, and what is wrong with what is given."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from ir.dims import Poly
+from ir.errors import DTypeError, ShapeError
+from ir.types import DType, bf16, bool_, f16, f32, f64, i8, i16, i32, i64, u8
+from lenetc.importer.records import Port
+from lenetc.importer.values import Value
+from lenetc.tensors.tensor import Tensor
+
+# ONNX's names of dtypes.
+DTYPES: dict[str, DType] = {
+    "float": f32,
+    "double": f64,
+    "float16": f16,
+    "bfloat16": bf16,
+    "bool": bool_,
+    "int8": i8,
+    "int16": i16,
+    "int32": i32,
+    "int64": i64,
+    "uint8": u8,
+}
+
+
+def described(port: Port) -> str:
+    """The type of a port as the file has it: "f32[N,3]"."""
+    dtype = str(DTYPES[port.dtype].name) if port.dtype in DTYPES else port.dtype or "?"
+    if port.shape is None:
+        return dtype
+    return f"{dtype}[{','.join('?' if dim is None else str(dim) for dim in port.shape)}]"
+
+
+def taken(value: Any, port: Port, floats: Collection[DType]) -> Value:
+    """`value` as the graph takes it for `port`. floats: dtypes of floating point that do for the file's, those that the
+    module was converted to. Raises DTypeError and ShapeError where it does not fit."""
+    if port.dtype.endswith("_type"):  # a sequence, or an optional value
+        return (
+            [_tensor(item, port) for item in value]
+            if isinstance(value, (list, tuple))
+            else _maybe(value, port)
+        )
+    tensor = _tensor(value, port)
+    wanted = DTYPES.get(port.dtype)
+    fits = tensor.dtype == wanted or (wanted is not None and wanted.is_float and tensor.dtype in floats)
+    if wanted is not None and not fits:
+        raise DTypeError(
+            f"the input {port.name!r} is {described(port)}, not {tensor.dtype.name}: convert it with "
+            f".to(lenetc.{wanted.long_name})"
+        )
+    if port.shape is not None:
+        _need_shape(tensor, port)
+    return tensor
+
+
+def _maybe(value: Any, port: Port) -> Value:
+    return None if value is None else _tensor(value, port)
+
+
+def _tensor(value: Any, port: Port) -> Tensor:
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, (np.ndarray, np.generic, int, float, bool)):
+        return Tensor._from_array(np.asarray(value))
+    raise DTypeError(
+        f"the input {port.name!r} is {described(port)}: give a tensor or a NumPy array, not {type(value).__name__}"
+    )
+
+
+def _need_shape(tensor: Tensor, port: Port) -> None:
+    assert port.shape is not None
+    sizes = list(tensor.shape)
+    if len(sizes) != len(port.shape):
+        raise ShapeError(f"the input {port.name!r} is {described(port)}, not of shape {sizes}")
+    for axis, (size, wanted) in enumerate(zip(sizes, port.shape, strict=True)):
+        if isinstance(wanted, int) and not isinstance(size, Poly) and size != wanted:
+            hint = '; from_onnx(..., batch="N") frees a fixed batch' if axis == 0 else ""
+            raise ShapeError(
+                f"the input {port.name!r} is {described(port)}: {wanted} at axis {axis}, not {size}{hint}"
+            )

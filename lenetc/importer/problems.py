@@ -1,0 +1,51 @@
+"""Why nodes cannot be imported: all of them, before anything is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lenetc.importer.errors import OnnxOperatorError
+from lenetc.importer.gradients import bodies
+from lenetc.importer.interpreter import attributes_of, entry_of
+from lenetc.importer.records import OnnxFile, OnnxGraph, OnnxNode, Problem
+
+
+def problems(file: OnnxFile, graph: OnnxGraph) -> list[Problem]:
+    """The problems of the nodes of `graph`, which is a part of the file's."""
+    there = {(node.name, node.outputs) for node in walk(graph)}
+    told = [problem for problem in file.problems if (problem.node.name, problem.node.outputs) in there]
+    done = {(problem.node.name, problem.node.outputs) for problem in told}
+    for node in walk(graph):
+        if (node.name, node.outputs) not in done:
+            told += [Problem(node, reason) for reason in _reasons(node)]
+    return told
+
+
+def walk(graph: OnnxGraph) -> Iterator[OnnxNode]:
+    """All nodes, those in bodies too."""
+    for node in graph.nodes:
+        yield node
+        for body in bodies(node):
+            yield from walk(body)
+
+
+def _reasons(node: OnnxNode) -> Iterator[str]:
+    try:
+        entry = entry_of(node)
+        attributes_of(entry, node)
+    except OnnxOperatorError as error:
+        yield str(error).removeprefix(f"{node}: ")
+        return
+    for position, (name, _, is_optional) in enumerate(entry.inputs):
+        if not is_optional and (position >= len(node.inputs) or not node.inputs[position]):
+            yield f"the input {name!r} is missing"
+    if entry.rest is None and len(node.inputs) > len(entry.inputs):
+        yield f"it has {len(node.inputs)} inputs, of which {len(entry.inputs)} are understood"
+
+
+def need_none(found: list[Problem]) -> None:
+    """Raises OnnxOperatorError with all of them."""
+    if found:
+        count = "a node" if len(found) == 1 else f"{len(found)} nodes"
+        listed = "\n  ".join(map(str, found))
+        raise OnnxOperatorError(f"{count} of the file cannot be imported:\n  {listed}")

@@ -1,0 +1,1 @@
+"""What a file's values become: parameters, buffers, constants; which are tied, and what all of them are called."""
