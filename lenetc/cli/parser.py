@@ -1,4 +1,4 @@
-"""The command line: `lenetc train`, `lenetc bench`, `lenetc tune`, `lenetc bake`, `lenetc check`."""
+"""The command line: `lenetc train`, `bench`, `export`, `tune`, `bake`, `check`."""
 
 from __future__ import annotations
 
@@ -110,10 +110,57 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), help="of the built-in LeNet (default auto)"
     )
+    _add_export(commands)
     _add_tune(commands)
     _add_bake(commands)
     _add_check(commands)
     return parser
+
+
+def _add_export(commands: Any) -> None:
+    export = commands.add_parser(
+        "export",
+        help="write the folder that trains the network of an ONNX file",
+        description="Imports a forward ONNX file, puts a loss and an optimizer on it, and writes the folder that "
+        "trains it from any language.",
+        epilog="An input is written name:dtype[sizes]: tokens:int64[N,T=12] has two symbolic sizes, the second of "
+        "which is 12 in the example that it is traced with.",
+    )
+    export.set_defaults(command=_export)
+    export.add_argument("model", metavar="MODEL.onnx", type=Path, help="the forward network")
+    export.add_argument(
+        "--loss",
+        required=True,
+        help="cross_entropy, mse_loss, ..., or FILE.py:FUNCTION",
+    )
+    export.add_argument(
+        "--optimizer", choices=OPTIMIZERS, required=True, help="sgd and nesterov have momentum 0.9"
+    )
+    export.add_argument("--lr", type=_positive, help="learning rate (default: the optimizer's own)")
+    export.add_argument(
+        "--train",
+        metavar="PATTERN",
+        nargs="+",
+        help="names of what is trained, like 'fc.*' (default: all that can be)",
+    )
+    export.add_argument(
+        "--inputs", metavar="INPUT", nargs="+", default=(), help="types that the file does not tell"
+    )
+    export.add_argument(
+        "--labels", metavar="INPUT", nargs="+", default=(), help="types that the loss does not tell"
+    )
+    export.add_argument(
+        "--outputs",
+        metavar="NAME",
+        nargs="+",
+        help="outputs that the loss is given (default: all)",
+    )
+    export.add_argument("--batch", type=_at_least(1), help="samples that the files are compiled for")
+    export.add_argument("--opset", type=_at_least(1), default=18, help="version of ai.onnx (default 18)")
+    export.add_argument(
+        "--operators", choices=("portable", "web", "ort"), default="portable", help="default portable"
+    )
+    export.add_argument("--out", metavar="FOLDER", type=Path, required=True, help="the folder to write")
 
 
 def _add_tune(commands: Any) -> None:
@@ -188,6 +235,12 @@ def _bench(options: argparse.Namespace) -> int:
     from lenetc.cli import bench
 
     return bench.run(options)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from lenetc.cli import export
+
+    return export.run(options)
 
 
 def _tune(options: argparse.Namespace) -> int:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import logging
-import os
-import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 import lenetc.nn.functional as F
 from lenetc import optim, runtime
+from lenetc.cli.functions import function_named
 from lenetc.compiler.compile import compile
 from lenetc.compiler.program import Program
 from lenetc.evaluation import random
@@ -56,7 +52,7 @@ def _programs(named: str | None, batches: Sequence[int], device: str) -> Iterato
         for batch in batches:
             yield f"LeNet, batch {batch}", lenet_program(batch, device)
         return
-    made = _load(named)()
+    made = function_named(named)()
     for program in made if isinstance(made, (list, tuple)) else [made]:
         if not isinstance(program, Program):
             raise ValueError(
@@ -82,28 +78,6 @@ def lenet_program(batch: int, device: str) -> Program:
     rng = np.random.default_rng(0)
     images = rng.standard_normal((batch, 1, 32, 32), np.float32)
     return compile(train_step, device=device).lower(images, rng.integers(0, 10, batch))
-
-
-def _load(named: str) -> Any:
-    """The function that "file.py:name" or "package.module:name" names."""
-    place, _, name = named.rpartition(":")
-    if not place or not name.isidentifier():
-        raise ValueError(f"{named!r} is not of the form file.py:function or package.module:function")
-    if place.endswith(".py"):
-        path = Path(place).resolve()
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        if spec is None or spec.loader is None or not path.is_file():
-            raise ValueError(f"there is no file {place}")
-        sys.path.insert(0, str(path.parent))
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    else:
-        sys.path.insert(0, os.getcwd())
-        module = importlib.import_module(place)
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise ValueError(f"{place} has no function {name!r}")
-    return function
 
 
 def _tune(console: Console, name: str, program: Program, seconds: float) -> None:

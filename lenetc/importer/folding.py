@@ -6,14 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lenetc.importer.errors import OnnxError
 from lenetc.importer.interpreter import Context, apply
-from lenetc.importer.records import OnnxGraph, OnnxNode
-from lenetc.importer.values import Host, Value
+from lenetc.importer.records import OnnxGraph
+from lenetc.importer.values import Host, Value, array_of, need_few
 from lenetc.tensors.grad_fn import set_grad_enabled
 from lenetc.tensors.tensor import Tensor
 
-_MOST = 2**31  # numbers of a constant
 _RANDOM = (
     "RandomNormal",
     "RandomNormalLike",
@@ -39,18 +37,17 @@ def constants(graph: OnnxGraph, varying: set[str]) -> dict[str, Host]:
         with set_grad_enabled(False):
             outputs = apply(node, [known[name] if name else None for name in node.inputs], Context())
         for name, value in zip(node.outputs, outputs, strict=False):
-            array = _computed(node, value)
+            array = _computed(value)
             if name and isinstance(array, np.ndarray):
                 known[name] = found[name] = array
     return found
 
 
-def _computed(node: OnnxNode, value: Value) -> Value:
+def _computed(value: Value) -> Value:
     if not isinstance(value, Tensor):
         return value
-    if value.numel() > _MOST:
-        raise OnnxError(f"{node} claims {list(value.shape)} numbers, more than are computed in advance")
-    return value.numpy()
+    need_few(value.shape)
+    return array_of(value)
 
 
 def held(graph: OnnxGraph, found: Mapping[str, Host]) -> dict[str, Host]:

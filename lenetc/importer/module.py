@@ -6,11 +6,14 @@ import inspect
 import types
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ir.errors import LenetcError
+from ir.types import Array
 from lenetc.compiler.structure import ArgumentError
 from lenetc.evaluation.cell import known
 from lenetc.evaluation.tracing import here
@@ -18,7 +21,7 @@ from lenetc.importer.errors import OnnxError
 from lenetc.importer.interpreter import Context, run
 from lenetc.importer.names import identifiers, need
 from lenetc.importer.ports import described, taken
-from lenetc.importer.records import Fixed, OnnxGraph
+from lenetc.importer.records import Fixed, OnnxGraph, Port
 from lenetc.importer.values import Value, to_tensor
 from lenetc.importer.weights.roles import Weight
 from lenetc.nn.modules.module import Module
@@ -35,8 +38,8 @@ Renames = Mapping[str, str] | Callable[[str], str]
 @dataclass(frozen=True, eq=False)
 class Imported(Fixed):
     """What a module has of its file. constants: values that are not trained; places: the path in the module of each
-    value that is a parameter or a buffer; weights: a record of each value; copies: the name in the file of each value
-    that is a copy of one."""
+    value that is a parameter or a buffer; weights: a record of each value, without its numbers; copies: the name in the
+    file of each value that is a copy of one."""
 
     graph: OnnxGraph
     constants: Mapping[str, Value]
@@ -104,7 +107,13 @@ class OnnxModule(Module):
         super().__init__()
         constants: dict[str, Value] = dict(folded)
         places: dict[str, tuple[str, ...]] = {}
-        self._imported = Imported(graph, constants, places, tuple(weights), dict(copies or {}))
+        self._imported = Imported(
+            replace(graph, initializers={}),
+            constants,
+            places,
+            tuple(replace(weight, array=_without_values(weight.array)) for weight in weights),
+            dict(copies or {}),
+        )
         called = _renamed([weight.name for weight in weights if weight.is_state], names)
         for weight in weights:
             if not weight.is_state:
@@ -117,6 +126,20 @@ class OnnxModule(Module):
                 owner.register_buffer(place[-1], tensor)
             else:
                 owner.register_parameter(place[-1], Parameter(tensor, weight.role == "parameter"))
+
+    @property
+    def out_ports(self) -> tuple[Port, ...]:
+        """The outputs, as the file has them."""
+        return self._imported.graph.outputs
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """The inputs, as the file has them."""
+        return self._imported.graph.inputs
+
+    def onnx_names(self) -> dict[str, str]:
+        """The file's name of each parameter and buffer, by its path in the module."""
+        return {".".join(place): name for name, place in self._imported.places.items()}
 
     def _place(self, name: str) -> tuple[str, ...]:
         """Where the weight of this name stands: modules, one in the other, and its own name last. A name that is taken
@@ -172,7 +195,7 @@ class OnnxModule(Module):
             except LenetcError as error:
                 raise error.at(here()) from None
         context = Context(self.training, buffers=tuple(self.buffers()))
-        outputs = [to_tensor(value) for value in run(of.graph, given, context)]
+        outputs = [_given_out(value) for value in run(of.graph, given, context)]
         return outputs[0] if of.result is None else of.result(*outputs)
 
     def table(self) -> WeightTable:
@@ -221,6 +244,11 @@ class Part(Module):
 _NOTHING = Part()
 
 
+def _without_values(array: Array) -> Array:
+    """Of that shape and dtype, without any memory."""
+    return np.broadcast_to(np.zeros((), array.dtype), array.shape)
+
+
 def _renamed(names: list[str], to: Renames | None) -> dict[str, str]:
     """Names in the module by those in the file. Raises OnnxError for names that the file has not, and for such as two
     would have."""
@@ -238,3 +266,10 @@ def _renamed(names: list[str], to: Renames | None) -> dict[str, str]:
             f"names: {', '.join(repr(n) for n in found if found[n] == twice)} would all be {twice!r}"
         )
     return found
+
+
+def _given_out(value: Value) -> Any:
+    """An output as users get it: a tensor, a list of them, or None for an optional one that is absent."""
+    if isinstance(value, list):
+        return [_given_out(item) for item in value]
+    return None if value is None else to_tensor(value)

@@ -7,22 +7,40 @@ a size, as Reshape does, reads it off them. They become tensors where they meet 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeAlias
 
+import ml_dtypes  # noqa: F401 - importing it teaches NumPy the name bfloat16
 import numpy as np
 
 from ir import ops
 from ir.dims import Poly
 from ir.errors import DTypeError
-from ir.types import Array
+from ir.types import Array, DType, bf16
 from lenetc.evaluation.cell import known
+from lenetc.importer.dtypes import numpy_dtype, numpy_of, tensors_of
+from lenetc.importer.errors import OnnxError
 from lenetc.operations.data_dependent import looked_at
 from lenetc.operations.shaping import stack
 from lenetc.tensors.tensor import Tensor
 
 Host: TypeAlias = np.ndarray[Any, Any]
 Value: TypeAlias = Tensor | Host | list[Any] | None  # a list is ONNX's sequence, None an absent input
+
+_MOST = 2**30  # numbers in a constant that is computed
+
+
+class Quantized(Tensor):
+    """Integers that floats were rounded to. floats: their values, with the gradient of what was rounded, which goes
+    on where they become floats again."""
+
+    __slots__ = ("floats",)
+
+    def __init__(self, floats: Tensor, dtype: DType) -> None:
+        self._init(floats.detach().to(dtype)._cell)
+        self.floats = floats
+
 
 # Kinds of inputs of an operator, as its function declares them. `Tensor` and `Value` are the others.
 Sizes = Annotated[Host, "numbers and dims, known when the graph is traced; no gradient goes there"]
@@ -67,7 +85,7 @@ def to_tensor(value: Value) -> Tensor:
     if not is_symbolic(value):
         return Tensor._from_cell(known(value))
     dtype = dtype_of(value)
-    like = to_tensor(np.zeros((), dtype)).dtype
+    like = tensors_of(dtype)
     parts = [
         Tensor._from_node(ops.dim(size=item)).to(like)
         if isinstance(item, Poly)
@@ -78,16 +96,12 @@ def to_tensor(value: Value) -> Tensor:
 
 
 def to_host(value: Value) -> Host:
-    """`value` as numbers and dims. A tensor is computed, which inside of a trace raises ValueDependentError."""
+    """`value` as numbers and dims. A tensor is computed, which inside of a trace raises UnsupportedError."""
     if isinstance(value, np.ndarray):
         return value
     if isinstance(value, Tensor):
-        return _numbers(value)
+        return looked_at("an input that says a shape or places", value).astype(numpy_of(value.dtype))
     raise DTypeError("numbers are needed, not a sequence or an absent value")
-
-
-def _numbers(tensor: Tensor) -> Array:
-    return looked_at("an input that says a shape or places", tensor)
 
 
 def listed(given: Host | None, attribute: Sequence[int] | None) -> list[Any]:
@@ -95,8 +109,31 @@ def listed(given: Host | None, attribute: Sequence[int] | None) -> list[Any]:
     return numbers(given) if given is not None else list(attribute or ())
 
 
+def array_of(tensor: Tensor) -> Array:
+    """The values of `tensor`; bf16 as ml_dtypes has it."""
+    if tensor.dtype is bf16:
+        return tensor.detach().float().numpy().astype("bfloat16")
+    return tensor.detach().numpy()
+
+
 def numbers(value: Host | None) -> list[Any]:
     """What stands in `value` of rank 0 or 1: ints, floats and dims."""
     if value is None:
         return []
     return [item.item() if isinstance(item, np.generic) else item for item in value.reshape(-1)]
+
+
+def dtype_numbered(number: int) -> DType:
+    """The dtype of ONNX's number (TensorProto.DataType). Raises DTypeError for one that tensors cannot have."""
+    return tensors_of(numpy_dtype(number))
+
+
+def dtype_of_value(value: Value) -> DType:
+    """The dtype of a tensor or an array. Raises DTypeError for one that tensors cannot have."""
+    return tensors_of(dtype_of(value)) if isinstance(value, np.ndarray) else to_tensor(value).dtype
+
+
+def need_few(shape: Sequence[Any]) -> None:
+    """Raises OnnxError where a constant of that shape is more than anybody means: a file can claim any size."""
+    if math.prod(shape) > _MOST:
+        raise OnnxError(f"a constant of shape {list(shape)} has more numbers than are computed in advance")

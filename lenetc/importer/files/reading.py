@@ -19,7 +19,7 @@ from lenetc.importer.files.schema import differences
 from lenetc.importer.files.source import Source, read_model
 from lenetc.importer.records import OnnxFile, OnnxGraph, OnnxNode, Port, Problem
 
-_RANGE = (6, 26)  # opsets of ai.onnx whose operators are known
+_RANGE = (6, 28)  # opsets of ai.onnx whose operators are known
 _DEEPEST = 50  # bodies in bodies
 
 

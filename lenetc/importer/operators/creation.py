@@ -15,7 +15,7 @@ from lenetc.importer import values
 from lenetc.importer.dtypes import numpy_dtype, numpy_of, tensors_of
 from lenetc.importer.errors import OnnxOperatorError
 from lenetc.importer.registry import operator
-from lenetc.importer.values import Host, Sizes, Value, numbers
+from lenetc.importer.values import Host, Sizes, Value, need_few, numbers
 from lenetc.operations import creation
 from lenetc.operations import elementwise as E
 from lenetc.tensors.tensor import Tensor
@@ -57,9 +57,10 @@ def Constant(
 def ConstantOfShape(shape: Sizes, /, *, value: Array | None = None) -> Value:
     fill = np.zeros(1, np.float32) if value is None else value
     sizes = numbers(shape)
-    if not any(isinstance(size, Poly) for size in sizes) and math.prod(sizes) < 2**28:
+    if not any(isinstance(size, Poly) for size in sizes):
         if any(size < 0 for size in sizes):
             raise ShapeError(f"a size among {sizes} is negative")
+        need_few(sizes)
         return np.full(sizes, fill.reshape(())[()], fill.dtype)
     return creation.full(sizes, fill.item(), dtype=tensors_of(fill.dtype))
 

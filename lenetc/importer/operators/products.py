@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lenetc.importer.registry import operator
-from lenetc.operations import products
+from lenetc.operations import dense, products
 from lenetc.tensors.tensor import Tensor
 
 
@@ -38,3 +38,8 @@ def _times(x: Tensor, factor: float) -> Tensor:
 @operator
 def Einsum(*xs: Tensor, equation: str) -> Tensor:
     return products.einsum(equation.replace(" ", ""), *xs)
+
+
+@operator
+def Det(x: Tensor, /) -> Tensor:
+    return dense.det(x)

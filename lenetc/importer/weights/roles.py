@@ -24,6 +24,8 @@ _ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Where", "Pow", "Min", "Max", "Clip"
 _AUTOMATIC = re.compile(
     r"val_\d+$|onnx::\w+$|_?\d+$|.*_output_\d+$|_?(lifted_tensor|tensor_constant)\w*$|const", re.I
 )
+# Names that PyTorch's exporters give to numbers of their own; parameters have those of their modules.
+_MADE = re.compile(r"val_\d+|\d+|onnx::\w+|.*Constant(_\d+)?_output_\d+")
 _SCALES = {"QuantizeLinear": (1,), "DequantizeLinear": (1,), "Resize": (1, 2), "Upsample": (1,)}
 
 
@@ -138,8 +140,9 @@ def _is_mask(array: Array) -> bool:
 def _is_sinusoidal(array: Array) -> bool:
     """Whether the rows of `array` are sines and cosines of the same angles, as of Vaswani et al. (2017), or the table
     is the sine or the cosine part of a rotation, the angles of which grow with the row."""
-    rows = array.reshape(-1, array.shape[-1]).astype(np.float64)
-    count, width = rows.shape
+    width = array.shape[-1]
+    count = array.size // max(width, 1)
+    rows = array.reshape(count, width).astype(np.float64)
     if count < 3 or width < 2 or np.abs(rows).max() > 1 + 1e-3:
         return False
     if width % 2 == 0 and np.allclose((rows**2).sum(1), width / 2, atol=1e-3 * width) and _is_start(rows[0]):

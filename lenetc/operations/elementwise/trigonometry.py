@@ -232,7 +232,10 @@ def asinh(input: Tensor) -> Tensor:
 def _acosh(x: Node) -> Node:
     near = ops.minimum(x, _HUGE) - 1.0
     found = log1p_of(near + ops.sqrt(near * 2.0 + near * near))
-    return ops.where(ops.less(x, _HUGE), found, ops.log(x) + math.log(2))
+    found = ops.where(ops.less(x, _HUGE), found, ops.log(x) + math.log(2))
+    return ops.where(
+        ops.less(x, 1.0), filled(math.nan, x), found
+    )  # the sum of large ones with two signs is 0
 
 
 def acosh(input: Tensor) -> Tensor:

@@ -69,3 +69,18 @@ def in_rows(what: str, x: Tensor, indices: Tensor, batch_dims: int = 0) -> tuple
         total = places if total is None else total * x.shape[axis] + places
     assert total is not None
     return total.reshape([-1]), list(x.shape[batch_dims + depth :])
+
+
+@operator
+def ReverseSequence(
+    x: Tensor, sequence_lens: Tensor, /, *, batch_axis: int = 1, time_axis: int = 0
+) -> Tensor:
+    """The first sequence_lens elements of each row of the batch, last first; the others as they are."""
+    if {batch_axis, time_axis} != {0, 1}:
+        raise ShapeError(f"batch and time are the axes 0 and 1, not {batch_axis} and {time_axis}")
+    rest = [1] * (x.ndim - 2)
+    time = creation.arange(x.shape[time_axis])
+    time = time.reshape([-1, 1, *rest] if time_axis == 0 else [1, -1, *rest])
+    length = sequence_lens.to(time.dtype).reshape([-1, 1, *rest] if batch_axis == 0 else [1, -1, *rest])
+    places = E.where(time < length, length - 1 - time, time)
+    return x.gather(time_axis, places.expand(x.shape))

@@ -8,6 +8,7 @@ import numpy as np
 
 from ir.dims import product
 from ir.errors import ShapeError
+from lenetc.importer.errors import OnnxOperatorError
 from lenetc.importer.registry import operator
 from lenetc.importer.values import Host, Sizes, Value, as_host, listed, numbers
 from lenetc.tensors.tensor import Tensor
@@ -90,12 +91,10 @@ def unsqueezed(sizes: Sequence[int], axes: list[int]) -> list[int]:
 
 @operator
 def DepthToSpace(x: Tensor, /, *, blocksize: int, mode: str = "DCR") -> Tensor:
-    """[N, C*b*b, H, W] to [N, C, H*b, W*b]. mode: whether the blocks (DCR) or the channels (CRD) come first."""
+    """[N, C*b*b, H, W] to [N, C, H*b, W*b]. mode: whether the depth of a block (DCR) or the channels (CRD) go first."""
     n, c, h, w = x.shape
     b = blocksize
-    if mode not in ("DCR", "CRD"):
-        raise ShapeError(f"mode is DCR or CRD, not {mode!r}")
-    if mode == "DCR":
+    if _is_depth_first(mode):
         turned = x.reshape([n, b, b, c // (b * b), h, w]).permute(0, 3, 4, 1, 5, 2)
     else:
         turned = x.reshape([n, c // (b * b), b, b, h, w]).permute(0, 1, 4, 2, 5, 3)
@@ -103,9 +102,16 @@ def DepthToSpace(x: Tensor, /, *, blocksize: int, mode: str = "DCR") -> Tensor:
 
 
 @operator
-def SpaceToDepth(x: Tensor, /, *, blocksize: int) -> Tensor:
-    """[N, C, H*b, W*b] to [N, b*b*C, H, W]."""
+def SpaceToDepth(x: Tensor, /, *, blocksize: int, mode: str = "DCR") -> Tensor:
+    """[N, C, H*b, W*b] to [N, C*b*b, H, W], the inverse of DepthToSpace."""
     n, c, h, w = x.shape
     b = blocksize
-    turned = x.reshape([n, c, h // b, b, w // b, b]).permute(0, 3, 5, 1, 2, 4)
+    order = (0, 3, 5, 1, 2, 4) if _is_depth_first(mode) else (0, 1, 3, 5, 2, 4)
+    turned = x.reshape([n, c, h // b, b, w // b, b]).permute(*order)
     return turned.reshape([n, c * b * b, h // b, w // b])
+
+
+def _is_depth_first(mode: str) -> bool:
+    if mode not in ("DCR", "CRD"):
+        raise OnnxOperatorError(f"mode is DCR or CRD, not {mode!r}")
+    return mode == "DCR"

@@ -1,3 +1,3 @@
 """Convolutions, pools, and regions of images."""
 
-from lenetc.importer.operators.windows import convolutions, pools, regions
+from lenetc.importer.operators.windows import convolutions, folding, pools, regions

@@ -97,7 +97,7 @@ def interpolate(
         y = means.widened(x)
         for axis in reversed(range(2, x.rank)):
             where, scale = axis - 2, scales[axis - 2]
-            y = _along(
+            y = along(
                 y, axis, found(kind, int(x.shape[axis]), sizes[where], scale, bool(align_corners), x.dtype)
             )
         return means.narrowed(y, x.dtype)
@@ -206,7 +206,7 @@ def cubic_weights(t: Any) -> list[Any]:
     return [far(t + 1.0), near(t), near(1.0 - t), far(2.0 - t)]
 
 
-def _along(x: Node, axis: int, found: Sources) -> Node:
+def along(x: Node, axis: int, found: Sources) -> Node:
     """x resized along `axis`."""
     places, weights = found
     size, (wanted, count) = int(x.shape[axis]), places.shape
@@ -217,7 +217,7 @@ def _along(x: Node, axis: int, found: Sources) -> Node:
         and wanted % size == 0
         and np.array_equal(places[:, 0], np.arange(wanted) // (wanted // size))
     ):
-        return _repeated(x, axis, wanted // size)
+        return repeated(x, axis, wanted // size)
 
     def weighted(k: int) -> Node:
         seen = ops.gather(x, ops.literal(places[:, k]), axis=axis)
@@ -241,7 +241,7 @@ def _is_first(weights: Array | None) -> bool:
     )
 
 
-def _repeated(x: Node, axis: int, times: int) -> Node:
+def repeated(x: Node, axis: int, times: int) -> Node:
     """Each element along `axis` so many times."""
     apart = (*x.shape[: axis + 1], 1, *x.shape[axis + 1 :])
     spread = (*x.shape[: axis + 1], times, *x.shape[axis + 1 :])

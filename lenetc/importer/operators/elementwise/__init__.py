@@ -1,0 +1,3 @@
+"""Operators of single elements, by topic."""
+
+from lenetc.importer.operators.elementwise import arithmetic, bits, casts, choosing, comparisons, functions

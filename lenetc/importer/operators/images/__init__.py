@@ -1,0 +1,3 @@
+"""Images, lines and volumes: resized, and read at computed places."""
+
+from lenetc.importer.operators.images import resizing, sampling
