@@ -194,7 +194,8 @@ class OnnxModule(Module):
                 given[port.name] = taken(bound[name], port, floats)
             except LenetcError as error:
                 raise error.at(here()) from None
-        context = Context(self.training, buffers=tuple(self.buffers()))
+        parts = [(buffer, part.training) for part in self.modules() for buffer in part._buffers.values()]
+        context = Context(self.training, buffers=[(buffer, mode) for buffer, mode in parts if buffer is not None])
         outputs = [_given_out(value) for value in run(of.graph, given, context)]
         return outputs[0] if of.result is None else of.result(*outputs)
 

@@ -33,31 +33,37 @@ class Net(torch.nn.Module):
         return found
 
 
-def exported(net: torch.nn.Module, *, train: bool, **how: Any) -> onnx.ModelProto:
-    image = torch.randn(2, 1, 8, 8)
+def exported(net: torch.nn.Module, *, train: bool, opset: int, drops: str = "") -> onnx.ModelProto:
+    """The file of `net`. drops: an attribute that is taken out of it."""
+    mode = torch.onnx.TrainingMode.TRAINING if train else torch.onnx.TrainingMode.PRESERVE
+    file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if how.get("dynamo"):
-            shapes = ({0: torch.export.Dim.DYNAMIC},)
-            return torch.onnx.export(
-                net.train(train), (image,), optimize=False, dynamic_shapes=shapes, verbose=False, **how
-            ).model_proto  # type: ignore[union-attr]
-        mode = torch.onnx.TrainingMode.TRAINING if train else torch.onnx.TrainingMode.PRESERVE
-        file = io.BytesIO()
-        axes = {"x": {0: "N"}}
         torch.onnx.export(
-            net.train(train), (image,), file, input_names=["x"], dynamic_axes=axes, dynamo=False, training=mode,
-            do_constant_folding=False, **how,
-        )  # fmt: skip
-        return onnx.load_from_string(file.getvalue())
+            net.train(train),
+            (torch.randn(2, 1, 8, 8),),
+            file,
+            input_names=["x"],
+            dynamic_axes={"x": {0: "N"}},
+            dynamo=False,
+            training=mode,
+            do_constant_folding=False,
+            opset_version=opset,
+        )
+    model = onnx.load_from_string(file.getvalue())
+    for node in model.graph.node:
+        kept = [attribute for attribute in node.attribute if attribute.name != drops]
+        del node.attribute[:]
+        node.attribute.extend(kept)
+    return model
 
 
 FORMS: dict[str, dict[str, Any]] = {
-    "five outputs": {"train": True, "opset_version": 11},
-    "training_mode=1": {"train": True, "opset_version": 17},
-    "training_mode=0": {"train": False, "opset_version": 16},
-    "opset 9": {"train": False, "opset_version": 9},
-    "dynamo": {"train": True, "dynamo": True},
+    "five outputs": {"train": True, "opset": 11},
+    "training_mode=1": {"train": True, "opset": 17},
+    "training_mode=0": {"train": False, "opset": 16},
+    "opset 9": {"train": False, "opset": 9},
+    "no attribute": {"train": False, "opset": 18, "drops": "training_mode"},  # as of the newer exporter
 }
 
 
