@@ -14,9 +14,6 @@ def differences(node: onnx.NodeProto, opset: int, domain: str) -> Iterator[str]:
         schema = onnx.defs.get_schema(node.op_type, opset, domain)
     except onnx.defs.SchemaError:
         return
-    if schema.deprecated:
-        yield f"ONNX has taken it out by opset {opset}"
-        return
     for what, found, least, most in (
         ("inputs", len(node.input), schema.min_input, schema.max_input),
         ("outputs", len(node.output), schema.min_output, schema.max_output),
