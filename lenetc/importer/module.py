@@ -116,7 +116,7 @@ class OnnxModule(Part):
     """
 
     _imported: Imported
-    forward = Forward()  # type: ignore[assignment]
+    forward = Forward()
 
     def __init__(
         self,

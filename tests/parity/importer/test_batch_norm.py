@@ -132,7 +132,7 @@ def test_five_steps_are_pytorchs(form: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(nets[0].eval()(images[0]).detach().numpy(), out, rtol=1e-3, atol=1e-4)
     # What predicts uses the statistics that are in its file, those of the beginning, and a baked one those trained.
     fresh = lenetc.from_onnx(model).eval()(images[0]).detach().numpy()
-    (predicted,) = artifact.predict(image=images[0]).values()
+    (predicted,) = artifact.predict(x=images[0]).values()
     np.testing.assert_allclose(predicted, nets[1].eval()(images[0]).detach().numpy(), rtol=1e-3, atol=1e-4)
-    (predicted,) = lenetc.load(tmp_path).predict(image=images[0]).values()
+    (predicted,) = lenetc.load(tmp_path).predict(x=images[0]).values()
     np.testing.assert_allclose(predicted, fresh, rtol=1e-4, atol=1e-5)
