@@ -62,9 +62,9 @@ def _deep() -> onnx.GraphProto:
     graph = inner = onnx.GraphProto(name="g")
     graph.input.add(name="x")
     for _ in range(60):
-        inner.node.add(op_type="If", input=["x"], output=["o"])
+        inner.node.add(op_type="Loop", input=["", "", "x"], output=["o"])
         inner.output.add(name="o")
-        inner.node[0].attribute.add(name="then_branch", type=onnx.AttributeProto.GRAPH)
+        inner.node[0].attribute.add(name="body", type=onnx.AttributeProto.GRAPH)
         inner = inner.node[0].attribute[0].g
     return graph
 
