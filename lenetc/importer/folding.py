@@ -30,11 +30,9 @@ def constants(graph: OnnxGraph, varying: set[str]) -> dict[str, Host]:
     }
     found: dict[str, Host] = {}
     for node in graph.nodes:
-        if node.operator in _RANDOM or any(name and name not in known for name in node.inputs):
+        if node.operator in _RANDOM or node.bodies or any(name and name not in known for name in node.inputs):
             continue
         if all(name in varying for name in node.outputs if name):
-            continue
-        if any(isinstance(value, OnnxGraph) for value in node.attributes.values()):
             continue
         with set_grad_enabled(False):
             outputs = apply(node, [known[name] if name else None for name in node.inputs], Context())

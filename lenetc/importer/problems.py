@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lenetc.importer.errors import OnnxOperatorError
-from lenetc.importer.gradients import bodies
 from lenetc.importer.interpreter import attributes_of, entry_of
 from lenetc.importer.records import OnnxFile, OnnxGraph, OnnxNode, Problem
 
@@ -26,7 +25,7 @@ def walk(graph: OnnxGraph) -> Iterator[OnnxNode]:
     """All nodes, those in bodies too."""
     for node in graph.nodes:
         yield node
-        for body in bodies(node):
+        for body in node.bodies:
             yield from walk(body)
 
 

@@ -203,7 +203,7 @@ class Network:
 
 NETWORKS = {
     "lenet": Network(LeNet, _images(32, 1)),
-    "resnet18": Network(ResNet18, _images(32)),
+    "resnet18": Network(ResNet18, _images(32), lr=0.01),
     "mobilenet": Network(MobileNet, _images(32)),
     "encoder": Network(Encoder, _tokens(12), dynamic={0: "batch", 1: "time"}),
     "vit": Network(ViT, _images(32)),
