@@ -100,7 +100,7 @@ def sort(graph: OnnxGraph, decided: dict[str, Weight] | None = None) -> Sorted:
     first = sorted_(dict(graph.initializers))
     varying = {weight.name for weight in first if weight.is_state} | {port.name for port in graph.inputs}
     folded = constants(graph, varying)
-    more = [weight for weight in sorted_(held(graph, folded)) if weight.is_state]
+    more = [weight for weight in sorted_(dict(held(graph, folded))) if weight.is_state]
     if more:  # what is computed of them is no constant after all
         folded = constants(graph, varying | {weight.name for weight in more})
     return Sorted([*first, *more], dict(folded))

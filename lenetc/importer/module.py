@@ -130,7 +130,7 @@ class OnnxModule(Part):
     """
 
     _imported: Imported
-    forward = Forward()  # type: ignore[assignment]
+    forward = Forward()
 
     def __init__(
         self,
