@@ -11,6 +11,9 @@ artifact, digits, out = map(Path, sys.argv[1:4])
 manifest = json.loads((artifact / "manifest.json").read_text())
 options = ort.SessionOptions()
 options.intra_op_num_threads = manifest["session_options"]["intra_op_num_threads"]
+options.add_session_config_entry(
+    "session.set_denormal_as_zero", str(int(manifest["session_options"]["denormals_as_zero"]))
+)
 
 
 def model(name):
