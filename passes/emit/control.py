@@ -88,7 +88,7 @@ def _tiles(b: Builder, node: Node, *operands: str) -> list[str]:
         given.append(joined)
         first.append(b.const(np.zeros((0, *item.shape[1:]), item.dtype.numpy)))
     loop = helper.make_graph(proto.node, body.name, taken, given)
-    results = b.op("Loop", b.op("Squeeze", steps), "", *first, outputs=len(outputs), body=loop)
+    results = b.op("Loop", b.op("Squeeze", steps), b.const(np.True_), *first, outputs=len(outputs), body=loop)
     return [results] if isinstance(results, str) else list(results)
 
 

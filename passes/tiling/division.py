@@ -15,6 +15,7 @@ from ir.dims import Dim, Poly, evaluate, symbols
 from ir.node import Graph, Node, building_at, topological
 from ir.op import leaf
 from passes.rewrite.driver import substitute
+from passes.strategies.choice import choose_strategies
 from passes.target import Target
 from passes.tiling.batch_axes import SUM, Inseparable
 from passes.tiling.cut import Cut, Slice, batch_inputs, cut, instance, part, replaced, tiled
@@ -22,6 +23,9 @@ from passes.tiling.cut import Cut, Slice, batch_inputs, cut, instance, part, rep
 WHOLE = "_whole"  # of the name under which a part reads all of a batch input
 
 _TILE_BYTES = 16e6  # memory that a tile's samples go through, where time per sample of LeNet was least
+_SHARED_TILE_BYTES = (
+    32e6  # the same, for each of several threads, which the runtime gives large operators only
+)
 _SMALLEST = 16  # samples of a tile; fewer leave operators too little to do
 # µs of one thread, fitted to steps of LeNet and of an MLP on two cores.
 _MAC, _BYTE, _NODE = 1 / 60e3, 5e-5, 1.5
@@ -93,8 +97,9 @@ def _width(node: Node) -> int:
 def tile(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     """`graph` with its samples gone through in tiles that fit the caches, where convolutions make columns that do not.
 
-    A note says the tile's size. On several threads tiles are as much larger. A symbolic batch counts as the target's;
-    what goes through it takes a Loop, which browsers do not have on WebGPU.
+    A note says the tile's size. Tiles for several threads are larger. A symbolic batch counts as the target's; it is
+    left whole for browsers, which have no loops on WebGPU, and where tiles would be the kernels of convolutions: there
+    are runtimes (OpenVINO) that take none of a size that they do not know before.
     """
     whole = _separable(graph) if target.device == "cpu" else None
     if whole is None or (isinstance(whole.batch, Poly) and target.operators == "web"):
@@ -102,13 +107,27 @@ def tile(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     found = load(whole)
     if not found.has_windows:
         return graph, []
+    fitting = _TILE_BYTES if target.threads == 1 else _SHARED_TILE_BYTES * target.threads
     size = _SMALLEST
-    while size * 2 * found.bytes <= _TILE_BYTES * target.threads:
+    while size * 2 * found.bytes <= fitting:
         size *= 2
     sizes = {name: target.size(name) for name in symbols(whole.batch)}
     if evaluate(whole.batch, sizes) < 2 * size:
         return graph, []
-    return tiled(whole, size), [f"tiles of {size} samples, {found.bytes / 1e3:.0f} kB each"]
+    in_tiles = tiled(whole, size)
+    if isinstance(whole.batch, Poly) and _has_kernels_of_any_size(choose_strategies(in_tiles, target)[0]):
+        return graph, []
+    return in_tiles, [f"tiles of {size} samples, {found.bytes / 1e3:.0f} kB each"]
+
+
+def _has_kernels_of_any_size(graph: Graph) -> bool:
+    bodies = [node.attrs["body"] for node in graph.nodes() if node.op is ops.scan and node.attrs["tile"]]
+    convolutions = (ops.conv2d, ops.conv2d_input_grad)
+    return any(
+        node.op in convolutions and not node.inputs[1].ty.is_static
+        for body in bodies
+        for node in body.nodes()
+    )
 
 
 def _separable(graph: Graph) -> Cut | None:
