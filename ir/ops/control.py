@@ -81,7 +81,7 @@ def scan(
 
     state, rest = operands[:carries], operands[carries + sequences :]
     if tile:
-        pieces: list[list[Array]] = []
+        pieces: list[tuple[Array, ...]] = []
         for start in range(0, length, tile):
             taken = [x[start : start + tile] for x in operands[carries : carries + sequences]]
             outputs = run(body, (*state, *taken, *rest))
