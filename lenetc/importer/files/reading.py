@@ -14,9 +14,11 @@ from onnx import AttributeProto, TensorProto, helper
 
 from lenetc.importer.errors import OnnxError
 from lenetc.importer.files.arrays import array
+from lenetc.importer.files.composed import composed
 from lenetc.importer.files.inlining import inlined
 from lenetc.importer.files.schema import differences
 from lenetc.importer.files.source import Source, read_model
+from lenetc.importer.interpreter import TABLE
 from lenetc.importer.records import OnnxFile, OnnxGraph, OnnxNode, Port, Problem
 
 _RANGE = (6, 28)  # opsets of ai.onnx whose operators are known
@@ -47,7 +49,7 @@ class Reader:
                 f"the model is of opset {version}; {_RANGE[0]} to {_RANGE[1]} are known. onnx.version_converter makes "
                 "others of it"
             )
-        self.model = inlined(model)
+        self.model = inlined(composed(model, TABLE))
         self.problems: list[Problem] = []
 
     def file(self) -> OnnxFile:
