@@ -24,15 +24,16 @@ from lenetc.tensors.tensor import Tensor
 @dataclass
 class Context:
     """What operators may ask for besides their inputs. training: the module's mode. scope: names and values that
-    bodies see from outside. buffers: the module's."""
+    bodies see from outside. buffers: the module's, each with the mode of the part that has it."""
 
     training: bool = False
     scope: Mapping[str, Value] = field(default_factory=dict)
-    buffers: Sequence[Tensor] = ()
+    buffers: Sequence[tuple[Tensor, bool]] = ()
 
-    def holds(self, tensor: Tensor) -> bool:
-        """Whether `tensor` is a buffer of the module, so that it may be changed."""
-        return any(tensor is buffer for buffer in self.buffers)
+    def mode(self, tensor: Tensor) -> bool | None:
+        """Whether the part of the module that has `tensor` as a buffer is in training mode; None where none has it, so
+        that it may not be changed."""
+        return next((training for buffer, training in self.buffers if buffer is tensor), None)
 
     def run(self, body: OnnxGraph, inputs: list[Value]) -> list[Value]:
         """The outputs of a body, which sees the values around it."""
@@ -70,6 +71,7 @@ def apply(node: OnnxNode, inputs: list[Value], context: Context) -> tuple[Value,
         AttributeError,
         ArithmeticError,
         AssertionError,
+        MemoryError,
     ) as error:
         # Of what files say and the operator did not expect, such as axes that there are not.
         raise _at(node, OnnxOperatorError(f"{type(error).__name__}: {error}")) from error

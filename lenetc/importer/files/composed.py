@@ -4,6 +4,7 @@ becomes a call of a function that the model brings with it."""
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
+from typing import Any
 
 from onnx import FunctionProto, ModelProto, NodeProto, TypeProto, defs, helper, shape_inference
 
@@ -39,11 +40,11 @@ def composed(model: ModelProto, known: Container[tuple[str, str]]) -> ModelProto
 
 def _unknown(
     model: ModelProto, known: Container[tuple[str, str]], opset: int
-) -> Iterator[tuple[NodeProto, defs.OpSchema]]:
+) -> Iterator[tuple[NodeProto, Any]]:
     for node in model.graph.node:
         if node.domain in ("", "ai.onnx") and ("", node.op_type) not in known:
             try:
-                schema = defs.get_schema(node.op_type, opset)
+                schema: Any = defs.get_schema(node.op_type, opset)
             except defs.SchemaError:
                 continue
             is_whole = schema.min_input <= len(node.input) <= schema.max_input
@@ -51,9 +52,7 @@ def _unknown(
                 yield node, schema
 
 
-def _function(
-    schema: defs.OpSchema, node: NodeProto, opset: int, types: dict[str, TypeProto]
-) -> FunctionProto | None:
+def _function(schema: Any, node: NodeProto, opset: int, types: dict[str, TypeProto]) -> FunctionProto | None:
     function = FunctionProto()
     if schema.has_function:
         function.ParseFromString(schema.get_function_with_opset_version(opset))
