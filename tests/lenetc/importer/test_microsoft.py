@@ -92,6 +92,9 @@ ROWS: list[tuple[str, Sequence[Array | None], dict[str, Any], str]] = [
     ("GroupQueryAttention", [*GROUPS, *LENGTHS], GROUPED, "yyy"),
     ("GroupQueryAttention", [*GROUPS, *LENGTHS, *TURNED], {"do_rotary": 1, "local_window_size": 3, **GROUPED}, "yyy"),
     ("GroupQueryAttention", [floats(B, S, 128), None, None, None, None, *LENGTHS], {"scale": 0.2, **GROUPED}, "y"),
+    ("GridSample", [floats(2, 3, 4, 4), floats(2, 3, 3, 2) / 4], {"mode": "bicubic", "align_corners": 1}, "y"),
+    ("Trilu", [floats(4, 5), np.asarray(-1)], {"upper": 0}, "y"),
+    ("Inverse", [floats(2, 3, 3)], {}, "y"),
     ("QuantizeLinear", [floats(3, 4), abs(floats(4)) / 9 + 0.01, whole(4, high=9).astype(np.int8)], {"axis": 1}, "y"),
     ("DequantizeLinear", [whole(3, 4, high=99).astype(np.int16), np.asarray(0.3, np.float32)], {}, "y"),
 ]  # fmt: skip
@@ -131,6 +134,9 @@ def test_what_the_runtime_has_on_other_devices_only() -> None:
     mean, var = grouped.mean((1, 3), keepdims=True), grouped.var((1, 3), keepdims=True)
     y = ((grouped - mean) / np.sqrt(var + 1e-5)).reshape(x.shape) * gamma + bias
     np.testing.assert_allclose(last, y / (1 + np.exp(-y)), rtol=1e-4, atol=1e-5)
+
+    same = [x, bias, x]
+    assert_same(here(node_model("BiasAdd", same, {}, domain="com.microsoft"), same), [x + bias + x])
 
     scores, hidden = floats(2, 3, 4, 5), floats(2, 1, 1, 5)
     attributes = {"axis": 3, "is_inner_broadcast": 1}
