@@ -14,12 +14,14 @@ from onnx import AttributeProto, TensorProto, helper
 
 from lenetc.importer.errors import OnnxError
 from lenetc.importer.files.arrays import array
+from lenetc.importer.files.composed import composed
 from lenetc.importer.files.inlining import inlined
 from lenetc.importer.files.lifting import lifted
 from lenetc.importer.files.linear import with_weights
 from lenetc.importer.files.original import without_weights
 from lenetc.importer.files.schema import differences
 from lenetc.importer.files.source import Source, read_model
+from lenetc.importer.interpreter import TABLE
 from lenetc.importer.records import OnnxFile, OnnxGraph, OnnxNode, Port, Problem
 
 _RANGE = (6, 28)  # opsets of ai.onnx whose operators are known
@@ -51,7 +53,7 @@ class Reader:
                 "others of it"
             )
         self.given = model
-        self.model = inlined(model)
+        self.model = inlined(composed(model, TABLE))
         self.problems: list[Problem] = []
 
     def file(self) -> OnnxFile:
