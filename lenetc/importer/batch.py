@@ -109,7 +109,7 @@ class _Change:
     inside: dict[str, int] = field(default_factory=dict)
 
     def run(self) -> None:
-        """The whole graph. Where a size may be the batch's in several ways, each is gone until something does not fit."""
+        """The whole graph. Where a size may be the batch's in several ways, each is tried until all fits."""
         self.values.update(self.graph.initializers)
         self.values.update((port.name, _of_port(i, port)) for i, port in enumerate(self.inputs))
         forks: list[tuple[_Change, int, list[int]]] = []
@@ -317,8 +317,7 @@ class _Change:
         candidates = [
             (position, axis) for position, name in enumerate(node.inputs) for axis in self._same_rows(name)
         ]
-        follows = [v for name in node.inputs if name and isinstance(v := self.values[name], Tensor)]
-        if len(candidates) > 8 or not any(self._follows(dim) for v in follows for dim in v.shape):
+        if len(candidates) > 8 or not any(name and self._is_of_batch(name) for name in node.inputs):
             candidates = []
         for count in range(1, len(candidates) + 1):
             ways = [way for way in itertools.combinations(candidates, count) if self._fits(node, way)]
@@ -331,6 +330,12 @@ class _Change:
                 break
         reason = str(error).split("\n")[0]
         raise self._refused(node, reason) from None
+
+    def _is_of_batch(self, name: str) -> bool:
+        value = self.values[name]
+        if isinstance(value, np.ndarray):
+            return is_symbolic(value) and any(self._follows(item) for item in value.flat)
+        return isinstance(value, Tensor) and any(map(self._follows, value.shape))
 
     def _same_rows(self, name: str) -> Iterator[int]:
         """The axes along which a value has as many elements as the file's batch, all the same."""
