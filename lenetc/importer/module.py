@@ -23,7 +23,7 @@ from lenetc.importer.interpreter import Context, run
 from lenetc.importer.names import identifiers, need
 from lenetc.importer.ports import described, taken
 from lenetc.importer.records import Fixed, OnnxGraph, Port
-from lenetc.importer.values import Value, to_tensor
+from lenetc.importer.values import Value, as_tensors
 from lenetc.importer.weights.roles import Weight
 from lenetc.nn.modules.module import Module
 from lenetc.nn.parameter import Parameter
@@ -40,13 +40,26 @@ Renames = Mapping[str, str] | Callable[[str], str]
 class Imported(Fixed):
     """What a module has of its file. constants: values that are not trained; places: the path in the module of each
     value that is a parameter or a buffer; weights: a record of each value, without its numbers; copies: the name in the
-    file of each value that is a copy of one."""
+    file of each value that is a copy of one. skeleton: the file without the numbers of its weights, None where the
+    module is not the whole of it."""
 
     graph: OnnxGraph
     constants: Mapping[str, Value]
     places: Mapping[str, tuple[str, ...]]
     weights: tuple[Weight, ...]
     copies: Mapping[str, str]
+    skeleton: bytes | None
+
+    def __post_init__(self) -> None:
+        self._derive()
+
+    def _derive(self) -> None:
+        """What a trace would else make for the first time, and so seem to change."""
+        _ = self.inputs, self.signature, self.result, self.forward
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._derive()
 
     @cached_property
     def inputs(self) -> list[str]:
@@ -87,7 +100,29 @@ class Forward:
         return self if module is None else types.MethodType(module._imported.forward, module)
 
 
-class OnnxModule(Module):
+class Part(Module):
+    """Weights whose names have a prefix in common."""
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """PyTorch's BatchNorm counts batches, which files do not."""
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
+        counter = f"{prefix}num_batches_tracked"
+        if counter in unexpected_keys and f"{prefix}running_mean" in state_dict:
+            unexpected_keys.remove(counter)
+
+
+class OnnxModule(Part):
     """A network that was imported; `lenetc.from_onnx` makes it.
 
     Its parameters and buffers are the file's, under its names. forward takes the file's inputs, in order or by name,
@@ -95,7 +130,7 @@ class OnnxModule(Module):
     """
 
     _imported: Imported
-    forward = Forward()  # type: ignore[assignment]
+    forward = Forward()
 
     def __init__(
         self,
@@ -104,6 +139,7 @@ class OnnxModule(Module):
         folded: Mapping[str, Value],
         copies: Mapping[str, str] | None = None,
         names: Renames | None = None,
+        skeleton: bytes | None = None,
     ) -> None:
         super().__init__()
         constants: dict[str, Value] = dict(folded)
@@ -114,6 +150,7 @@ class OnnxModule(Module):
             places,
             tuple(replace(weight, array=_without_values(weight.array)) for weight in weights),
             dict(copies or {}),
+            skeleton,
         )
         called = _renamed([weight.name for weight in weights if weight.is_state], names)
         for weight in weights:
@@ -195,9 +232,10 @@ class OnnxModule(Module):
                 given[port.name] = taken(bound[name], port, floats)
             except LenetcError as error:
                 raise error.at(here()) from None
-        context = Context(self.training, buffers=tuple(self.buffers()))
+        parts = [(buffer, part.training) for part in self.modules() for buffer in part._buffers.values()]
+        context = Context(self.training, buffers=[(buffer, mode) for buffer, mode in parts if buffer is not None])
         try:
-            outputs = [_given_out(value) for value in run(of.graph, given, context)]
+            outputs = [as_tensors(value) for value in run(of.graph, given, context)]
         except ShapeError as error:
             raise _with_hint(error, of) from None
         return outputs[0] if of.result is None else of.result(*outputs)
@@ -233,7 +271,7 @@ class OnnxModule(Module):
         """Of the parts those that are no longer the file's."""
         lines = []
         for path, module in self.named_modules():
-            if path and not isinstance(module, Part) and isinstance(self._above(path), (Part, OnnxModule)):
+            if path and not _is_part(module) and (self._above(path) is self or _is_part(self._above(path))):
                 lines.append(f"({path}): {repr(module).replace(chr(10), chr(10) + '  ')}")
         return lines
 
@@ -241,11 +279,11 @@ class OnnxModule(Module):
         return self.get_submodule(path.rpartition(".")[0])
 
 
-class Part(Module):
-    """Weights whose names have a prefix in common."""
-
-
 _NOTHING = Part()
+
+
+def _is_part(module: Module) -> bool:
+    return type(module) is Part
 
 
 def _without_values(array: Array) -> Array:
@@ -280,10 +318,3 @@ def _with_hint(error: ShapeError, of: Imported) -> ShapeError:
         text += f' (constants such as the sizes of {node} may hold the batch of the file: from_onnx(..., batch="N"))'
         error.args = ("\n".join([text, *where]), *error.args[1:])
     return error
-
-
-def _given_out(value: Value) -> Any:
-    """An output as users get it: a tensor, a list of them, or None for an optional one that is absent."""
-    if isinstance(value, list):
-        return [_given_out(item) for item in value]
-    return None if value is None else to_tensor(value)
