@@ -84,4 +84,5 @@ def _call_of(module: Module) -> Callable[..., Any]:
         return module(*args, **kwargs)
 
     call.__name__ = type(module).__name__
+    call.__dict__.pop("__signature__", None)  # that of a function with its module as an argument
     return call

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lenetc.importer.cutting import cut
 from lenetc.importer.errors import OnnxWarning
 from lenetc.importer.folding import constants, held
-from lenetc.importer.gradients import readers
+from lenetc.importer.gradients import reached
 from lenetc.importer.module import OnnxModule, Renames
 from lenetc.importer.names import Names
 from lenetc.importer.problems import need_none, problems
@@ -62,7 +62,8 @@ def from_onnx(
     found = sort(graph)
     copies: dict[str, str] = {}
     if untie is not None and untie is not False:
-        graph, copies = untied(graph, found.weights, untie, readers(graph))
+        gradients = reached(graph, [port.name for port in graph.outputs])
+        graph, copies = untied(graph, found.weights, untie, gradients)
     graph, more = own_statistics(graph)
     if more or copies:
         copies |= more

@@ -69,6 +69,7 @@ def apply(node: OnnxNode, inputs: list[Value], context: Context) -> tuple[Value,
         AttributeError,
         ArithmeticError,
         AssertionError,
+        MemoryError,
     ) as error:
         # Of what files say and the operator did not expect, such as axes that there are not.
         raise _at(node, OnnxOperatorError(f"{type(error).__name__}: {error}")) from error

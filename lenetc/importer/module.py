@@ -86,7 +86,29 @@ class Forward:
         return self if module is None else types.MethodType(module._imported.forward, module)
 
 
-class OnnxModule(Module):
+class Part(Module):
+    """Weights whose names have a prefix in common."""
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """PyTorch's BatchNorm counts batches, which files do not."""
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
+        counter = f"{prefix}num_batches_tracked"
+        if counter in unexpected_keys and f"{prefix}running_mean" in state_dict:
+            unexpected_keys.remove(counter)
+
+
+class OnnxModule(Part):
     """A network that was imported; `lenetc.from_onnx` makes it.
 
     Its parameters and buffers are the file's, under its names. forward takes the file's inputs, in order or by name,
@@ -230,7 +252,7 @@ class OnnxModule(Module):
         """Of the parts those that are no longer the file's."""
         lines = []
         for path, module in self.named_modules():
-            if path and not isinstance(module, Part) and isinstance(self._above(path), (Part, OnnxModule)):
+            if path and not _is_part(module) and (self._above(path) is self or _is_part(self._above(path))):
                 lines.append(f"({path}): {repr(module).replace(chr(10), chr(10) + '  ')}")
         return lines
 
@@ -238,11 +260,11 @@ class OnnxModule(Module):
         return self.get_submodule(path.rpartition(".")[0])
 
 
-class Part(Module):
-    """Weights whose names have a prefix in common."""
-
-
 _NOTHING = Part()
+
+
+def _is_part(module: Module) -> bool:
+    return type(module) is Part
 
 
 def _without_values(array: Array) -> Array:

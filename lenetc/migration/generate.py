@@ -87,7 +87,9 @@ def generate_artifacts(
     if additional_output_names:
         more = [name for name in additional_output_names if name not in [port.name for port in net.out_ports]]
         if more:
-            net = from_onnx(model, trainable=requires_grad, outputs=[*[port.name for port in net.out_ports], *more])
+            net = from_onnx(
+                model, trainable=requires_grad, outputs=[*[port.name for port in net.out_ports], *more]
+            )
     net.train()
     parameters = {path: name for name, path in net.onnx_names().items()}
     if unknown := sorted({*(frozen_params or ())} - {*parameters.values()}):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lenetc.importer.errors import OnnxError
+from lenetc.importer.gradients import readers
 from lenetc.importer.names import Names, free, selected
 from lenetc.importer.records import OnnxGraph, OnnxNode
 
@@ -31,25 +32,29 @@ class Use:
 
 
 def uses(name: str, reads: _Reads, through: tuple[OnnxNode, ...] = ()) -> list[Use]:
-    """The uses of the value `name`, in the order of the file."""
+    """The uses of the value `name`, in the order of the file; those that hand it on come last."""
     found: dict[OnnxNode, Use] = {}
     views: list[Use] = []
     for node, position in reads.get(name, []):
         if node.operator in _VIEWS and not node.domain and position == 0 and len(through) < 20:
             views += uses(node.outputs[0], reads, (*through, node))
-        else:
-            before = found[node].positions if node in found else ()
-            found[node] = Use(node, (*before, position), through)
+            continue
+        before = found[node].positions if node in found else ()
+        found[node] = Use(node, (*before, position), through)
     return [*found.values(), *views]
 
 
 def ties(name: str, reads: _Reads, gradients: Mapping[str, list[OnnxNode]]) -> tuple[OnnxNode, ...]:
     """The nodes that share the weight `name`, nothing where there is but one; parts of one weight share nothing."""
+    return tuple(use.node for use in _shared(name, reads, gradients))
+
+
+def _shared(name: str, reads: _Reads, gradients: Mapping[str, list[OnnxNode]]) -> list[Use]:
     found = [use for use in uses(name, reads) if _is_reached(use, name, gradients)]
     whole = [use for use in found if use.node.operator not in _PARTS or use.positions != (0,)]
     gathered = [use for use in found if use.node.operator == "Gather" and use.positions == (0,)]
     shared = whole + gathered if whole or len(gathered) == len(found) else []
-    return tuple(use.node for use in shared) if len(shared) > 1 else ()
+    return shared if len(shared) > 1 else []
 
 
 def _is_reached(use: Use, name: str, gradients: Mapping[str, list[OnnxNode]]) -> bool:
@@ -58,7 +63,7 @@ def _is_reached(use: Use, name: str, gradients: Mapping[str, list[OnnxNode]]) ->
 
 
 def untied(
-    graph: OnnxGraph, found: list[Weight], untie: Names | bool, reads: _Reads
+    graph: OnnxGraph, found: list[Weight], untie: Names | bool, gradients: Mapping[str, list[OnnxNode]]
 ) -> tuple[OnnxGraph, dict[str, str]]:
     """`graph` with a copy of each weight that `untie` names, or of all for True, for each node that shares it; and the
     name in the file of each copy.
@@ -66,32 +71,33 @@ def untied(
     A copy is called after what the file says of it: the Identity that hands it on, the module of its node, its node.
     Raises OnnxError for names that nothing shares.
     """
-    tied = {weight.name: weight for weight in found if weight.tied}
+    tied = {weight.name for weight in found if weight.tied}
     if untie is True:
-        wanted = set(tied)
+        wanted = tied
     else:
-        known = {weight.name for weight in found}
-        exact, matched = selected(untie or (), known, "untie")
-        if alone := sorted(exact - tied.keys()):
+        exact, matched = selected(untie or (), {weight.name for weight in found}, "untie")
+        if alone := sorted(exact - tied):
             raise OnnxError(f"untie: {', '.join(map(repr, alone))}: no two nodes share that")
-        wanted = (exact | matched) & tied.keys()
+        wanted = (exact | matched) & tied
+    reads = readers(graph)
+    plan = {weight.name: _shared(weight.name, reads, gradients) for weight in found if weight.name in wanted}
+    arrays = {weight.name: weight.array for weight in found}
     copies: dict[str, str] = {}
     initializers = dict(graph.initializers)
     replaced: dict[OnnxNode, dict[int, str]] = {}
     before: dict[OnnxNode, list[OnnxNode]] = {}
     taken = {*initializers, *(name for node in graph.nodes for name in node.outputs)}
-    for name in [weight.name for weight in found if weight.name in wanted]:
-        shared = [use for use in uses(name, reads) if use.node in tied[name].tied]
-        owner = next((use for use in shared if not use.through or _derived(name, use) == name), shared[0])
+    for name, shared in plan.items():
+        owner = next((use for use in shared if not use.through), shared[0])
         kept = {output for node in owner.through for output in node.outputs}
         for use in shared:
             if use is owner:
                 continue
             ends = {node.outputs[0] for node in use.through if node.operator == "Identity"} - kept
-            copy = free(_derived(name, use), (taken - ends) | copies.keys())
+            copy = free(_derived(name, use, owner), (taken - ends) | copies.keys())
             taken.add(copy)
             copies[copy] = name
-            initializers[copy] = tied[name].array.copy()
+            initializers[copy] = arrays[name].copy()
             value = copy
             for node in use.through:
                 if node.operator == "Identity":
@@ -105,14 +111,21 @@ def untied(
     return replace(_rewired(graph, replaced, before, set(copies)), initializers=initializers), copies
 
 
-def _derived(name: str, use: Use) -> str:
+def _derived(name: str, use: Use, owner: Use) -> str:
+    """What the copy of the weight `name` for `use` is called."""
     for node in use.through:
         if node.operator == "Identity" and not re.search(r"_output_\d+$|^\d+$", node.outputs[0]):
             return node.outputs[0]
-    last = name.rpartition(".")[2]
-    if module := module_of(use.node):
-        return f"{module}.{last}"
-    return f"{name}_of_{use.node.name}"
+    module, own, path = (text.split(".") for text in (module_of(use.node), module_of(owner.node), name))
+    if module != [""] and own != [""]:
+        # As the weight is called beside the module of its own node, so is the copy.
+        common = next(
+            (i for i, (a, b) in enumerate(zip(own, path, strict=False)) if a != b), min(len(own), len(path))
+        )
+        rest = own[common:]
+        if module[len(module) - len(rest) :] == rest:
+            return ".".join([*module[: len(module) - len(rest)], *path[common:]])
+    return ".".join([*module, path[-1]]) if module != [""] else f"{name}_of_{use.node.name}"
 
 
 def module_of(node: OnnxNode) -> str:
