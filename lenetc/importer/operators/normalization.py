@@ -90,7 +90,7 @@ def _stash(number: int) -> DType:
     return _STASH[number]
 
 
-def _standardized(x: Tensor, sizes: Sequence[int], epsilon: float) -> Tensor:
+def _standardized(x: Tensor, sizes: Sequence[Any], epsilon: float) -> Tensor:
     return F.layer_norm(x, list(sizes), None, None, epsilon)
 
 

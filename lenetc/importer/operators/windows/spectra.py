@@ -134,7 +134,7 @@ def MelWeightMatrix(
     """Triangles over the frequencies of a transform, evenly spaced by pitch: [length/2+1,bins]."""
     count, size, hertz, low, high = (float(numbers(v)[0]) for v in (bins, length, rate, lowest, highest))
     ends = 2595 * np.log10(1 + np.array([low, high]) / 700)
-    pitches = np.linspace(*ends, int(count) + 2, endpoint=False)  # as ONNX has it
+    pitches = np.linspace(ends[0], ends[1], int(count) + 2, endpoint=False)  # as ONNX has it
     edges = 700 * (10 ** (pitches / 2595) - 1)
     places = np.floor((size + 1) * edges / hertz).astype(np.int64)
     found: Array = np.zeros((int(size) // 2 + 1, int(count)))
