@@ -84,4 +84,6 @@ def _call_of(module: Module) -> Callable[..., Any]:
         return module(*args, **kwargs)
 
     call.__name__ = type(module).__name__
+    # One that forward has of its own counts the module; without it the bound method is asked, which does not.
+    call.__dict__.pop("__signature__", None)
     return call
