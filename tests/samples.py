@@ -470,6 +470,15 @@ def squares(dtype: DType, n: Dim) -> Graph:
     return Graph.make("squares", (c,), [("c", ops.sin(c) + c), ("c_before", c)])
 
 
+def tile_of(dtype: DType, n: Dim) -> Graph:
+    """sum, some rows, w -> sum + rows * w, rows * w."""
+    total, w = leaf("total", Type(dtype, (3,))), leaf("w", Type(dtype, (3,)))
+    rows = leaf("rows", Type(dtype, (symbol("tile"), 3)))
+    return Graph.make(
+        "tile_of", (total, rows, w), [("total", total + ops.sum(rows * w, axes=(0,))), ("y", rows * w)]
+    )
+
+
 def turned(dtype: DType, n: Dim) -> Graph:
     """x, w -> -x, and x * w."""
     x, w = leaf("x", Type(dtype, (n, 3))), leaf("w", Type(dtype, (3,)))
@@ -508,4 +517,6 @@ for reverse in (False, True):
         reverse=reverse,
     )
 sample("scan", F(3), body=squares, carries=1, sequences=0, length=3)
+# Not differentiated: gradients are made before tiles.
+sample("scan", F(3), F(N, 3), F(3), kinks=True, body=tile_of, carries=1, sequences=1, length=N, tile=2)
 sample("custom", F(N, 3), F(N, 3), kinks=True, backward="never differentiated")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lenetc.importer.batch import with_batch
 from lenetc.importer.cutting import cut
 from lenetc.importer.errors import OnnxWarning
 from lenetc.importer.folding import constants, held
@@ -15,7 +16,7 @@ from lenetc.importer.module import OnnxModule, Renames
 from lenetc.importer.names import Names
 from lenetc.importer.problems import need_none, problems
 from lenetc.importer.records import OnnxGraph
-from lenetc.importer.training import own_statistics, with_dropout
+from lenetc.importer.training import is_folded, own_statistics, with_dropout
 from lenetc.importer.values import Value
 from lenetc.importer.weights.roles import Weight, chosen, weights
 from lenetc.importer.weights.tying import untied
@@ -31,6 +32,7 @@ def from_onnx(
     outputs: str | Iterable[str] | None = None,
     dropout: Mapping[str, float] | None = None,
     untie: Names | bool | None = None,
+    batch: str | None = None,
     names: Renames | None = None,
 ) -> OnnxModule:
     """The network of an ONNX file as a module to train: `path_or_model` is a path, bytes or an onnx.ModelProto.
@@ -42,10 +44,12 @@ def from_onnx(
     trainable: the parameters that are trained, the others being frozen (requires_grad=False): names, patterns such as
         "fc.*", or a function of a name; a name by itself makes a parameter of a mask or of a single number, too.
     outputs: values of the graph, by name, instead of its outputs: `outputs=["features"]` cuts it before its head.
-    dropout: puts dropout behind nodes, which in training sets parts of their output to zero: {"/fc1/Relu": 0.5}, or
-        patterns of names.
+    dropout: {"/fc1/Relu": 0.5} drops elements of that node's output in training, with this probability: nodes by name,
+        or by patterns of names.
     untie: weights that several nodes share and each is to have a copy of: names, patterns, or True for all. Exporters
         make one of weights that are equal, as those of an untrained network often are.
+    batch: a name for the size of the batch, such as "N", where a file is for batches of one size: constants that hold
+        it follow it then. Raises OnnxOperatorError where what is the batch cannot be told.
     names: other names of parameters and buffers, {the file's name: the module's} or a function.
 
     Warns (OnnxWarning) of shared weights, and of tables of which it does not know whether they are weights. Raises
@@ -57,18 +61,24 @@ def from_onnx(
     file = read(path_or_model)
     graph = cut(file.graph, outputs)
     need_none(problems(file, graph))
-    graph = own_statistics(with_dropout(graph, dropout or {}))
+    graph = graph if batch is None else with_batch(graph, batch)
+    if dropout is not None:
+        graph = with_dropout(graph, dropout)
     found = sort(graph)
     copies: dict[str, str] = {}
     if untie is not None and untie is not False:
         gradients = reached(graph, [port.name for port in graph.outputs])
         graph, copies = untied(graph, found.weights, untie, gradients)
+    graph, more = own_statistics(graph)
+    if more or copies:
+        copies |= more
         found = sort(graph)
     sorted_weights = chosen(found.weights, trainable)
     if any(weight.role != before.role for weight, before in zip(sorted_weights, found.weights, strict=True)):
         found = sort(graph, {weight.name: weight for weight in sorted_weights})
     _tell(found.weights)
-    return OnnxModule(graph, found.weights, found.folded, copies, names)
+    skeleton = file.skeleton if outputs is None and not copies else None
+    return OnnxModule(graph, found.weights, found.folded, copies, names, skeleton)
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,7 @@ def sort(graph: OnnxGraph, decided: dict[str, Weight] | None = None) -> Sorted:
     first = sorted_(dict(graph.initializers))
     varying = {weight.name for weight in first if weight.is_state} | {port.name for port in graph.inputs}
     folded = constants(graph, varying)
-    more = [weight for weight in sorted_(held(graph, folded)) if weight.is_state]
+    more = [weight for weight in sorted_(dict(held(graph, folded))) if weight.is_state]
     if more:  # what is computed of them is no constant after all
         folded = constants(graph, varying | {weight.name for weight in more})
     return Sorted([*first, *more], dict(folded))
@@ -104,6 +114,14 @@ def _tell(found: list[Weight]) -> None:
             lines.append(f"{weight.name!r} is shared by {len(weight.tied)} nodes ({by}): untie= makes copies")
         if weight.doubt:
             lines.append(f"{weight.name!r} {list(weight.array.shape)} {weight.doubt}: trainable= decides")
+    if folded := [weight.name for weight in found if is_folded(weight)]:
+        shown = ", ".join(map(repr, folded[:4])) + (", ..." if len(folded) > 4 else "")
+        lines.insert(
+            0,
+            f"{len(folded)} have batch normalization folded into them ({shown}): it is gone, and does not normalize in "
+            "training. To train it, export it unfolded: torch.onnx.export(..., dynamo=True, optimize=False), or "
+            "training=TrainingMode.PRESERVE and do_constant_folding=False",
+        )
     if lines:
         more = [f"and {len(lines) - 8} more: see table()"] if len(lines) > 8 else []
         warnings.warn("\n  ".join(["of the file's weights:", *lines[:8], *more]), OnnxWarning, stacklevel=3)

@@ -116,10 +116,12 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class OnnxFile:
-    """A model. opsets: versions by domain. producer: what wrote it. problems: nodes that ONNX itself does not allow."""
+    """A model. opsets: versions by domain. producer: what wrote it. problems: nodes that ONNX itself does not allow.
+    skeleton: the model itself, of its larger initializers without the numbers."""
 
     graph: OnnxGraph
     opsets: Mapping[str, int]
     ir_version: int
     producer: str
     problems: tuple[Problem, ...]
+    skeleton: bytes

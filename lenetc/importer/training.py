@@ -15,13 +15,15 @@ from lenetc.importer.errors import OnnxError
 from lenetc.importer.interpreter import Context, apply
 from lenetc.importer.records import OnnxGraph, OnnxNode
 from lenetc.importer.values import Host, Value
+from lenetc.importer.weights.roles import Weight
 from lenetc.tensors.tensor import Tensor
 
 _STATISTICS = {3: "running_mean", 4: "running_var"}  # inputs of BatchNormalization
 
 
-def own_statistics(graph: OnnxGraph) -> OnnxGraph:
-    """`graph`, where the running statistics of each batch normalization are initializers that nothing else reads.
+def own_statistics(graph: OnnxGraph) -> tuple[OnnxGraph, dict[str, str]]:
+    """`graph`, where the running statistics of each batch normalization are initializers that nothing else reads; and
+    what the file calls each of those that it has not.
 
     Exporters write values that are equal once: of an untrained network the variances are the scales, and the means of
     all layers are one. What an Identity, or another node that reads nothing but initializers, makes of them keeps its
@@ -29,16 +31,14 @@ def own_statistics(graph: OnnxGraph) -> OnnxGraph:
     twice, and share their statistics.
     """
     given = {output: node for node in graph.nodes for output in node.outputs if output}
-    elsewhere = {
-        name for node in graph.nodes for i, name in enumerate(node.inputs) if not _is_statistic(node, i)
-    }
-    elsewhere |= {port.name for port in graph.outputs}
+    elsewhere = _read_elsewhere(graph)
     initializers, nodes = dict(graph.initializers), []
     owners: dict[str, tuple[str, int]] = {}
-    copies: dict[tuple[str, str, int], str] = {}
+    called: dict[tuple[str, str, int], str] = {}
+    copies: dict[str, str] = {}
     for node in graph.nodes:
         inputs = list(node.inputs)
-        for position, called in _STATISTICS.items():
+        for position, what in _STATISTICS.items():
             if not _is_statistic(node, position):
                 continue
             name, scale = inputs[position], inputs[1]
@@ -47,16 +47,35 @@ def own_statistics(graph: OnnxGraph) -> OnnxGraph:
                 continue
             if name in elsewhere or owners.setdefault(name, (scale, position)) != (scale, position):
                 module = scale.rpartition(".")[0]
-                wanted = f"{module}.{called}" if module else f"{name}_{called}_of_{node.name}"
+                wanted = f"{module}.{what}" if module else f"{name}_{what}_of_{node.name}"
                 key = (name, scale, position)
-                if key not in copies:
-                    copies[key] = _free(wanted, initializers.keys() | given.keys())
-                inputs[position] = copies[key]
-            initializers[inputs[position]] = np.array(value)
+                if key not in called:
+                    called[key] = _free(wanted, initializers.keys() | given.keys())
+                inputs[position] = called[key]
+            if inputs[position] not in graph.initializers:
+                initializers[inputs[position]] = np.array(value)
+                copies[inputs[position]] = _origin(name, given)
         nodes.append(replace(node, inputs=tuple(inputs)))
-    made = initializers.keys() - graph.initializers.keys()
-    nodes = [node for node in nodes if not any(output in made for output in node.outputs)]
-    return replace(graph, nodes=tuple(nodes), initializers=initializers)
+    nodes = [node for node in nodes if not any(output in copies for output in node.outputs)]
+    return replace(graph, nodes=tuple(nodes), initializers=initializers), copies
+
+
+def _read_elsewhere(graph: OnnxGraph) -> set[str]:
+    """The values that are read as something else than statistics, or by nodes that make statistics of them."""
+    found = {port.name for port in graph.outputs}
+    for node in reversed(graph.nodes):
+        if any(output in found for output in node.outputs) or any(
+            _is_statistic(node, i) for i in _STATISTICS
+        ):
+            found.update(name for i, name in enumerate(node.inputs) if not _is_statistic(node, i))
+    return found
+
+
+def _origin(name: str, given: Mapping[str, OnnxNode]) -> str:
+    """The value that `name` is made of in the end."""
+    while name in given and given[name].inputs:
+        name = given[name].inputs[0]
+    return name
 
 
 def _is_statistic(node: OnnxNode, position: int) -> bool:
@@ -93,11 +112,15 @@ def _free(name: str, taken: set[str]) -> str:
     return found
 
 
-def is_folded(node: OnnxNode) -> bool:
-    """Whether a batch normalization seems to have been folded into the weight of `node`, by what exporters call it."""
-    if node.operator not in ("Conv", "ConvTranspose", "Gemm") or node.domain:
+def is_folded(weight: Weight) -> bool:
+    """Whether a batch normalization seems to have been folded into `weight`, by what exporters call it and its node."""
+    return weight.array.ndim > 1 and any(_has_folded(node, weight.name) for node in weight.readers)
+
+
+def _has_folded(node: OnnxNode, weight: str) -> bool:
+    if node.operator not in ("Conv", "ConvTranspose", "Gemm", "MatMul") or node.domain:
         return False
-    if re.fullmatch(r"onnx::Conv\w*_\d+", node.inputs[1]):  # PyTorch's older exporter
+    if re.fullmatch(r"onnx::Conv\w*_\d+", weight):  # PyTorch's older exporter
         return True
     if re.fullmatch(r"node_[A-Z]\w*_\d+", node.name) and re.fullmatch(r"getitem(_\d+)?", node.outputs[0]):
         return True  # the newer one: a part of what a batch normalization returns

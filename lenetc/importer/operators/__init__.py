@@ -15,6 +15,7 @@ from lenetc.importer.operators import (
     indexing,
     losses,
     microsoft,
+    ml,
     normalization,
     on_host,
     products,

@@ -40,7 +40,8 @@ def BatchNormalization(
     count: int,
     context: Any,
 ) -> tuple[Tensor, ...]:
-    """In training mode with the statistics of the batch, and the running ones move towards them.
+    """In training mode with the statistics of the batch, and the running ones move towards them. The mode is that of
+    the part of the module that has the running ones, so that `net.bn1.eval()` keeps them.
 
     In a file of the training form, `training_mode` or before opset 14 five outputs, the variance that they move
     towards is ONNX's, divided by n; in one for inference PyTorch's, by n - 1. Otherwise the running ones are used.
@@ -57,9 +58,11 @@ def BatchNormalization(
     if any(each.dtype is not x.dtype for each in operands):
         operands = [each.to(wide) for each in operands]
     inner, factor, offset, *running = operands
-    if not training:
+    mode = context.mode(mean)
+    if not (training if mode is None else mode):
         y = F.batch_norm(inner, running[0], running[1], factor, offset, False, 0.0, epsilon)
-        return (y.to(x.dtype).reshape(shape), mean, var, mean, var)[: max(count, 1)]
+        kept = (mean.clone(), var.clone())
+        return (y.to(x.dtype).reshape(shape), *kept, *kept)[: max(count, 1)]
     y = F.batch_norm(inner, None, None, factor, offset, True, 0.0, epsilon)
     with no_grad():
         now = moments(inner, 0 if is_onnx else 1)
@@ -68,7 +71,7 @@ def BatchNormalization(
             for each, before, value in zip((mean, var), running, now, strict=True)
         ]
         for each, value in zip((mean, var), moved, strict=True):
-            if context.holds(each):
+            if context.mode(each) is not None:
                 each.copy_(value)
         batch = [
             value.to(each.dtype).reshape(each.shape) for each, value in zip((mean, var), now, strict=True)
@@ -80,7 +83,7 @@ def _wide(x: Tensor) -> DType:
     return f64 if x.dtype is f64 else f32
 
 
-def _stash(number: int, x: Tensor) -> DType:
+def _stash(number: int) -> DType:
     """The dtype that statistics have, by ONNX's number for it."""
     if number not in _STASH:
         raise UnsupportedError(f"stash_type is 1, 10, 11 or 16 (f32, f16, f64, bf16), not {number}")
@@ -129,7 +132,7 @@ def GroupNormalization(
 ) -> Tensor:
     """x[N,C,...] standardized by image and group of channels. Before opset 21 scale and bias are one for each group,
     then for each channel."""
-    _stash(stash_type, x)
+    _stash(stash_type)
     channels = x.shape[1]
     if channels % num_groups:
         raise ShapeError(f"{channels} channels cannot be divided into {num_groups} groups")
@@ -154,7 +157,7 @@ def LayerNormalization(
     count: int,
 ) -> tuple[Tensor, ...]:
     """x standardized over the axes from `axis` on, times scale, plus bias; the mean; 1 / the deviation."""
-    stash = _stash(stash_type, x)
+    stash = _stash(stash_type)
     axis = axis % x.ndim
     sizes = list(x.shape[axis:])
     if list(scale.shape) == sizes and (bias is None or list(bias.shape) == sizes):
@@ -174,7 +177,7 @@ def RMSNormalization(
     x: Tensor, scale: Tensor, /, *, axis: int = -1, epsilon: float = 1e-5, stash_type: int = 1
 ) -> Tensor:
     """x over the root of its mean square over the axes from `axis` on, times scale."""
-    _stash(stash_type, x)
+    _stash(stash_type)
     sizes = list(x.shape[axis % x.ndim :])
     if list(scale.shape) == sizes:
         return F.rms_norm(x, sizes, scale, epsilon)

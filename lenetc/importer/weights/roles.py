@@ -24,8 +24,6 @@ _ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Where", "Pow", "Min", "Max", "Clip"
 _AUTOMATIC = re.compile(
     r"val_\d+$|onnx::\w+$|_?\d+$|.*_output_\d+$|_?(lifted_tensor|tensor_constant)\w*$|const", re.I
 )
-# Names that PyTorch's exporters give to numbers of their own; parameters have those of their modules.
-_MADE = re.compile(r"val_\d+|\d+|onnx::\w+|.*Constant(_\d+)?_output_\d+")
 _STATES = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
 _MOVES = ("Identity", "Cast", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Expand", "Slice", "Split", "Concat")
 _SCALES = {"QuantizeLinear": (1,), "DequantizeLinear": (1,), "Resize": (1, 2), "Upsample": (1,)}
@@ -93,7 +91,9 @@ class _Held:
 def _role(held: _Held, is_reached: bool, of: list[tuple[OnnxNode, int]]) -> tuple[Role, str, str]:
     """The role, why, and what is doubtful."""
     array, told = held.array, held.told
-    if any(_kind(node, position) == "Buffer" for node, position in of):
+    if any(
+        node.operator == "BatchNormalization" and _kind(node, position) == "Buffer" for node, position in of
+    ):
         return "buffer", "statistics", ""
     if not is_float(array):
         return "constant", "no floating-point numbers", ""
