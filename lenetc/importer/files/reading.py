@@ -14,7 +14,7 @@ from onnx import AttributeProto, TensorProto, helper
 
 from lenetc.importer.errors import OnnxError
 from lenetc.importer.files.arrays import array
-from lenetc.importer.files.inlining import inlined
+from lenetc.importer.files.inlining import OPSET, inlined
 from lenetc.importer.files.lifting import lifted
 from lenetc.importer.files.linear import with_weights
 from lenetc.importer.files.original import without_weights
@@ -50,15 +50,15 @@ class Reader:
                 f"the model is of opset {version}; {_RANGE[0]} to {_RANGE[1]} are known. onnx.version_converter makes "
                 "others of it"
             )
-        self.given = model
-        self.model = inlined(model)
+        self.model = model
+        self.nodes = inlined(model)
         self.problems: list[Problem] = []
 
     def file(self) -> OnnxFile:
         """The model. Raises OnnxError where it is broken."""
         producer = " ".join(part for part in (self.model.producer_name, self.model.producer_version) if part)
         graph = with_weights(lifted(self._graph(self.model.graph, frozenset(), 0)))
-        skeleton = without_weights(self.given)
+        skeleton = without_weights(self.model)
         return OnnxFile(graph, self.opsets, self.model.ir_version, producer, tuple(self.problems), skeleton)
 
     def _graph(self, proto: onnx.GraphProto, outer: frozenset[str], depth: int) -> OnnxGraph:
@@ -79,7 +79,7 @@ class Reader:
             raise OnnxError(f"two inputs of the graph {proto.name!r} are named {twice!r}")
         seen = {*outer, *own}
         nodes: list[OnnxNode] = []
-        for node in _ordered(proto.node, seen, set(own), proto.name):
+        for node in _ordered(proto.node if depth else self.nodes, seen, set(own), proto.name):
             nodes.append(self._node(node, len(nodes), seen, depth))
             seen.update(name for name in node.output if name)
         outputs = tuple(_port(value) for value in proto.output)
@@ -92,7 +92,9 @@ class Reader:
 
     def _node(self, node: onnx.NodeProto, index: int, known: set[str], depth: int) -> OnnxNode:
         domain = _domain(node.domain)
-        if domain not in self.opsets:
+        told = [int(entry.value) for entry in node.metadata_props if entry.key == OPSET]
+        opset = told[0] if told else self.opsets.get(domain)
+        if opset is None:
             raise OnnxError(
                 f"{node.op_type} {node.name!r} is of the domain {node.domain!r}, of which the model imports no opset"
             )
@@ -101,7 +103,7 @@ class Reader:
             _name(node, index),
             domain,
             node.op_type,
-            self.opsets[domain],
+            opset,
             tuple(node.input),
             tuple(node.output),
             attributes,
