@@ -23,7 +23,7 @@ def inlined(model: onnx.ModelProto) -> Sequence[onnx.NodeProto]:
     OnnxError for functions that call themselves.
     """
     if not model.functions:
-        return model.graph.node
+        return list(model.graph.node)
     _need_end(model)
     taken = {tensor.name for tensor in model.graph.initializer} | {port.name for port in model.graph.input}
     for node in nodes_of(model.graph.node):
