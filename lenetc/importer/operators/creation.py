@@ -74,6 +74,7 @@ def Range(start: Sizes, limit: Sizes, delta: Sizes, /) -> Value:
         if by == 0:
             raise ShapeError("the step of a range must not be zero")
         count = max(math.ceil((last - first) / by), 0)
+        need_few([count])
         steps = np.arange(count).astype(dtype)
         return np.asarray(np.asarray(first, dtype) + steps * np.asarray(by, dtype)).astype(dtype)
     if dtype.kind == "f" or isinstance(by, Poly):
