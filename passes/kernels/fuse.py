@@ -215,8 +215,8 @@ def scatter_by_product(node: Node) -> Node | None:
         return None
     if size > _FEW_CLASSES or (isinstance(number, int) and number * width < _SMALL):
         return None
-    if not isinstance(number, int) and linear(number) is None:
-        return None  # the bodies of the choice, which read x and indices alone, could not tell N and T of N*T
+    if any(not isinstance(dim, int) and linear(dim) is None for dim in (*x.shape, *indices.shape)):
+        return None  # a size such as N*T, of which the bodies of the choice could not work out N and T
     narrow = ops.cast(indices, dtype=i32)
     rows, classes = ops.reshape(narrow, shape=(1, number)), ops.iota(size=size, dtype=i32)
     mine = ops.cast(ops.equal(rows, ops.reshape(classes, shape=(size, 1))), dtype=f32)
