@@ -75,6 +75,7 @@ SESSION_OPTIONS = {
     "intra_op_num_threads": 0,
     "graph_optimization_level": "all",
     "cpu_memory_arena": True,
+    "denormals_as_zero": True,
 }
 
 
