@@ -385,6 +385,11 @@ for name, shapes, attrs in (
     ),
     ("conv2d_lanes", ((N, LANES, 5, 9), (1, 1, 2, 3, LANES, LANES)), {"dilation": (2, 3)}),
     ("conv2d_lanes", (IMAGE, (2, 1, 2, 2, LANES, LANES)), {"groups": 2}),
+    (
+        "conv2d_samples_lanes",
+        ((2, N, 5, 9), (N, 2 * LANES, 3, 2)),
+        {"lanes": LANES, "padding": (1, 0), "dilation": (1, 4)},
+    ),
     ("affine_lanes", (IMAGE, (2 * LANES,), (2 * LANES,)), {"lanes": LANES}),
     ("affine_lanes", (IMAGE, (2 * LANES,), (2 * LANES,)), {"lanes": LANES, "side": 2, "stride": (2, 1)}),
     ("affine_lanes", (IMAGE, (2 * LANES,), (2 * LANES,), IMAGE), {"lanes": LANES, "relu": True}),
@@ -470,6 +475,15 @@ def squares(dtype: DType, n: Dim) -> Graph:
     return Graph.make("squares", (c,), [("c", ops.sin(c) + c), ("c_before", c)])
 
 
+def tile_of(dtype: DType, n: Dim) -> Graph:
+    """sum, some rows, w -> sum + rows * w, rows * w."""
+    total, w = leaf("total", Type(dtype, (3,))), leaf("w", Type(dtype, (3,)))
+    rows = leaf("rows", Type(dtype, (symbol("tile"), 3)))
+    return Graph.make(
+        "tile_of", (total, rows, w), [("total", total + ops.sum(rows * w, axes=(0,))), ("y", rows * w)]
+    )
+
+
 def turned(dtype: DType, n: Dim) -> Graph:
     """x, w -> -x, and x * w."""
     x, w = leaf("x", Type(dtype, (n, 3))), leaf("w", Type(dtype, (3,)))
@@ -508,4 +522,6 @@ for reverse in (False, True):
         reverse=reverse,
     )
 sample("scan", F(3), body=squares, carries=1, sequences=0, length=3)
+# Not differentiated: gradients are made before tiles.
+sample("scan", F(3), F(N, 3), F(3), kinks=True, body=tile_of, carries=1, sequences=1, length=N, tile=2)
 sample("custom", F(N, 3), F(N, 3), kinks=True, backward="never differentiated")

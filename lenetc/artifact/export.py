@@ -34,6 +34,7 @@ from lenetc.artifact.axes import Axes, Traced, told, traced
 from lenetc.artifact.checkpoint import CheckpointError, save_tensors
 from lenetc.artifact.cut import CutError, cut, without
 from lenetc.artifact.forward import forward
+from lenetc.artifact.imported import of_its_file
 from lenetc.artifact.initial import initial
 from lenetc.artifact.manifest import (
     FORMAT,
@@ -56,6 +57,7 @@ from lenetc.compiler.traces.records import INVALID, Capture
 from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.ranges import Range
 from lenetc.files import atomic_write
+from lenetc.importer.module import OnnxModule
 from lenetc.nn.modules.module import Module
 from lenetc.version import __version__
 from passes.emit.external import to_files
@@ -73,6 +75,7 @@ SESSION_OPTIONS = {
     "intra_op_num_threads": 0,
     "graph_optimization_level": "all",
     "cpu_memory_arena": True,
+    "denormals_as_zero": True,
 }
 
 
@@ -300,6 +303,12 @@ class _Folder:
                 f"export: the function of {name}.onnx changes {changed}, and what is evaluated changes no state: give "
                 "it random numbers as an argument, and change buffers in the step alone"
             )
+        if name == "infer" and isinstance(function, OnnxModule):
+            found = of_its_file(function, captured, names)
+            if found is not None:
+                contents, self.models[name] = found
+                self.contents.update(contents)
+                return captured
         counts = name == "eval" or any(key == INVALID for key, _ in captured.graph.results)
         graph = _with_state_named(with_valid(captured) if counts else captured.graph, own)
         target = self.target

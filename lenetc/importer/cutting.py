@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from lenetc.importer.errors import OnnxError
-from lenetc.importer.gradients import bodies
 from lenetc.importer.names import need
 from lenetc.importer.records import OnnxGraph, OnnxNode, Port
 
@@ -27,7 +26,7 @@ def cut(graph: OnnxGraph, outputs: str | Iterable[str] | None) -> OnnxGraph:
     for node in reversed(graph.nodes):
         if wanted.intersection(node.outputs):
             nodes.append(node)
-            wanted |= reads(node)
+            wanted |= node.reads
     whole = outputs is None
     return replace(
         graph,
@@ -36,16 +35,3 @@ def cut(graph: OnnxGraph, outputs: str | Iterable[str] | None) -> OnnxGraph:
         nodes=tuple(reversed(nodes)),
         initializers={name: array for name, array in graph.initializers.items() if name in wanted},
     )
-
-
-def reads(node: OnnxNode) -> set[str]:
-    """The values that `node` reads, its bodies' of what stands outside of them included."""
-    found = {name for name in node.inputs if name}
-    for body in bodies(node):
-        inside = {port.name for port in body.inputs} | body.initializers.keys()
-        read = {port.name for port in body.outputs}
-        for inner in body.nodes:
-            read |= reads(inner)
-            inside.update(inner.outputs)
-        found |= read - inside
-    return found

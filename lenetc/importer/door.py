@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lenetc.importer.batch import with_batch
 from lenetc.importer.cutting import cut
 from lenetc.importer.errors import OnnxWarning
 from lenetc.importer.folding import constants, held
@@ -31,6 +32,7 @@ def from_onnx(
     outputs: str | Iterable[str] | None = None,
     dropout: Mapping[str, float] | None = None,
     untie: Names | bool | None = None,
+    batch: str | None = None,
     names: Renames | None = None,
 ) -> OnnxModule:
     """The network of an ONNX file as a module to train: `path_or_model` is a path, bytes or an onnx.ModelProto.
@@ -46,6 +48,8 @@ def from_onnx(
         or by patterns of names.
     untie: weights that several nodes share and each is to have a copy of: names, patterns, or True for all. Exporters
         make one of weights that are equal, as those of an untrained network often are.
+    batch: a name for the size of the batch, such as "N", where a file is for batches of one size: constants that hold
+        it follow it then. Raises OnnxOperatorError where what is the batch cannot be told.
     names: other names of parameters and buffers, {the file's name: the module's} or a function.
 
     Warns (OnnxWarning) of shared weights, and of tables of which it does not know whether they are weights. Raises
@@ -57,6 +61,7 @@ def from_onnx(
     file = read(path_or_model)
     graph = cut(file.graph, outputs)
     need_none(problems(file, graph))
+    graph = graph if batch is None else with_batch(graph, batch)
     if dropout is not None:
         graph = with_dropout(graph, dropout)
     found = sort(graph)
@@ -72,7 +77,8 @@ def from_onnx(
     if any(weight.role != before.role for weight, before in zip(sorted_weights, found.weights, strict=True)):
         found = sort(graph, {weight.name: weight for weight in sorted_weights})
     _tell(found.weights)
-    return OnnxModule(graph, found.weights, found.folded, copies, names)
+    skeleton = file.skeleton if outputs is None and not copies else None
+    return OnnxModule(graph, found.weights, found.folded, copies, names, skeleton)
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ def sort(graph: OnnxGraph, decided: dict[str, Weight] | None = None) -> Sorted:
     first = sorted_(dict(graph.initializers))
     varying = {weight.name for weight in first if weight.is_state} | {port.name for port in graph.inputs}
     folded = constants(graph, varying)
-    more = [weight for weight in sorted_(held(graph, folded)) if weight.is_state]
+    more = [weight for weight in sorted_(dict(held(graph, folded))) if weight.is_state]
     if more:  # what is computed of them is no constant after all
         folded = constants(graph, varying | {weight.name for weight in more})
     return Sorted([*first, *more], dict(folded))

@@ -30,15 +30,15 @@ def constants(graph: OnnxGraph, varying: set[str]) -> dict[str, Host]:
     }
     found: dict[str, Host] = {}
     for node in graph.nodes:
-        if node.operator in _RANDOM or any(name and name not in known for name in node.inputs):
+        if node.operator in _RANDOM or node.bodies or any(name and name not in known for name in node.inputs):
             continue
-        if any(isinstance(value, OnnxGraph) for value in node.attributes.values()):
+        if all(name in varying for name in node.outputs if name):
             continue
         with set_grad_enabled(False):
             outputs = apply(node, [known[name] if name else None for name in node.inputs], Context())
         for name, value in zip(node.outputs, outputs, strict=False):
             array = _computed(value)
-            if name and isinstance(array, np.ndarray):
+            if name and name not in varying and isinstance(array, np.ndarray):
                 known[name] = found[name] = array
     return found
 

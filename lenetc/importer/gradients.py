@@ -23,14 +23,12 @@ def reached(graph: OnnxGraph, outputs: Iterable[str]) -> dict[str, list[OnnxNode
         for position, name in enumerate(node.inputs):
             if name and passes_gradient(node, position):
                 found.setdefault(name, []).append(node)
-        for body in bodies(node):
+        for body in node.bodies:
+            own = body.own
             for name, nodes in reached(body, [port.name for port in body.outputs]).items():
-                found.setdefault(name, []).extend(nodes)
+                if name not in own:
+                    found.setdefault(name, []).extend(nodes)
     return found
-
-
-def bodies(node: OnnxNode) -> list[OnnxGraph]:
-    return [value for value in node.attributes.values() if isinstance(value, OnnxGraph)]
 
 
 def readers(graph: OnnxGraph) -> dict[str, list[tuple[OnnxNode, int]]]:
@@ -40,8 +38,8 @@ def readers(graph: OnnxGraph) -> dict[str, list[tuple[OnnxNode, int]]]:
         for position, name in enumerate(node.inputs):
             if name:
                 found.setdefault(name, []).append((node, position))
-        for body in bodies(node):
-            own = {port.name for port in body.inputs} | body.initializers.keys()
+        for body in node.bodies:
+            own = body.own
             for name, of in readers(body).items():
                 if name not in own:
                     found.setdefault(name, []).extend(of)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ir.errors import LenetcError, SymbolicDimError
 from lenetc.evaluation.tracing import current_scope, here, scope
 from lenetc.importer import operators  # noqa: F401 - fills the table
 from lenetc.importer.errors import OnnxOperatorError
+from lenetc.importer.quantized import MOVES, on_floats
 from lenetc.importer.records import OnnxGraph, OnnxNode
 from lenetc.importer.registry import ON_HOST, TABLE, Entry
 from lenetc.importer.values import Value, to_host, to_tensor
@@ -100,7 +102,8 @@ def _apply(node: OnnxNode, inputs: list[Value], context: Context) -> tuple[Value
             pass  # no dim comes of it, but a value does
     converted = [_convert(value, entry.kind(i)) for i, value in enumerate(inputs)]
     given = _given(node, context)
-    return _outputs(entry.function(*converted, **attributes, **{name: given[name] for name in entry.given}))
+    function = partial(entry.function, **attributes, **{name: given[name] for name in entry.given})
+    return _outputs(on_floats(function, converted) if node.operator in MOVES else function(*converted))
 
 
 def entry_of(node: OnnxNode) -> Entry:

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ir.errors import LenetcError
+from ir.errors import LenetcError, ShapeError
 from ir.types import Array
 from lenetc.compiler.structure import ArgumentError
 from lenetc.evaluation.cell import known
 from lenetc.evaluation.tracing import here
+from lenetc.importer.batch import may_hold_batch
 from lenetc.importer.errors import OnnxError
 from lenetc.importer.interpreter import Context, run
 from lenetc.importer.names import identifiers, need
 from lenetc.importer.ports import described, taken
 from lenetc.importer.records import Fixed, OnnxGraph, Port
-from lenetc.importer.values import Value, to_tensor
+from lenetc.importer.values import Value, as_tensors
 from lenetc.importer.weights.roles import Weight
 from lenetc.nn.modules.module import Module
 from lenetc.nn.parameter import Parameter
@@ -39,13 +40,26 @@ Renames = Mapping[str, str] | Callable[[str], str]
 class Imported(Fixed):
     """What a module has of its file. constants: values that are not trained; places: the path in the module of each
     value that is a parameter or a buffer; weights: a record of each value, without its numbers; copies: the name in the
-    file of each value that is a copy of one."""
+    file of each value that is a copy of one. skeleton: the file without the numbers of its weights, None where the
+    module is not the whole of it."""
 
     graph: OnnxGraph
     constants: Mapping[str, Value]
     places: Mapping[str, tuple[str, ...]]
     weights: tuple[Weight, ...]
     copies: Mapping[str, str]
+    skeleton: bytes | None
+
+    def __post_init__(self) -> None:
+        self._derive()
+
+    def _derive(self) -> None:
+        """What a trace would else make for the first time, and so seem to change."""
+        _ = self.inputs, self.signature, self.result, self.forward
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._derive()
 
     @cached_property
     def inputs(self) -> list[str]:
@@ -116,7 +130,7 @@ class OnnxModule(Part):
     """
 
     _imported: Imported
-    forward = Forward()  # type: ignore[assignment]
+    forward = Forward()
 
     def __init__(
         self,
@@ -125,6 +139,7 @@ class OnnxModule(Part):
         folded: Mapping[str, Value],
         copies: Mapping[str, str] | None = None,
         names: Renames | None = None,
+        skeleton: bytes | None = None,
     ) -> None:
         super().__init__()
         constants: dict[str, Value] = dict(folded)
@@ -135,6 +150,7 @@ class OnnxModule(Part):
             places,
             tuple(replace(weight, array=_without_values(weight.array)) for weight in weights),
             dict(copies or {}),
+            skeleton,
         )
         called = _renamed([weight.name for weight in weights if weight.is_state], names)
         for weight in weights:
@@ -218,7 +234,10 @@ class OnnxModule(Part):
                 raise error.at(here()) from None
         parts = [(buffer, part.training) for part in self.modules() for buffer in part._buffers.values()]
         context = Context(self.training, buffers=[(buffer, mode) for buffer, mode in parts if buffer is not None])
-        outputs = [_given_out(value) for value in run(of.graph, given, context)]
+        try:
+            outputs = [as_tensors(value) for value in run(of.graph, given, context)]
+        except ShapeError as error:
+            raise _with_hint(error, of) from None
         return outputs[0] if of.result is None else of.result(*outputs)
 
     def table(self) -> WeightTable:
@@ -291,8 +310,11 @@ def _renamed(names: list[str], to: Renames | None) -> dict[str, str]:
     return found
 
 
-def _given_out(value: Value) -> Any:
-    """An output as users get it: a tensor, a list of them, or None for an optional one that is absent."""
-    if isinstance(value, list):
-        return [_given_out(item) for item in value]
-    return None if value is None else to_tensor(value)
+def _with_hint(error: ShapeError, of: Imported) -> ShapeError:
+    """`error`, which says that the file may be for batches of one size where it may be."""
+    node = may_hold_batch(of.graph, dict(of.constants))
+    if node is not None:
+        text, *where = error.args[0].split("\n", 1)
+        text += f' (constants such as the sizes of {node} may hold the batch of the file: from_onnx(..., batch="N"))'
+        error.args = ("\n".join([text, *where]), *error.args[1:])
+    return error

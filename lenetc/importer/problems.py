@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lenetc.importer.errors import OnnxOperatorError
-from lenetc.importer.gradients import bodies
 from lenetc.importer.interpreter import attributes_of, entry_of
 from lenetc.importer.records import OnnxFile, OnnxGraph, OnnxNode, Problem
 
 
 def problems(file: OnnxFile, graph: OnnxGraph) -> list[Problem]:
     """The problems of the nodes of `graph`, which is a part of the file's."""
-    there = {(node.name, node.outputs) for node in walk(graph)}
-    told = [problem for problem in file.problems if (problem.node.name, problem.node.outputs) in there]
-    done = {(problem.node.name, problem.node.outputs) for problem in told}
+    told: dict[tuple[str, tuple[str, ...]], list[Problem]] = {}
+    for problem in file.problems:
+        told.setdefault((problem.node.name, problem.node.outputs), []).append(problem)
+    found = []
     for node in walk(graph):
-        if (node.name, node.outputs) not in done:
-            told += [Problem(node, reason) for reason in _reasons(node)]
-    return told
+        by_schema = told.get((node.name, node.outputs))
+        found += by_schema or [Problem(node, reason) for reason in _reasons(node)]
+    return found
 
 
 def walk(graph: OnnxGraph) -> Iterator[OnnxNode]:
     """All nodes, those in bodies too."""
     for node in graph.nodes:
         yield node
-        for body in bodies(node):
+        for body in node.bodies:
             yield from walk(body)
 
 

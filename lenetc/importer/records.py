@@ -61,6 +61,15 @@ class OnnxNode:
         """The operator, with its domain where that is not ai.onnx."""
         return f"{self.domain}.{self.operator}" if self.domain else self.operator
 
+    @property
+    def bodies(self) -> list[OnnxGraph]:
+        return [value for value in self.attributes.values() if isinstance(value, OnnxGraph)]
+
+    @property
+    def reads(self) -> set[str]:
+        """The values that it reads, those around its bodies that these need included."""
+        return {name for name in self.inputs if name}.union(*(body.seen for body in self.bodies))
+
     def __str__(self) -> str:
         return f"{self.kind} {self.name!r} (opset {self.opset})"
 
@@ -77,6 +86,22 @@ class OnnxGraph(Fixed):
     # What the file says of the types of inner values.
     inner: Mapping[str, Port] = field(default_factory=dict)
 
+    @property
+    def own(self) -> set[str]:
+        """The values that it has or computes itself."""
+        names = {port.name for port in self.inputs} | self.initializers.keys()
+        return names.union(*(node.outputs for node in self.nodes))
+
+    @property
+    def needed(self) -> set[str]:
+        """The values that its nodes read and that it gives back."""
+        return {port.name for port in self.outputs}.union(*(node.reads for node in self.nodes))
+
+    @property
+    def seen(self) -> set[str]:
+        """Of a body: the values around it that it needs."""
+        return self.needed - self.own
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:
@@ -91,10 +116,12 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class OnnxFile:
-    """A model. opsets: versions by domain. producer: what wrote it. problems: nodes that ONNX itself does not allow."""
+    """A model. opsets: versions by domain. producer: what wrote it. problems: nodes that ONNX itself does not allow.
+    skeleton: the model itself, of its larger initializers without the numbers."""
 
     graph: OnnxGraph
     opsets: Mapping[str, int]
     ir_version: int
     producer: str
     problems: tuple[Problem, ...]
+    skeleton: bytes

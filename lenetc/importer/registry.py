@@ -3,10 +3,11 @@
     @operator
     def Softmax(x: Tensor, /, *, axis: int | None = None, opset: int) -> Tensor: ...
 
-Its name is the operator's. What stands before the slash are inputs: with a default those that may be absent, with a
-star the last of any number. The annotation says how an input comes: `Tensor`; `Buffer`, a tensor that no gradient goes
-to; `Sizes`, an array of numbers and dims, known when the graph is traced; `Value`, as it is. What stands after the star
-are attributes with their defaults, ONNX's (none: it has to be there), and what the interpreter gives by these names:
+Its name is the operator's. What stands before the slash are inputs: with a default those that may be absent (before
+others, with None among its types), with a star the last of any number. The annotation says how an input comes:
+`Tensor`; `Buffer`, a tensor that no gradient goes to; `Sizes`, an array of numbers and dims, known when the graph is
+traced; `Value`, as it is. What stands after the star are attributes with their defaults, ONNX's (none: it has to be
+there), and what the interpreter gives by these names:
 
     opset      the version of the operator's domain that the file asks for
     count      the number of outputs that are read
@@ -22,7 +23,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast, get_type_hints, overload
+from typing import Any, TypeVar, cast, get_args, get_type_hints, overload
 
 from lenetc.importer.values import Buffer, Sizes, Value
 from lenetc.tensors.tensor import Tensor
@@ -118,6 +119,8 @@ def _entry(function: Callable[..., Any], domain: str, differentiable: bool) -> E
             else:
                 attributes[name] = parameter.default
         else:
-            inputs.append((name, _kind(hints[name]), parameter.default is not parameter.empty))
+            is_optional = hints[name] != Value and type(None) in get_args(hints[name])
+            may_be_absent = is_optional or parameter.default is not parameter.empty
+            inputs.append((name, _kind(hints[name]), may_be_absent))
     name = function.__name__.rstrip("_")
     return Entry(name, domain, function, tuple(inputs), rest, attributes, tuple(given), differentiable)

@@ -95,6 +95,13 @@ def to_tensor(value: Value) -> Tensor:
     return stack(parts).reshape(value.shape)
 
 
+def as_tensors(value: Value) -> Tensor | list[Any] | None:
+    """`value` with tensors for arrays, in sequences too."""
+    if isinstance(value, list):
+        return [as_tensors(item) for item in value]
+    return None if value is None else to_tensor(value)
+
+
 def to_host(value: Value) -> Host:
     """`value` as numbers and dims. A tensor is computed, which inside of a trace raises UnsupportedError."""
     if isinstance(value, np.ndarray):

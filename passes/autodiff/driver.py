@@ -25,7 +25,11 @@ from passes.autodiff.registry import CONSTANT, CUSTOM, RULES, Gradient, NoGradie
 
 
 @vjp(ops.scan)
-def _(g: Sequence[Gradient], out: Sequence[Node], *operands: Node, **attrs: Any) -> tuple[Gradient, ...]:
+def _(
+    g: Sequence[Gradient], out: Sequence[Node], *operands: Node, tile: int, **attrs: Any
+) -> tuple[Gradient, ...]:
+    if tile:
+        raise NoGradientError("scan: batches are cut into tiles after gradients are made")
     received = [x for x in g if x is not None]
     given = tuple([None if x is None else x.type for x in g]), tuple([x.type for x in operands])
     key = (given, tuple(attrs.values()))

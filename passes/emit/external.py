@@ -35,9 +35,8 @@ def named(array: Array, name: str) -> TensorProto:
 
 def fill(tensor: TensorProto, array: Array) -> None:
     """Let `tensor`, of the type and shape of `array`, have its values, in place."""
-    for field in ("external_data", *(f"{kind}_data" for kind in _KINDS)):
+    for field in ("external_data", "data_location", *(f"{kind}_data" for kind in _KINDS)):
         tensor.ClearField(field)
-    tensor.data_location = TensorProto.DEFAULT
     tensor.raw_data = numpy_helper.from_array(array).raw_data
 
 

@@ -1,4 +1,5 @@
-"""The table of emissions: for each op, the ONNX operators that compute it. Those of images are in `nn` and `lanes`."""
+"""The table of emissions: for each op, the ONNX operators that compute it. Those of images are in `nn` and
+`lanes`, those with graphs inside in `control`."""
 
 from __future__ import annotations
 
@@ -8,10 +9,11 @@ import numpy as np
 
 from ir import ops
 from ir.node import Node
-from ir.types import Type, bool_, f16, f32, f64, i32, i64
+from ir.types import bool_, f16, f32, f64, i32, i64
+from passes.emit import control as control
 from passes.emit import lanes as lanes
 from passes.emit import nn as nn
-from passes.emit.builder import ELEMENT_TYPES, Builder, emit, value_info
+from passes.emit.builder import ELEMENT_TYPES, Builder, emit
 
 # Ops that are one ONNX operator with the same operands and no attributes.
 PLAIN = {
@@ -307,51 +309,3 @@ def _(b: Builder, node: Node, x: str, y: str, *c: str) -> Any:
 def _(b: Builder, node: Node, x: str) -> Any:
     axis, sizes = node.attrs["axis"], node.attrs["sizes"]
     return b.op("Split", x, b.ints(*sizes), axis=axis, outputs=len(sizes))
-
-
-@emit(ops.scan)
-def _(b: Builder, node: Node, *operands: str) -> Any:
-    attrs = node.attrs
-    body, carries, sequences = attrs["body"], attrs["carries"], attrs["sequences"]
-    stacked = list(operands[carries : carries + sequences])
-    inner = b.nested(body)
-    stepped = body.inputs[: carries + sequences]
-    names = {x: inner.fresh(f"{body.name}/{x.attrs['name']}") for x in stepped}
-    names.update(zip(body.inputs[carries + sequences :], operands[carries + sequences :], strict=True))
-    outputs = [inner.fresh(f"{body.name}/out") for _ in body.outputs]
-    proto = inner.finish(body.name, stepped, names, body.outputs, outputs)
-    if not stacked:  # ONNX takes the number of steps from a sequence; nothing reads this one
-        proto.input.append(value_info(inner.fresh(f"{body.name}/step"), Type(i64, ())))
-        stacked = [b.count(attrs["length"])]
-    ways: dict[str, list[int]] = {}
-    if attrs["reverse"]:
-        ways["scan_input_directions"] = [1] * len(stacked)
-        if len(outputs) > carries:
-            ways["scan_output_directions"] = [1] * (len(outputs) - carries)
-    result = b.op(
-        "Scan",
-        *operands[:carries],
-        *stacked,
-        outputs=len(outputs),
-        body=proto,
-        num_scan_inputs=len(stacked),
-        **ways,
-    )
-    return [result] if isinstance(result, str) else result
-
-
-@emit(ops.cond)
-def _(b: Builder, node: Node, condition: str, *operands: str) -> Any:
-    branches = {}
-    for branch, graph in (("then", node.attrs["then"]), ("else", node.attrs["otherwise"])):
-        inner = b.nested(graph)
-        names = dict(zip(graph.inputs, operands, strict=True))
-        outputs = [inner.fresh(f"{graph.name}/out") for _ in graph.outputs]
-        branches[f"{branch}_branch"] = inner.finish(graph.name, (), names, graph.outputs, outputs)
-    result = b.op("If", condition, outputs=len(node.attrs["then"].outputs), **branches)
-    return [result] if isinstance(result, str) else result
-
-
-@emit(ops.get)
-def _(b: Builder, node: Node, x: list[str]) -> Any:
-    return x[node.attrs["index"]]

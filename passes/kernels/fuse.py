@@ -15,8 +15,9 @@ from ir.dims import Dim
 from ir.dims import product as product_of
 from ir.node import Graph, Node
 from ir.types import f32, f64, i32
-from passes.kernels import cuda, lanes, web
+from passes.kernels import channels, cuda, lanes, operands, web
 from passes.kernels.exact import exact
+from passes.kernels.gemm import factor_into_all, factor_of, product_of_matrices
 from passes.kernels.integer_sums import exact_sum
 from passes.kernels.pack import pack
 from passes.rewrite import simplify
@@ -24,11 +25,9 @@ from passes.rewrite.driver import rewrite, used_once
 from passes.rewrite.match import (
     ELEMENTWISE,
     Rules,
-    is_const,
     joint_shape,
     number,
     reshaped,
-    value_of,
 )
 from passes.strategies.finite import choice
 from passes.target import Target
@@ -55,63 +54,25 @@ def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     if target.device == "cpu":
         rules += WITH_CHOICES if target.operators != "web" else ()
         rules += FEW_THREADS if target.threads < _THREADS else ()
-    fused = simplify.to_rest(graph, rules, fired)
+    fused = factor_into_all(simplify.to_rest(graph, rules, fired), fired)
     if target.lanes:
         fused = simplify.to_rest(fused, Rules((*simplify.RULES, *RULES, *lanes.RULES)), fired)
+    if target.device == "cpu" and target.operators != "web":
+        fused = rewrite(fused, channels.RULES, fired)
     fused = exact(fused, target.device, fired)
     if target.device == "cuda":  # where packing does not pay: parts of different sizes are a slice each
         legal = rewrite(fused, cuda.RULES, fired)
         return legal, simplify.counts(fired)
     packed, count = pack(fused)
-    if target.operators == "web":
-        packed = rewrite(packed, web.RULES, fired)
+    on_web = target.operators == "web"
+    packed = rewrite(packed, web.RULES, fired) if on_web else operands.arranged(packed, fired)
     return packed, simplify.counts(fired) + ([f"pack x{count}"] if count else [])
-
-
-class Gemm:
-    """alpha * a @ b + beta * c, taken apart so that rules can change a part and put it together again."""
-
-    def __init__(self, node: Node) -> None:
-        self.a, self.b, *rest = node.inputs
-        self.c: Node | None = rest[0] if rest else None
-        attrs = node.attrs if node.op is ops.gemm else ops.gemm.attributes
-        self.turned: tuple[bool, bool] = (attrs["trans_a"], attrs["trans_b"])
-        self.alpha: float = attrs["alpha"]
-        self.beta: float = attrs["beta"]
-
-    def built(self) -> Node | None:
-        """The gemm; None where a factor does not fit the dtype, or would lose digits in f32, as ONNX has it."""
-        factors = (self.alpha, self.beta)
-        if any(number(factor, self.a) is None for factor in factors):
-            return None
-        if self.a.dtype is f64 and any(float(np.float32(factor)) != factor for factor in factors):
-            return None
-        operands = (self.a, self.b) if self.c is None else (self.a, self.b, self.c)
-        beta = 1.0 if self.c is None else self.beta
-        trans_a, trans_b = self.turned
-        return ops.gemm(*operands, trans_a=trans_a, trans_b=trans_b, alpha=self.alpha, beta=beta)
-
-
-def _product(node: Node) -> Gemm | None:
-    """`node` as a Gemm, if it is a product of two matrices."""
-    matrices = node.op is ops.gemm or (node.op is ops.matmul and all(x.rank == 2 for x in node.inputs))
-    return Gemm(node) if matrices else None
-
-
-def _factor(node: Node) -> tuple[Node, float] | None:
-    """(x, number) where `node` is x times a number."""
-    if node.op is ops.neg:
-        return node.inputs[0], -1.0
-    if node.op is ops.mul and is_const(node.inputs[1]) and node.inputs[0].type == node.type:
-        value = value_of(node.inputs[1])
-        return None if value is None else (node.inputs[0], float(value))
-    return None
 
 
 @RULES.on("matmul", "gemm")
 def gemm_takes_transpose(node: Node) -> Node | None:
     """matmul(transpose(x), y) => gemm(x, y, trans_a=True); so for the second operand"""
-    gemm = _product(node)
+    gemm = product_of_matrices(node)
     if gemm is None or not any(x.op is ops.transpose for x in (gemm.a, gemm.b)):
         return None
     turned_a, turned_b = gemm.turned
@@ -129,7 +90,7 @@ def gemm_turns_vector(node: Node) -> Node | None:
 
     A reshape goes where one of the two shapes is that of y, or is there already.
     """
-    gemm = _product(node)
+    gemm = product_of_matrices(node)
     if gemm is None:
         return None
     operands, turned = [gemm.a, gemm.b], list(gemm.turned)
@@ -147,12 +108,12 @@ def gemm_turns_vector(node: Node) -> Node | None:
 @RULES.on("matmul", "gemm")
 def gemm_takes_factor(node: Node) -> Node | None:
     """matmul(mul(x, 2), y) => gemm(x, y, alpha=2); so for neg, and for the second operand"""
-    gemm = _product(node)
+    gemm = product_of_matrices(node)
     if gemm is None:
         return None
     for key in ("a", "b"):
         x = getattr(gemm, key)
-        found = _factor(x)
+        found = factor_of(x)
         if found is not None and used_once(x):
             setattr(gemm, key, found[0])
             gemm.alpha *= found[1]
@@ -163,7 +124,7 @@ def gemm_takes_factor(node: Node) -> Node | None:
 @RULES.on("transpose")
 def transpose_of_gemm(node: Node) -> Node | None:
     """transpose(matmul(x, y)) => gemm(y, x, trans_a=True, trans_b=True)"""
-    gemm = _product(node.inputs[0])
+    gemm = product_of_matrices(node.inputs[0])
     if gemm is None or gemm.c is not None or not used_once(node.inputs[0]):
         return None
     gemm.a, gemm.b = gemm.b, gemm.a
@@ -173,25 +134,32 @@ def transpose_of_gemm(node: Node) -> Node | None:
 
 @RULES.on("mul", "neg")
 def factor_into_gemm(node: Node) -> Node | None:
-    """mul(matmul(x, y), 2) => gemm(x, y, alpha=2); so for neg"""
-    found = _factor(node)
-    gemm = None if found is None else _product(found[0])
-    if found is None or gemm is None or not used_once(found[0]):
+    """mul(matmul(x, y), 2) => gemm(x, y, alpha=2); so for neg, and where the product is reshaped"""
+    found = factor_of(node)
+    if found is None or not used_once(found[0]):
+        return None
+    product = found[0].inputs[0] if found[0].op is ops.reshape else found[0]
+    gemm = product_of_matrices(product)
+    if gemm is None or not used_once(product):
         return None
     gemm.alpha *= found[1]
-    gemm.beta *= found[1]
-    return gemm.built()
+    if gemm.c is not None and gemm.c.rank == 1 and (factor := number(found[1], gemm.c)) is not None:
+        gemm.c = gemm.c * factor  # another beta than 1 is a pass over the product
+    else:
+        gemm.beta *= found[1]
+    built = gemm.built()
+    return None if built is None else reshaped(built, node.shape)
 
 
 @RULES.on("mul")
 def product_takes_factor(node: Node) -> Node | None:
     """mul(matmul(x, y), mul(z, 2)) => mul(gemm(x, y, alpha=2), z); so where the product is reshaped"""
     for g, x in (node.inputs, node.inputs[::-1]):
-        found = _factor(x)
+        found = factor_of(x)
         if found is None or not used_once(x) or not used_once(g) or g.shape != node.shape:
             continue
         product = g.inputs[0] if g.op is ops.reshape else g
-        gemm = _product(product)
+        gemm = product_of_matrices(product)
         if gemm is None or not used_once(product):
             continue
         gemm.alpha *= found[1]
@@ -205,11 +173,11 @@ def product_takes_factor(node: Node) -> Node | None:
 def gemm_takes_bias(node: Node) -> Node | None:
     """add(matmul(x, y), c) => gemm(x, y, c); so for sub, and a factor of c becomes beta"""
     for i, product in enumerate(node.inputs):
-        gemm = _product(product)
+        gemm = product_of_matrices(product)
         if gemm is None or gemm.c is not None or not used_once(product) or product.type != node.type:
             continue
         c, signs = node.inputs[1 - i], (1.0, -1.0 if node.op is ops.sub else 1.0)
-        found = _factor(c) if used_once(c) else None
+        found = factor_of(c) if used_once(c) else None
         gemm.c, factor = (c, 1.0) if found is None else found
         if gemm.c.rank > 2 or joint_shape(gemm.c, node) != node.shape:
             continue
@@ -352,6 +320,16 @@ def drop_outer_ones(node: Node) -> Node | None:
     if operands == list(node.inputs) or joint_shape(*operands) != node.shape:
         return None
     return node.op(*operands, **node.attrs)
+
+
+@RULES.on("mul")
+def bell_as_quotient(node: Node) -> Node | None:
+    """mul(x, exp(neg(mul(x, x)))) => div(x, exp(mul(x, x))): where that overflows, the result is as good as zero"""
+    for x, bell in (node.inputs, node.inputs[::-1]):
+        square = bell.inputs[0].inputs[0] if bell.op is ops.exp and bell.inputs[0].op is ops.neg else None
+        if square is not None and square.op is ops.mul and square.inputs == (x, x) and used_once(bell):
+            return x / ops.exp(square) if x.dtype in (f32, f64) else None
+    return None
 
 
 @RULES.on("scan")

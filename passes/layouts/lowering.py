@@ -128,7 +128,7 @@ class Lowering:
         layouts: Mapping[Node, str],
         blocks: Mapping[Node, Block],
         expand: Mapping[Node, Expand],
-        body: Callable[[Graph], Graph],
+        body: Callable[[Node], Graph],
     ) -> None:
         self.layouts = layouts
         self.blocks = blocks
@@ -180,7 +180,7 @@ class Lowering:
         inputs = tuple([self.first(x) for x in node.inputs])
         attrs: Mapping[str, Any] = node.attrs
         if node.op is ops.scan:
-            attrs = {**attrs, "body": self.body(attrs["body"])}
+            attrs = {**attrs, "body": self.body(node)}
         elif inputs == node.inputs:
             return node
         return node.op.over(inputs, attrs, node.where)

@@ -28,7 +28,8 @@ def simplify_scans(graph: Graph, fired: Counter[str]) -> Graph:
     for scan in scans:
         attrs = scan.attrs
         carried = _carried(bodies[scan], attrs["carries"])
-        key = (scan.inputs, attrs["carries"], attrs["sequences"], attrs["length"], attrs["reverse"], carried)
+        how = tuple(attrs[key] for key in ("carries", "sequences", "length", "reverse", "tile"))
+        key = (scan.inputs, *how, carried)
         groups.setdefault(key, []).append(scan)
     # For each scan the one that replaces it, and for each of its results that is read the new index.
     places: dict[Node, tuple[Node, dict[int, int]]] = {}

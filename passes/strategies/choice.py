@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -39,7 +40,7 @@ def unmeasured(graph: Graph, target: Target) -> list[Probe]:
     for node in graph.nodes():
         for value in node.attrs.values():
             if isinstance(value, Graph):
-                found.update((probe.key, probe) for probe in unmeasured(value, target))
+                found.update((probe.key, probe) for probe in unmeasured(value, _within(node, target)))
     return list(found.values())
 
 
@@ -59,8 +60,8 @@ def _choose(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
         return graph, []
     notes: list[str] = []
 
-    def body(inner: Graph) -> Graph:
-        lowered, more = _choose(inner, target)
+    def body(scan: Node) -> Graph:
+        lowered, more = _choose(scan.attrs["body"], _within(scan, target))
         notes.extend(more)
         return lowered
 
@@ -71,6 +72,11 @@ def _choose(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     lowered = Lowering(layouts, blocks, expand, body).graph(graph)
     mine = [choice.note(node, s, blocks.get(steering(node), PIXEL)) for node, (_, s) in chosen.items()]
     return lowered, mine + notes
+
+
+def _within(node: Node, target: Target) -> Target:
+    """The target of the bodies of `node`: what is symbolic in a tile is its own size."""
+    return replace(target, batch=node.attrs["tile"], sizes=()) if node.attrs.get("tile") else target
 
 
 class Choice:

@@ -7,11 +7,12 @@ size, `tiled` loops over parts with a Scan.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ir import ops
-from ir.dims import Dim
+from ir.dims import Dim, Poly, symbol, symbols
 from ir.node import Graph, Node, building_at
 from ir.op import leaf, scalar
 from ir.types import Type
@@ -159,25 +160,17 @@ def part(x: Node, axis: int, start: int, stop: int) -> Node:
 
 
 def tiled(whole: Cut, size: int) -> Graph:
-    """The graph with its samples gone through in tiles of `size`, by a Scan; what is left over comes after."""
+    """The graph with its samples gone through in tiles of `size`, by a Scan; what is left over comes after, or where
+    the batch is symbolic last."""
+    if isinstance(whole.batch, Poly):
+        return _tiled_of_any_size(whole, size)
     batch = int(whole.batch)
     length, rest = divmod(batch, size)
     done = length * size
     sequences = [_tiles(part(x, axis, 0, done) if rest else x, axis, length) for x, axis in whole.slices]
-    body = _body(whole, size)
-    zeros = [_zeros(node.ty) for node in whole.sums]
-    run = ops.scan(
-        *zeros,
-        *sequences,
-        *whole.shared,
-        body=body,
-        carries=len(zeros),
-        sequences=len(sequences),
-        length=length,
-    )
-    results = [ops.get(run, index=i) for i in range(len(body.outputs))]
+    results = _run(whole, _body(whole, size), sequences, length=length)
     new = dict(zip(whole.sums, results, strict=False))
-    for node, tiles in zip(whole.stacked, results[len(zeros) :], strict=True):
+    for node, tiles in zip(whole.stacked, results[len(whole.sums) :], strict=True):
         new[node] = _joined(tiles, whole.axis(node))
     if rest:
         left = {(x, axis): part(x, axis, done, batch) for x, axis in whole.slices}
@@ -189,20 +182,57 @@ def tiled(whole: Cut, size: int) -> Graph:
     return whole.graph.with_outputs(replaced(whole.graph, new))
 
 
-def _body(whole: Cut, size: int) -> Graph:
-    """(sums so far, a tile of each slice, what all tiles share) -> (sums, values of the tile's samples)."""
+def _tiled_of_any_size(whole: Cut, size: int) -> Graph:
+    sequences = [_moved(x, axis, 0) for x, axis in whole.slices]
+    taken = {name for x in whole.graph.inputs for dim in x.shape for name in symbols(dim)}
+    own = "tile"
+    while own in taken:
+        own += "_"
+    body = _body(whole, symbol(own), in_front=True)
+    results = _run(whole, body, sequences, length=whole.batch, tile=size)
+    new = dict(zip(whole.sums, results, strict=False))
+    for node, samples in zip(whole.stacked, results[len(whole.sums) :], strict=True):
+        new[node] = _moved(samples, 0, whole.axis(node))
+    return whole.graph.with_outputs(replaced(whole.graph, new))
+
+
+def _run(whole: Cut, body: Graph, sequences: Sequence[Node], **how: Any) -> list[Node]:
+    """The results of a Scan with `body`."""
+    zeros = [_zeros(node.ty) for node in whole.sums]
+    counts = {"carries": len(zeros), "sequences": len(sequences)}
+    run = ops.scan(*zeros, *sequences, *whole.shared, body=body, **counts, **how)
+    return [ops.get(run, index=i) for i in range(len(body.outputs))]
+
+
+def _moved(x: Node, axis: int, to: int) -> Node:
+    """x with one of its axes at another place."""
+    if axis == to:
+        return x
+    order = [i for i in range(x.rank) if i != axis]
+    order.insert(to, axis)
+    return ops.transpose(x, perm=tuple(order))
+
+
+def _body(whole: Cut, size: Dim, in_front: bool = False) -> Graph:
+    """(sums so far, a tile of each slice, what all tiles share) -> (sums, values of the tile's samples).
+
+    in_front: the samples of tiles and values are along their first axis, wherever they are in the graph.
+    """
     totals = [leaf(f"sum{i}", node.ty) for i, node in enumerate(whole.sums)]
-    tiles = {
-        (x, axis): leaf(f"tile{i}", x.ty.with_shape((*x.shape[:axis], size, *x.shape[axis + 1 :])))
-        for i, (x, axis) in enumerate(whole.slices)
-    }
+    tiles: dict[Slice, Node] = {}
+    for i, (x, axis) in enumerate(whole.slices):
+        before, after = x.shape[:axis], x.shape[axis + 1 :]
+        shape = (size, *before, *after) if in_front else (*before, size, *after)
+        tiles[x, axis] = leaf(f"tile{i}", x.ty.with_shape(shape))
     shared = {x: leaf(f"shared{i}", x.ty) for i, x in enumerate(whole.shared)}
-    made = instance(whole, size, tiles, lambda x: shared.get(x, x))
+    parts = {(x, axis): _moved(tile, 0, axis) for (x, axis), tile in tiles.items()} if in_front else tiles
+    made = instance(whole, size, parts, lambda x: shared.get(x, x))
     sums = []
     for total, node in zip(totals, whole.sums, strict=True):
         with building_at(node.where):
             sums.append(total + made[node])
-    results = [(f"y{i}", x) for i, x in enumerate([*sums, *(made[node] for node in whole.stacked)])]
+    stacked = [_moved(made[node], whole.axis(node), 0) if in_front else made[node] for node in whole.stacked]
+    results = [(f"y{i}", x) for i, x in enumerate([*sums, *stacked])]
     return Graph.make(f"{whole.graph.name}_tile", (*totals, *tiles.values(), *shared.values()), results)
 
 

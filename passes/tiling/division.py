@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ir import ops
-from ir.dims import Poly
+from ir.dims import Dim, Poly, evaluate, symbols
 from ir.node import Graph, Node, building_at, topological
 from ir.op import leaf
 from passes.rewrite.driver import substitute
+from passes.strategies.choice import choose_strategies
 from passes.target import Target
 from passes.tiling.batch_axes import SUM, Inseparable
 from passes.tiling.cut import Cut, Slice, batch_inputs, cut, instance, part, replaced, tiled
@@ -22,6 +23,9 @@ from passes.tiling.cut import Cut, Slice, batch_inputs, cut, instance, part, rep
 WHOLE = "_whole"  # of the name under which a part reads all of a batch input
 
 _TILE_BYTES = 16e6  # memory that a tile's samples go through, where time per sample of LeNet was least
+_SHARED_TILE_BYTES = (
+    32e6  # the same, for each of several threads, which the runtime gives large operators only
+)
 _SMALLEST = 16  # samples of a tile; fewer leave operators too little to do
 # µs of one thread, fitted to steps of LeNet and of an MLP on two cores.
 _MAC, _BYTE, _NODE = 1 / 60e3, 5e-5, 1.5
@@ -58,18 +62,23 @@ class Load:
 
 
 def load(whole: Cut) -> Load:
-    """The load of a cut, for a batch of known size."""
-    batch = int(whole.batch)
+    """The load of a cut: for the batch that there is, or where that is symbolic for one sample."""
+    env = dict.fromkeys(symbols(whole.batch), 1)
+
+    def number(size: Dim) -> int:
+        return int(evaluate(size, env))
+
+    batch = number(whole.batch)
     macs = columns = 0
     for node in whole.inside:
         if node.op is ops.matmul:
-            macs += int(node.ty.size) * int(node.inputs[0].shape[-1])
+            macs += number(node.ty.size) * number(node.inputs[0].shape[-1])
         elif node.op in (ops.conv2d, ops.conv2d_input_grad, ops.conv2d_weight_grad):
             pixels, kernel = _windowed(node)
-            depth = int(kernel.ty.size) // int(kernel.shape[0])
-            macs += int(pixels.ty.size) * depth
-            columns += int(pixels.ty.size) // int(pixels.shape[1]) * depth * _width(node)
-    kept = sum(int(x.ty.size) * _width(x) for x in whole.inside if whole.places.of[x] != SUM)
+            depth = number(kernel.ty.size) // number(kernel.shape[0])
+            macs += number(pixels.ty.size) * depth
+            columns += number(pixels.ty.size) // number(pixels.shape[1]) * depth * _width(node)
+    kept = sum(number(x.ty.size) * _width(x) for x in whole.inside if whole.places.of[x] != SUM)
     sums = sum(int(node.ty.size) for node in whole.sums)
     return Load(macs / batch, (kept + columns) / batch, len(whole.inside), sums, columns > 0)
 
@@ -88,31 +97,54 @@ def _width(node: Node) -> int:
 def tile(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     """`graph` with its samples gone through in tiles that fit the caches, where convolutions make columns that do not.
 
-    A note says the tile's size. On several threads tiles are as much larger.
+    A note says the tile's size. Tiles for several threads are larger. A symbolic batch counts as the target's; it is
+    left whole for browsers, which have no loops on WebGPU, and where tiles would be the kernels of convolutions: there
+    are runtimes (OpenVINO) that take none of a size that they do not know before.
     """
     whole = _separable(graph) if target.device == "cpu" else None
-    if whole is None:
+    if whole is None or (isinstance(whole.batch, Poly) and target.operators == "web"):
         return graph, []
     found = load(whole)
     if not found.has_windows:
         return graph, []
+    fitting = _TILE_BYTES if target.threads == 1 else _SHARED_TILE_BYTES * target.threads
     size = _SMALLEST
-    while size * 2 * found.bytes <= _TILE_BYTES * target.threads:
+    while size * 2 * found.bytes <= fitting:
         size *= 2
-    if int(whole.batch) < 2 * size:
+    sizes = {name: target.size(name) for name in symbols(whole.batch)}
+    if evaluate(whole.batch, sizes) < 2 * size:
         return graph, []
-    return tiled(whole, size), [f"tiles of {size} samples, {found.bytes / 1e3:.0f} kB each"]
+    in_tiles = tiled(whole, size)
+    if isinstance(whole.batch, Poly) and _has_kernels_of_any_size(choose_strategies(in_tiles, target)[0]):
+        return graph, []
+    return in_tiles, [f"tiles of {size} samples, {found.bytes / 1e3:.0f} kB each"]
+
+
+def _has_kernels_of_any_size(graph: Graph) -> bool:
+    bodies = [node.attrs["body"] for node in graph.nodes() if node.op is ops.scan and node.attrs["tile"]]
+    convolutions = (ops.conv2d, ops.conv2d_input_grad)
+    return any(
+        node.op in convolutions and not node.inputs[1].ty.is_static
+        for body in bodies
+        for node in body.nodes()
+    )
 
 
 def _separable(graph: Graph) -> Cut | None:
-    """The cut of a graph whose load is known: no size of what is inside is symbolic."""
+    """The cut of a graph whose load is known: no size of what is inside is symbolic, but for the batch."""
     try:
         whole = cut(graph)
     except Inseparable:
         return None
-    if whole is None or isinstance(whole.batch, Poly) or not whole.batch or not whole.sums:
+    if whole is None or not whole.batch or not whole.sums:
         return None
-    return whole if all(x.ty.is_static for x in whole.inside) else None
+    return whole if all(_is_known(whole, x) for x in whole.inside) else None
+
+
+def _is_known(whole: Cut, node: Node) -> bool:
+    place = whole.places.of[node]
+    others = [dim for axis, dim in enumerate(node.shape) if axis != place or dim != whole.batch]
+    return not any(isinstance(dim, Poly) for dim in others)
 
 
 @dataclass(frozen=True)
@@ -132,7 +164,7 @@ class Division:
 def divide(graph: Graph, target: Target) -> Division | None:
     """`graph` in parts for some of the target's threads, or all, where that is faster than sharing every operator."""
     whole = _separable(graph) if target.device == "cpu" and target.threads > 1 else None
-    if whole is None:
+    if whole is None or isinstance(whole.batch, Poly):
         return None
     batch, found = int(whole.batch), load(whole)
     counts = range(2, min(batch, target.threads) + 1)

@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections import Counter
 
 from ir import ops
+from ir.dims import symbols
 from ir.node import Graph, Node, building_at
 from ir.op import OPS, leaf, scalar
+from ir.types import TupleType
 from passes.rewrite.driver import substitute
 from passes.strategies.costs import ELEMENT, NODE
 from passes.target import Target
@@ -59,8 +61,9 @@ class _Loop:
         self.carries: int = scan.attrs["carries"]
         self.own = self.carries + int(scan.attrs["sequences"])
         self.varying = set(self.body.inputs[: self.own])
+        sized = symbols(self.body.inputs[self.carries].shape[0]) if scan.attrs["tile"] else set()
         for node in self.body.nodes():
-            if any(x in self.varying for x in node.inputs):
+            if any(x in self.varying for x in node.inputs) or _symbols(node) & sized:
                 self.varying.add(node)
         self.readers = Counter(x for node in self.body.nodes() for x in node.inputs)
         self.readers.update(self.body.outputs)
@@ -169,6 +172,11 @@ class _Loop:
                     operands = [self.outside[y] for y in x.inputs]
                     self.outside[x] = OPS[x.op.name](*operands, **x.attrs) if operands else x
         return self.outside[node]
+
+
+def _symbols(node: Node) -> set[str]:
+    types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
+    return {name for t in types for dim in t.shape for name in symbols(dim)}
 
 
 def _operand(node: Node, varying: set[Node]) -> Node:

@@ -9,8 +9,9 @@ import onnxruntime as ort
 
 artifact, digits, out = map(Path, sys.argv[1:4])
 manifest = json.loads((artifact / "manifest.json").read_text())
-options = ort.SessionOptions()
-options.intra_op_num_threads = manifest["session_options"]["intra_op_num_threads"]
+wanted, options = manifest["session_options"], ort.SessionOptions()
+options.intra_op_num_threads = wanted["intra_op_num_threads"]
+options.add_session_config_entry("session.set_denormal_as_zero", f"{wanted['denormals_as_zero']:d}")
 
 
 def model(name):
@@ -46,8 +47,7 @@ def safetensors(state):
 
 init, train, evaluate = map(model, ("init", "train", "eval"))
 rates = {h["name"]: np.array(h["default"], h["dtype"]) for h in manifest["hyperparameters"]}
-_, state = init({}, seed=np.array(0, np.int64))
-images, labels = read_digits("train")
+(_, state), (images, labels) = init({}, seed=np.array(0, np.int64)), read_digits("train")
 for step in range(50):
     batch = slice(64 * step, 64 * (step + 1))
     results, state = train(state, images=images[batch], labels=labels[batch], **rates)

@@ -15,6 +15,9 @@ from onnx import AttributeProto, TensorProto, helper
 from lenetc.importer.errors import OnnxError
 from lenetc.importer.files.arrays import array
 from lenetc.importer.files.inlining import inlined
+from lenetc.importer.files.lifting import lifted
+from lenetc.importer.files.linear import with_weights
+from lenetc.importer.files.original import without_weights
 from lenetc.importer.files.schema import differences
 from lenetc.importer.files.source import Source, read_model
 from lenetc.importer.records import OnnxFile, OnnxGraph, OnnxNode, Port, Problem
@@ -47,14 +50,16 @@ class Reader:
                 f"the model is of opset {version}; {_RANGE[0]} to {_RANGE[1]} are known. onnx.version_converter makes "
                 "others of it"
             )
+        self.given = model
         self.model = inlined(model)
         self.problems: list[Problem] = []
 
     def file(self) -> OnnxFile:
         """The model. Raises OnnxError where it is broken."""
         producer = " ".join(part for part in (self.model.producer_name, self.model.producer_version) if part)
-        graph = self._graph(self.model.graph, frozenset(), 0)
-        return OnnxFile(graph, self.opsets, self.model.ir_version, producer, tuple(self.problems))
+        graph = with_weights(lifted(self._graph(self.model.graph, frozenset(), 0)))
+        skeleton = without_weights(self.given)
+        return OnnxFile(graph, self.opsets, self.model.ir_version, producer, tuple(self.problems), skeleton)
 
     def _graph(self, proto: onnx.GraphProto, outer: frozenset[str], depth: int) -> OnnxGraph:
         if depth > _DEEPEST:
@@ -126,6 +131,8 @@ class Reader:
                 return array(attribute.t, self.folder)
             case kinds.GRAPH:
                 return self._graph(attribute.g, frozenset(known), depth + 1)
+            case kinds.TYPE_PROTO:
+                return attribute.tp.WhichOneof("value") or ""
             case _:
                 self.problems.append(
                     Problem(node, f"the attribute {attribute.name!r} is of a type that is not read")

@@ -27,11 +27,14 @@ def differences(node: onnx.NodeProto, opset: int, domain: str) -> Iterator[str]:
         known = schema.attributes.get(attribute.name)
         if known is None:
             yield f"ONNX has no attribute {attribute.name!r} of it"
-        elif int(known.type.value) != attribute.type:
-            types = AttributeProto.AttributeType
-            given = types.Name(attribute.type) if attribute.type in types.values() else str(attribute.type)
-            yield f"the attribute {attribute.name!r} is of the type {given}, not {known.type.name}"
+        elif (wanted := str(known.type).rpartition(".")[2]) != (given := _type(attribute)):
+            yield f"the attribute {attribute.name!r} is of the type {given}, not {wanted}"
     there = {attribute.name for attribute in node.attribute}
     for name, known in schema.attributes.items():
         if known.required and name not in there:
             yield f"the attribute {name!r} is missing"
+
+
+def _type(attribute: AttributeProto) -> str:
+    types = AttributeProto.AttributeType
+    return types.Name(attribute.type) if attribute.type in types.values() else str(attribute.type)

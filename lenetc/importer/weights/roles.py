@@ -24,8 +24,8 @@ _ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Where", "Pow", "Min", "Max", "Clip"
 _AUTOMATIC = re.compile(
     r"val_\d+$|onnx::\w+$|_?\d+$|.*_output_\d+$|_?(lifted_tensor|tensor_constant)\w*$|const", re.I
 )
-# Names that PyTorch's exporters give to numbers of their own; parameters have those of their modules.
-_MADE = re.compile(r"val_\d+|\d+|onnx::\w+|.*Constant(_\d+)?_output_\d+")
+_STATES = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
+_MOVES = ("Identity", "Cast", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Expand", "Slice", "Split", "Concat")
 _SCALES = {"QuantizeLinear": (1,), "DequantizeLinear": (1,), "Resize": (1, 2), "Upsample": (1,)}
 
 
@@ -59,9 +59,9 @@ def weights(graph: OnnxGraph, held: Mapping[str, Array], outputs: list[str]) -> 
     found = []
     for name, array in held.items():
         of = reads.get(name, [])
-        role, why, doubt = _role(
-            _Held(name, array, name in graph.initializers, graph.inner.get(name)), name in gradients, of
-        )
+        is_zero_state = is_float(array) and not array.any() and _starts(name, reads)
+        value = _Held(name, array, name in graph.initializers, is_zero_state, graph.inner.get(name))
+        role, why, doubt = _role(value, name in gradients, of)
         shared = ties(name, reads, gradients) if role == "parameter" else ()
         found.append(
             Weight(name, array, role, why, tuple(dict.fromkeys(node for node, _ in of)), shared, doubt)
@@ -71,11 +71,13 @@ def weights(graph: OnnxGraph, held: Mapping[str, Array], outputs: list[str]) -> 
 
 @dataclass(frozen=True)
 class _Held:
-    """A value that the file holds. told: what the file says of it."""
+    """A value that the file holds. is_zero_state: whether it is of zeros that a state starts from. told: what the file
+    says of it."""
 
     name: str
     array: Array
     is_initializer: bool
+    is_zero_state: bool
     told: Port | None
 
     @property
@@ -89,7 +91,9 @@ class _Held:
 def _role(held: _Held, is_reached: bool, of: list[tuple[OnnxNode, int]]) -> tuple[Role, str, str]:
     """The role, why, and what is doubtful."""
     array, told = held.array, held.told
-    if any(_kind(node, position) == "Buffer" for node, position in of):
+    if any(
+        node.operator == "BatchNormalization" and _kind(node, position) == "Buffer" for node, position in of
+    ):
         return "buffer", "statistics", ""
     if not is_float(array):
         return "constant", "no floating-point numbers", ""
@@ -110,6 +114,8 @@ def _role(held: _Held, is_reached: bool, of: list[tuple[OnnxNode, int]]) -> tupl
     elementwise = all(node.operator in _ELEMENTWISE for node, _ in of)
     if elementwise and array.size == 1 and not held.is_named:
         return "constant", "a single number", ""
+    if held.is_zero_state and not held.is_named:
+        return "constant", "a state of zeros", ""
     if elementwise and told is not None and told.made_of and not held.is_named:
         return "constant", "a constant in PyTorch", ""
     if _is_mask(array):
@@ -123,6 +129,25 @@ def _role(held: _Held, is_reached: bool, of: list[tuple[OnnxNode, int]]) -> tupl
     if elementwise and sum(size > 1 for size in array.shape) > 1:
         return "parameter", "a table", "is a table that is added or multiplied elementwise, and trained"
     return "parameter", f"made of {', '.join(told.made_of)}" if told and told.made_of else "", ""
+
+
+def _starts(name: str, reads: Mapping[str, list[tuple[OnnxNode, int]]]) -> bool:
+    """Whether all that read the value take it for the state that they start from, if in another form."""
+    of = reads.get(name, [])
+    return bool(of) and all(
+        _is_state(node, position)
+        or (node.operator in _MOVES and all(_starts(output, reads) for output in node.outputs if output))
+        for node, position in of
+    )
+
+
+def _is_state(node: OnnxNode, position: int) -> bool:
+    """Whether the input at `position` is a state that `node` starts from."""
+    if node.operator == "Loop":
+        return position >= 2
+    if node.operator == "Scan":
+        return position < len(node.inputs) - int(node.attributes.get("num_scan_inputs", 0))
+    return position in _STATES.get(node.operator, ())
 
 
 def _kind(node: OnnxNode, position: int) -> str | None:

@@ -24,11 +24,12 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """input * Phi(input), exact or by tanh (Hendrycks and Gimpel 2016; torch.nn.functional.gelu)."""
 
     def exact(x: Node) -> Node:
-        # x Phi(x) and Phi(x) + x phi(x) over h = -x/2: products of h with x and with -2 Phi(x) need no signs changed.
-        h = x * -0.5
-        doubled = -1.0 - ops.erf(x * math.sqrt(0.5))
-        slope = (h * ops.exp(x * h) * (4 / math.sqrt(2 * math.pi)) + doubled) * -0.5
-        return graded(h * doubled, (x, slope))
+        # x Phi(x) and Phi(x) + x phi(x) over u = x / sqrt(2), so that x has no other reader: what makes x can make u,
+        # and what reads the result, or the gradient, can multiply it by the number.
+        u = x * math.sqrt(0.5)
+        doubled = ops.erf(u) + 1.0
+        slope = (u * ops.exp(-(u * u)) * (2 / math.sqrt(math.pi)) + doubled) * 0.5
+        return graded(u * doubled * math.sqrt(0.5), (x, slope))
 
     def by_tanh(x: Node) -> Node:
         # (1 + tanh(u)) / 2 is sigmoid(2 u), which keeps its digits where tanh is near to -1.

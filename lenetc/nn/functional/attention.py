@@ -61,7 +61,9 @@ def scaled_dot_product_attention(
     factor = 1 / math.sqrt(int(query.shape[-1]) or 1) if scale is None else scale
     scores = products.matmul(query * factor, shaping.transpose(key, -2, -1))
     if is_causal:
-        scores = apply("", lambda x: ops.where(_causal(x), x, scalar(-math.inf, x.dtype)), scores)
+        # Added, as in PyTorch's formula, and not put in place of scores: no gradient has to be masked, as weights of
+        # zero have none.
+        scores = apply("", lambda x: x + _causal(x), scores)
     elif attn_mask is not None and attn_mask.dtype is bool_:
         scores = elementwise.where(attn_mask, scores, _filled(-math.inf, scores.dtype))
     elif attn_mask is not None:
@@ -73,12 +75,14 @@ def scaled_dot_product_attention(
 
 
 def _causal(scores: Node) -> Node:
-    """Whether a position, a row of `scores`[*,T,S], may look at another, a column: at none that comes later."""
+    """[T,S], minus infinity where a position, a row of `scores`[*,T,S], would look at a later one, else 0."""
     rows, columns = scores.shape[-2:]
     if isinstance(rows, int) and isinstance(columns, int):
-        return literal(np.tri(rows, columns, dtype=np.bool_))
-    row = ops.reshape(ops.iota(size=rows), shape=(rows, 1))
-    return ops.logical_not(ops.less(row, ops.reshape(ops.iota(size=columns), shape=(1, columns))))
+        seen = literal(np.tri(rows, columns, dtype=np.bool_))
+    else:
+        row = ops.reshape(ops.iota(size=rows), shape=(rows, 1))
+        seen = ops.logical_not(ops.less(row, ops.reshape(ops.iota(size=columns), shape=(1, columns))))
+    return ops.where(seen, scalar(0, scores.dtype), scalar(-math.inf, scores.dtype))
 
 
 def _shared(x: Tensor, query: Tensor, types: str) -> Tensor:

@@ -39,6 +39,7 @@ class Form:
 def exported(network: Network, module: torch.nn.Module, form: Form) -> onnx.ModelProto:
     """The file of a copy of `module`."""
     module = copy.deepcopy(module).train(form.training)
+    opset = max(form.opset, network.opset)
     example = (network.inputs(BATCH),)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -48,7 +49,7 @@ def exported(network: Network, module: torch.nn.Module, form: Form) -> onnx.Mode
                 module,
                 example,
                 dynamo=True,
-                opset_version=form.opset,
+                opset_version=opset,
                 input_names=["x"],
                 output_names=["y"],
                 dynamic_shapes=shapes,
@@ -63,7 +64,7 @@ def exported(network: Network, module: torch.nn.Module, form: Form) -> onnx.Mode
             example,
             buffer,  # type: ignore[arg-type]
             dynamo=False,
-            opset_version=form.opset,
+            opset_version=opset,
             input_names=["x"],
             output_names=["y"],
             dynamic_axes={"x": network.dynamic, "y": {0: "batch"}} if form.dynamic else None,

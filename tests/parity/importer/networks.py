@@ -191,7 +191,8 @@ def _classes(n: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Network:
-    """make: the module; inputs, labels: batches of a size; loss: its name in nn.functional; lr: of SGD."""
+    """make: the module; inputs, labels: batches of a size; loss: its name in nn.functional; lr: of SGD; dynamic: names
+    of the symbolic sizes; opset: the lowest that PyTorch exports it to."""
 
     make: Callable[[], nn.Module]
     inputs: Callable[[int], Tensor]
@@ -199,14 +200,15 @@ class Network:
     loss: str = "cross_entropy"
     lr: float = 0.05
     dynamic: dict[int, str] = field(default_factory=lambda: {0: "batch"})
+    opset: int = 13
 
 
 NETWORKS = {
     "lenet": Network(LeNet, _images(32, 1)),
-    "resnet18": Network(ResNet18, _images(32), lr=0.01),
+    "resnet18": Network(ResNet18, _images(64), lr=0.01),
     "mobilenet": Network(MobileNet, _images(32)),
-    "encoder": Network(Encoder, _tokens(12), dynamic={0: "batch", 1: "time"}),
-    "vit": Network(ViT, _images(32)),
+    "encoder": Network(Encoder, _tokens(12), dynamic={0: "batch", 1: "time"}, opset=14),
+    "vit": Network(ViT, _images(32), opset=14),
     "lstm": Network(lambda: Recurrent(nn.LSTM, False), _tokens(9)),
     "gru": Network(lambda: Recurrent(nn.GRU, True), _tokens(9)),
     "unet": Network(UNet, _images(16), lambda n: torch.randint(0, 4, (n, 16, 16))),

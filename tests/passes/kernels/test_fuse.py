@@ -12,10 +12,12 @@ from ir import Graph, Node, ops
 from ir.errors import LenetcError
 from ir.interpret import run
 from ir.op import leaf
-from ir.types import DType, Type, f32, f64, i32, i64
+from ir.types import DType, Type, f16, f32, f64, i32, i64
 from ir.verify import verify
+from passes.kernels import channels
 from passes.kernels import fuse as fusion
 from passes.kernels.fuse import fuse
+from passes.kernels.gemm import factor_into_all
 from passes.rewrite.driver import rewrite
 from passes.rewrite.match import Rules
 from passes.rewrite.simplify import simplify
@@ -40,11 +42,17 @@ from tests.support import same
 A, B = arg("a", N, 4), arg("b", 4, 2)
 
 
-RULES = Rules((*fusion.RULES, *fusion.WITH_CHOICES, *fusion.FEW_THREADS, *fusion.INTEGERS))
+RULES = Rules((*fusion.RULES, *fusion.WITH_CHOICES, *fusion.FEW_THREADS, *fusion.INTEGERS, *channels.RULES))
 PLACES = ops.literal(np.array([[1], [3], [1]]))
 PUT, Y = ops.put_along_axis(arg("u", 3, 1), PLACES, axis=1, size=4), arg("y", 3, 4)
 
+IMAGE, FACTOR, OFFSET = arg("x", N, 3, 16, 16), arg("s", 1, 3, 1, 1), arg("b", 3, 1, 1)
 TOKENS = ops.mod(arg("t", N, dtype=i64), ops.scalar(4, i64))
+
+
+def affine(factor: Node = FACTOR, offset: Node = OFFSET) -> tuple[Node, Node, Node]:
+    """Operands of the convolution that gives each channel of the image a factor and an offset."""
+    return IMAGE, ops.reshape(factor, shape=(3, 1, 1, 1)), ops.reshape(offset, shape=(3,))
 
 
 def turned(x: Node) -> Node:
@@ -170,7 +178,16 @@ CASES: dict[str, Rewrites] = {
     ],
     "factor_into_gemm": [
         ((A @ B) * 2.0, ops.gemm(A, B, alpha=2.0)),
-        (-ops.gemm(A, B, C, alpha=0.5), ops.gemm(A, B, C, alpha=-0.5, beta=-1.0)),
+        (-ops.gemm(A, B, M, alpha=0.5), ops.gemm(A, B, M, alpha=-0.5, beta=-1.0)),
+        (ops.gemm(A, B, C, alpha=0.5) * 3.0, ops.gemm(A, B, C * 3.0, alpha=1.5)),  # beta is a pass
+        (
+            ops.reshape(A @ B, shape=(N, 1, 2)) * 3.0,
+            ops.reshape(ops.gemm(A, B, alpha=3.0), shape=(N, 1, 2)),
+        ),
+    ],
+    "bell_as_quotient": [
+        (A * ops.exp(-(A * A)), A / ops.exp(A * A)),
+        (ops.exp(-(A * A)) * A, A / ops.exp(A * A)),
     ],
     "gemm_takes_bias": [
         (A @ B + C, ops.gemm(A, B, C)),
@@ -261,6 +278,16 @@ CASES: dict[str, Rewrites] = {
             ),
         )
     ],
+    "affine_by_channel": [
+        (IMAGE * FACTOR + OFFSET, ops.conv2d(*affine(), groups=3)),
+        (FACTOR + OFFSET * IMAGE, ops.conv2d(*affine(OFFSET, FACTOR), groups=3)),
+    ],
+    "affine_that_is_taken_away": [
+        (
+            arg("y", N, 3, 16, 16) - ops.conv2d(*affine(), groups=3),
+            ops.conv2d(IMAGE, *map(ops.neg, affine()[1:]), groups=3) + arg("y", N, 3, 16, 16),
+        )
+    ],
     "drop_outer_ones": [(ops.reshape(arg("r", 4), shape=(1, 4)) + A, arg("r", 4) + A)],
 }
 
@@ -275,6 +302,12 @@ REFUSED: dict[str, tuple[str, Case]] = {
     "a bias larger than the product": ("gemm_takes_bias", lambda: A @ B + arg("c", 3, N, 2)),
     "a row that makes the product larger": ("gemm_takes_bias", lambda: arg("x", 1, 4) @ B + arg("c", N, 2)),
     "a factor that f32 lacks": ("factor_into_gemm", lambda: ops.gemm(A, B, alpha=1e-30) * 1e-20),
+    "a bell times something else": ("bell_as_quotient", lambda: arg("z", N, 4) * ops.exp(-(A * A))),
+    "a bell that is needed": ("bell_as_quotient", lambda: ((y := ops.exp(-(A * A))), A * y)),
+    "a reshaped product that is needed": (
+        "factor_into_gemm",
+        lambda: ((y := A @ B), ops.reshape(y, shape=(N, 1, 2)) * 3.0),
+    ),
     "what is put into more than it": ("put_into_sum", lambda: PUT + arg("z", 2, 3, 4)),
     "what is put, and needed": ("put_into_sum", lambda: (PUT, PUT + Y)),
     "many rows": (
@@ -303,6 +336,24 @@ REFUSED: dict[str, tuple[str, Case]] = {
         "sum_of_weighted",
         lambda: ops.sum(arg("x", 3, 5, 2) * arg("w", 2), axes=(1,)),
     ),
+    "a factor of an image that is needed": (
+        "affine_by_channel",
+        lambda: ((y := IMAGE * FACTOR), y + OFFSET),
+    ),
+    "an offset for each pixel": ("affine_by_channel", lambda: IMAGE * FACTOR + arg("b", 1, 1, 16, 16)),
+    "channels of a few pixels": (
+        "affine_by_channel",
+        lambda: arg("x", N, 3, 8, 8) * FACTOR + OFFSET,
+    ),
+    "channels that grow": ("affine_by_channel", lambda: arg("x", N, 1, 16, 16) * FACTOR + OFFSET),
+    "a convolution that is needed": (
+        "affine_that_is_taken_away",
+        lambda: ((y := ops.conv2d(*affine(), groups=3)), IMAGE - y),
+    ),
+    "pixels that see others": (
+        "affine_that_is_taken_away",
+        lambda: IMAGE - ops.conv2d(IMAGE, arg("w", 3, 1, 3, 3), arg("b", 3), padding=(1, 1), groups=3),
+    ),
     "another axis": ("sum_of_rows", lambda: ops.sum(arg("x", 5, 5), axes=(1,))),
     "one axis": ("sum_of_rows", lambda: ops.sum(arg("x", 5), axes=(0,))),
     "bools": ("sum_of_integers", lambda: ops.sum(ops.cast(ops.greater(A, 0.0), dtype=i64), axes=(0,))),
@@ -317,6 +368,32 @@ REFUSED: dict[str, tuple[str, Case]] = {
 def test_every_rule_has_a_case() -> None:
     assert {rule.__name__ for _, rule in RULES} == set(CASES)
     assert all("=>" in (rule.__doc__ or "") for _, rule in RULES)
+
+
+def test_a_bell_ends_in_zeros() -> None:
+    """Where the quotient's exponential overflows, and where there are halves, which overflow early."""
+    x = arg("x", 6)
+    graph, _ = fuse(graph_of(x * ops.exp(-(x * x))), Target())
+    assert "div" in {node.op.name for node in graph.nodes()}
+    big = np.array([9.0, 9.5, -12.0, 1e4, 1e20, -3e38], np.float32)
+    np.testing.assert_allclose(run(graph, [big])[0], [5.9e-35, 0, 0, 0, 0, 0], atol=1e-36)
+    half = arg("h", 2, dtype=f16)
+    kept, _ = fuse(graph_of(half * ops.exp(-(half * half))), Target())
+    assert "div" not in {node.op.name for node in kept.nodes()}
+
+
+def test_a_factor_goes_into_all_products_that_read_it() -> None:
+    x, y, z = arg("x", 4, 3), arg("y", 3, 2), arg("z", 5, 4)
+    scaled = ops.exp(x) * 3.0
+    fired: Counter[str] = Counter()
+    found = factor_into_all(before := graph_of((scaled @ y, z @ scaled)), fired)
+    plain = ops.exp(x)
+    assert found.outputs == (ops.gemm(plain, y, alpha=3.0), ops.gemm(z, plain, alpha=3.0))
+    assert fired == {"factor_into_all": 2}
+    assert_same(before, found, values(before))
+    for other in (scaled, ops.tanh(scaled)):  # which keeps the factor
+        kept = graph_of((scaled @ y, other))
+        assert factor_into_all(kept, fired) is kept
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -178,7 +178,7 @@ def test_parts_are_in_the_order_of_the_graph() -> None:
 def test_large_batches_are_tiled_and_divided(threads: int) -> None:
     target = Target(threads=threads)
     stages = {stage.name: stage for stage in run_pipeline(train_step(batch=512), target)}
-    size = 32 * threads
+    size = {1: 32, 2: 128}[threads]
     assert stages["tile"].notes == [f"tiles of {size} samples, 429 kB each"]
     scan = next(node for node in stages["tile"].graph.nodes() if node.op is ops.scan)
     assert scan.attrs["length"] == 512 // size
@@ -187,6 +187,31 @@ def test_large_batches_are_tiled_and_divided(threads: int) -> None:
     if split is not None:
         assert [stop - start for start, stop in split.division.ranges] == [256, 256]
         assert any(node.op is ops.scan for node in split.parts[0][-1].graph.nodes())
+
+
+def test_a_symbolic_batch_is_tiled_where_the_target_has_enough() -> None:
+    """As a batch of that size is; not on WebGPU, which has no loops, and not on CUDA."""
+    target = Target(threads=2, batch=256)
+    tiles = {stage.name: stage for stage in run_pipeline(train_step(), target)}["tile"]
+    assert tiles.notes == ["tiles of 128 samples, 429 kB each"]
+    (scan,) = [node for node in tiles.graph.nodes() if node.op is ops.scan]
+    assert (scan.attrs["length"], scan.attrs["tile"]) == (symbol("N"), 128)
+    for other in (
+        Target(threads=2, batch=255),
+        replace(target, operators="web"),
+        replace(target, device="cuda"),
+    ):
+        assert not any(node.op is ops.scan for node in run_pipeline(train_step(), other)[-1].graph.nodes())
+    assert run_split(train_step(), target) is None
+
+
+def test_tiles_have_the_strategies_of_their_own_size() -> None:
+    def of(batch: int) -> list[str]:
+        chosen = run_pipeline(train_step(), Target(threads=2, batch=batch))
+        notes = {stage.name: stage for stage in chosen}["strategies"].notes
+        return [note.split(" µs")[0] for note in notes]
+
+    assert of(1024) == of(128)
 
 
 def test_no_more_parts_than_pay() -> None:

@@ -133,8 +133,11 @@ def _resized(
     )
     wanted, factors = _targets(x, axes, scales, sizes, policy)
     found, beyond = x, []
+    # ONNX Runtime leaves what keeps all its sizes as it is, and axes of scale 1, whatever scales and roi say.
+    if all(size == x.shape[axis] for axis, size in zip(axes, wanted, strict=True)):
+        return x
     for axis, size, factor, part in zip(axes, wanted, factors, parts, strict=True):
-        if size == x.shape[axis] and (factor is None or factor == 1) and part == (0.0, 1.0):
+        if size == x.shape[axis] and (factor is None or factor == 1):
             continue
         if isinstance(size, Poly) or isinstance(x.shape[axis], Poly):
             found = _repeated(found, axis, size, how)
@@ -216,7 +219,7 @@ def _origins(one: _Axis, how: _How) -> Array:
             return at + _HALF * (low + high) * (size - _ONE)
         return low * (size - _ONE) + at * (high - low) * (size - _ONE) / (wanted - _ONE)
     if how.coordinates == "pytorch_half_pixel" and one.wanted == 1:
-        return at - _HALF
+        return at
     found = (at + _HALF) / one.scale - _HALF
     if how.coordinates == "half_pixel_symmetric":
         found = size / np.float32(2) * (_ONE - wanted / (one.scale * size)) + found

@@ -10,6 +10,7 @@ import lenetc.operations.elementwise as E
 from ir.dims import Dim
 from ir.types import i64
 from lenetc.importer.errors import OnnxOperatorError
+from lenetc.importer.operators.attention import rotated
 from lenetc.importer.registry import MICROSOFT, operator
 from lenetc.importer.values import Buffer
 from lenetc.operations.creation import arange
@@ -194,25 +195,10 @@ def RotaryEmbedding(
     _refuse(is_packed_batching=is_packed_batching)
     if scale != 1:
         raise OnnxOperatorError(f"scale={scale} is not here: ONNX Runtime does not heed it")
-    return rotated(x, positions, cosines, sines, interleaved, num_heads)
-
-
-def rotated(
-    x: Tensor, positions: Tensor, cosines: Tensor, sines: Tensor, interleaved: int, heads: int
-) -> Tensor:
-    half = cosines.shape[1]
-    size = 2 * int(half) if not heads or x.ndim == 4 else x.shape[-1] // heads
-    apart = x if x.ndim == 4 else _heads(x, x.shape[-1] // size)
     places = positions.long()
     if positions.ndim == 1:
-        places = (places + arange(apart.shape[2])).unsqueeze(0)
-    c, s = (table[places].unsqueeze(1) for table in (cosines, sines))
-    turned, rest = apart[..., : 2 * half], apart[..., 2 * half :]
-    if interleaved:
-        a, b = turned[..., 0::2], turned[..., 1::2]
-        y = stack([a * c - b * s, a * s + b * c], dim=-1).reshape(turned.shape)
-    else:
-        a, b = turned[..., :half], turned[..., half:]
-        y = cat([a * c - b * s, a * s + b * c], dim=-1)
-    y = cat([y, rest], dim=-1)
-    return y if x.ndim == 4 else _merged(y)
+        places = (places + arange(x.shape[-2])).unsqueeze(0)
+    width = 2 * cosines.shape[1]
+    c, s = (table[places] for table in (cosines, sines))
+    heads = num_heads or x.shape[-1] // width
+    return rotated(x, c, s, interleaved=interleaved, heads=heads, width=width)

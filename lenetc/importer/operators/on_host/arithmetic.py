@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -36,24 +37,28 @@ def _times(a: Any, b: Any) -> Any:
         if isinstance(item, Poly):
             rest = rest * item
         else:
-            ratio *= Fraction(item)
+            ratio *= _fraction(item)
     return _exactly(rest * ratio.numerator, ratio.denominator)
 
 
 @on_host
 def Div(a: Host, b: Host, /) -> Host:
     """Of integers the quotient towards zero."""
-    if dtype_of(a).kind in "iub":
-        if any(isinstance(item, int) and item == 0 for item in b.flat) or (
-            not is_symbolic(b) and not b.all()
-        ):
-            raise LenetcError("integers are divided by zero")
+    if dtype_of(a).kind in "iu":
+        _need_divisors(b)
         return each(lambda a, b: (a - np.fmod(a, b)) // b, _exactly, a, b)
     return each(np.divide, _over, a, b)
 
 
+def _fraction(item: float, least: int = 0) -> Fraction:
+    """`item` exactly. Raises SymbolicDimError for what is not finite, and for 0 where `least` is 1."""
+    if not math.isfinite(item) or (least and not item):
+        raise SymbolicDimError(f"a symbolic size and {item} together give no size")
+    return Fraction(item)
+
+
 def _over(a: Any, b: Any) -> Any:
-    return _exactly(a, b) if isinstance(b, Poly) else _times(a, 1 / Fraction(b))
+    return _exactly(a, b) if isinstance(b, Poly) else _times(a, 1 / _fraction(b, least=1))
 
 
 def _exactly(a: Any, b: Any) -> Any:
@@ -65,7 +70,14 @@ def _exactly(a: Any, b: Any) -> Any:
 
 @on_host
 def Mod(a: Host, b: Host, /, *, fmod: int = 0) -> Host:
-    return each(np.fmod if fmod else np.mod, on_whole(lambda a, b: a % b), a, b)
+    if dtype_of(a).kind in "iu":
+        _need_divisors(b)
+    return each(np.fmod if fmod else np.mod, lambda a, b: _exactly(a, b) * 0, a, b)
+
+
+def _need_divisors(b: Host) -> None:
+    if any(not isinstance(item, Poly) and item == 0 for item in b.flat):
+        raise LenetcError("an integer is divided by zero")
 
 
 @on_host

@@ -13,7 +13,8 @@ from lenetc.importer.values import Sizes, listed, numbers
 from lenetc.operations.shaping import cat
 from lenetc.tensors.tensor import Tensor
 
-_FAR = 2**31 - 2  # what files write for the end of an axis
+_FAR = 2**31 - 2  # from here on numbers say no place, but an end of the axis
+_NO_END = (2**31 - 1, 2**63 - 1)  # as an end the axis' end in either direction
 
 
 @operator
@@ -118,7 +119,8 @@ def _forward(start: Dim, end: Dim, step: int, size: Dim) -> slice:
 
 def _backward(start: Dim, end: Dim, step: int, size: Dim) -> slice:
     """The elements of start, start + step, ... before end, from the last one on."""
-    high, low = _place(start, size, -1, -1), _place(end, size, -1, -1)
+    high = _place(start, size, 0, -1)
+    low = -1 if end in _NO_END else _place(end, size, -1, -1)
     count: Any = (high - low - step - 1) // -step if step < -1 else high - low
     if isinstance(count, int) and count <= 0:
         return slice(0, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,12 @@ from lenetc import nn, optim
 from lenetc.artifact.manifest import read_manifest
 from lenetc.compiler.function import CompiledFunction
 from lenetc.nn import functional as F
+from passes.tiling import division
 from tests.support import run_model
 
 Run = Callable[[Mapping[str, Array]], dict[str, Array]]
 BATCH, STEPS = 4, 3
+TILE = 16
 
 
 class Mixed(nn.Module):
@@ -41,7 +44,7 @@ class Mixed(nn.Module):
         return self.out((x + mask * self.down(F.gelu(self.up(x)))).flatten(1)), mask
 
 
-def lenet() -> tuple[Any, tuple[Array, Array]]:
+def lenet(batch: int = BATCH) -> tuple[Any, tuple[Array, Array]]:
     rng = np.random.default_rng(0)
     net = models.lenet(nn)
     optimizer = optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
@@ -53,7 +56,7 @@ def lenet() -> tuple[Any, tuple[Array, Array]]:
         optimizer.step()
         return loss
 
-    return step, (rng.standard_normal((BATCH, 1, 32, 32)).astype(np.float32), rng.integers(0, 10, BATCH))
+    return step, (rng.standard_normal((batch, 1, 32, 32)).astype(np.float32), rng.integers(0, 10, batch))
 
 
 def mixed() -> tuple[Any, tuple[Array, Array]]:
@@ -140,20 +143,24 @@ class Exported:
 
 
 CASES = {
-    f"{build.__name__}, {operators}": (build, operators)
+    f"{build.__name__}, {operators}": (build, {"operators": operators})
     for build in (lenet, mixed)
     for operators in ("portable", "web")
-}
+} | {"lenet, in tiles": (partial(lenet, 2 * TILE + 3), {"batch": 2 * TILE})}
 
 
 @pytest.fixture(scope="module", params=CASES, ids=CASES)
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    build, operators = CASES[request.param]
+    build, options = CASES[request.param]
     folder = tmp_path_factory.mktemp("exported")
     lenetc.manual_seed(0)
     step, arrays = build()
-    CompiledFunction(step, "cpu").lower(*arrays).export(folder, operators=operators)
+    with pytest.MonkeyPatch.context() as small:
+        small.setattr(division, "_SMALLEST", TILE)
+        small.setattr(division, "_SHARED_TILE_BYTES", 0)
+        CompiledFunction(step, "cpu").lower(*arrays).export(folder, **options)
     model = onnx.load(folder / "train.onnx")
+    assert any(node.op_type == "Loop" for node in model.graph.node) == ("batch" in options)
     names = [port["name"] for port in read_manifest(folder)["models"]["train"]["inputs"]]
     batch = dict(zip(names, arrays, strict=True))
     return Exported(folder, model, batch, *trained(folder, in_onnxruntime(model, batch), batch))

@@ -35,8 +35,8 @@ def QuantizeLinear(
     if asked and asked[0] is not dtype:
         raise OnnxOperatorError(f"the output is to be {asked[0]}, but the zero point is {dtype}")
     wide = _wide(x.dtype)
-    ratio = x.to(wide) / _along(x, scale.to(wide), axis, block_size)
-    return rounded(ratio, None if zero is None else _along(x, zero.to(wide), axis, block_size), dtype)
+    ratio = x.to(wide) / along(x, scale.to(wide), axis, block_size)
+    return rounded(ratio, None if zero is None else along(x, zero.to(wide), axis, block_size), dtype)
 
 
 @operator
@@ -53,10 +53,10 @@ def DequantizeLinear(
     """Of constants integers and floats of any number of bits."""
     dtype = dtype_numbered(output_dtype) if output_dtype else scale.dtype
     wide = _wide(scale.dtype)
-    found = _numbers(x, wide)
+    found = numbers_of(x, wide)
     if zero is not None:
-        found = found - _along(found, _numbers(zero, wide).to(found.dtype), axis, block_size)
-    return (found.to(wide) * _along(found, scale.to(wide), axis, block_size)).to(dtype)
+        found = found - along(found, numbers_of(zero, wide).to(found.dtype), axis, block_size)
+    return (found.to(wide) * along(found, scale.to(wide), axis, block_size)).to(dtype)
 
 
 @operator
@@ -88,7 +88,7 @@ def _wide(dtype: DType) -> DType:
     return f64 if dtype is f64 else f32
 
 
-def _numbers(x: Value, floats: DType) -> Tensor:
+def numbers_of(x: Value, floats: DType) -> Tensor:
     """`x` in a dtype that a zero point can be taken from: with its gradient if it was rounded."""
     if isinstance(x, Quantized):
         return x.floats.to(floats)
@@ -97,7 +97,7 @@ def _numbers(x: Value, floats: DType) -> Tensor:
     return to_tensor(x.astype(np.int32) if isinstance(x, np.ndarray) else x).to(i32)
 
 
-def _along(x: Tensor, of: Tensor, axis: int, block_size: int) -> Tensor:
+def along(x: Tensor, of: Tensor, axis: int, block_size: int = 0) -> Tensor:
     """A scale or a zero point in the shape to be broadcast to x: one, one for each place along `axis`, or one for each
     block there."""
     if not of.ndim or (of.ndim == 1 and of.shape[0] == 1):
@@ -105,8 +105,15 @@ def _along(x: Tensor, of: Tensor, axis: int, block_size: int) -> Tensor:
     if not -x.ndim <= axis < x.ndim and x.ndim > 1:
         raise OnnxOperatorError(f"the axis {axis} is none of {x.type_text()}")
     axis = axis % x.ndim
-    if of.ndim == 1:
+    if of.ndim == 1 and not block_size:
         return of.reshape([-1 if i == axis else 1 for i in range(x.ndim)])
+    if of.ndim == x.ndim and of.shape[axis] == 1:
+        return of
     if block_size <= 0:
         raise OnnxOperatorError(f"a scale of the type {of.type_text()} needs a block_size, not {block_size}")
     return of.repeat_interleave(block_size, axis).narrow(axis, 0, x.shape[axis])
+
+
+def values_of(x: Value, floats: DType) -> Tensor:
+    """`x` as floats."""
+    return numbers_of(x, floats).to(floats)

@@ -11,8 +11,8 @@ import lenetc.nn.functional as F
 import lenetc.operations.elementwise as E
 from ir.errors import ShapeError
 from lenetc.importer.errors import OnnxOperatorError
+from lenetc.importer.operators.flow.scanning import scan
 from lenetc.importer.registry import operator
-from lenetc.importer.scanning import scan
 from lenetc.importer.values import Value, to_tensor
 from lenetc.operations.creation import arange, zeros
 from lenetc.operations.shaping import stack

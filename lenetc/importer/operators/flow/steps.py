@@ -9,8 +9,8 @@ import numpy as np
 
 from ir.dims import Dim
 from ir.errors import LenetcError, ShapeError
-from lenetc.importer.scanning import ScanError, scan
-from lenetc.importer.values import Host, Value, as_host, to_tensor
+from lenetc.importer.operators.flow.scanning import ScanError, scan
+from lenetc.importer.values import Host, Value, as_host, as_tensors, to_tensor
 from lenetc.operations.shaping import stack
 from lenetc.tensors.tensor import Tensor
 
@@ -129,13 +129,6 @@ def rebuilt(value: Value, new: Iterator[Tensor]) -> Value:
     if isinstance(value, list):
         return [rebuilt(item, new) for item in value]
     return next(new) if isinstance(value, Tensor) else value
-
-
-def as_tensors(value: Value) -> Value:
-    """`value` with tensors for numbers, in sequences too."""
-    if isinstance(value, list):
-        return [as_tensors(item) for item in value]
-    return None if value is None else to_tensor(value)
 
 
 def is_same(old: Value, new: Value) -> bool:

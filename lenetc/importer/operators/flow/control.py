@@ -12,12 +12,11 @@ import lenetc.operations.elementwise as E
 from ir.dims import Dim, Poly
 from ir.errors import LenetcError, ShapeError
 from lenetc.evaluation.cell import Context as Tracing
-from lenetc.importer.bodies import needed, seen
 from lenetc.importer.errors import OnnxOperatorError
-from lenetc.importer.loops import Stepped, is_same, repeated, scanned, stepped, tensors
+from lenetc.importer.operators.flow.scanning import ScanError
+from lenetc.importer.operators.flow.steps import Stepped, is_same, repeated, scanned, stepped, tensors
 from lenetc.importer.records import OnnxGraph
 from lenetc.importer.registry import operator
-from lenetc.importer.scanning import ScanError
 from lenetc.importer.values import Host, Value, numbers, to_host, to_tensor
 from lenetc.operations.creation import arange
 from lenetc.operations.shaping import movedim
@@ -41,11 +40,11 @@ class _Body:
                 f"given {inputs}, and {outputs} or more are needed of it"
             )
         self.graph, self.context = graph, context
-        self.around = {name: context.scope[name] for name in sorted(seen(graph))}
+        self.around = {name: context.scope[name] for name in sorted(graph.seen)}
 
     def numbers(self, limit: Dim) -> list[Tensor]:
         """The first input as a sequence, 0 to `limit`, if the body reads it."""
-        return [arange(limit)] if self.graph.inputs[0].name in needed(self.graph) else []
+        return [arange(limit)] if self.graph.inputs[0].name in self.graph.needed else []
 
     def __call__(self, inputs: Sequence[Value], around: Mapping[str, Value] | None = None) -> list[Value]:
         context = replace(self.context, scope=self.around if around is None else around)
