@@ -119,7 +119,8 @@ def _tell(found: list[Weight]) -> None:
         lines.insert(
             0,
             f"{len(folded)} have batch normalization folded into them ({shown}): it is gone, and does not normalize in "
-            "training. To train it, export it unfolded: torch.onnx.export(..., dynamo=True, optimize=False), or "
+            "training. To train it, export it unfolded, from PyTorch by torch.onnx.export(..., dynamo=True, "
+            "optimize=False), or "
             "training=TrainingMode.PRESERVE and do_constant_folding=False",
         )
     if lines:
