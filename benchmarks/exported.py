@@ -33,12 +33,15 @@ THREADS = 2
 Batch = tuple[Any, ...]
 
 
-def _classifier(make: Callable[[Any], Any], *shape: int) -> Callable[[str], Any]:
-    """A network that is trained by SGD with momentum on a cross-entropy of ten classes."""
+def _classifier(
+    make: Callable[[Any], Any], *shape: int, places: tuple[int, ...] = ()
+) -> Callable[[str], Any]:
+    """A network that is trained by SGD with momentum on a cross-entropy of ten classes, of each of the places. make:
+    the network, given the framework."""
 
     def built(framework: str) -> tuple[Any, Any, Callable[[int], Batch]]:
         library: Any = torch if framework == "torch" else lenetc
-        net = make(library.nn)
+        net = make(library)
         optimizer = library.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
 
         def step(x: Any, y: Any) -> Any:
@@ -50,7 +53,7 @@ def _classifier(make: Callable[[Any], Any], *shape: int) -> Callable[[str], Any]
 
         def batch(size: int) -> Batch:
             rng = np.random.default_rng(0)
-            return rng.standard_normal((size, *shape), np.float32), rng.integers(0, 10, size)
+            return rng.standard_normal((size, *shape), np.float32), rng.integers(0, 10, (size, *places))
 
         return net, step, batch
 
@@ -76,11 +79,13 @@ def _example(name: str, **constants: int) -> Callable[[str], Any]:
 
 
 NETS: dict[str, tuple[Callable[[str], Any], int]] = {
-    "lenet": (_classifier(models.lenet, 1, 32, 32), 64),
-    "lenet1024": (_classifier(models.lenet, 1, 32, 32), 1024),
-    "mlp": (_classifier(models.mlp, 784), 128),
-    "resnet20": (_classifier(models.resnet20, 3, 32, 32), 32),
+    "lenet": (_classifier(lambda library: models.lenet(library.nn), 1, 32, 32), 64),
+    "lenet1024": (_classifier(lambda library: models.lenet(library.nn), 1, 32, 32), 1024),
+    "mlp": (_classifier(lambda library: models.mlp(library.nn), 784), 128),
+    "resnet20": (_classifier(lambda library: models.resnet20(library.nn), 3, 32, 32), 32),
+    "convs112": (_classifier(lambda library: models.two_convolutions(library.nn), 3, 112, 112), 4),
     "unet": (_example("unet"), 8),
+    "unet64": (_classifier(models.unet, 3, 64, 64, places=(64, 64)), 8),
     "gpt": (_example("gpt", WIDTH=128, LENGTH=64), 16),
 }
 

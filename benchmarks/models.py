@@ -93,4 +93,54 @@ def resnet20(nn: Any, blocks: int = 3) -> Any:
     return ResNet()
 
 
+def two_convolutions(nn: Any) -> Any:
+    """Two wide 3x3 convolutions on large images: f32[N,3,H,W] -> scores f32[N,10]."""
+    return nn.Sequential(
+        nn.Conv2d(3, 64, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(64, 64, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(64, 10),
+    )
+
+
+def unet(torch: Any, width: int = 16) -> Any:
+    """The U-Net of Ronneberger et al. 2015 with three halvings, padded convolutions and batch normalization: images
+    f32[N,3,H,W] -> scores f32[N,10,H,W], H and W multiples of 8. `width` is the number of channels at full size. It
+    takes the framework itself, for `cat`.
+    """
+    nn = torch.nn
+
+    def double(inputs: int, channels: int) -> Any:
+        layers = (
+            (nn.Conv2d(c, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU())
+            for c in (inputs, channels)
+        )
+        return nn.Sequential(*(layer for three in layers for layer in three))
+
+    class UNet(nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            widths = [width * 2**level for level in range(4)]
+            self.down = nn.ModuleList(double(*pair) for pair in zip([3, *widths[:-1]], widths, strict=True))
+            self.pool = nn.MaxPool2d(2)
+            self.up = nn.ModuleList(nn.ConvTranspose2d(2 * c, c, 2, stride=2) for c in widths[-2::-1])
+            self.joined = nn.ModuleList(double(2 * c, c) for c in widths[-2::-1])
+            self.scores = nn.Conv2d(width, 10, 1)
+
+        def forward(self, x: Any) -> Any:
+            skipped = []
+            for level, down in enumerate(self.down):
+                x = down(self.pool(x) if level else x)
+                skipped.append(x)
+            for up, joined, skip in zip(self.up, self.joined, skipped[-2::-1], strict=True):
+                x = joined(torch.cat([skip, up(x)], dim=1))
+            return self.scores(x)
+
+    return UNet()
+
+
 MODELS: dict[str, Callable[[Any], Any]] = {"lenet": lenet, "mlp": mlp, "resnet20": resnet20}

@@ -385,6 +385,11 @@ for name, shapes, attrs in (
     ),
     ("conv2d_lanes", ((N, LANES, 5, 9), (1, 1, 2, 3, LANES, LANES)), {"dilation": (2, 3)}),
     ("conv2d_lanes", (IMAGE, (2, 1, 2, 2, LANES, LANES)), {"groups": 2}),
+    (
+        "conv2d_samples_lanes",
+        ((2, N, 5, 9), (N, 2 * LANES, 3, 2)),
+        {"lanes": LANES, "padding": (1, 0), "dilation": (1, 4)},
+    ),
     ("affine_lanes", (IMAGE, (2 * LANES,), (2 * LANES,)), {"lanes": LANES}),
     ("affine_lanes", (IMAGE, (2 * LANES,), (2 * LANES,)), {"lanes": LANES, "side": 2, "stride": (2, 1)}),
     ("affine_lanes", (IMAGE, (2 * LANES,), (2 * LANES,), IMAGE), {"lanes": LANES, "relu": True}),

@@ -98,6 +98,31 @@ def conv2d_lanes(
     return np.ascontiguousarray(_in_lanes(y, lanes))
 
 
+def _conv2d_samples_lanes(x: Type, g: Type, *, lanes: int, **how: Any) -> Type:
+    _need_lanes("conv2d_samples_lanes", g, lanes)
+    need_rank("conv2d_samples_lanes", "the image", x, 4)
+    n, outputs, *kernel = g.shape
+    return conv2d.infer(x, g.with_shape((outputs, n, *kernel)), groups=1, **how)  # type: ignore[return-value]
+
+
+@op(infer=_conv2d_samples_lanes)
+def conv2d_samples_lanes(
+    x: Array,
+    g: Array,
+    *,
+    lanes: int,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+) -> Array:
+    """conv2d of a plain x[B,N,H,W], whose channels are samples, with the weight g[N,O,OH,OW] in lanes, its first two
+    axes swapped -> [B,O,H',W'] in lanes. Lanes that N does not fill have zeros.
+    """
+    weight = np.ascontiguousarray(_out_of_lanes(g, lanes).transpose(1, 0, 2, 3))
+    y = conv2d.reference(x, weight, stride=stride, padding=padding, dilation=dilation)
+    return np.ascontiguousarray(_in_lanes(y, lanes))
+
+
 def _affine_lanes(
     x: Type,
     scale: Type,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -84,6 +85,5 @@ def _call_of(module: Module) -> Callable[..., Any]:
         return module(*args, **kwargs)
 
     call.__name__ = type(module).__name__
-    # One that forward has of its own counts the module; without it the bound method is asked, which does not.
-    call.__dict__.pop("__signature__", None)
+    call.__signature__ = inspect.signature(module.forward)  # type: ignore[attr-defined]
     return call

@@ -15,7 +15,7 @@ from ir.dims import Dim
 from ir.dims import product as product_of
 from ir.node import Graph, Node
 from ir.types import f32, f64, i32
-from passes.kernels import cuda, lanes, operands, web
+from passes.kernels import channels, cuda, lanes, operands, web
 from passes.kernels.exact import exact
 from passes.kernels.gemm import factor_into_all, factor_of, product_of_matrices
 from passes.kernels.integer_sums import exact_sum
@@ -57,6 +57,8 @@ def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     fused = factor_into_all(simplify.to_rest(graph, rules, fired), fired)
     if target.lanes:
         fused = simplify.to_rest(fused, Rules((*simplify.RULES, *RULES, *lanes.RULES)), fired)
+    if target.device == "cpu" and target.operators != "web":
+        fused = rewrite(fused, channels.RULES, fired)
     fused = exact(fused, target.device, fired)
     if target.device == "cuda":  # where packing does not pay: parts of different sizes are a slice each
         legal = rewrite(fused, cuda.RULES, fired)

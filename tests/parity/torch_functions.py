@@ -81,6 +81,11 @@ def _convolution_lanes(x: Any, w: Any, b: Any = None, **how: Any) -> Any:
     return _to_lanes(_convolution(x, weight, b, **how), lanes=lanes)
 
 
+def _convolution_samples_lanes(x: Any, g: Any, *, lanes: int, **how: Any) -> Any:
+    weight = _from_lanes(g, lanes=lanes).transpose(0, 1)
+    return _to_lanes(_convolution(x, weight, None, **how), lanes=lanes)
+
+
 def _affine_lanes(
     x: Any, scale: Any, offset: Any, addend: Any = None, *, lanes: int, relu: bool, stride: Any, side: int
 ) -> Any:
@@ -241,6 +246,7 @@ TORCH: dict[str, Callable[..., Any]] = {
     "to_lanes": _to_lanes,
     "from_lanes": _from_lanes,
     "conv2d_lanes": _convolution_lanes,
+    "conv2d_samples_lanes": _convolution_samples_lanes,
     "affine_lanes": _affine_lanes,
     "mean_lanes": lambda x, *, lanes: _from_lanes(x, lanes=lanes).mean((2, 3), keepdim=True),
     "softmax": lambda x, *, axis: torch.softmax(x, axis),

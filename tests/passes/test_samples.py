@@ -19,7 +19,14 @@ def ids(samples: list[Sample]) -> list[str]:
     return [sample.id for sample in samples]
 
 
-IN_LANES = {ops.to_lanes, ops.from_lanes, ops.conv2d_lanes, ops.affine_lanes, ops.mean_lanes}
+IN_LANES = {
+    ops.to_lanes,
+    ops.from_lanes,
+    ops.conv2d_lanes,
+    ops.conv2d_samples_lanes,
+    ops.affine_lanes,
+    ops.mean_lanes,
+}
 LOWERED = {
     ops.gemm,
     ops.max_unpool2d,

@@ -14,12 +14,14 @@ from onnx import AttributeProto, TensorProto, helper
 
 from lenetc.importer.errors import OnnxError
 from lenetc.importer.files.arrays import array
+from lenetc.importer.files.composed import composed
 from lenetc.importer.files.inlining import OPSET, inlined
 from lenetc.importer.files.lifting import lifted
 from lenetc.importer.files.linear import with_weights
 from lenetc.importer.files.original import without_weights
 from lenetc.importer.files.schema import differences
 from lenetc.importer.files.source import Source, read_model
+from lenetc.importer.interpreter import TABLE
 from lenetc.importer.records import OnnxFile, OnnxGraph, OnnxNode, Port, Problem
 
 _RANGE = (6, 28)  # opsets of ai.onnx whose operators are known
@@ -50,15 +52,16 @@ class Reader:
                 f"the model is of opset {version}; {_RANGE[0]} to {_RANGE[1]} are known. onnx.version_converter makes "
                 "others of it"
             )
-        self.model = model
-        self.nodes = inlined(model)
+        self.given = model
+        self.model = composed(model, TABLE)
+        self.nodes = inlined(self.model)
         self.problems: list[Problem] = []
 
     def file(self) -> OnnxFile:
         """The model. Raises OnnxError where it is broken."""
         producer = " ".join(part for part in (self.model.producer_name, self.model.producer_version) if part)
         graph = with_weights(lifted(self._graph(self.model.graph, frozenset(), 0)))
-        skeleton = without_weights(self.model)
+        skeleton = without_weights(self.given)
         return OnnxFile(graph, self.opsets, self.model.ir_version, producer, tuple(self.problems), skeleton)
 
     def _graph(self, proto: onnx.GraphProto, outer: frozenset[str], depth: int) -> OnnxGraph:

@@ -8,6 +8,7 @@ images in lanes all the way.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -119,36 +120,43 @@ def conv2d_weight_grad(lanes: int, node: Node, x: Node, g: Node) -> Node:
     are W*L long: window (i, j*L + l) of it sees what kernel position (i, j) sees of lane l.
     """
     how = node.attrs
-    n, c, h, w = map(int, x.shape)
-    _, outputs, oh, ow = map(int, g.shape)
+    n = x.shape[0]
+    c, h, w = map(int, x.shape[1:])
+    outputs, oh, ow = map(int, g.shape[1:])
     kh, kw = how["kernel"]
-    images, side = c // lanes, how["padding"][1]
+    images, (top, side) = c // lanes, how["padding"]
+    whole = isinstance(n, int) and n % lanes == 0
     rows = ops.to_lanes(x, lanes=lanes)
-    if (
-        side
-    ):  # rather than by the convolution, which takes pixels one by one where they may reach over the side
+    if side and whole:
+        # Rather than by the convolution, which takes pixels one by one where they may reach over the side.
         ones, zeros = (ops.broadcast_to(ops.scalar(value, f32), shape=(c,)) for value in (1, 0))
         rows = ops.affine_lanes(rows, ones, zeros, lanes=lanes, side=side)
-    w += 2 * side
+        w += 2 * side
     if images > 1:
         rows = ops.transpose(reshape(rows, (n, images, h, w * lanes)), perm=(1, 0, 2, 3))
-    # With one image there are three rows of windows only, too few to share among threads: the samples in groups.
-    groups = n // lanes if images == 1 else 1
-    blocks = n // lanes // groups
-    windows = _rows(
-        ops.to_lanes(g, lanes=lanes),
-        (groups, blocks, lanes, outputs // lanes, oh * ow, lanes),
-        (0, 3, 1, 4, 2),
-        lanes,
-    )
-    found = ops.conv2d_lanes(
-        ops.to_lanes(reshape(rows, (images, n, h, w * lanes)), lanes=lanes),
-        reshape(windows, (groups * outputs // lanes, blocks, oh, ow, lanes, lanes)),
-        stride=(how["dilation"][0], 1),
-        padding=(how["padding"][0], 0),
-        dilation=(how["stride"][0], how["stride"][1] * lanes),
-        groups=groups,
-    )
+    rows = reshape(rows, (images, n, h, w * lanes))
+    moves: dict[str, Any] = {
+        "stride": (how["dilation"][0], 1),
+        "dilation": (how["stride"][0], how["stride"][1] * lanes),
+    }
+    gradient = ops.to_lanes(g, lanes=lanes)
+    groups = 1
+    if whole:
+        # With one image there are three rows of windows only, too few to share among threads: the samples in groups.
+        groups = int(n) // lanes if images == 1 else 1
+        blocks = int(n) // lanes // groups
+        windows = _rows(
+            gradient,
+            (groups, blocks, lanes, outputs // lanes, oh * ow, lanes),
+            (0, 3, 1, 4, 2),
+            lanes,
+        )
+        windows = reshape(windows, (groups * outputs // lanes, blocks, oh, ow, lanes, lanes))
+        rows = ops.to_lanes(rows, lanes=lanes)
+        found = ops.conv2d_lanes(rows, windows, padding=(top, 0), groups=groups, **moves)
+    else:
+        padding = (top, side * lanes)
+        found = ops.conv2d_samples_lanes(rows, gradient, lanes=lanes, padding=padding, **moves)
     if groups > 1:
         _, _, *size = found.shape
         found = ops.sum(reshape(found, (groups, outputs * size[0] * size[1])), axes=(0,))

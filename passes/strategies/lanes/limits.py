@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ir import ops
+from ir.dims import evaluate, symbols
 from ir.node import Node
 from ir.types import f32
 from passes.strategies.limits import on_cpu
@@ -19,16 +20,21 @@ def in_lanes(node: Node, target: Target) -> str:
     if node.dtype is not f32 or how["groups"] != 1:
         return "made for f32 without groups"
     return (
-        "" if _fill_lanes(node, lanes) else f"sizes do not fill lanes of {lanes}, or windows do not suit them"
+        ""
+        if _fill_lanes(node, target)
+        else f"sizes do not fill lanes of {lanes}, or windows do not suit them"
     )
 
 
-def _fill_lanes(node: Node, lanes: int) -> bool:
-    how = node.attrs
+def _fill_lanes(node: Node, target: Target) -> bool:
+    how, lanes = node.attrs, target.lanes
     if node.op is ops.conv2d_weight_grad:
-        # Samples are channels there.
-        n, inputs, outputs = node.inputs[0].shape[0], int(node.shape[1]), int(node.shape[0])
-        whole = isinstance(n, int) and n % lanes == inputs % lanes == outputs % lanes == 0
+        # Samples are channels there: where their number is symbolic, the one that costs assume.
+        n, *size = node.inputs[0].shape
+        if not all(isinstance(dim, int) for dim in (*size, *node.inputs[1].shape[2:])):
+            return False
+        samples = evaluate(n, {name: target.size(name) for name in symbols(n)})
+        whole = int(samples) % lanes == int(node.shape[1]) % lanes == int(node.shape[0]) % lanes == 0
         return whole and bool(how["dilation"][1] == 1)
     outputs, inputs, *kernel = map(int, node.inputs[1].shape)
     if node.op is ops.conv2d:

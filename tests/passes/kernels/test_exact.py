@@ -33,6 +33,10 @@ def image(dtype: DType) -> Node:
     return leaf("x", Type(dtype, (2, 1, 4, 6)))
 
 
+def pixels(dtype: DType) -> Node:
+    return leaf("x", Type(dtype, (2, 3, 4, 6)))
+
+
 def rows(dtype: DType) -> Node:
     return leaf("x", Type(dtype, (4, 6)))
 
@@ -53,6 +57,10 @@ BUILT: dict[str, Callable[[DType], tuple[Node, ...]]] = {
         *(ops.argsort(rows(dtype), axis=1, count=n, descending=n < 6) for n in (6, 5, 2)),
     ),
     "log_softmax": lambda dtype: (rows(dtype), ops.log_softmax(rows(dtype), axis=1)),
+    "softmax": lambda dtype: (
+        pixels(dtype),
+        *(form(pixels(dtype), axis=1) for form in (ops.softmax, ops.log_softmax)),
+    ),
     "max_pool2d": lambda dtype: (image(dtype), ops.max_pool2d(image(dtype), **POOL)),
     "max_pool2d_with_indices": lambda dtype: (
         image(dtype),
@@ -139,6 +147,7 @@ def test_what_is_right_is_left() -> None:
         ops.reduce_max(whole, axes=(1,)),
         ops.sign(whole),
         ops.log_softmax(X, axis=1),
+        ops.softmax(X, axis=0),
         ops.sin(X),
         ops.erf(X),
     ):

@@ -14,6 +14,7 @@ from ir.interpret import run
 from ir.op import leaf
 from ir.types import DType, Type, f16, f32, f64, i32, i64
 from ir.verify import verify
+from passes.kernels import channels
 from passes.kernels import fuse as fusion
 from passes.kernels.fuse import fuse
 from passes.kernels.gemm import factor_into_all
@@ -41,11 +42,17 @@ from tests.support import same
 A, B = arg("a", N, 4), arg("b", 4, 2)
 
 
-RULES = Rules((*fusion.RULES, *fusion.WITH_CHOICES, *fusion.FEW_THREADS, *fusion.INTEGERS))
+RULES = Rules((*fusion.RULES, *fusion.WITH_CHOICES, *fusion.FEW_THREADS, *fusion.INTEGERS, *channels.RULES))
 PLACES = ops.literal(np.array([[1], [3], [1]]))
 PUT, Y = ops.put_along_axis(arg("u", 3, 1), PLACES, axis=1, size=4), arg("y", 3, 4)
 
+IMAGE, FACTOR, OFFSET = arg("x", N, 3, 16, 16), arg("s", 1, 3, 1, 1), arg("b", 3, 1, 1)
 TOKENS = ops.mod(arg("t", N, dtype=i64), ops.scalar(4, i64))
+
+
+def affine(factor: Node = FACTOR, offset: Node = OFFSET) -> tuple[Node, Node, Node]:
+    """Operands of the convolution that gives each channel of the image a factor and an offset."""
+    return IMAGE, ops.reshape(factor, shape=(3, 1, 1, 1)), ops.reshape(offset, shape=(3,))
 
 
 def turned(x: Node) -> Node:
@@ -271,6 +278,16 @@ CASES: dict[str, Rewrites] = {
             ),
         )
     ],
+    "affine_by_channel": [
+        (IMAGE * FACTOR + OFFSET, ops.conv2d(*affine(), groups=3)),
+        (FACTOR + OFFSET * IMAGE, ops.conv2d(*affine(OFFSET, FACTOR), groups=3)),
+    ],
+    "affine_that_is_taken_away": [
+        (
+            arg("y", N, 3, 16, 16) - ops.conv2d(*affine(), groups=3),
+            ops.conv2d(IMAGE, *map(ops.neg, affine()[1:]), groups=3) + arg("y", N, 3, 16, 16),
+        )
+    ],
     "drop_outer_ones": [(ops.reshape(arg("r", 4), shape=(1, 4)) + A, arg("r", 4) + A)],
 }
 
@@ -318,6 +335,24 @@ REFUSED: dict[str, tuple[str, Case]] = {
     "weights for columns that stay": (
         "sum_of_weighted",
         lambda: ops.sum(arg("x", 3, 5, 2) * arg("w", 2), axes=(1,)),
+    ),
+    "a factor of an image that is needed": (
+        "affine_by_channel",
+        lambda: ((y := IMAGE * FACTOR), y + OFFSET),
+    ),
+    "an offset for each pixel": ("affine_by_channel", lambda: IMAGE * FACTOR + arg("b", 1, 1, 16, 16)),
+    "channels of a few pixels": (
+        "affine_by_channel",
+        lambda: arg("x", N, 3, 8, 8) * FACTOR + OFFSET,
+    ),
+    "channels that grow": ("affine_by_channel", lambda: arg("x", N, 1, 16, 16) * FACTOR + OFFSET),
+    "a convolution that is needed": (
+        "affine_that_is_taken_away",
+        lambda: ((y := ops.conv2d(*affine(), groups=3)), IMAGE - y),
+    ),
+    "pixels that see others": (
+        "affine_that_is_taken_away",
+        lambda: IMAGE - ops.conv2d(IMAGE, arg("w", 3, 1, 3, 3), arg("b", 3), padding=(1, 1), groups=3),
     ),
     "another axis": ("sum_of_rows", lambda: ops.sum(arg("x", 5, 5), axes=(1,))),
     "one axis": ("sum_of_rows", lambda: ops.sum(arg("x", 5), axes=(0,))),

@@ -11,6 +11,7 @@ import pytest
 from ir import Graph, ops
 from ir.dims import symbol
 from ir.interpret import run
+from ir.types import Type, f32
 from lenetc import runtime
 from passes.emit.model import to_onnx
 from passes.pipeline import run_pipeline
@@ -60,6 +61,31 @@ def test_the_same_numbers(channels: tuple[int, int], kernel: tuple[int, int]) ->
         for got, expected in itertools.product(found, [want]):
             for a, b in zip(got, expected, strict=True):
                 np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("channels", [(16, 32), (32, 16)], ids=str)
+@pytest.mark.parametrize("how", [{"padding": (1, 2)}, {"stride": (2, 1), "padding": (0, 1)}], ids=str)
+def test_the_weight_gradient_of_a_symbolic_batch(channels: tuple[int, int], how: dict[str, Any]) -> None:
+    """Samples are channels there: whatever their number, compiled for one that fills lanes."""
+    kernel, n = (3, 2), symbol("N")
+    x = Type(f32, (n, channels[0], 7, 6))
+    w = Type(f32, (channels[1], channels[0], *kernel))
+    size = graph_of(lambda x, w: ops.conv2d(x, w, **how), x, w).outputs[0].shape[2:]
+    g = Type(f32, (n, channels[1], *size))
+    graph = graph_of(lambda x, g: ops.conv2d_weight_grad(x, g, kernel=kernel, **how), x, g)
+    for batch, uses in ((32, 1), (8, 0)):
+        target = Target(overrides=(("conv2d_weight_grad", "lanes"),) * uses, lanes=LANES or 16, batch=batch)
+        lowered = run_pipeline(graph, target)[-1].graph
+        assert sum(node.op is ops.conv2d_samples_lanes for node in lowered.nodes()) == uses
+        for samples in (32, 3, 20):
+            rng = np.random.default_rng(0)
+            arrays = [integers(rng, samples, *map(int, type_.shape[1:])) for type_ in (x, g)]
+            found = [run(lowered, arrays)]
+            if LANES:
+                model = to_onnx(lowered, target=target).model
+                found.append(run_model(model, dict(zip(("x0", "x1"), arrays, strict=True))))
+            for (got,), (want,) in itertools.product(found, [run(graph, arrays)]):
+                np.testing.assert_array_equal(got, want)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -86,7 +86,7 @@ def Slice(
     index, backwards = bounds(x.shape, *given)
     for part in index:
         concrete([part.start, part.stop])
-    return _like(np.flip(x[index], backwards) if backwards else x[index], x)
+    return _like(np.flip(x[index], tuple(backwards)) if backwards else x[index], x)
 
 
 @on_host
