@@ -38,6 +38,12 @@ _HELD = {
     *(TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.BOOL),
     *(TensorProto.INT64, TensorProto.INT32, TensorProto.INT16, TensorProto.INT8, TensorProto.UINT8, 0),
 }
+# Of these the outputs are compared alone.
+NO_DERIVATIVE: dict[str, str] = {
+    "test_attention_.*(fullymasked|nan_robustness|structural_empty|local_window_gqa_rank4).*_expanded": (
+        "a softmax of minus infinity alone, which a Where takes out again, has no derivative, as in PyTorch"
+    ),
+}
 _WIDE = {TensorProto.FLOAT: TensorProto.DOUBLE, TensorProto.FLOAT16: TensorProto.DOUBLE}
 
 
@@ -187,6 +193,8 @@ def _gradient(case: Case, inputs: list[Any]) -> str:
     """The derivative along a random direction of a random sum of the outputs, in f64, against a central difference;
     if there is a kink at the inputs, near to them. Inputs that no gradient goes to, as labels' weights, stay as they
     are."""
+    if any(re.fullmatch(pattern, case.name) for pattern in NO_DERIVATIVE):
+        return ""
     module = _module(_wide(case.model))
     graph = module._imported.graph
     gets_gradient = reached(graph, [port.name for port in graph.outputs])
@@ -215,7 +223,7 @@ def _gradient(case: Case, inputs: list[Any]) -> str:
 def _derivative(
     case: Case, module: Any, wide: list[Any], places: list[int], step: float = 1e-6
 ) -> tuple[str, bool]:
-    """What is wrong with the derivative, and whether the one to the left differs from the one to the right."""
+    """What is wrong with the derivative, and whether there is none, by a kink or a jump."""
     rng = np.random.default_rng(0)
     directions = {i: rng.standard_normal(np.shape(wide[i])) for i in places}
 
@@ -245,7 +253,9 @@ def _derivative(
     if not np.isfinite(wanted) or abs(found - wanted) <= 1e-4 * scale:
         return "", False
     bend = abs(high - 2 * float(_array(total)) + low) / step
-    return f"derivative {found}, by differences {wanted}", bend > 1e-4 * scale
+    further, back = (float(_array(value(2 * sign * step, False)[0])) for sign in (1, -1))
+    jump = abs((further - back) / (4 * step) - wanted)
+    return f"derivative {found}, by differences {wanted}", max(bend, jump) > 1e-4 * scale
 
 
 def _wide(model: onnx.ModelProto) -> onnx.ModelProto:
