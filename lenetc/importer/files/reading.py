@@ -21,8 +21,8 @@ from lenetc.importer.files.linear import with_weights
 from lenetc.importer.files.original import without_weights
 from lenetc.importer.files.schema import differences
 from lenetc.importer.files.source import Source, read_model
-from lenetc.importer.interpreter import TABLE
 from lenetc.importer.records import OnnxFile, OnnxGraph, OnnxNode, Port, Problem
+from lenetc.importer.registry import TABLE
 
 _RANGE = (6, 28)  # opsets of ai.onnx whose operators are known
 _DEEPEST = 50  # bodies in bodies
