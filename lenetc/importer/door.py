@@ -7,18 +7,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lenetc.importer.batch import with_batch
-from lenetc.importer.cutting import cut
 from lenetc.importer.errors import OnnxWarning
-from lenetc.importer.folding import constants, held
-from lenetc.importer.gradients import reached
+from lenetc.importer.graph.batch import with_batch
+from lenetc.importer.graph.cutting import cut
+from lenetc.importer.graph.folding import constants, held
+from lenetc.importer.graph.gradients import reached
 from lenetc.importer.module import OnnxModule, Renames
 from lenetc.importer.names import Names
 from lenetc.importer.problems import need_none, problems
 from lenetc.importer.records import OnnxGraph
-from lenetc.importer.training import is_folded, own_statistics, with_dropout
 from lenetc.importer.values import Value
 from lenetc.importer.weights.roles import Weight, chosen, weights
+from lenetc.importer.weights.training import is_folded, own_statistics, with_dropout
 from lenetc.importer.weights.tying import untied
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import lenetc
 from ir.errors import LenetcError
-from lenetc.importer.gradients import reached
+from lenetc.importer.graph.gradients import reached
 from passes.emit.external import tensors
 
 KINDS = ("node", "simple", "pytorch-converted", "pytorch-operator")

@@ -104,7 +104,7 @@ def _places(size: Any, low: Any, high: Any, mode: str) -> Tensor:
         return E.minimum(E.clamp(at, 0), last)
     if mode == "wrap":
         return E.remainder(at, last + 1)
-    return last - (last - at.abs()).abs()
+    return E.sub(last, E.abs(E.sub(last, E.abs(at))))
 
 
 @operator
