@@ -23,6 +23,7 @@ from lenetc.compiler.retrace import RetraceWarning
 from lenetc.artifact.load import load
 from lenetc.importer.door import from_onnx
 from lenetc.importer.examine import examine
+from lenetc.migration import LossType, OptimType, generate_artifacts, load_ort_checkpoint
 from lenetc.runtime.device import device
 from lenetc.operations.creation import *
 from lenetc.operations.dense import *

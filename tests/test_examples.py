@@ -44,3 +44,25 @@ def test_the_readme_runs(tmp_path: Path) -> None:
         )
         assert run.returncode == 0, run.stderr
         assert number or "grad_fn=<MseLossBackward0>" in run.stdout
+
+
+def test_a_network_of_a_file_is_tuned_better_than_from_scratch(tmp_path: Path) -> None:
+    """By a host that has no lenetc."""
+    folder = ROOT / "examples" / "finetune"
+    assert all(len(path.read_text().splitlines()) < 60 for path in folder.glob("*.py"))
+    host = (folder / "host.py").read_text()
+    assert "import lenetc" not in host and "from lenetc" not in host
+    out = ""
+    for script, paths in (("export.py", {"PYTHONPATH": str(ROOT)}), ("host.py", {})):
+        run = subprocess.run(
+            [sys.executable, str(folder / script), str(tmp_path)],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            cwd=tmp_path,
+            env=paths,
+        )
+        assert run.returncode == 0, run.stderr
+        out = run.stdout
+    found = {name: float(share) for name, share in re.findall(r"(\w+): ([\d.]+)% recognized", out)}
+    assert found["tuned"] > found["scratch"] + 3 and found["tuned"] > 85, out

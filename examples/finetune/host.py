@@ -1,4 +1,4 @@
-"""Train both networks with NumPy and ONNX Runtime alone: python host.py OUT"""
+"""Train both networks with NumPy and ONNX Runtime, without lenetc: python host.py OUT"""
 
 import json
 import sys
@@ -9,29 +9,30 @@ import onnxruntime as ort
 from safetensors.numpy import load_file
 
 out = Path(sys.argv[1])
-digits = np.load(out / "digits.npz")
+digits = dict(np.load(out / "digits.npz"))
+train, test = (
+    {"image": digits[f"{part}_image"], "label": digits[f"{part}_label"]} for part in ("train", "test")
+)
 
 
-def run(folder: Path, steps: int = 60) -> int:
-    """Digits of the test set that are recognized after so many steps on all of the few digits."""
+def run(folder: Path, steps: int = 60) -> float:
+    """The share of the test set that is recognized after so many steps, each on all of the few digits."""
     manifest = json.loads((folder / "manifest.json").read_text())
     models = manifest["models"]
-    rates = {h["name"]: np.float32(h["default"]) for h in manifest["hyperparameters"]}
-    train, evaluate = (ort.InferenceSession(folder / models[name]["file"]) for name in ("train", "eval"))
+    step, evaluate = (ort.InferenceSession(folder / models[name]["file"]) for name in ("train", "eval"))
+    rates = {
+        entry["name"]: np.array(entry["default"], entry["dtype"]) for entry in manifest["hyperparameters"]
+    }
     state = load_file(folder / "state.safetensors")
-    names = [output.name for output in train.get_outputs()]
+    outputs = [output.name for output in step.get_outputs()]
     for _ in range(steps):
-        feeds = {name: state[name] for name in models["train"]["state"]}
-        results = train.run(
-            names, {"image": digits["train_image"], "label": digits["train_label"], **rates, **feeds}
-        )
-        found = dict(zip(names, results, strict=True))
-        state.update((name, found[new]) for name, new in models["train"]["updates"].items())
-    feeds = {name: state[name] for name in models["eval"]["state"]}
-    return int(
-        evaluate.run(["correct"], {"image": digits["test_image"], "label": digits["test_label"], **feeds})[0]
-    )
+        read = {name: state[name] for name in models["train"]["state"]}
+        found = dict(zip(outputs, step.run(outputs, {**train, **rates, **read}), strict=True))
+        state |= {name: found[new] for name, new in models["train"]["updates"].items()}
+    read = {name: state[name] for name in models["eval"]["state"]}
+    (correct,) = evaluate.run(["correct"], {**test, **read})
+    return float(correct / len(test["label"]))
 
 
 for name in ("tuned", "scratch"):
-    print(f"{name}: {run(out / name)} of {len(digits['test_label'])} recognized")
+    print(f"{name}: {run(out / name):.1%} recognized")

@@ -8,7 +8,7 @@ import sys
 import torch
 from torch import nn
 
-from lenetc.data.digits import load_mnist
+from lenetc.data import load_mnist
 
 torch.manual_seed(0)
 digits = load_mnist()
@@ -36,6 +36,8 @@ torch.onnx.export(
     sys.argv[1],
     dynamo=False,
     opset_version=17,
+    training=torch.onnx.TrainingMode.PRESERVE,  # these two: else batch normalization is folded into the convolutions
+    do_constant_folding=False,
     input_names=["image"],
     output_names=["scores"],
     dynamic_axes={"image": {0: "N"}, "scores": {0: "N"}},

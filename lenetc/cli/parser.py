@@ -1,4 +1,4 @@
-"""The command line: `lenetc train`, `bench`, `export`, `tune`, `bake`, `check`."""
+"""The command line: `lenetc train`, `bench`, `examine`, `export`, `tune`, `bake`, `check`."""
 
 from __future__ import annotations
 
@@ -110,11 +110,26 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), help="of the built-in LeNet (default auto)"
     )
+    _add_examine(commands)
     _add_export(commands)
     _add_tune(commands)
     _add_bake(commands)
     _add_check(commands)
     return parser
+
+
+def _add_examine(commands: Any) -> None:
+    examine = commands.add_parser(
+        "examine",
+        help="tell what an ONNX file holds, and what of it can be trained",
+        description="Lists operators and weights of a forward ONNX file, what would be trained and what not, and all "
+        "nodes that cannot be imported. The status is 1 where there are such.",
+    )
+    examine.set_defaults(command=_examine)
+    examine.add_argument("model", metavar="MODEL.onnx", type=Path, help="the forward network")
+    examine.add_argument(
+        "--outputs", metavar="NAME", nargs="+", help="values to cut it at (default: the file's outputs)"
+    )
 
 
 def _add_export(commands: Any) -> None:
@@ -235,6 +250,12 @@ def _bench(options: argparse.Namespace) -> int:
     from lenetc.cli import bench
 
     return bench.run(options)
+
+
+def _examine(options: argparse.Namespace) -> int:
+    from lenetc.cli import examine
+
+    return examine.run(options)
 
 
 def _export(options: argparse.Namespace) -> int:

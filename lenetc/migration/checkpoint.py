@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -22,6 +23,7 @@ from lenetc.artifact.checkpoint import CheckpointError
 from lenetc.importer.module import OnnxModule
 from lenetc.migration.flatbuffer import Damaged, Table
 from lenetc.nn.modules.module import Module
+from lenetc.optim import Adam
 from lenetc.optim.optimizer import Optimizer
 from lenetc.tensors.tensor import Tensor
 
@@ -46,7 +48,8 @@ _MOMENTS = {"momentum0": "exp_avg", "momentum1": "exp_avg_sq"}  # of AdamW, unde
 
 @dataclass(frozen=True)
 class OrtOptimizer:
-    """A group of the optimizer. moments: arrays by the parameter's name and theirs ("momentum0", "momentum1")."""
+    """A group of the optimizer. learning_rate: the one that it began with, not what `set_learning_rate` set, which is
+    not saved; moments: arrays by the parameter's name and theirs ("momentum0", "momentum1")."""
 
     step: int
     learning_rate: float
@@ -73,14 +76,15 @@ class OrtCheckpoint:
 
     def restore(self, module: Module, optimizer: Optimizer | None = None) -> None:
         """Put the weights into `module`, frozen ones without gradients, and AdamW's moments, step and learning rate
-        into `optimizer`, whose training goes on from there.
+        into `optimizer`, an AdamW or Adam, whose training goes on from there. The rate is that which the training began
+        with, as it is in onnxruntime-training after loading: where it was set since, set it again.
 
         Raises LenetcError for weights that the module has not, of another shape, or an optimizer that has no such
         moments.
         """
         state = dict(module.named_parameters()) | dict(module.named_buffers())
         if isinstance(module, OnnxModule):
-            state |= {name: state[path] for name, path in module.onnx_names().items() if path in state}
+            state |= {name: state[path] for path, name in module.onnx_names().items() if path in state}
         if unknown := sorted(self.parameters.keys() - state.keys()):
             raise LenetcError(f"the module has no {', '.join(unknown)}, which the checkpoint holds")
         for name, array in self.parameters.items():
@@ -88,15 +92,22 @@ class OrtCheckpoint:
                 raise LenetcError(
                     f"{name} is {list(state[name].shape)}, and {list(array.shape)} in the checkpoint"
                 )
+        whole = None if optimizer is None else self._state_of(optimizer, state)
         for name, array in self.parameters.items():
             tensor = state[name]
             tensor.data.copy_(Tensor._from_array(array))
             if name in self.frozen and tensor.is_leaf:
                 tensor.requires_grad_(False)
-        if optimizer is not None:
-            self._restore_optimizer(state, optimizer)
+        if optimizer is not None and whole is not None:
+            optimizer.load_state_dict(whole)
 
-    def _restore_optimizer(self, state: dict[str, Tensor], optimizer: Optimizer) -> None:
+    def _state_of(self, optimizer: Optimizer, state: dict[str, Tensor]) -> dict[str, Any]:
+        """The state_dict of `optimizer`, with what the checkpoint holds in it."""
+        if not isinstance(optimizer, Adam):
+            raise LenetcError(
+                f"{type(optimizer).__name__} has no moments such as AdamW's, which the checkpoint holds: "
+                "restore(module) takes the weights"
+            )
         if not self.optimizers:
             raise LenetcError(
                 "the checkpoint was saved without the optimizer's state: restore(module) takes the rest"
@@ -117,7 +128,7 @@ class OrtCheckpoint:
                 }
             for options in whole["param_groups"]:
                 options["lr"] = group.learning_rate
-        optimizer.load_state_dict(whole)
+        return whole
 
 
 def load_ort_checkpoint(path: str | os.PathLike[str]) -> OrtCheckpoint:

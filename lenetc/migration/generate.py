@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import enum
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ir.errors import LenetcError
+from lenetc.compiler.program import Program
 from lenetc.importer.door import from_onnx
 from lenetc.migration.step import Input, step_of
 from lenetc.optim import SGD, AdamW
@@ -80,6 +82,7 @@ def generate_artifacts(
         raise LenetcError(
             "generate_artifacts: give a loss and an optimizer; for gradients alone use lenetc.export_gradient"
         )
+    _refuse_what_is_none(loss, optimizer)
     both = sorted({*(requires_grad or ())} & {*(frozen_params or ())})
     if both:
         raise LenetcError(f"generate_artifacts: {', '.join(both)} cannot be trained and frozen at once")
@@ -91,7 +94,7 @@ def generate_artifacts(
                 model, trainable=requires_grad, outputs=[*[port.name for port in net.out_ports], *more]
             )
     net.train()
-    parameters = {path: name for name, path in net.onnx_names().items()}
+    parameters = net.onnx_names()
     if unknown := sorted({*(frozen_params or ())} - {*parameters.values()}):
         raise LenetcError(f"generate_artifacts: the file has no parameter {', '.join(unknown)}")
     for path, parameter in net.named_parameters():
@@ -113,6 +116,18 @@ def generate_artifacts(
     return step.export(net, Path(artifact_directory or "."), **options)
 
 
+def _refuse_what_is_none(loss: object, optimizer: object) -> None:
+    if not (isinstance(loss, (LossType, str)) or callable(loss)):
+        raise LenetcError(
+            f"generate_artifacts: the loss is a LossType, a name of PyTorch's or a function, not {loss!r}"
+        )
+    if not (isinstance(optimizer, OptimType) or callable(optimizer)):
+        raise LenetcError(
+            "generate_artifacts: the optimizer is an OptimType, or a function that makes one for a list of "
+            f"parameters, not {optimizer!r}"
+        )
+
+
 def _refuse(prefix: str, options: dict[str, Any]) -> None:
     instead = {
         "ort_format": "stock ONNX Runtime reads the files as they are",
@@ -122,5 +137,7 @@ def _refuse(prefix: str, options: dict[str, Any]) -> None:
     for name, why in instead.items():
         if options.pop(name, None):
             raise LenetcError(f"generate_artifacts: there is no {name}: {why}")
+    if unknown := sorted(options.keys() - inspect.signature(Program.export).parameters.keys()):
+        raise LenetcError(f"generate_artifacts: there is no argument {', '.join(unknown)}")
     if prefix:
         raise LenetcError(f"generate_artifacts: there is no prefix {prefix!r}: give each a folder of its own")

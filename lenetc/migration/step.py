@@ -61,14 +61,19 @@ def parsed(text: str) -> Input:
         )
     shape: list[int | str] = []
     examples = {}
-    for size in filter(None, (part.strip() for part in found[3].split(","))):
-        name, _, example = (part.strip() for part in size.partition("="))
-        if not (size.isdigit() or (is_name(name) and (not example or example.isdigit()))):
+    for size in found[3].split(",") if found[3].strip() else ():
+        name, equals, example = (part.strip() for part in size.partition("="))
+        size = size.strip()
+        if not (_is_size(size) or (is_name(name) and (_is_size(example) if equals else True))):
             raise LenetcError(f"{size!r} in {text!r} is no size: a number, a name like N, or N=8")
-        shape.append(int(size) if size.isdigit() else name)
+        shape.append(int(size) if _is_size(size) else name)
         if example:
             examples[name] = int(example)
     return Input(found[1], dtypes[found[2] or "float32"], tuple(shape), examples)
+
+
+def _is_size(text: str) -> bool:
+    return text.isascii() and text.isdigit() and int(text) > 0
 
 
 def input_of(name: str, port: Port) -> Input:
@@ -152,22 +157,25 @@ def step_of(
     if both := {i.name for i in own} & {i.name for i in wanted}:
         raise LenetcError(f"{', '.join(both)} is an input of the network and a label: rename one")
 
-    def forward(**values: Tensor) -> dict[str, Tensor]:
-        outputs = net(**{i.name: values[i.name] for i in own})
+    everything = (*own, *wanted)
+    called = [i.name for i in everything]
+
+    def forward(*tensors: Tensor) -> dict[str, Tensor]:
+        values = dict(zip(called, tensors, strict=True))
+        outputs = net(*(values[i.name] for i in own))
         by_name = dict(zip(names, outputs if isinstance(outputs, tuple) else (outputs,), strict=True))
         found = function(*(by_name[name] for name in chosen), **{i.name: values[i.name] for i in wanted})
         return {"loss": found, **{name: by_name[name] for name in additional}}
 
-    def train(**values: Tensor) -> dict[str, Tensor]:
+    def train(*tensors: Tensor) -> dict[str, Tensor]:
         optimizer.zero_grad()
-        results = forward(**values)
+        results = forward(*tensors)
         results["loss"].backward()
         optimizer.step()
         return results
 
-    everything = (*own, *wanted)
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    signature = inspect.Signature([inspect.Parameter(i.name, kind) for i in everything])
+    signature = inspect.Signature([inspect.Parameter(name, kind) for name in called])
     for call in (forward, train):
         call.__signature__ = signature  # type: ignore[attr-defined]
     axes = {
