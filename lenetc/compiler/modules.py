@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -84,4 +85,5 @@ def _call_of(module: Module) -> Callable[..., Any]:
         return module(*args, **kwargs)
 
     call.__name__ = type(module).__name__
+    call.__signature__ = inspect.signature(module.forward)  # type: ignore[attr-defined]
     return call

@@ -28,6 +28,8 @@ from lenetc.tensors.grad_fn import set_grad_enabled
 from lenetc.tensors.tensor import Tensor
 
 _SIZE = "batch.size"  # the name of the value that holds it
+_PARTS = ("values", "nodes", "arrays", "makers", "inside")
+_MOST = 20  # times as many steps as there are nodes
 _END = np.iinfo(np.int64).max
 # Operators that make sizes out of constants, and the input that these are.
 _SIZES = {
@@ -103,12 +105,42 @@ class _Change:
     nodes: list[OnnxNode] = field(default_factory=list)
     arrays: dict[str, Array] = field(default_factory=dict)
     makers: dict[str, OnnxNode] = field(default_factory=dict)
+    # Of values in which the batch was joined with rows before it, how many these are.
+    inside: dict[str, int] = field(default_factory=dict)
 
     def run(self) -> None:
+        """The whole graph. Where a size may be the batch's in several ways, each is tried until all fits."""
         self.values.update(self.graph.initializers)
         self.values.update((port.name, _of_port(i, port)) for i, port in enumerate(self.inputs))
-        for node in self.graph.nodes:
-            self._step(self._changed(node))
+        forks: list[tuple[_Change, int, list[int]]] = []
+        first: LenetcError | None = None
+        at, taken = 0, None
+        for _ in range(_MOST * (len(self.graph.nodes) + 1)):
+            if at == len(self.graph.nodes):
+                return
+            node = self.graph.nodes[at]
+            try:
+                ways = self._ways(node) if taken is None else taken
+                if len(ways) > 1:
+                    forks.append((self._copy(), at, ways[1:]))
+                self._step(self._changed(node, ways))
+                at, taken = at + 1, None
+            except LenetcError as error:
+                first = first or error
+                if not forks:
+                    raise first from None
+                before, at, taken = forks.pop()
+                self._restore(before)
+        assert first is not None
+        raise first
+
+    def _copy(self) -> _Change:
+        parts = {name: getattr(self, name).copy() for name in _PARTS}
+        return replace(self, **parts)
+
+    def _restore(self, before: _Change) -> None:
+        for name in _PARTS:
+            setattr(self, name, getattr(before, name))
 
     def _step(self, node: OnnxNode) -> None:
         context = Context(scope=self.values)
@@ -117,6 +149,10 @@ class _Change:
         except LenetcError as error:
             node, outputs = self._with_rows_repeated(node, error)
         self._keep(node, outputs)
+        if node.operator != "Reshape":
+            for name in node.inputs:
+                if name in self.inside:
+                    self.inside.update((output, self.inside[name]) for output in node.outputs)
 
     def _keep(self, node: OnnxNode, outputs: Sequence[Value]) -> None:
         self.nodes.append(node)
@@ -140,13 +176,27 @@ class _Change:
 
     # Constants that say sizes.
 
-    def _changed(self, node: OnnxNode) -> OnnxNode:
-        """`node` with its constants following the batch."""
-        change = _RULES.get(node.operator) if not node.domain else None
-        x = self.values.get(node.inputs[0]) if node.inputs else None
-        if change is None or not isinstance(x, Tensor) or not any(map(self._follows, x.shape)):
+    def _ways(self, node: OnnxNode) -> list[int]:
+        """Of a Reshape the sizes that may have the batch in them, the likeliest first; else none."""
+        x = self._followed(node)
+        if x is None or node.operator != "Reshape":
+            return []
+        sizes = self._own_sizes(node, x)
+        return [] if sizes is None else self._places(node, x.shape, sizes)
+
+    def _changed(self, node: OnnxNode, ways: list[int]) -> OnnxNode:
+        """`node` with its constants following the batch; of `ways` the first."""
+        x = self._followed(node)
+        if x is None:
             return node
-        return change(self, node, x)
+        return (
+            self._reshaped(node, x, ways[0]) if ways else _RULES.get(node.operator, _as_it_is)(self, node, x)
+        )
+
+    def _followed(self, node: OnnxNode) -> Tensor | None:
+        """The first input, where it follows the batch."""
+        x = self.values.get(node.inputs[0]) if node.inputs and not node.domain else None
+        return x if isinstance(x, Tensor) and any(map(self._follows, x.shape)) else None
 
     def _follows(self, dim: Dim) -> bool:
         return str(self.size) in symbols(dim)
@@ -162,39 +212,54 @@ class _Change:
         name = self._constant(f"{node.outputs[0]}.{_SIZE}", numbers)
         return _reading(node, position, name)
 
-    def _reshape(self, node: OnnxNode, x: Tensor) -> OnnxNode:
-        sizes, total = self._read(node, 1), product(tuple(x.shape))
+    def _own_sizes(self, node: OnnxNode, x: Tensor) -> list[int] | None:
+        """The constant sizes of a Reshape for the file's own batch; None where there is nothing to be changed."""
+        sizes, each = self._read(node, 1), divide(product(tuple(x.shape)), self.size)
         if sizes is None or (0 in sizes and node.attributes.get("allowzero")):
-            return node
+            return None
         sizes = [
             int(x.shape[i]) if n == 0 and isinstance(x.shape[i], int) else n for i, n in enumerate(sizes)
         ]
-        each = divide(total, self.size)
         if 0 in sizes or not isinstance(each, int):
-            return node  # the batch is copied, or there are other symbols
+            return None  # the batch is copied, or there are other symbols
         rest = product(tuple(n for n in sizes if n != -1))
         assert isinstance(rest, int)
-        of_own = [self.own * each // rest if n == -1 else n for n in sizes]
-        if product(tuple(of_own)) != self.own * each:
+        found = [self.own * each // rest if n == -1 else n for n in sizes]
+        if product(tuple(found)) != self.own * each:
             raise self._refused(node, f"the shape {sizes} does not hold {self.own} times {each} elements")
-        place = self._place(x.shape, of_own)
-        if place is None:
-            raise self._refused(
-                node, f"of the sizes {sizes} none is the batch's times another, at the place of {x.shape}"
-            )
-        return self._put(node, 1, [-1 if i == place else n for i, n in enumerate(of_own)])
+        return found
 
-    def _place(self, shape: Sequence[Dim], sizes: list[int]) -> int | None:
-        """Which of `sizes` has the batch in it, so that the same elements follow one another: behind as many rows as
-        in `shape`; of several, as there are where the batch is 1, the one at the same axis, else the first."""
+    def _places(self, node: OnnxNode, shape: Sequence[Dim], sizes: list[int]) -> list[int]:
+        """Which of `sizes` may have the batch in it, so that the same elements follow one another: that has all of it,
+        behind as many rows as there are before it in `shape`."""
+        axis, before = self._before(node, shape)
+        found, rows = [], 1
+        for i, size in enumerate(sizes):
+            if before % rows == 0 and rows * size % (before * self.own) == 0 and size:
+                found.append(i)
+            rows *= size
+        if not found:
+            raise self._refused(
+                node, f"of the sizes {sizes} none has the batch at its place in {list(shape)}"
+            )
+        return sorted(found, key=lambda i: (i != axis, i))
+
+    def _before(self, node: OnnxNode, shape: Sequence[Dim]) -> tuple[int, int]:
+        """The axis that has the batch in it, and the number of rows before it."""
         axis = next(i for i, dim in enumerate(shape) if self._follows(dim))
-        before = product(tuple(shape[:axis]))
-        found = [
-            i
-            for i, size in enumerate(sizes)
-            if product(tuple(sizes[:i])) == before and size % self.own == 0 and size
-        ]
-        return axis if axis in found else next(iter(found), None)
+        before = product(tuple(shape[:axis])) * self.inside.get(node.inputs[0], 1)
+        assert isinstance(before, int)
+        return axis, before
+
+    def _reshaped(self, node: OnnxNode, x: Tensor, place: int) -> OnnxNode:
+        sizes = self._own_sizes(node, x)
+        assert sizes is not None
+        rows = product(tuple(sizes[:place]))
+        _, before = self._before(node, x.shape)
+        if before != rows:
+            assert isinstance(rows, int)
+            self.inside[node.outputs[0]] = before // rows
+        return self._put(node, 1, [-1 if i == place else n for i, n in enumerate(sizes)])
 
     def _expand(self, node: OnnxNode, x: Tensor) -> OnnxNode:
         sizes = self._read(node, 1)
@@ -252,8 +317,7 @@ class _Change:
         candidates = [
             (position, axis) for position, name in enumerate(node.inputs) for axis in self._same_rows(name)
         ]
-        follows = [v for name in node.inputs if name and isinstance(v := self.values[name], Tensor)]
-        if len(candidates) > 8 or not any(self._follows(dim) for v in follows for dim in v.shape):
+        if len(candidates) > 8 or not any(name and self._is_of_batch(name) for name in node.inputs):
             candidates = []
         for count in range(1, len(candidates) + 1):
             ways = [way for way in itertools.combinations(candidates, count) if self._fits(node, way)]
@@ -266,6 +330,12 @@ class _Change:
                 break
         reason = str(error).split("\n")[0]
         raise self._refused(node, reason) from None
+
+    def _is_of_batch(self, name: str) -> bool:
+        value = self.values[name]
+        if isinstance(value, np.ndarray):
+            return is_symbolic(value) and any(self._follows(item) for item in value.flat)
+        return isinstance(value, Tensor) and any(map(self._follows, value.shape))
 
     def _same_rows(self, name: str) -> Iterator[int]:
         """The axes along which a value has as many elements as the file's batch, all the same."""
@@ -340,8 +410,11 @@ class _Change:
         return replace(port, shape=tuple(n if isinstance(n, int) else str(n) for n in value.shape))
 
 
+def _as_it_is(change: _Change, node: OnnxNode, x: Tensor) -> OnnxNode:
+    return node
+
+
 _RULES: dict[str, Any] = {
-    "Reshape": _Change._reshape,
     "Expand": _Change._expand,
     "Slice": _Change._slice,
     "Gather": _Change._gather,

@@ -16,21 +16,23 @@ _NAMES = (
 ).split()
 _KNOWN = {*range(1, 8), *range(9, 14)}
 _BFLOAT16 = 16
+_BFLOAT16_OF_NUMPY: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
 
 
 def numpy_dtype(number: int) -> np.dtype[Any]:
     """NumPy's dtype for ONNX's number of one (TensorProto.DataType). Raises DTypeError for those that are not here."""
     if number == _BFLOAT16:
-        return np.dtype(ml_dtypes.bfloat16)
+        return _BFLOAT16_OF_NUMPY
     if number not in _KNOWN:
         name = _NAMES[number] if 0 <= number < len(_NAMES) else str(number)
         raise DTypeError(f"the dtype {name} is not here")
-    return np.dtype(_NAMES[number])
+    found: np.dtype[Any] = np.dtype(_NAMES[number])
+    return found
 
 
 def numpy_of(dtype: DType) -> np.dtype[Any]:
     """NumPy's dtype for one of tensors."""
-    return np.dtype(ml_dtypes.bfloat16) if dtype is bf16 else dtype.numpy
+    return _BFLOAT16_OF_NUMPY if dtype is bf16 else dtype.numpy
 
 
 def tensors_of(dtype: np.dtype[Any]) -> DType:

@@ -63,16 +63,9 @@ def apply(node: OnnxNode, inputs: list[Value], context: Context) -> tuple[Value,
         return _apply(node, inputs, context)
     except LenetcError as error:
         raise _at(node, error) from None
-    except (
-        TypeError,
-        ValueError,
-        IndexError,
-        KeyError,
-        AttributeError,
-        ArithmeticError,
-        AssertionError,
-        MemoryError,
-    ) as error:
+    except Warning:
+        raise
+    except Exception as error:
         # Of what files say and the operator did not expect, such as axes that there are not.
         raise _at(node, OnnxOperatorError(f"{type(error).__name__}: {error}")) from error
 

@@ -233,7 +233,9 @@ class OnnxModule(Part):
             except LenetcError as error:
                 raise error.at(here()) from None
         parts = [(buffer, part.training) for part in self.modules() for buffer in part._buffers.values()]
-        context = Context(self.training, buffers=[(buffer, mode) for buffer, mode in parts if buffer is not None])
+        context = Context(
+            self.training, buffers=[(buffer, mode) for buffer, mode in parts if buffer is not None]
+        )
         try:
             outputs = [as_tensors(value) for value in run(of.graph, given, context)]
         except ShapeError as error:

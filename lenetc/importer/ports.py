@@ -12,6 +12,7 @@ from ir.errors import DTypeError, ShapeError
 from ir.types import DType, bf16, bool_, f16, f32, f64, i8, i16, i32, i64, u8
 from lenetc.importer.records import Port
 from lenetc.importer.values import Value
+from lenetc.operations.creation import tensor
 from lenetc.tensors.tensor import Tensor
 
 # ONNX's names of dtypes.
@@ -46,17 +47,17 @@ def taken(value: Any, port: Port, floats: Collection[DType]) -> Value:
             if isinstance(value, (list, tuple))
             else _maybe(value, port)
         )
-    tensor = _tensor(value, port)
+    given = _tensor(value, port)
     wanted = DTYPES.get(port.dtype)
-    fits = tensor.dtype == wanted or (wanted is not None and wanted.is_float and tensor.dtype in floats)
+    fits = given.dtype == wanted or (wanted is not None and wanted.is_float and given.dtype in floats)
     if wanted is not None and not fits:
         raise DTypeError(
-            f"the input {port.name!r} is {described(port)}, not {tensor.dtype.name}: convert it with "
+            f"the input {port.name!r} is {described(port)}, not {given.dtype.name}: convert it with "
             f".to(lenetc.{wanted.long_name})"
         )
     if port.shape is not None:
-        _need_shape(tensor, port)
-    return tensor
+        _need_shape(given, port)
+    return given
 
 
 def _maybe(value: Any, port: Port) -> Value:
@@ -66,8 +67,10 @@ def _maybe(value: Any, port: Port) -> Value:
 def _tensor(value: Any, port: Port) -> Tensor:
     if isinstance(value, Tensor):
         return value
-    if isinstance(value, (np.ndarray, np.generic, int, float, bool)):
-        return Tensor._from_array(np.asarray(value))
+    if isinstance(value, np.ndarray):
+        return Tensor._from_array(value)
+    if isinstance(value, (np.generic, int, float)):  # of which a trace has to know that they were read
+        return tensor(value, dtype=None if isinstance(value, np.generic) else DTYPES.get(port.dtype))
     raise DTypeError(
         f"the input {port.name!r} is {described(port)}: give a tensor or a NumPy array, not {type(value).__name__}"
     )

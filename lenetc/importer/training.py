@@ -16,6 +16,7 @@ from lenetc.importer.interpreter import Context, apply
 from lenetc.importer.records import OnnxGraph, OnnxNode
 from lenetc.importer.values import Host, Value
 from lenetc.importer.weights.roles import Weight
+from lenetc.importer.weights.tying import module_of
 from lenetc.tensors.tensor import Tensor
 
 _STATISTICS = {3: "running_mean", 4: "running_var"}  # inputs of BatchNormalization
@@ -46,7 +47,7 @@ def own_statistics(graph: OnnxGraph) -> tuple[OnnxGraph, dict[str, str]]:
             if value is None:
                 continue
             if name in elsewhere or owners.setdefault(name, (scale, position)) != (scale, position):
-                module = scale.rpartition(".")[0]
+                module = scale.rpartition(".")[0] or module_of(node)
                 wanted = f"{module}.{what}" if module else f"{name}_{what}_of_{node.name}"
                 key = (name, scale, position)
                 if key not in called:

@@ -11,7 +11,7 @@ from collections import Counter
 import numpy as np
 
 from ir import ops
-from ir.dims import Dim
+from ir.dims import Dim, linear
 from ir.dims import product as product_of
 from ir.node import Graph, Node
 from ir.types import f32, f64, i32
@@ -215,6 +215,8 @@ def scatter_by_product(node: Node) -> Node | None:
         return None
     if size > _FEW_CLASSES or (isinstance(number, int) and number * width < _SMALL):
         return None
+    if any(not isinstance(dim, int) and linear(dim) is None for dim in (*x.shape, *indices.shape)):
+        return None  # a size such as N*T, of which the bodies of the choice could not work out N and T
     narrow = ops.cast(indices, dtype=i32)
     rows, classes = ops.reshape(narrow, shape=(1, number)), ops.iota(size=size, dtype=i32)
     mine = ops.cast(ops.equal(rows, ops.reshape(classes, shape=(size, 1))), dtype=f32)

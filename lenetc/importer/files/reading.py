@@ -14,13 +14,15 @@ from onnx import AttributeProto, TensorProto, helper
 
 from lenetc.importer.errors import OnnxError
 from lenetc.importer.files.arrays import array
-from lenetc.importer.files.inlining import inlined
+from lenetc.importer.files.composed import composed
+from lenetc.importer.files.inlining import OPSET, inlined
 from lenetc.importer.files.lifting import lifted
 from lenetc.importer.files.linear import with_weights
 from lenetc.importer.files.original import without_weights
 from lenetc.importer.files.schema import differences
 from lenetc.importer.files.source import Source, read_model
 from lenetc.importer.records import OnnxFile, OnnxGraph, OnnxNode, Port, Problem
+from lenetc.importer.registry import TABLE
 
 _RANGE = (6, 28)  # opsets of ai.onnx whose operators are known
 _DEEPEST = 50  # bodies in bodies
@@ -51,7 +53,8 @@ class Reader:
                 "others of it"
             )
         self.given = model
-        self.model = inlined(model)
+        self.model = composed(model, TABLE)
+        self.nodes = inlined(self.model)
         self.problems: list[Problem] = []
 
     def file(self) -> OnnxFile:
@@ -79,7 +82,7 @@ class Reader:
             raise OnnxError(f"two inputs of the graph {proto.name!r} are named {twice!r}")
         seen = {*outer, *own}
         nodes: list[OnnxNode] = []
-        for node in _ordered(proto.node, seen, set(own), proto.name):
+        for node in _ordered(proto.node if depth else self.nodes, seen, set(own), proto.name):
             nodes.append(self._node(node, len(nodes), seen, depth))
             seen.update(name for name in node.output if name)
         outputs = tuple(_port(value) for value in proto.output)
@@ -92,7 +95,9 @@ class Reader:
 
     def _node(self, node: onnx.NodeProto, index: int, known: set[str], depth: int) -> OnnxNode:
         domain = _domain(node.domain)
-        if domain not in self.opsets:
+        told = [int(entry.value) for entry in node.metadata_props if entry.key == OPSET]
+        opset = told[0] if told else self.opsets.get(domain)
+        if opset is None:
             raise OnnxError(
                 f"{node.op_type} {node.name!r} is of the domain {node.domain!r}, of which the model imports no opset"
             )
@@ -101,7 +106,7 @@ class Reader:
             _name(node, index),
             domain,
             node.op_type,
-            self.opsets[domain],
+            opset,
             tuple(node.input),
             tuple(node.output),
             attributes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 
 import lenetc.nn.functional as F
 from ir.dims import Dim
@@ -149,10 +150,7 @@ def _seen(
             found.append(keys <= queries + right)
     if valid is not None:
         found.append(arange(columns).reshape([1, 1, 1, columns]) < valid)
-    total = found[0] if found else None
-    for each in found[1:]:
-        total = elementwise.logical_and(total, each)
-    return total
+    return reduce(elementwise.logical_and, found) if found else None
 
 
 @operator

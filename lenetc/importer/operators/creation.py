@@ -66,7 +66,7 @@ def ConstantOfShape(shape: Sizes, /, *, value: Array | None = None) -> Value:
 
 
 @operator(differentiable=False)
-def Range(start: Sizes, limit: Sizes, delta: Sizes, /) -> Value:
+def Range(start: Sizes, limit: Sizes, delta: Sizes, /, *, stash_type: int = 1) -> Value:
     """start, start + delta, ... before limit."""
     first, last, by = (numbers(value)[0] for value in (start, limit, delta))
     dtype = values.dtype_of(start)
@@ -74,12 +74,16 @@ def Range(start: Sizes, limit: Sizes, delta: Sizes, /) -> Value:
         if by == 0:
             raise ShapeError("the step of a range must not be zero")
         count = max(math.ceil((last - first) / by), 0)
-        steps = np.arange(count).astype(dtype)
-        return np.asarray(np.asarray(first, dtype) + steps * np.asarray(by, dtype)).astype(dtype)
+        need_few([count])
+        wide = numpy_dtype(stash_type) if dtype.kind not in "iub" and dtype.itemsize == 2 else dtype
+        return np.asarray(
+            np.asarray(first, wide) + np.arange(count).astype(wide) * np.asarray(by, wide)
+        ).astype(dtype)
     if dtype.kind == "f" or isinstance(by, Poly):
         raise SymbolicDimError(f"from {first} to {last} by {by} the number of steps is no size")
     count = -((first - last) // by) if by > 0 else (last - first) // by
-    return (creation.arange(count) * by + values.to_tensor(start).to(i64)).to(tensors_of(dtype))
+    found: Tensor = (creation.arange(count) * by + values.to_tensor(start).to(i64)).to(tensors_of(dtype))
+    return found
 
 
 @operator(differentiable=False)

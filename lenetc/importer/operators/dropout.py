@@ -38,10 +38,10 @@ def Dropout(
     share = ratio if ratio_ is None else float(ratio_.item()) if isinstance(ratio_, np.ndarray) else ratio_
     if not training:
         kept = ones_like(x)
-    elif isinstance(share, Tensor):
-        kept = _kept(x, share)
-    else:
+    elif isinstance(share, float):
         kept = F.dropout(ones_like(x), share, True)
+    else:
+        kept = _kept(x, to_tensor(share))
     if training and isinstance(mode, Tensor):
         kept = elementwise.where(mode, kept, ones_like(x))
     y = x * kept if training else x
@@ -51,5 +51,5 @@ def Dropout(
 
 def _kept(x: Tensor, ratio: Tensor) -> Tensor:
     """1 / (1 - ratio) where x is kept, else 0."""
-    ratio = to_tensor(ratio).to(x.dtype)
+    ratio = ratio.to(x.dtype)
     return elementwise.where(rand_like(x) < 1 - ratio, 1 / (1 - ratio), zeros_like(x))

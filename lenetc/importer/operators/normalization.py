@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import lenetc.nn.functional as F
-from ir.dims import product
+from ir.dims import Dim, product
 from ir.errors import ShapeError, UnsupportedError
 from ir.types import DType, bf16, f16, f32, f64
 from lenetc.importer.registry import operator
@@ -90,7 +90,7 @@ def _stash(number: int) -> DType:
     return _STASH[number]
 
 
-def _standardized(x: Tensor, sizes: Sequence[int], epsilon: float) -> Tensor:
+def _standardized(x: Tensor, sizes: Sequence[Any], epsilon: float) -> Tensor:
     return F.layer_norm(x, list(sizes), None, None, epsilon)
 
 
@@ -112,7 +112,7 @@ def InstanceNormalization(
     return _by_group(x, x.shape[1], scale, bias, epsilon)
 
 
-def _by_group(x: Tensor, groups: int, scale: Tensor, bias: Tensor, epsilon: float) -> Tensor:
+def _by_group(x: Tensor, groups: Dim, scale: Tensor, bias: Tensor, epsilon: float) -> Tensor:
     each = product((x.shape[1] // groups, *x.shape[2:]))
     y = _standardized(x.reshape([x.shape[0], groups, each]), [each], epsilon).reshape(x.shape)
     return y * _per_channel(scale, x) + _per_channel(bias, x)

@@ -51,7 +51,7 @@ def _filled(sizes: Sequence[Any], value: float, x: Tensor) -> Tensor:
     if x.dtype is bool_:
         return full(sizes, value > 0, dtype=bool_)
     if not x.dtype.is_float and math.isinf(value):
-        bounds = np.iinfo(x.dtype.numpy)
+        bounds = np.iinfo(str(x.dtype.numpy))
         return full(sizes, int(bounds.max if value > 0 else bounds.min), dtype=x.dtype)
     return full(sizes, value, dtype=x.dtype)
 

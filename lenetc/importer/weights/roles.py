@@ -25,7 +25,18 @@ _AUTOMATIC = re.compile(
     r"val_\d+$|onnx::\w+$|_?\d+$|.*_output_\d+$|_?(lifted_tensor|tensor_constant)\w*$|const", re.I
 )
 _STATES = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
-_MOVES = ("Identity", "Cast", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Expand", "Slice", "Split", "Concat")
+_MOVES = (
+    "Identity",
+    "Cast",
+    "Reshape",
+    "Transpose",
+    "Squeeze",
+    "Unsqueeze",
+    "Expand",
+    "Slice",
+    "Split",
+    "Concat",
+)
 _SCALES = {"QuantizeLinear": (1,), "DequantizeLinear": (1,), "Resize": (1, 2), "Upsample": (1,)}
 
 
@@ -84,7 +95,8 @@ class _Held:
     def is_named(self) -> bool:
         """Whether somebody gave it its name: it has none such as val_3, onnx::Mul_12 or /Mul_output_0."""
         if self.told is not None and self.told.made_of:
-            return any("." in name for name in self.told.made_of)
+            paths = (name.rpartition(".") for name in self.told.made_of)
+            return any(module and not _AUTOMATIC.match(last) for module, _, last in paths)
         return self.is_initializer and not _AUTOMATIC.match(self.name)
 
 

@@ -108,7 +108,17 @@ def untied(
                 before.setdefault(use.node, []).append(again)
                 value = output
             replaced.setdefault(use.node, {}).update(dict.fromkeys(use.positions, value))
-    return replace(_rewired(graph, replaced, before, set(copies)), initializers=initializers), copies
+    inner = {
+        copy: replace(graph.inner[name], name=copy) for copy, name in copies.items() if name in graph.inner
+    }
+    return (
+        replace(
+            _rewired(graph, replaced, before, set(copies)),
+            initializers=initializers,
+            inner={**graph.inner, **inner},
+        ),
+        copies,
+    )
 
 
 def _derived(name: str, use: Use, owner: Use) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -307,3 +308,52 @@ def test_bodies_read_weights_of_the_graph_around() -> None:
     assert list(net.state_dict()) == ["w"]
     net = lenetc.from_onnx(made(nodes, inputs, [port("y", 3)], {"w": normal(3)}), untie=True)
     assert len(net.state_dict()) == 2
+
+
+def test_several_axes_stay_symbolic(tmp_path: Path) -> None:
+    """Tokens [N,T] and numbers [N,M] -> logits [N,3] and features [N,T,6]."""
+    nodes = [
+        node("Gather", ["emb", "ids"], ["e"]),
+        node("MatMul", ["e", "w"], ["features"]),
+        node("ReduceMean", ["features"], ["m"], axes=[1], keepdims=0),
+        node("ReduceSum", ["numbers", "one"], ["n"], keepdims=1),
+        node("Add", ["m", "n"], ["sum"]),
+        node("MatMul", ["sum", "head"], ["logits"]),
+    ]
+    weights = {"emb": normal(11, 5), "w": normal(5, 6), "one": np.array([1]), "head": normal(6, 3)}
+    inputs = [port("ids", "N", "T", dtype=TensorProto.INT64), port("numbers", "N", "M")]
+    model = made(nodes, inputs, [port("logits", "N", 3), port("features", "N", "T", 6)], weights)
+    net = lenetc.from_onnx(model)
+    optimizer = lenetc.optim.SGD(net.parameters(), lr=0.1)
+
+    @lenetc.compile
+    def step(ids: lenetc.Tensor, numbers: lenetc.Tensor, label: lenetc.Tensor) -> lenetc.Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(ids, numbers).logits, label)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    def batch(n: int, t: int, m: int) -> dict[str, Array]:
+        rng = np.random.default_rng(n)
+        label = rng.integers(0, 3, n)
+        return {"ids": rng.integers(0, 11, (n, t)), "numbers": normal(n, m), "label": label}
+
+    axes = {"ids": {0: "N", 1: "T"}, "numbers": {0: "N", 1: "M"}, "label": {0: "N"}}
+    step.lower(**batch(4, 7, 3)).export(tmp_path, infer=net, axes=axes)
+    infer, own = (
+        ort.InferenceSession(source, providers=["CPUExecutionProvider"])
+        for source in (tmp_path / "infer.onnx", model.SerializeToString())
+    )
+    assert [(p.name, p.shape) for p in infer.get_outputs()] == [
+        ("logits", ["N", 3]),
+        ("features", ["N", "T", 6]),
+    ]
+    exported = lenetc.load(tmp_path)
+    for sizes in ((4, 7, 3), (2, 5, 9), (1, 1, 1)):
+        feeds = batch(*sizes)
+        mine = float(step(**feeds).detach())
+        np.testing.assert_allclose(exported(**feeds)["loss"], mine, rtol=1e-5)
+        del feeds["label"]
+        for found, wanted in zip(infer.run(None, feeds), own.run(None, feeds), strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx.reference import ReferenceEvaluator
 
 import lenetc
 import tests.lenetc.importer.suite as suite
@@ -133,6 +134,20 @@ def test_random_numbers_are_new_at_every_call_and_repeat_with_the_seed() -> None
         assert is_right(first) and (first != second).any(), operator
         compiled = lenetc.compile(lambda x, module=module: module(x))
         np.testing.assert_allclose(compiled(*given).numpy(), first, rtol=1e-6, err_msg=operator)
+
+
+def test_operators_that_onnx_composes_of_others_need_no_entry() -> None:
+    """The second has an input that is absent, which decides on what it is composed of."""
+    x, w = floats(2, 3, 5), floats(3, 1, 4)
+    for model, inputs in (
+        (node_model("SwiGLU", [x, x], {}, 28), [x, x]),
+        (
+            node_model("CausalConvWithState", [x, w, None, floats(2, 3, 3)], {}, 27, outputs="yy"),
+            [x, w, None, x[..., :3]],
+        ),
+    ):
+        given = {f"x{i}": value for i, value in enumerate(inputs) if value is not None}
+        assert_same(here(model, inputs), ReferenceEvaluator(model).run(None, given))
 
 
 def _is_drawn(y: Array) -> bool:

@@ -49,6 +49,11 @@ PART = {"interleaved": 1, "num_heads": N, "rotary_embedding_dim": H}
 TURNS = {"transA": 1, "transB": 1}
 PADS = {"pads": [1, 1, 1, 1], "strides": [2, 2]}
 
+# Two heads of keys for four of queries, of 16 elements, as what turns them asks for.
+GROUPED = {"num_heads": 4, "kv_num_heads": 2}
+GROUPS = [floats(B, S, 64), floats(B, S, 32), floats(B, S, 32), None, None]
+LENGTHS, TURNED = [np.array([4, 2], np.int32), np.asarray(S, np.int32)], [floats(9, 8)] * 2
+
 # operator, inputs, attributes, outputs
 ROWS: list[tuple[str, Sequence[Array | None], dict[str, Any], str]] = [
     ("Gelu", [floats(3, 9)], {}, "y"),
@@ -84,6 +89,12 @@ ROWS: list[tuple[str, Sequence[Array | None], dict[str, Any], str]] = [
     ("MultiHeadAttention", [*SAME, floats(3 * D), None, None, *PAST], {"num_heads": N, "unidirectional": 1}, "yyy"),
     ("RotaryEmbedding", [floats(B, S, D), PLACES, *ANGLES], {}, "y"),
     ("RotaryEmbedding", [floats(B, N, S, 6), np.array([2]), *ANGLES], PART, "y"),
+    ("GroupQueryAttention", [*GROUPS, *LENGTHS], GROUPED, "yyy"),
+    ("GroupQueryAttention", [*GROUPS, *LENGTHS, *TURNED], {"do_rotary": 1, "local_window_size": 3, **GROUPED}, "yyy"),
+    ("GroupQueryAttention", [floats(B, S, 128), None, None, None, None, *LENGTHS], {"scale": 0.2, **GROUPED}, "y"),
+    ("GridSample", [floats(2, 3, 4, 4), floats(2, 3, 3, 2) / 4], {"mode": "bicubic", "align_corners": 1}, "y"),
+    ("Trilu", [floats(4, 5), np.asarray(-1)], {"upper": 0}, "y"),
+    ("Inverse", [floats(2, 3, 3)], {}, "y"),
     ("QuantizeLinear", [floats(3, 4), abs(floats(4)) / 9 + 0.01, whole(4, high=9).astype(np.int8)], {"axis": 1}, "y"),
     ("DequantizeLinear", [whole(3, 4, high=99).astype(np.int16), np.asarray(0.3, np.float32)], {}, "y"),
 ]  # fmt: skip
@@ -124,6 +135,9 @@ def test_what_the_runtime_has_on_other_devices_only() -> None:
     y = ((grouped - mean) / np.sqrt(var + 1e-5)).reshape(x.shape) * gamma + bias
     np.testing.assert_allclose(last, y / (1 + np.exp(-y)), rtol=1e-4, atol=1e-5)
 
+    same = [x, bias, x]
+    assert_same(here(node_model("BiasAdd", same, {}, domain="com.microsoft"), same), [x + bias + x])
+
     scores, hidden = floats(2, 3, 4, 5), floats(2, 1, 1, 5)
     attributes = {"axis": 3, "is_inner_broadcast": 1}
     found = here(
@@ -156,6 +170,7 @@ def test_what_is_not_here_is_told() -> None:
         ("Attention", QKV, {"num_heads": N, "do_rotary": 1}),
         ("MultiHeadAttention", SEPARATE, {"num_heads": N, "unidirectional": 1}),
         ("FusedGemm", MATRICES, {"activation": "Affine"}),
+        ("GroupQueryAttention", [*GROUPS[:3], *PAST, *LENGTHS], GROUPED),
     ):
         with pytest.raises(OnnxOperatorError, match=operator):
             here(node_model(operator, inputs, attributes, domain="com.microsoft"), inputs)

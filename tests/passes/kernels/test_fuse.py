@@ -47,6 +47,7 @@ PLACES = ops.literal(np.array([[1], [3], [1]]))
 PUT, Y = ops.put_along_axis(arg("u", 3, 1), PLACES, axis=1, size=4), arg("y", 3, 4)
 
 IMAGE, FACTOR, OFFSET = arg("x", N, 3, 16, 16), arg("s", 1, 3, 1, 1), arg("b", 3, 1, 1)
+TOKENS_OF_TWO = ops.mod(arg("t", N * N, dtype=i64), ops.scalar(4, i64))
 TOKENS = ops.mod(arg("t", N, dtype=i64), ops.scalar(4, i64))
 
 
@@ -317,6 +318,10 @@ REFUSED: dict[str, tuple[str, Case]] = {
     "rows of a few elements": (
         "scatter_by_product",
         lambda: ops.scatter_add(arg("rows", 3, 1, 2), PLACES, axis=0, size=4),
+    ),
+    "rows of two axes in one": (
+        "scatter_by_product",
+        lambda: ops.scatter_add(arg("rows", N * N, 2), TOKENS_OF_TWO, axis=0, size=4),
     ),
     "columns": ("scatter_of_elements", lambda: ops.scatter_add(arg("v", 2, 3, 1), PLACES, axis=1, size=4)),
     "few rows": ("sum_of_rows", lambda: ops.sum(arg("x", 3, 5), axes=(0,))),

@@ -13,12 +13,11 @@ from ir.dims import Dim, Poly
 from ir.errors import LenetcError, ShapeError
 from lenetc.evaluation.cell import Context as Tracing
 from lenetc.importer.errors import OnnxOperatorError
-from lenetc.importer.operators.flow.scanning import ScanError
+from lenetc.importer.operators.flow.scanning import ScanError, places
 from lenetc.importer.operators.flow.steps import Stepped, is_same, repeated, scanned, stepped, tensors
 from lenetc.importer.records import OnnxGraph
 from lenetc.importer.registry import operator
 from lenetc.importer.values import Host, Value, numbers, to_host, to_tensor
-from lenetc.operations.creation import arange
 from lenetc.operations.shaping import movedim
 from lenetc.tensors.tensor import Tensor
 
@@ -44,7 +43,7 @@ class _Body:
 
     def numbers(self, limit: Dim) -> list[Tensor]:
         """The first input as a sequence, 0 to `limit`, if the body reads it."""
-        return [arange(limit)] if self.graph.inputs[0].name in self.graph.needed else []
+        return [places(limit)] if self.graph.inputs[0].name in self.graph.needed else []
 
     def __call__(self, inputs: Sequence[Value], around: Mapping[str, Value] | None = None) -> list[Value]:
         context = replace(self.context, scope=self.around if around is None else around)
@@ -290,7 +289,7 @@ def _scan(
     length = _length(sequences)
     if count is None:
         return repeated(step, states, sequences, around, length)
-    return repeated(step, states, [arange(length), *sequences], {**around, " count": count}, length)
+    return repeated(step, states, [places(length), *sequences], {**around, " count": count}, length)
 
 
 def _batched(
@@ -323,7 +322,7 @@ def _reversed(x: Tensor | Host, is_reversed: int, count: Tensor | None = None) -
     if not is_reversed:
         return x
     if count is not None and isinstance(x, Tensor):
-        return x.index_select(0, (count - 1 - arange(x.shape[0])).clamp(0))
+        return x.index_select(0, (count - 1 - places(x.shape[0])).clamp(0))
     return x[::-1] if isinstance(x, np.ndarray) else x.flip(0)
 
 

@@ -11,10 +11,10 @@ import lenetc.nn.functional as F
 import lenetc.operations.elementwise as E
 from ir.errors import ShapeError
 from lenetc.importer.errors import OnnxOperatorError
-from lenetc.importer.operators.flow.scanning import scan
+from lenetc.importer.operators.flow.scanning import places, scan
 from lenetc.importer.registry import operator
 from lenetc.importer.values import Value, to_tensor
-from lenetc.operations.creation import arange, zeros
+from lenetc.operations.creation import zeros
 from lenetc.operations.shaping import stack
 from lenetc.tensors.tensor import Tensor
 
@@ -120,7 +120,7 @@ def _run(
     mask = is_empty = None
     if lengths is not None:
         counts = to_tensor(lengths).unsqueeze(0)
-        mask = (arange(length).unsqueeze(1) < counts).unsqueeze(2)
+        mask = (places(length).unsqueeze(1) < counts).unsqueeze(2)
         is_empty = (counts == 0).unsqueeze(2)
     outputs, last = [], []
     for d, activations in enumerate(of.activations):

@@ -9,7 +9,7 @@ from ir.dims import Dim
 from ir.errors import LenetcError
 from ir.node import Graph, Node
 from ir.op import leaf
-from ir.types import Type
+from ir.types import Type, i64
 from lenetc.evaluation.cell import Context
 from lenetc.evaluation.ranges import Probabilities, Range, misses
 from lenetc.evaluation.tracing import Trace, tracing
@@ -76,6 +76,11 @@ def scan(
     for misses_of, (_, wanted) in zip(results[stop:], checks, strict=True):
         _check(misses_of.sum(), wanted)
     return results[:count], results[count:stop]
+
+
+def places(length: Dim) -> Tensor:
+    """The numbers of the steps, i64[length]: an operation, where `arange` makes a table of a length that is known."""
+    return Tensor._from_node(ops.iota(size=length, dtype=i64))
 
 
 def _alike(new: Tensor, wanted: Type) -> Node:

@@ -229,7 +229,7 @@ def _origins(one: _Axis, how: _How) -> Array:
 def _sources(at: Array, one: _Axis, how: _How) -> tuple[Array, Array | None]:
     """Which elements make each of the result, [wanted,K], and with which weights; None for these themselves."""
     if how.mode == "nearest":
-        return np.clip(_nearest(at, one.scale < 1, how.nearest), 0, one.size - 1)[:, None], None
+        return np.clip(_nearest(at, bool(one.scale < 1), how.nearest), 0, one.size - 1)[:, None], None
     narrow = min(one.scale, _ONE) if how.antialias else _ONE
     reach = int(np.ceil((2 if how.mode == "cubic" else 1) / narrow))
     places = np.floor(at).astype(np.int64)[:, None] + np.arange(1 - reach, reach + 1)

@@ -39,29 +39,31 @@ def TopK(
     sorted: int = 1,
 ) -> tuple[Tensor, Tensor]:
     """The k largest or smallest along `axis`, and their places; of equal ones the first."""
-    (count,) = numbers(k_) if k_ is not None else [k]
+    count: Any = numbers(k_)[0] if k_ is not None else k
     found = x.topk(count, axis, bool(largest), bool(sorted))
     return found[0], found[1]
 
 
 @operator(differentiable=False)
 def ArgMax(x: Tensor, /, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> Tensor:
-    if not select_last_index:
-        return x.argmax(axis, bool(keepdims))
-    return x.shape[axis] - 1 - x.flip([axis]).argmax(axis, bool(keepdims))
+    return _extreme(Tensor.argmax, x, axis, keepdims, select_last_index)
 
 
 @operator(differentiable=False)
 def ArgMin(x: Tensor, /, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> Tensor:
-    if not select_last_index:
-        return x.argmin(axis, bool(keepdims))
-    return x.shape[axis] - 1 - x.flip([axis]).argmin(axis, bool(keepdims))
+    return _extreme(Tensor.argmin, x, axis, keepdims, select_last_index)
+
+
+def _extreme(function: Any, x: Tensor, axis: int, keepdims: int, select_last_index: int) -> Tensor:
+    found: Tensor = function(x.flip([axis]) if select_last_index else x, axis, bool(keepdims))
+    return (found - (x.shape[axis] - 1)).abs() if select_last_index else found
 
 
 @operator(differentiable=False)
 def NonZero(x: Tensor, /) -> Tensor:
     """[rank, count], 1 row for a scalar."""
-    return (x if x.ndim else x.reshape([1])).nonzero().t()
+    places: Tensor = (x if x.ndim else x.reshape([1])).nonzero()
+    return places.t()
 
 
 @operator

@@ -39,3 +39,8 @@ def BiasSplitGelu(x: Tensor, bias: Tensor, /) -> Tensor:
 def BiasSoftmax(x: Tensor, bias: Tensor, /, *, axis: int = 1, is_inner_broadcast: int) -> Tensor:
     """Over all axes from `axis` on, of data and a mask of the same rank; which axes the mask lacks shows there."""
     return over_last_axes(F.softmax, x + bias, axis)
+
+
+@operator(domain=MICROSOFT)
+def BiasAdd(x: Tensor, bias: Tensor, skip: Tensor, /) -> Tensor:
+    return x + bias + skip

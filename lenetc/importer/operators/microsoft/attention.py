@@ -12,7 +12,7 @@ from ir.types import i64
 from lenetc.importer.errors import OnnxOperatorError
 from lenetc.importer.operators.attention import rotated
 from lenetc.importer.registry import MICROSOFT, operator
-from lenetc.importer.values import Buffer
+from lenetc.importer.values import Buffer, Value
 from lenetc.operations.creation import arange
 from lenetc.operations.shaping import cat, stack
 from lenetc.tensors.tensor import Tensor
@@ -202,3 +202,60 @@ def RotaryEmbedding(
     c, s = (table[places] for table in (cosines, sines))
     heads = num_heads or x.shape[-1] // width
     return rotated(x, c, s, interleaved=interleaved, heads=heads, width=width)
+
+
+@operator(domain=MICROSOFT)
+def GroupQueryAttention(
+    query: Tensor,
+    key: Tensor | None,
+    value: Tensor | None,
+    past_key: Tensor | None,
+    past_value: Tensor | None,
+    lengths: Buffer,
+    total: Value,
+    cosines: Buffer | None = None,
+    sines: Buffer | None = None,
+    positions: Tensor | None = None,
+    added: Tensor | None = None,
+    /,
+    *,
+    do_rotary: int = 0,
+    kv_num_heads: int,
+    local_window_size: int = -1,
+    num_heads: int,
+    rotary_interleaved: int = 0,
+    scale: float | None = None,
+    smooth_softmax: int = 0,
+    softcap: float = 0.0,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Of query[B,S,N*H] and keys and values of fewer heads, or all in query[B,S,(N+2K)*H]: of whole sequences, with no
+    past, of which lengths[B]+1 elements are there. Besides the result its keys and values are given, [B,K,S,H].
+
+    do_rotary: whether queries and keys are turned as RotaryEmbedding does. local_window_size: of how many keys before
+    it a query sees those nearest to it.
+    """
+    _refuse(smooth_softmax=smooth_softmax)
+    if softcap:
+        raise OnnxOperatorError(f"softcap={softcap} is not here")
+    if past_key is not None and (not isinstance(past_key.shape[2], int) or past_key.shape[2]):
+        raise OnnxOperatorError(
+            f"past_key {past_key.type_text()}: only whole sequences, with a past of 0, are here"
+        )
+    if key is None or value is None:
+        size = query.shape[2] // (num_heads + 2 * kv_num_heads)
+        query, key, value = query.split([num_heads * size, kv_num_heads * size, kv_num_heads * size], -1)
+    q, k, v = _heads(query, num_heads), _heads(key, kv_num_heads), _heads(value, kv_num_heads)
+    length = q.shape[2]
+    if do_rotary:
+        if cosines is None or sines is None:
+            raise OnnxOperatorError("do_rotary needs cos_cache and sin_cache")
+        start = arange(1) * 0 if positions is None else positions[0, :1]
+        q, k = (RotaryEmbedding(x, start, cosines, sines, interleaved=rotary_interleaved) for x in (q, k))
+    rows, places = arange(length).unsqueeze(1), arange(length)
+    seen = places <= rows
+    if local_window_size >= 0:
+        seen = E.logical_and(seen, places > rows - local_window_size)
+    there = (places <= lengths.to(i64).reshape([-1, 1])).unsqueeze(1).unsqueeze(1)
+    mask = E.where(E.logical_and(seen, there), 0.0, -math.inf).to(q.dtype)
+    mask = mask if added is None else mask + added
+    return _merged(F.scaled_dot_product_attention(q, k, v, mask, scale=scale or None, enable_gqa=True)), k, v

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ir.dims import Poly, divide
+from ir.dims import Dim, Poly, divide
 from ir.errors import LenetcError, SymbolicDimError
 from lenetc.importer.dtypes import numpy_dtype
 from lenetc.importer.operators.on_host.each import each, on_whole, same, whole
 from lenetc.importer.registry import on_host
 from lenetc.importer.values import Host, as_host, dtype_of, is_symbolic
+
+_ONE: Dim = 1
 
 
 @on_host
@@ -32,7 +34,7 @@ def Mul(a: Host, b: Host, /) -> Host:
 
 
 def _times(a: Any, b: Any) -> Any:
-    ratio, rest = Fraction(1), 1
+    ratio, rest = Fraction(1), _ONE
     for item in (a, b):
         if isinstance(item, Poly):
             rest = rest * item

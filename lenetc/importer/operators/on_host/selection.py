@@ -37,7 +37,7 @@ def GatherElements(x: Host, indices: Host, /, *, axis: int = 0) -> Host:
 
 
 def _grid(indices: Host, axis: int) -> tuple[Host, ...]:
-    grid = list(np.indices(indices.shape, sparse=True))
+    grid: list[Host] = list(np.indices(indices.shape, sparse=True))
     grid[axis] = indices
     return tuple(grid)
 

@@ -12,7 +12,7 @@ from lenetc.importer.operators.shaping.repeating import broadcast
 from lenetc.importer.operators.shaping.reshaping import squeezed, unsqueezed, wanted
 from lenetc.importer.records import OnnxNode
 from lenetc.importer.registry import on_host
-from lenetc.importer.values import Host, as_host, dtype_of, listed, numbers
+from lenetc.importer.values import Host, as_host, dtype_of, listed, need_few, numbers
 
 
 def _like(found: Host, x: Host) -> Host:
@@ -86,16 +86,19 @@ def Slice(
     index, backwards = bounds(x.shape, *given)
     for part in index:
         concrete([part.start, part.stop])
-    return _like(np.flip(x[index], backwards) if backwards else x[index], x)
+    return _like(np.flip(x[index], tuple(backwards)) if backwards else x[index], x)
 
 
 @on_host
 def Expand(x: Host, shape: Host, /) -> Host:
-    return _like(np.broadcast_to(x, broadcast(x.shape, concrete(shape))), x)
+    sizes = broadcast(x.shape, concrete(shape))
+    need_few(sizes)
+    return _like(np.broadcast_to(x, sizes), x)
 
 
 @on_host
 def Tile(x: Host, repeats: Host, /) -> Host:
+    need_few((x.size, *concrete(repeats)))
     return _like(np.tile(x, concrete(repeats)), x)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from ir.dims import Dim, Poly
 from ir.errors import ShapeError
@@ -38,7 +38,7 @@ def Split(
 
 
 def pieces(
-    shape: Sequence[Dim], axis: int, sizes: list[Dim], num_outputs: int | None, node: OnnxNode
+    shape: Sequence[Dim], axis: int, sizes: list[Any], num_outputs: int | None, node: OnnxNode
 ) -> list[tuple[slice, ...]]:
     """The index of each piece."""
     axis = axis % len(shape)
@@ -54,7 +54,7 @@ def pieces(
             sizes = [each] * (count - 1) + [size - each * (count - 1)]
     if sum(sizes) != size or any(part < 0 for part in sizes):
         raise ShapeError(f"parts of {sizes} elements are not an axis of {size}")
-    found, low = [], 0
+    found, low = [], cast(Dim, 0)
     for part in sizes:
         found.append((slice(None),) * axis + (slice(low, low + part),))
         low = low + part

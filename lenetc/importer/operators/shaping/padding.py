@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 import lenetc.nn.functional as F
-from ir.dims import Dim, Poly
+from ir.dims import Poly
 from ir.errors import ShapeError
 from lenetc.importer.errors import OnnxOperatorError
 from lenetc.importer.registry import operator
@@ -55,23 +55,23 @@ def Pad(
     return x
 
 
-def amounts(rank: int, pads: list[Dim], axes: Sizes | None) -> tuple[list[Dim], list[Dim]]:
+def amounts(rank: int, pads: list[Any], axes: Sizes | None) -> tuple[list[Any], list[Any]]:
     """What is added before and after each axis."""
     which = list(range(rank)) if axes is None else [axis % rank for axis in numbers(axes)]
     if len(pads) != 2 * len(which):
         raise ShapeError(f"pads {pads} are not two for each of the axes {which}")
-    before: list[Dim] = [0] * rank
-    after: list[Dim] = [0] * rank
+    before: list[Any] = [0] * rank
+    after: list[Any] = [0] * rank
     for axis, low, high in zip(which, pads[: len(which)], pads[len(which) :], strict=True):
         before[axis], after[axis] = low, high
     return before, after
 
 
-def _last_first(before: Sequence[Dim], after: Sequence[Dim]) -> list[Dim]:
+def _last_first(before: Sequence[Any], after: Sequence[Any]) -> list[Any]:
     return [amount for pair in reversed(list(zip(before, after, strict=True))) for amount in pair]
 
 
-def _with_constant(x: Tensor, before: list[Dim], after: list[Dim], given: Value, attribute: float) -> Tensor:
+def _with_constant(x: Tensor, before: list[Any], after: list[Any], given: Value, attribute: float) -> Tensor:
     around = _last_first(before, after)
     if given is None:
         return F.pad(x, around, value=attribute)
@@ -83,7 +83,7 @@ def _with_constant(x: Tensor, before: list[Dim], after: list[Dim], given: Value,
     return E.where(inside, F.pad(x, around), to_tensor(given).reshape(()).to(x.dtype))
 
 
-def _is_torchs(x: Tensor, mode: str, before: list[Dim], after: list[Dim]) -> bool:
+def _is_torchs(x: Tensor, mode: str, before: list[Any], after: list[Any]) -> bool:
     """Whether F.pad does it: behind the channels of images, by no more than is there."""
     rank = x.ndim - 2 if x.ndim > 2 else x.ndim - 1
     if not 1 <= rank <= 3 or any((*before[:-rank], *after[:-rank])) or 0 in x.shape:
@@ -94,7 +94,7 @@ def _is_torchs(x: Tensor, mode: str, before: list[Dim], after: list[Dim]) -> boo
     )
 
 
-def _places(size: Dim, low: Dim, high: Dim, mode: str) -> Tensor:
+def _places(size: Any, low: Any, high: Any, mode: str) -> Tensor:
     """Which elements of an axis stand in it once it is padded."""
     if not isinstance(size, Poly):
         return Tensor._from_array(np.pad(np.arange(size), (low, high), cast(Any, mode)))
@@ -110,7 +110,8 @@ def _places(size: Dim, low: Dim, high: Dim, mode: str) -> Tensor:
 def CenterCropPad(x: Tensor, shape: Sizes, /, *, axes: Sequence[int] | None = None) -> Tensor:
     """The middle of what is larger than `shape`, zeros around what is smaller; one more of these after than before."""
     which = list(range(x.ndim)) if axes is None else [axis % x.ndim for axis in axes]
-    before, after = [0] * x.ndim, [0] * x.ndim
+    before: list[Any] = [0] * x.ndim
+    after: list[Any] = [0] * x.ndim
     for axis, size in zip(which, numbers(shape), strict=True):
         more = size - x.shape[axis]
         half = abs(more) // 2

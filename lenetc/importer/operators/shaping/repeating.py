@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ir.dims import Poly
 from ir.errors import ShapeError
 from lenetc.importer.registry import operator
 from lenetc.importer.values import Sizes, numbers
@@ -22,7 +21,7 @@ def broadcast(own: Sequence[int], sizes: Sequence[int]) -> list[int]:
     rank = max(len(own), len(sizes))
     left, right = ([1] * (rank - len(shape)) + [*shape] for shape in (own, sizes))
     for a, b in zip(left, right, strict=True):
-        if a != b and a != 1 and b != 1 and not isinstance(a, Poly) and not isinstance(b, Poly):
+        if a != b and a != 1 and b != 1:
             raise ShapeError(
                 f"[{', '.join(map(str, own))}] does not expand to [{', '.join(map(str, sizes))}]"
             )

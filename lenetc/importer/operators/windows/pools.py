@@ -101,7 +101,7 @@ def MaxPool(
     sizes, rank = x.shape[2:], x.ndim - 2
     padding, before = how.before, [0] * rank
     if not how.is_even and not how.is_ceil:
-        least = -math.inf if x.dtype.is_float else int(np.iinfo(x.dtype.numpy).min)
+        least = -math.inf if x.dtype.is_float else int(np.iinfo(str(x.dtype.numpy)).min)
         after = [a + b for a, b in zip(how.after, how.beyond, strict=True)]
         x, padding, before = F.pad(x, around(how.before, after), value=least), [0] * rank, how.before
     moves = (how.kernel, how.strides, padding, how.dilations, how.is_ceil)

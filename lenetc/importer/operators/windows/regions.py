@@ -128,7 +128,8 @@ def _samples(start: Tensor, bin: Tensor, bins: int, ratio: int, size: Dim) -> tu
     at = first + share * bin.reshape([-1, 1, 1])
     near = elementwise.logical_and(at >= -1, at <= size)
     # What is a little outside is at the border, what is further gives zero, as all does two pixels away.
-    inside = at.clamp(min=0).minimum(full((), size - 1, dtype=at.dtype))
+    inside = at.clamp(min=0)
+    inside = elementwise.where(inside > size - 1, inside * 0 + (size - 1), inside)
     at = elementwise.where(near, inside, full((), -2, dtype=at.dtype))
     return at, number < each.reshape([-1, 1, 1]), each
 
