@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 WHAT = {
     "cli": "lenetc train, bench, tune",
     "training": "the main job: LeNet on digits",
+    "migration": "from onnxruntime-\ntraining",
     "artifact": "exported folders,\ncheckpoints",
     "pictures": "graphs and\ntrainings drawn",
     "profiling": "where the time\nof a call goes",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ir.types import Type
 from lenetc.artifact.manifest import Model, Port
 from lenetc.compiler.traces.records import INVALID, Capture
 from lenetc.evaluation.cell import Cell
@@ -34,20 +35,23 @@ def of_its_file(
         return None
     entry: Model = {
         "file": "infer.onnx",
-        "inputs": [_port(port, type.dtype.long_name, len(type.shape)) for port, type in zip(inputs, given.values(), strict=True)],
+        "inputs": [_port(port, type) for port, type in zip(inputs, given.values(), strict=True)],
         "hyperparameters": [],
         "state": [],
-        "results": [_port(port, type.dtype.long_name, len(type.shape)) for port, type in zip(outputs, results.values(), strict=True)],
+        "results": [_port(port, type) for port, type in zip(outputs, results.values(), strict=True)],
         "updates": {},
     }
     return to_files(model, "infer.onnx"), entry
 
 
-def _port(port: FilePort, dtype: str, rank: int) -> Port:
+def _port(port: FilePort, type: Type) -> Port:
     """The entry of an input or an output, with the sizes that the file has."""
-    shape = port.shape if port.shape is not None else (None,) * rank
+    shape = port.shape if port.shape is not None else (None,) * type.rank
     return {
         "name": port.name,
-        "dtype": dtype,
-        "shape": [size if isinstance(size, int) else size or f"{port.name}_{axis}" for axis, size in enumerate(shape)],
+        "dtype": type.dtype.long_name,
+        "shape": [
+            size if isinstance(size, int) else size or f"{port.name}_{axis}"
+            for axis, size in enumerate(shape)
+        ],
     }

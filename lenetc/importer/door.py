@@ -7,18 +7,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lenetc.importer.batch import with_batch
-from lenetc.importer.cutting import cut
 from lenetc.importer.errors import OnnxWarning
-from lenetc.importer.folding import constants, held
-from lenetc.importer.gradients import reached
+from lenetc.importer.graph.batch import with_batch
+from lenetc.importer.graph.cutting import cut
+from lenetc.importer.graph.folding import constants, held
+from lenetc.importer.graph.gradients import reached
 from lenetc.importer.module import OnnxModule, Renames
 from lenetc.importer.names import Names
 from lenetc.importer.problems import need_none, problems
 from lenetc.importer.records import OnnxGraph
-from lenetc.importer.training import is_folded, own_statistics, with_dropout
 from lenetc.importer.values import Value
 from lenetc.importer.weights.roles import Weight, chosen, weights
+from lenetc.importer.weights.training import is_folded, own_statistics, with_dropout
 from lenetc.importer.weights.tying import untied
 
 if TYPE_CHECKING:
@@ -119,7 +119,8 @@ def _tell(found: list[Weight]) -> None:
         lines.insert(
             0,
             f"{len(folded)} have batch normalization folded into them ({shown}): it is gone, and does not normalize in "
-            "training. To train it, export it unfolded: torch.onnx.export(..., dynamo=True, optimize=False), or "
+            "training. To train it, export it unfolded, from PyTorch by torch.onnx.export(..., dynamo=True, "
+            "optimize=False), or "
             "training=TrainingMode.PRESERVE and do_constant_folding=False",
         )
     if lines:

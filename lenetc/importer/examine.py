@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from lenetc.importer.cutting import cut
 from lenetc.importer.door import sort
-from lenetc.importer.gradients import reached
+from lenetc.importer.graph.cutting import cut
+from lenetc.importer.graph.gradients import reached
 from lenetc.importer.ports import described
 from lenetc.importer.problems import problems, walk
 from lenetc.importer.records import OnnxFile, OnnxGraph, OnnxNode, Problem

@@ -17,8 +17,8 @@ from ir.types import Array
 from lenetc.compiler.structure import ArgumentError
 from lenetc.evaluation.cell import known
 from lenetc.evaluation.tracing import here
-from lenetc.importer.batch import may_hold_batch
 from lenetc.importer.errors import OnnxError
+from lenetc.importer.graph.batch import may_hold_batch
 from lenetc.importer.interpreter import Context, run
 from lenetc.importer.names import identifiers, need
 from lenetc.importer.ports import described, taken

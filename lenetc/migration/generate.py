@@ -43,9 +43,9 @@ _LOSSES = {
     LossType.BCEWithLogitsLoss: "binary_cross_entropy_with_logits",
     LossType.L1Loss: "l1_loss",
 }
-_OPTIMIZERS: dict[OptimType, Callable[[list[Tensor]], Optimizer]] = {
-    OptimType.AdamW: lambda parameters: AdamW(parameters, lr=1e-3, eps=1e-6, weight_decay=0.0),
-    OptimType.SGD: lambda parameters: SGD(parameters, lr=1e-3),
+_OPTIMIZERS: dict[OptimType, Callable[[Sequence[Tensor]], Optimizer]] = {
+    OptimType.AdamW: lambda parameters: AdamW(list(parameters), lr=1e-3, eps=1e-6, weight_decay=0.0),
+    OptimType.SGD: lambda parameters: SGD(list(parameters), lr=1e-3),
 }
 
 
@@ -54,7 +54,7 @@ def generate_artifacts(
     requires_grad: Sequence[str] | None = None,
     frozen_params: Sequence[str] | None = None,
     loss: LossType | str | Callable[..., Tensor] | None = None,
-    optimizer: OptimType | Callable[[list[Tensor]], Optimizer] | None = None,
+    optimizer: OptimType | Callable[[Sequence[Tensor]], Optimizer] | None = None,
     artifact_directory: str | os.PathLike[str] | None = None,
     prefix: str = "",
     *,

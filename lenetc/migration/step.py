@@ -141,9 +141,8 @@ def step_of(
     """
     given = {i.name: i for i in inputs}
     called = list(inspect.signature(net.forward).parameters)
-    own = [
-        given.pop(name, None) or input_of(name, port) for name, port in zip(called, net.ports, strict=True)
-    ]
+    pairs = zip(called, net.ports, strict=True)
+    own = [given.pop(name) if name in given else input_of(name, port) for name, port in pairs]
     if given:
         raise LenetcError(
             f"the file has no input {', '.join(given)}; it has {', '.join(i.name for i in own)}"

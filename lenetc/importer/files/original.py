@@ -27,7 +27,7 @@ def without_weights(model: onnx.ModelProto) -> bytes:
         found.graph.initializer.append(
             tensor if small else TensorProto(name=tensor.name, dims=tensor.dims, data_type=tensor.data_type)
         )
-    return found.SerializeToString()
+    return bytes(found.SerializeToString())
 
 
 def _copy(source: Any, target: Any, but: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ir.types import Array
 from lenetc.importer.errors import OnnxError
-from lenetc.importer.gradients import reached, readers
+from lenetc.importer.graph.gradients import reached, readers
 from lenetc.importer.names import Names, selected
 from lenetc.importer.records import OnnxGraph, OnnxNode, Port
 from lenetc.importer.registry import TABLE

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lenetc.importer.errors import OnnxError
-from lenetc.importer.gradients import readers
+from lenetc.importer.graph.gradients import readers
 from lenetc.importer.names import Names, free, selected
 from lenetc.importer.records import OnnxGraph, OnnxNode
 

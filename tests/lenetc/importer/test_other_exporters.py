@@ -24,6 +24,7 @@ FILES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:of the file:lenetc.importer.errors.OnnxWarning")
 @pytest.mark.parametrize("name", FILES)
 def test_the_file_of_another_exporter_is_trained_on(name: str, tmp_path: Path) -> None:
     sizes, index, count = FILES[name]

@@ -10,8 +10,6 @@ import pytest
 
 import lenetc
 import lenetc.nn.functional as F
-from ir.errors import LenetcError
-from lenetc.artifact.checkpoint import CheckpointError
 
 WRITTEN = Path(__file__).parent / "written"
 FOUND = dict(np.load(WRITTEN / "found.npz"))

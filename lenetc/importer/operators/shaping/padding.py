@@ -99,11 +99,12 @@ def _places(size: Any, low: Any, high: Any, mode: str) -> Tensor:
     if not isinstance(size, Poly):
         return Tensor._from_array(np.pad(np.arange(size), (low, high), cast(Any, mode)))
     at = creation.arange(size + low + high) - low
+    last = creation.arange(1) + (size - 1)
     if mode == "edge":
-        return E.minimum(E.clamp(at, 0), creation.full([], size - 1, dtype=at.dtype))
+        return E.minimum(E.clamp(at, 0), last)
     if mode == "wrap":
-        return E.remainder(at, size)
-    return (size - 1) - ((size - 1) - at.abs()).abs()
+        return E.remainder(at, last + 1)
+    return E.sub(last, E.abs(E.sub(last, E.abs(at))))
 
 
 @operator

@@ -1,3 +1,3 @@
 """What windows see: convolutions, pools, regions of images, spectra of signals."""
 
-from lenetc.importer.operators.windows import convolutions, pools, regions, spectra
+from lenetc.importer.operators.windows import convolutions, folding, pools, regions, spectra

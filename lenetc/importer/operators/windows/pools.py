@@ -60,7 +60,7 @@ def _pool(
     sizes = x.shape[2:]
     before, after = paddings(auto_pad, pads, sizes, kernel, strides, dilations)
     beyond = [0] * rank
-    is_ceil = bool(ceil_mode) and auto_pad in ("NOTSET", "") and max(strides) > 1
+    is_ceil = bool(ceil_mode) and not auto_pad.startswith("SAME") and max(strides) > 1
     if is_ceil and all(isinstance(size, int) for size in sizes):
         each = zip(sizes, kernel, strides, dilations, before, after, strict=True)
         beyond = [_beyond(*axis) for axis in each]

@@ -15,7 +15,7 @@ import lenetc
 import tests.lenetc.importer.suite as suite
 from ir.types import Array
 from lenetc.importer.errors import OnnxOperatorError
-from tests.lenetc.importer.single import assert_same, here, node_model, runtimes
+from tests.lenetc.importer.operators.single import assert_same, here, node_model, runtimes
 
 RNG = np.random.default_rng(0)
 B, S, L, N, H = 2, 5, 7, 2, 4

@@ -12,7 +12,7 @@ from ir.errors import LenetcError, SymbolicDimError
 from ir.types import Array
 from lenetc.importer.registry import ON_HOST
 from lenetc.importer.values import as_host, dtype_of
-from tests.lenetc.importer.single import difference, model
+from tests.lenetc.importer.operators.single import difference, node_model
 
 N, M = symbol("N"), symbol("M")
 DIMS = [1, 2, 3, -1, 0, 4, N, N * 2, N + 1, N * M, M, N - 1, N * 4, -N]
@@ -69,7 +69,7 @@ def test_numbers_are_computed_as_onnx_runtime_computes_them(dtype: Any) -> None:
     ]
     for name, inputs, attributes in cases:
         found = ON_HOST[name].function(*inputs, **attributes)
-        wrong = difference([found], model(name, inputs, attributes, 18, 1, range(len(inputs))), {})
+        wrong = difference([found], node_model(name, inputs, attributes, 18, constant=range(len(inputs))), {})
         assert not wrong, f"{name}: {wrong}"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.lenetc.importer.single import compared
+from tests.lenetc.importer.operators.single import compared
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((3, 4, 2)).astype(np.float32)

@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 import lenetc
 from ir.types import Array
-from tests.lenetc.importer.single import here, node_model, runtimes
+from tests.lenetc.importer.operators.single import here, node_model, runtimes
 
 RNG = np.random.default_rng(0)
 

@@ -45,6 +45,7 @@ CASES: list[tuple[str, list[Any], dict[str, Any], int]] = [
     ("MaxPool", [(2, 3, 7, 8)], {"kernel_shape": [3, 2], "strides": [2, 3], "pads": [0, 1, 2, 0], "ceil_mode": 1}, 12),
     ("MaxPool", [(1, 2, 8, 5, 6)], {"kernel_shape": [2, 3, 2], "dilations": [2, 1, 2], "storage_order": 1}, 12),
     ("MaxPool", [(1, 2, 9)], {"kernel_shape": [3], "strides": [2], "auto_pad": "SAME_UPPER"}, 8),
+    ("MaxPool", [(1, 2, 7)], {"kernel_shape": [2], "strides": [3], "auto_pad": "VALID", "ceil_mode": 1}, 10),
     ("AveragePool", [(2, 3, 7, 8)], {"kernel_shape": [3, 2], "strides": [2, 3], "pads": [0, 1, 2, 0]}, 7),
     (
         "AveragePool",
