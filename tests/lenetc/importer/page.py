@@ -21,8 +21,12 @@ and dtypes that tensors have not here, are told as errors that name the node; no
 _STRINGS, _TREES = "strings, which tensors cannot hold", "no gradient goes through trees"
 # Of those that are not here: why.
 REASONS = {
-    **dict.fromkeys(("RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit", "TfIdfVectorizer"), _STRINGS),
-    **dict.fromkeys(("CastMap", "CategoryMapper", "LabelEncoder", "DictVectorizer", "ZipMap"), "strings and maps"),
+    **dict.fromkeys(
+        ("RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit", "TfIdfVectorizer"), _STRINGS
+    ),
+    **dict.fromkeys(
+        ("CastMap", "CategoryMapper", "LabelEncoder", "DictVectorizer", "ZipMap"), "strings and maps"
+    ),
     **dict.fromkeys(("TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor"), _TREES),
     **dict.fromkeys(("Adagrad", "Adam", "Momentum", "Gradient"), "training is that of who imports the file"),
     **dict.fromkeys(("Binarizer", "FeatureVectorizer", "Imputer", "OneHotEncoder"), "preparation of data"),
@@ -66,7 +70,9 @@ def text() -> str:
         count = collections.Counter(state for _, _, state, _ in of)
         told = ", ".join(f"{count[state]} {state}" for state in ("yes", "composed", "no") if count[state])
         what = f"of ONNX Runtime that its exports hold: {told}" if domain == MICROSOFT else told
-        parts.append(f"\n### {domain or 'ai.onnx'}\n\n{len(of)} operators{' ' if domain == MICROSOFT else ': '}{what}.\n")
+        parts.append(
+            f"\n### {domain or 'ai.onnx'}\n\n{len(of)} operator{'s' * (len(of) > 1)}{' ' if domain == MICROSOFT else ': '}{what}.\n"
+        )
         parts.append("\n| operator | changed in versions | here | note |\n|---|---|---|---|\n")
         parts += [f"| `{name}` | {since} | {state} | {note} |\n" for name, since, state, note in of]
     return "".join(parts)

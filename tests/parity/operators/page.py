@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 import lenetc
+from tests.lenetc.importer import page as onnx_operators
 from tests.parity.operators.checking import is_missing, refusal
 from tests.parity.operators.database import infos
 from tests.parity.operators.skipped import NO_VALUES, SKIPPED
@@ -22,7 +23,7 @@ _HEAD = """\
 Made by `python -m tests.parity.operators.page` from the tables of the tests; `make parity` checks that it is current
 and that it holds. *yes*: here, with PyTorch's values, gradients, variants and errors on the samples of its own
 operator database, but for those that the note leaves out. *refused*: the name is here and says what to use instead.
-*no*: the name is missing, and asking for it says what is close to it.
+*no*: the name is missing, and asking for it says what is close to it. The last section is of ONNX's operators.
 """
 
 
@@ -75,6 +76,7 @@ def text() -> str:
                 table("Optimizers", classes("optim")),
                 table("Schedules", classes("optim.lr_scheduler")),
                 table("Distributions", classes("distributions")),
+                onnx_operators.text(),
             )
         )
 
