@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 import lenetc
-from tests.lenetc.importer import page as onnx_operators
+from tests.lenetc.importer.pages import operators as onnx_operators
 from tests.parity.operators.checking import is_missing, refusal
 from tests.parity.operators.database import infos
 from tests.parity.operators.skipped import NO_VALUES, SKIPPED

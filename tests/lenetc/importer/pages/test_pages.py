@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from tests.lenetc.importer.page import PAGE, TITLE, rows, text
+from tests.lenetc.importer.pages.operators import PAGE, TITLE, rows, text
 
 ROOT = PAGE.parents[1]
 
 
 def test_the_operators_are_listed_and_what_is_not_here_has_a_reason() -> None:
     assert PAGE.read_text().partition(TITLE)[1:] == (TITLE, text().removeprefix(TITLE)), (
-        "run python -m tests.lenetc.importer.page"
+        "run python -m tests.lenetc.importer.pages.operators"
     )
     for domain in ("", "ai.onnx.ml", "ai.onnx.preview.training"):
         assert [name for name, _, state, note in rows(domain) if state == "no" and not note] == []

@@ -1,4 +1,4 @@
-"""The operators of ONNX in docs/coverage.md: `python -m tests.lenetc.importer.page` writes that section."""
+"""The operators of ONNX in docs/coverage.md: `python -m tests.lenetc.importer.pages.operators` writes that section."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import onnx
 import lenetc.importer.operators  # noqa: F401 - fills the table
 from lenetc.importer.registry import MICROSOFT, TABLE
 
-PAGE = Path(__file__).parents[3] / "docs" / "coverage.md"
+PAGE = Path(__file__).parents[4] / "docs" / "coverage.md"
 TITLE = "\n## Operators of ONNX, that files are imported with\n"
 _HEAD = f"""{TITLE}
-Made by `python -m tests.lenetc.importer.page` from the importer's table and ONNX {onnx.__version__}'s own. *yes*: imported, in all
+Made by `python -m tests.lenetc.importer.pages.operators` from the importer's table and ONNX {onnx.__version__}'s own. *yes*: imported, in all
 the versions that are named, with ONNX's values on the cases of its backend suite, and gradients where the operator has such.
 *composed*: ONNX says which other operators it is made of, and those are imported. Attributes that are not understood,
 and dtypes that tensors have not here, are told as errors that name the node; none is passed over.
