@@ -11,12 +11,13 @@ import lenetc.importer.operators  # noqa: F401 - fills the table
 from lenetc.importer.registry import MICROSOFT, TABLE
 
 PAGE = Path(__file__).parents[4] / "docs" / "coverage.md"
+VERSION = ".".join(onnx.__version__.split(".")[:2])
 TITLE = "\n## Operators of ONNX, that files are imported with\n"
 _HEAD = f"""{TITLE}
-Made by `python -m tests.lenetc.importer.pages.operators` from the importer's table and ONNX {onnx.__version__}'s own. *yes*: imported, in all
-the versions that are named, with ONNX's values on the cases of its backend suite, and gradients where the operator has such.
-*composed*: ONNX says which other operators it is made of, and those are imported. Attributes that are not understood,
-and dtypes that tensors have not here, are told as errors that name the node; none is passed over.
+Made by `python -m tests.lenetc.importer.pages.operators` from the importer's table and that of ONNX {VERSION}.
+*yes*: imported, in all the versions that are named, with ONNX's values on the cases of its backend suite, and gradients where
+the operator has such. *composed*: ONNX says which other operators it is made of, and those are imported. Attributes that are
+not understood, and dtypes that tensors have not here, are told as errors that name the node; none is passed over.
 """
 _STRINGS, _TREES = "strings, which tensors cannot hold", "no gradient goes through trees"
 # Of those that are not here: why.
@@ -71,7 +72,8 @@ def text() -> str:
         told = ", ".join(f"{count[state]} {state}" for state in ("yes", "composed", "no") if count[state])
         what = f"of ONNX Runtime that its exports hold: {told}" if domain == MICROSOFT else told
         parts.append(
-            f"\n### {domain or 'ai.onnx'}\n\n{len(of)} operator{'s' * (len(of) > 1)}{' ' if domain == MICROSOFT else ': '}{what}.\n"
+            f"\n### {domain or 'ai.onnx'}\n\n"
+            f"{len(of)} operator{'s' * (len(of) > 1)}{' ' if domain == MICROSOFT else ': '}{what}.\n"
         )
         parts.append("\n| operator | changed in versions | here | note |\n|---|---|---|---|\n")
         parts += [f"| `{name}` | {since} | {state} | {note} |\n" for name, since, state, note in of]
