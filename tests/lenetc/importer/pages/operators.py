@@ -15,9 +15,10 @@ VERSION = ".".join(onnx.__version__.split(".")[:2])
 TITLE = "\n## Operators of ONNX, that files are imported with\n"
 _HEAD = f"""{TITLE}
 Made by `python -m tests.lenetc.importer.pages.operators` from the importer's table and that of ONNX {VERSION}.
-*yes*: imported, in all the versions that are named, with ONNX's values on the cases of its backend suite, and gradients where
-the operator has such. *composed*: ONNX says which other operators it is made of, and those are imported. Attributes that are
-not understood, and dtypes that tensors have not here, are told as errors that name the node; none is passed over.
+*yes*: imported, in all the versions that are named, with ONNX's values on the cases of its backend suite, and gradients
+where the operator has such. *composed*: ONNX says which other operators it is made of, and those are imported.
+Attributes that are not understood, and dtypes that tensors have not here, are told as errors that name the node; none
+is passed over.
 """
 _STRINGS, _TREES = "strings, which tensors cannot hold", "no gradient goes through trees"
 # Of those that are not here: why.
