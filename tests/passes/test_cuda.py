@@ -33,9 +33,7 @@ FLOATS = (f32, f16, bf16, f64)
 # Made for the CPU alone, as tiles are; and what CUDA has no kernel for, nor anything that it could be computed with.
 NOT_ON_CUDA = ("max_unpool2d", "max_pool2d_with_indices", "cond", "bitwise_and", "bitwise_or", "bitwise_xor")
 CASES = [
-    s
-    for s in SAMPLES
-    if s.op.name not in NOT_ON_CUDA and "lanes" not in s.op.name and "tile" not in s.attrs
+    s for s in SAMPLES if s.op.name not in NOT_ON_CUDA and "lanes" not in s.op.name and "tile" not in s.attrs
 ]
 HEAVY = [s for s in CASES if s.op.name in {strategy.op for strategy in TABLE}]
 without_libraries = pytest.mark.skipif(bool(fake_cuda.missing()), reason=fake_cuda.missing())
