@@ -70,9 +70,7 @@ def test_weights_that_are_equal_when_exported_are_told_and_untied() -> None:
     network = NETWORKS["encoder"]
     torch.manual_seed(0)
     module = network.make().train()
-    model = exported(
-        network, module, Form(dynamo, 18, False, True)
-    )  # an optimized one has lost biases that are zero
+    model = exported(network, module, Form(False, 18, False, True))
     with pytest.warns(OnnxWarning, match="shared by .* untie= makes copies"):
         tied = lenetc.from_onnx(model)
     with warnings.catch_warnings():
