@@ -38,7 +38,7 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	@$(PYTEST) -n auto --maxprocesses 8 --ignore tests/parity --ignore tests/cuda \
-	  --ignore tests/hosts -m "not parity"
+	  --ignore tests/hosts -m "not parity and not slow"
 
 parity: $(VENV)/installed-parity
 	@$(PYTEST) tests -n auto --maxprocesses 8 -m "parity and not slow"

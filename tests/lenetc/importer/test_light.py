@@ -17,7 +17,14 @@ from tests.lenetc.importer.suite import _wide
 
 QUICK = {"squeezenet": 64, "shufflenet": 224}  # with how many pixels, of which the last pool needs its number
 # Normalized networks learn three images at once, the others do not hold large steps.
-LR = {"shufflenet": 2e-3, "bvlc_alexnet": 1e-3, "vgg19": 1e-3, "zfnet512": 1e-3, "inception_v1": 1e-3, "squeezenet": 3e-3}
+LR = {
+    "shufflenet": 2e-3,
+    "bvlc_alexnet": 1e-3,
+    "vgg19": 1e-3,
+    "zfnet512": 1e-3,
+    "inception_v1": 1e-3,
+    "squeezenet": 3e-3,
+}
 
 networks = pytest.mark.parametrize(
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]

@@ -24,12 +24,15 @@ BATCH = 6
 
 @dataclass(frozen=True)
 class Form:
-    """How a network is exported. dynamo: by which of the two exporters, the newer one or that of TorchScript."""
+    """How a network is exported. dynamo: by which of the two exporters, the newer one or that of TorchScript;
+    optimized: by the newer one as it does by default, which folds batch normalization into convolutions, and what is
+    broadcast into weights. The other one does not here."""
 
     dynamo: bool
     opset: int
     training: bool
     dynamic: bool
+    optimized: bool = False
 
     def __str__(self) -> str:
         words = ("dynamo" if self.dynamo else "script", self.opset, "train" if self.training else "eval")
@@ -53,7 +56,7 @@ def exported(network: Network, module: torch.nn.Module, form: Form) -> onnx.Mode
                 input_names=["x"],
                 output_names=["y"],
                 dynamic_shapes=shapes,
-                optimize=False,  # which folds batch normalization into convolutions, and what is broadcast into weights
+                optimize=form.optimized,
                 verbose=False,
             )
             assert program is not None
@@ -68,8 +71,8 @@ def exported(network: Network, module: torch.nn.Module, form: Form) -> onnx.Mode
             input_names=["x"],
             output_names=["y"],
             dynamic_axes={"x": network.dynamic, "y": {0: "batch"}} if form.dynamic else None,
-            training=torch.onnx.TrainingMode.TRAINING if form.training else torch.onnx.TrainingMode.EVAL,
-            do_constant_folding=not form.training,
+            training=torch.onnx.TrainingMode.PRESERVE,
+            do_constant_folding=False,
         )
     return onnx.load_from_string(buffer.getvalue())
 
