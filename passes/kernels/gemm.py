@@ -55,11 +55,10 @@ def factor_of(node: Node) -> tuple[Node, float] | None:
 
 def factor_into_all(graph: Graph, fired: Counter[str]) -> Graph:
     """`graph` without mul(x, 2) where nothing but products reads it: each has the factor in its alpha."""
-    readers: dict[Node, list[Node]] = {}
-    for node in graph.nodes():
-        for x in node.inputs:
-            readers.setdefault(x, []).append(node)
     kept = set(graph.outputs)
+    for node in graph.nodes():
+        if product_of_matrices(node) is None:
+            kept.update(node.inputs)
     new: dict[Node, Node] = {}
     for node in graph.nodes():
         found = new[node] = rebuilt(node, tuple(new[x] for x in node.inputs), node.attrs)
@@ -68,7 +67,7 @@ def factor_into_all(graph: Graph, fired: Counter[str]) -> Graph:
             continue
         taken = 0
         for key, x in zip("ab", node.inputs, strict=False):
-            factor = None if x in kept or not all(map(product_of_matrices, readers[x])) else factor_of(x)
+            factor = None if x in kept else factor_of(x)
             if factor is not None:
                 setattr(gemm, key, new[factor[0]])
                 gemm.alpha *= factor[1]
