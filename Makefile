@@ -4,6 +4,7 @@
 #   make demo     train LeNet on real digits, results in runs/demo
 #   make test     the whole test suite
 #   make parity   the live comparison with PyTorch
+#   make nightly  large imported networks, and all of PyTorch's exports of small ones: an hour
 #   make hosts    the hosts in examples/hosts, each on its own runtime
 #   make hosts-js  the host in Node, and the page in a headless Chromium (or CHROMIUM=/path/to/one)
 #   make web      the page in which LeNet learns, as static files in examples/web/dist
@@ -28,7 +29,7 @@ CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 PYTHON ?= $(shell for p in $(CANDIDATES); do "$$p" -c '$(NEW_ENOUGH)' 2>/dev/null && echo "$$p" && break; done)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test parity hosts hosts-js web lint types layers bench test-cuda bench-cuda
+.PHONY: help demo test parity nightly hosts hosts-js web lint types layers bench test-cuda bench-cuda
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -38,10 +39,13 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	@$(PYTEST) -n auto --maxprocesses 8 --ignore tests/parity --ignore tests/cuda \
-	  --ignore tests/hosts -m "not parity and not slow"
+	  --ignore tests/hosts -m "not parity and not nightly"
+
+nightly: $(VENV)/installed-parity
+	@$(PYTEST) tests -n auto --maxprocesses 8 -m nightly
 
 parity: $(VENV)/installed-parity
-	@$(PYTEST) tests -n auto --maxprocesses 8 -m "parity and not slow"
+	@$(PYTEST) tests -n auto --maxprocesses 8 -m "parity and not slow and not nightly"
 
 # The runtimes' environments are made in .runtimes, one by one, when they are first needed.
 hosts: $(VENV)/installed-test

@@ -39,7 +39,9 @@ def one_thread() -> None:
 @pytest.mark.parametrize(
     ("name", "form"),
     [
-        pytest.param(name, form, id=f"{name}-{form}", marks=[] if (form, name) in QUICK else pytest.mark.slow)
+        pytest.param(
+            name, form, id=f"{name}-{form}", marks=[] if (form, name) in QUICK else pytest.mark.nightly
+        )
         for form, name in itertools.product(FORMS, NETWORKS)
     ],
 )
