@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lenetc.importer.errors import OnnxWarning
+from lenetc.importer.errors import OnnxError, OnnxWarning
 from lenetc.importer.graph.batch import with_batch
 from lenetc.importer.graph.cutting import cut
 from lenetc.importer.graph.folding import constants, held
@@ -61,6 +61,8 @@ def from_onnx(
     file = read(path_or_model)
     graph = cut(file.graph, outputs)
     need_none(problems(file, graph))
+    if batch is not None and not isinstance(batch, str):
+        raise OnnxError(f"batch is a name for the size of the batch, such as 'N', not {batch!r}")
     graph = graph if batch is None else with_batch(graph, batch)
     if dropout is not None:
         graph = with_dropout(graph, dropout)

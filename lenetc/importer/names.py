@@ -35,6 +35,19 @@ def need(name: str, known: Collection[str], what: str) -> None:
         raise OnnxError(f"{what}: the file has no {name!r}{closest(name, known)}")
 
 
+def listed(names: str | Iterable[str], what: str) -> list[str]:
+    """One name or several as a list. what: the argument, for errors. Raises OnnxError for what is neither."""
+    if isinstance(names, str):
+        return [names]
+    if not isinstance(names, Iterable):
+        raise OnnxError(f"{what} is of names, not {names!r}")
+    found = list(names)
+    for name in found:
+        if not isinstance(name, str):
+            raise OnnxError(f"{what} is of names and patterns, not of {type(name).__name__}")
+    return found
+
+
 def selected(wanted: Names, known: Collection[str], what: str) -> tuple[set[str], set[str]]:
     """Of the `known` names those that `wanted` has itself, and those that a pattern or a function of it means.
 
@@ -43,9 +56,7 @@ def selected(wanted: Names, known: Collection[str], what: str) -> tuple[set[str]
     if callable(wanted):
         return set(), {name for name in known if wanted(name)}
     exact, matched = set(), set()
-    for item in [wanted] if isinstance(wanted, str) else wanted:
-        if not isinstance(item, str):
-            raise OnnxError(f"{what} is of names and patterns, not of {type(item).__name__}")
+    for item in listed(wanted, what):
         if item in known:
             exact.add(item)
             continue

@@ -71,8 +71,10 @@ def _tensor(value: Any, port: Port) -> Tensor:
         return Tensor._from_array(value)
     if isinstance(value, (np.generic, int, float)):  # of which a trace has to know that they were read
         return tensor(value, dtype=None if isinstance(value, np.generic) else DTYPES.get(port.dtype))
+    kind = type(value)
+    name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
     raise DTypeError(
-        f"the input {port.name!r} is {described(port)}: give a tensor or a NumPy array, not {type(value).__name__}"
+        f"the input {port.name!r} is {described(port)}: give a lenetc.Tensor or a NumPy array, not {name}"
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from lenetc.importer.errors import OnnxError
-from lenetc.importer.names import need
+from lenetc.importer.names import listed, need
 from lenetc.importer.records import OnnxGraph, OnnxNode, Port
 
 
@@ -14,7 +14,9 @@ def cut(graph: OnnxGraph, outputs: str | Iterable[str] | None) -> OnnxGraph:
     """What `outputs`, any values of the graph, need of it; its own outputs if None. Raises OnnxError for names that it
     has not."""
     ports = {port.name: port for port in (*graph.inner.values(), *graph.inputs, *graph.outputs)}
-    names = [outputs] if isinstance(outputs, str) else list(outputs or [port.name for port in graph.outputs])
+    names = [port.name for port in graph.outputs] if outputs is None else listed(outputs, "outputs")
+    if not names and outputs is not None:
+        raise OnnxError("outputs: none is left; None means those of the file")
     known = {*graph.initializers, *(port.name for port in graph.inputs)}
     known.update(name for node in graph.nodes for name in node.outputs if name)
     for name in names:

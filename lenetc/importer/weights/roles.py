@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -24,10 +24,21 @@ _ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Where", "Pow", "Min", "Max", "Clip"
 _AUTOMATIC = re.compile(
     r"val_\d+$|onnx::\w+$|_?\d+$|.*_output_\d+$|_?(lifted_tensor|tensor_constant)\w*$|const", re.I
 )
+# What PyTorch's exporters call what no module has.
+_MADE_UP = re.compile(r"val_\d+$|onnx::\w+$|.*_output_\d+$|\d+$")
+# Operators that want a scale and an offset even where the network has none.
+_NORMALIZATIONS = (
+    "BatchNormalization",
+    "InstanceNormalization",
+    "LayerNormalization",
+    "GroupNormalization",
+    "RMSNormalization",
+)
 _STATES = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
 _MOVES = (
     "Identity",
     "Cast",
+    "CastLike",
     "Reshape",
     "Transpose",
     "Squeeze",
@@ -70,8 +81,10 @@ def weights(graph: OnnxGraph, held: Mapping[str, Array], outputs: list[str]) -> 
     found = []
     for name, array in held.items():
         of = reads.get(name, [])
-        is_zero_state = is_float(array) and not array.any() and _starts(name, reads)
-        value = _Held(name, array, name in graph.initializers, is_zero_state, graph.inner.get(name))
+        is_zero_state = is_float(array) and not array.any() and _serves(name, reads, _is_state)
+        is_neutral = is_float(array) and _is_neutral(name, array, name in graph.initializers, reads)
+        told = graph.inner.get(name)
+        value = _Held(name, array, name in graph.initializers, is_zero_state, is_neutral, told)
         role, why, doubt = _role(value, name in gradients, of)
         shared = ties(name, reads, gradients) if role == "parameter" else ()
         found.append(
@@ -82,13 +95,14 @@ def weights(graph: OnnxGraph, held: Mapping[str, Array], outputs: list[str]) -> 
 
 @dataclass(frozen=True)
 class _Held:
-    """A value that the file holds. is_zero_state: whether it is of zeros that a state starts from. told: what the file
-    says of it."""
+    """A value that the file holds. is_zero_state: whether it is of zeros that a state starts from; is_neutral: whether
+    it is of ones that a normalization multiplies by, or of zeros that it adds. told: what the file says of it."""
 
     name: str
     array: Array
     is_initializer: bool
     is_zero_state: bool
+    is_neutral: bool
     told: Port | None
 
     @property
@@ -98,6 +112,15 @@ class _Held:
             paths = (name.rpartition(".") for name in self.told.made_of)
             return any(module and not _AUTOMATIC.match(last) for module, _, last in paths)
         return self.is_initializer and not _AUTOMATIC.match(self.name)
+
+    @property
+    def is_made_up(self) -> bool:
+        """Whether an exporter made it where the network has nothing. Numbers are what older files call weights too."""
+        return (
+            not self.is_named
+            and _MADE_UP.match(self.name) is not None
+            and not (self.is_initializer and self.name.isdigit())
+        )
 
 
 def _role(held: _Held, is_reached: bool, of: list[tuple[OnnxNode, int]]) -> tuple[Role, str, str]:
@@ -109,8 +132,10 @@ def _role(held: _Held, is_reached: bool, of: list[tuple[OnnxNode, int]]) -> tupl
         return "buffer", "statistics", ""
     if not is_float(array):
         return "constant", "no floating-point numbers", ""
-    if not array.ndim:
-        return "constant", "a single number", ""
+    if not array.ndim and not (is_reached and told is not None and told.kind == "PARAMETER"):
+        made_of = [name for name in (told.made_of if told else ()) if not _AUTOMATIC.match(name)]
+        doubt = f"is computed of {', '.join(made_of)}, and not trained" if made_of and is_reached else ""
+        return "constant", "a single number", doubt
     if any(position in _SCALES.get(node.operator, ()) for node, position in of):
         return "constant", "a scale", ""
     if not is_reached:
@@ -128,6 +153,8 @@ def _role(held: _Held, is_reached: bool, of: list[tuple[OnnxNode, int]]) -> tupl
         return "constant", "a single number", ""
     if held.is_zero_state and not held.is_named:
         return "constant", "a state of zeros", ""
+    if held.is_neutral and held.is_made_up:
+        return "constant", "a normalization without weights", ""
     if elementwise and told is not None and told.made_of and not held.is_named:
         return "constant", "a constant in PyTorch", ""
     if _is_mask(array):
@@ -143,14 +170,42 @@ def _role(held: _Held, is_reached: bool, of: list[tuple[OnnxNode, int]]) -> tupl
     return "parameter", f"made of {', '.join(told.made_of)}" if told and told.made_of else "", ""
 
 
-def _starts(name: str, reads: Mapping[str, list[tuple[OnnxNode, int]]]) -> bool:
-    """Whether all that read the value take it for the state that they start from, if in another form."""
+def _serves(
+    name: str, reads: Mapping[str, list[tuple[OnnxNode, int]]], serves: Callable[[OnnxNode, int], bool]
+) -> bool:
+    """Whether all that read the value, if in another form, are nodes and positions that `serves` is true of."""
     of = reads.get(name, [])
     return bool(of) and all(
-        _is_state(node, position)
-        or (node.operator in _MOVES and all(_starts(output, reads) for output in node.outputs if output))
+        serves(node, position)
+        or (
+            node.operator in _MOVES
+            and all(_serves(output, reads, serves) for output in node.outputs if output)
+        )
         for node, position in of
     )
+
+
+def _is_neutral(
+    name: str, array: Array, is_initializer: bool, reads: Mapping[str, list[tuple[OnnxNode, int]]]
+) -> bool:
+    """Whether a normalization multiplies by `array`, which is of ones, or adds it, which is of zeros; or, as group
+    normalization in PyTorch's files, another node does, with one number for all channels."""
+    if (array == 1).all():
+        wanted, operator = 1, "Mul"
+    elif not array.any():
+        wanted, operator = 2, "Add"
+    else:
+        return False
+    is_single = array.size == 1 and not is_initializer
+
+    def serves(node: OnnxNode, position: int) -> bool:
+        if node.domain:
+            return False
+        return (node.operator in _NORMALIZATIONS and position == wanted) or (
+            is_single and node.operator == operator
+        )
+
+    return _serves(name, reads, serves)
 
 
 def _is_state(node: OnnxNode, position: int) -> bool:
@@ -206,11 +261,7 @@ def chosen(found: list[Weight], trainable: Names | None) -> list[Weight]:
     if trainable is None:
         return found
     by_name = {weight.name: weight for weight in found}
-    exact, matched = selected(
-        trainable if callable(trainable) else list([trainable] if isinstance(trainable, str) else trainable),
-        by_name.keys(),
-        "trainable",
-    )
+    exact, matched = selected(trainable, by_name.keys(), "trainable")
     for name in exact:
         weight = by_name[name]
         if weight.role == "buffer" or weight.why in (

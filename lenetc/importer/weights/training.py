@@ -135,6 +135,8 @@ def with_dropout(graph: OnnxGraph, dropout: Mapping[str, float]) -> OnnxGraph:
 
     Raises OnnxError for a name that no node has, and for probabilities that are none.
     """
+    if not isinstance(dropout, Mapping):
+        raise OnnxError(f"dropout is of nodes and probabilities, as {{'*/Relu': 0.5}}, not {dropout!r}")
     for name, p in dropout.items():
         if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 1 or math.isnan(p):
             raise OnnxError(f"dropout: {name!r}: {p!r} is no probability")

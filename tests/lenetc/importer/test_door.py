@@ -140,12 +140,39 @@ def test_outputs_cut_the_network() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "scale", "is_trained"),
+    [("val_2", np.ones(8), False), ("weight", np.ones(8), True), ("val_2", np.full(8, 0.5), True)],
+)
+def test_a_normalization_without_weights_gets_none(name: str, scale: Array, is_trained: bool) -> None:
+    """The operators want a scale and an offset, for which exporters make ones and zeros up."""
+    nodes = [
+        node(
+            "Constant",
+            [],
+            ["/norm/Constant_output_0"],
+            value=numpy_helper.from_array(np.zeros(8, np.float32)),
+        ),
+        node("LayerNormalization", ["x", name, "/norm/Constant_output_0"], ["n"]),
+        node("MatMul", ["n", "w"], ["y"]),
+    ]
+    weights = {name: scale.astype(np.float32), "w": normal(8, 2)}
+    net = lenetc.from_onnx(made(nodes, [port("x", "N", 8)], [port("y", "N", 2)], weights))
+    assert {path for path, _ in net.named_parameters()} == ({name, "w"} if is_trained else {"w"})
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"outputs": ["featur"]}, "did you mean 'feature'"),
         ({"trainable": ["enc.fc.weigth"]}, "did you mean 'enc.fc.weight'"),
         ({"trainable": ["nothing.*"]}, "nothing that 'nothing"),
         ({"trainable": [3]}, "names and patterns, not of int"),
+        ({"trainable": 3}, "is of names, not 3"),
+        ({"outputs": []}, "none is left"),
+        ({"outputs": 1}, "is of names, not 1"),
+        ({"untie": 3}, "is of names, not 3"),
+        ({"batch": 4}, "batch is a name"),
+        ({"dropout": 0.5}, "nodes and probabilities"),
         ({"untie": "forward"}, "no two nodes share"),
         ({"names": {"forwart": "bias"}}, "did you mean 'forward'"),
         ({"names": lambda name: "same"}, "would all be 'same'"),

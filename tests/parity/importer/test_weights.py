@@ -29,12 +29,19 @@ class Block(torch.nn.Module):
         return torch.relu(self.norm(self.fc(x) + self.pos)) * self.scale * torch.tensor([1.0, 2.0] * 4)
 
 
-def _exported(net: torch.nn.Module, x: torch.Tensor, dynamo: bool) -> onnx.ModelProto:
+def _exported(net: torch.nn.Module, x: torch.Tensor, dynamo: bool, **options: bool) -> onnx.ModelProto:
     content = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            net, (x,), content, dynamo=dynamo, opset_version=18, input_names=["x"], verbose=False
+            net,
+            (x,),
+            content,
+            dynamo=dynamo,
+            opset_version=18,
+            input_names=["x"],
+            verbose=False,
+            **options,  # type: ignore[arg-type]
         )
     return onnx.load_from_string(content.getvalue())
 
@@ -90,3 +97,41 @@ def test_a_state_dict_loads() -> None:
     np.testing.assert_allclose(
         mine.eval()(x.numpy()).detach().numpy(), net.eval()(x).detach().numpy(), rtol=1e-4, atol=1e-4
     )
+
+
+_NORMALIZATIONS = {
+    "group": lambda: torch.nn.GroupNorm(2, 4),
+    "group without weights": lambda: torch.nn.GroupNorm(2, 4, affine=False),
+    "instance": lambda: torch.nn.InstanceNorm1d(4),
+    "layer": lambda: torch.nn.LayerNorm(5, elementwise_affine=False),
+}
+
+
+@pytest.mark.parametrize("dynamo", [False, True])
+@pytest.mark.parametrize("name", _NORMALIZATIONS)
+def test_normalizations_train_what_they_have(name: str, dynamo: bool) -> None:
+    """Group normalization is exported as one of instances, between ones and zeros that the network does not have."""
+    net = torch.nn.Sequential(torch.nn.Conv1d(2, 4, 1), _NORMALIZATIONS[name]())
+    mine = lenetc.from_onnx(_exported(net.eval(), torch.randn(2, 2, 5), dynamo))
+    count = sum(parameter.numel() for parameter in net.parameters())
+    assert sum(parameter.numel() for parameter in mine.parameters()) == count, mine.table()
+
+
+class Scaled(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.logit_scale = torch.nn.Parameter(torch.tensor(1.5))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.logit_scale.exp()
+
+
+def test_a_single_number_that_pytorch_trains() -> None:
+    """It is trained where the file says that it was; where the exporter computed something of it, that is told."""
+    whole, folded = (
+        _exported(Scaled().eval(), torch.randn(2, 3), dynamo=True, optimize=optimize)
+        for optimize in (False, True)
+    )
+    assert [name for name, _ in lenetc.from_onnx(whole).named_parameters()] == ["logit_scale"]
+    with pytest.warns(OnnxWarning, match="'exp' \\[\\] is computed of logit_scale, and not trained"):
+        assert not list(lenetc.from_onnx(folded).parameters())
