@@ -23,7 +23,7 @@ LR = {
     "vgg19": 1e-3,
     "zfnet512": 1e-3,
     "inception_v1": 1e-3,
-    "squeezenet": 3e-3,
+    "squeezenet": 5e-4,
 }
 
 networks = pytest.mark.parametrize(
