@@ -12,7 +12,7 @@ import pytest
 
 import lenetc
 import lenetc.nn.functional as F
-from tests.lenetc.importer.light import NAMES, light
+from benchmarks.light import NAMES, light
 from tests.lenetc.importer.suite import _wide
 
 QUICK = {"squeezenet": 64, "shufflenet": 224}  # with how many pixels, of which the last pool needs its number
