@@ -85,3 +85,17 @@ def test_a_network_that_was_cut_is_no_longer_its_file(model: onnx.ModelProto, tm
         rtol=1e-5,
         atol=1e-6,
     )
+
+
+def test_what_has_other_names_in_the_state_is_baked_all_the_same(
+    model: onnx.ModelProto, tmp_path: Path
+) -> None:
+    """In its own file the weights have names that the state does not know."""
+    net = nn.Sequential(lenetc.from_onnx(model), nn.Linear(3, 3))
+    exported(net, net[0], tmp_path)
+    artifact = lenetc.load(tmp_path)
+    artifact(image=IMAGE, label=LABEL)
+    (baked,) = artifact.bake(tmp_path / "baked.onnx")
+    inside = {t.name: numpy_helper.to_array(t) for t in onnx.load(baked).graph.initializer}
+    (name,) = (name for name in artifact.state if name.endswith("conv.weight"))
+    np.testing.assert_array_equal(inside[name], artifact.state[name])
