@@ -1,4 +1,4 @@
-"""A worker seen from the benchmark: started, asked, watched, ended. benchmarks.worker has the other end."""
+"""A worker seen from the benchmark: started, asked, watched, ended. benchmarks.workers.protocol has the other end."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def data(name: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 
 
 def write(name: str, folder: Path) -> None:
-    """The files that benchmarks.worker reads: data, and PyTorch's default initialization from a fixed seed."""
+    """The files that workers read: data, and PyTorch's default initialization from a fixed seed."""
     folder.mkdir(parents=True, exist_ok=True)
     x, y = data(name)
     np.save(folder / "x.npy", x)

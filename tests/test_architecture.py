@@ -15,9 +15,9 @@ DOCS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
 
 
 def test_the_picture_is_of_todays_rooms() -> None:
-    drawn = runpy.run_path(str(ROOT / "docs" / "draw_architecture.py"))["draw"]()
-    stored = (ROOT / "docs" / "architecture.svg").read_text()
-    assert drawn == stored, "run python docs/draw_architecture.py"
+    drawn = runpy.run_path(str(ROOT / "docs" / "pictures" / "draw_architecture.py"))["draw"]()
+    stored = (ROOT / "docs" / "pictures" / "architecture.svg").read_text()
+    assert drawn == stored, "run python docs/pictures/draw_architecture.py"
 
 
 @pytest.mark.parametrize("document", DOCS, ids=lambda path: path.name)

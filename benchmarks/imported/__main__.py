@@ -25,7 +25,7 @@ import lenetc
 import lenetc.nn.functional as F
 from benchmarks.imported.light import NAMES, light
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "imported_networks.md"
+PAGE = Path(__file__).parents[1] / "results" / "imported.md"
 EXPORTED = ("lenet", "resnet18", "mobilenet", "encoder", "vit", "lstm", "gru", "unet", "generator")
 BATCH, STEPS, RUNS = 4, 5, 5
 RATES = {

@@ -1,1 +1,1 @@
-"""The peers, each a program that `benchmarks.worker` serves; only that one's environment has what it imports."""
+"""The peers, each a program that `protocol` serves; only that one's environment has what it imports."""

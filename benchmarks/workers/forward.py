@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from benchmarks.worker import Task
+from benchmarks.workers.protocol import Task
 
 OPSET = 15
 

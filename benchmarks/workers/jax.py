@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from benchmarks.worker import ADAM_LR, BETAS, EPS, MOMENTUM, SGD_LR, Step, Task, serve
+from benchmarks.workers.protocol import ADAM_LR, BETAS, EPS, MOMENTUM, SGD_LR, Step, Task, serve
 
 Arrays = dict[str, Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 import lenetc
 import lenetc.nn.functional as F
 from benchmarks.models import MODELS
-from benchmarks.worker import ADAM_LR, BETAS, EPS, MOMENTUM, SGD_LR, Step, Task, serve
+from benchmarks.workers.protocol import ADAM_LR, BETAS, EPS, MOMENTUM, SGD_LR, Step, Task, serve
 from lenetc import nn, optim
 
 

@@ -11,8 +11,8 @@ import importlib.metadata
 import numpy as np
 from onnxsim.compile_training import compile_training_loop
 
-from benchmarks.worker import ADAM_LR, SGD_LR, Step, Task, Unsupported, serve
 from benchmarks.workers.forward import build
+from benchmarks.workers.protocol import ADAM_LR, SGD_LR, Step, Task, Unsupported, serve
 
 
 def prepare(task: Task) -> Step:

@@ -11,8 +11,8 @@ import onnxruntime
 from onnxruntime.training import artifacts, onnxblock
 from onnxruntime.training.api import CheckpointState, Module, Optimizer
 
-from benchmarks.worker import ADAM_LR, BETAS, EPS, SGD_LR, Step, Task, Unsupported, serve
 from benchmarks.workers.forward import build
+from benchmarks.workers.protocol import ADAM_LR, BETAS, EPS, SGD_LR, Step, Task, Unsupported, serve
 
 
 def as_in_pytorch(path: str) -> None:

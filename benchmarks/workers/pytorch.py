@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from benchmarks.models import MODELS
-from benchmarks.worker import ADAM_LR, BETAS, EPS, MOMENTUM, SGD_LR, Step, Task, serve
+from benchmarks.workers.protocol import ADAM_LR, BETAS, EPS, MOMENTUM, SGD_LR, Step, Task, serve
 
 COMPILED = "--compile" in sys.argv
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import ziglang
 
-from benchmarks.worker import ADAM_LR, BETAS, EPS, MOMENTUM, SGD_LR, Step, Task, serve
+from benchmarks.workers.protocol import ADAM_LR, BETAS, EPS, MOMENTUM, SGD_LR, Step, Task, serve
 
 # Zig takes clang's options, but names a machine without an operating system in its own way.
 CLANG = """#!/bin/sh

@@ -23,7 +23,7 @@ from lenetc.tensors.tensor import Tensor
 __all__ = ["GradScaler"]
 
 
-class Stage(enum.Enum):
+class OptState(enum.Enum):
     """How far the present iteration is with an optimizer."""
 
     UNSCALED = "its gradients have been unscaled"
@@ -74,7 +74,7 @@ class GradScaler:
             self._scale = Tensor._from_array(np.float32(init_scale))
             self._growth_tracker = Tensor._from_array(np.int32(0))
         # Of this iteration: what has been done with an optimizer, and whether it found a gradient to be infinite.
-        self._stages: dict[int, Stage] = {}
+        self._states: dict[int, OptState] = {}
         self._found: dict[int, Tensor] = {}
 
     def scale(self, outputs: Any) -> Any:
@@ -95,10 +95,10 @@ class GradScaler:
         """Divide the gradients of the optimizer's parameters by the scale."""
         if not self._enabled:
             return
-        stage = self._stages.get(id(optimizer))
-        if stage is Stage.UNSCALED:
+        state = self._states.get(id(optimizer))
+        if state is OptState.UNSCALED:
             raise RuntimeError("unscale_() has already been called on this optimizer since the last update()")
-        if stage is Stage.STEPPED:
+        if state is OptState.STEPPED:
             raise RuntimeError("unscale_() is being called after step()")
         self._note_change()
         with set_grad_enabled(False):
@@ -118,7 +118,7 @@ class GradScaler:
             if infinite is None:
                 infinite = Tensor._from_array(np.bool_(False))
         self._found[id(optimizer)] = infinite
-        self._stages[id(optimizer)] = Stage.UNSCALED
+        self._states[id(optimizer)] = OptState.UNSCALED
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         """Unscale the gradients, if that has not been done, and step unless one is infinite or NaN.
@@ -129,9 +129,9 @@ class GradScaler:
             return optimizer.step(*args, **kwargs)
         if "closure" in kwargs or args:
             raise RuntimeError("closure use is not supported if GradScaler is enabled")
-        if self._stages.get(id(optimizer)) is Stage.STEPPED:
+        if self._states.get(id(optimizer)) is OptState.STEPPED:
             raise RuntimeError("step() has already been called since the last update()")
-        if self._stages.get(id(optimizer)) is None:
+        if self._states.get(id(optimizer)) is None:
             self.unscale_(optimizer)
         self._note_change()
         infinite = self._found[id(optimizer)]
@@ -140,7 +140,7 @@ class GradScaler:
             result = _step_unless(infinite, optimizer)
         elif not infinite.item():
             result = optimizer.step()
-        self._stages[id(optimizer)] = Stage.STEPPED
+        self._states[id(optimizer)] = OptState.STEPPED
         return result
 
     def update(self, new_scale: float | Tensor | None = None) -> None:
@@ -165,7 +165,7 @@ class GradScaler:
                 for other in found[1:]:
                     infinite = elementwise.logical_or(infinite, other)
                 self._update(infinite)
-        self._stages.clear()
+        self._states.clear()
         self._found.clear()
 
     def _update(self, infinite: Tensor) -> None:
@@ -229,14 +229,14 @@ class GradScaler:
         self._growth_interval = state_dict["growth_interval"]
 
     def _note_change(self) -> None:
-        """A trace that fails leaves the stages as they were."""
+        """A trace that fails leaves the states as they were."""
         if Context.trace is None:
             return
-        stages, found = dict(self._stages), dict(self._found)
+        states, found = dict(self._states), dict(self._found)
 
         def undo() -> None:
-            self._stages.clear()
-            self._stages.update(stages)
+            self._states.clear()
+            self._states.update(states)
             self._found.clear()
             self._found.update(found)
 

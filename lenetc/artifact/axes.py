@@ -13,7 +13,7 @@ from ir.node import Graph
 from ir.types import Type
 from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.structure import ArgumentError, is_array, type_of
-from lenetc.compiler.traces.exporting import ReplacedError
+from lenetc.compiler.traces.for_export import ReplacedError
 from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation.tracing import Exporting, is_ours_or_pythons
 from lenetc.operations import creation
@@ -24,7 +24,7 @@ BATCH = "N"
 
 
 @dataclass
-class Traced:
+class Symbolic:
     """A step as it is exported. types: of the inputs that are arrays; sizes: what each symbol was when it was traced,
     that of the batch first; notes: what could not be symbolic, and why."""
 
@@ -34,7 +34,7 @@ class Traced:
     notes: list[str] = field(default_factory=list)
 
 
-def traced(function: CompiledFunction, values: dict[str, Any], axes: Axes | None, static: bool) -> Traced:
+def traced(function: CompiledFunction, values: dict[str, Any], axes: Axes | None, static: bool) -> Symbolic:
     """`function` traced for a call with `values`, whose arrays get symbolic sizes.
 
     axes: the symbol of each axis that has one, by input, {"tokens": {0: "N", 1: "T"}}; None: the leading axis of the
@@ -70,7 +70,7 @@ def _forget(captured: Capture) -> None:
     captured.updated = [*updates]
 
 
-def _traced(function: CompiledFunction, values: dict[str, Any], axes: Axes | None, static: bool) -> Traced:
+def _traced(function: CompiledFunction, values: dict[str, Any], axes: Axes | None, static: bool) -> Symbolic:
     fixed = {name: type_of(leaf) for name, leaf in function.arguments.leaves(values) if is_array(leaf)}
     if axes is not None and not static:
         types = _named(fixed, axes)
@@ -81,13 +81,13 @@ def _traced(function: CompiledFunction, values: dict[str, Any], axes: Axes | Non
     return _Search(function, values, fixed, arrays).best()
 
 
-def _made(captured: Capture, fixed: Types, types: Types, notes: Sequence[str] = ()) -> Traced:
+def _made(captured: Capture, fixed: Types, types: Types, notes: Sequence[str] = ()) -> Symbolic:
     sizes: dict[str, int] = {}
     for name, type in types.items():
         for dim, size in zip(type.shape, fixed[name].shape, strict=True):
             if not isinstance(dim, int):
                 sizes.setdefault(str(dim), int(size))
-    return Traced(captured, types, sizes, list(notes))
+    return Symbolic(captured, types, sizes, list(notes))
 
 
 def _named(fixed: Types, axes: Axes) -> Types:
@@ -133,7 +133,7 @@ class _Search:
         self.leading = [name for name in arrays if fixed[name].shape[0] == self.batch]
         self.why = ""  # the first way was not possible
 
-    def best(self) -> Traced:
+    def best(self) -> Symbolic:
         """With the batch as one symbol, wherever it leads; with matrices [N, N] that multiply the batch; without an
         input that only happens to be as long; with the batch as other axes, as in [T, N]; else as it is, with a note
         that says why."""
@@ -159,7 +159,7 @@ class _Search:
         captured = self.function.capture(self.values, self.fixed, exporting=Exporting())
         return _made(captured, self.fixed, self.fixed, [note])
 
-    def parted(self, named: dict[str, str], captured: Capture) -> Traced:
+    def parted(self, named: dict[str, str], captured: Capture) -> Symbolic:
         """With a symbol of its own for each input whose length need not be that of the first."""
         for name in list(named)[1:]:
             alone = {**named, name: f"{BATCH}_{name}"}

@@ -24,7 +24,7 @@ class CutError(LenetcError):
 
 
 @dataclass(frozen=True)
-class Cut:
+class Halves:
     """gradients: by the state's name, the name that the gradient has as a result of `grad` and as an input of `apply`.
     handed_on: state that `grad` replaces and whose new value `apply` reads."""
 
@@ -51,7 +51,7 @@ class Cut:
         )
 
 
-def cut(graph: Graph, gradients: Sequence[tuple[str, str]], of_updates: Collection[str]) -> Cut:
+def cut(graph: Graph, gradients: Sequence[tuple[str, str]], of_updates: Collection[str]) -> Halves:
     """`graph`, a traced step, in two.
 
     gradients: pairs of a state and of the result that is the gradient which the step of its optimizer reads.
@@ -114,7 +114,7 @@ def cut(graph: Graph, gradients: Sequence[tuple[str, str]], of_updates: Collecti
     used = _below((node for _, node in (*results, *early)), ())
     inputs = [node for node in graph.inputs if node in used or node.attrs["kind"] == "input"]
     grad = Graph.make(f"{graph.name}_grad", inputs, results, early)
-    return Cut(step, grad, apply, names, frozenset(handed_on))
+    return Halves(step, grad, apply, names, frozenset(handed_on))
 
 
 def without(graph: Graph, labels: Collection[str]) -> Graph:

@@ -30,7 +30,7 @@ from ir.node import Graph
 from ir.op import leaf
 from ir.types import Array
 from lenetc.artifact import describe
-from lenetc.artifact.axes import Axes, Traced, told, traced
+from lenetc.artifact.axes import Axes, Symbolic, told, traced
 from lenetc.artifact.checkpoint import CheckpointError, save_tensors
 from lenetc.artifact.cut import CutError, cut, without
 from lenetc.artifact.forward import forward
@@ -158,7 +158,7 @@ class _Folder:
     """What goes into one folder."""
 
     program: Program
-    step: Traced
+    step: Symbolic
     values: dict[str, Any]
     options: Options
     cells: dict[str, Cell] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from ir.dims import evaluate, is_name, symbol
 from ir.node import Node
 from ir.op import leaf
 from ir.types import Type
-from lenetc.artifact.axes import Traced
+from lenetc.artifact.axes import Symbolic
 from lenetc.artifact.results import returned
 from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.structure import ArgumentError, flatten, is_array, type_of
@@ -26,7 +26,7 @@ from passes.rewrite.driver import substitute
 
 
 def forward(
-    function: Module | Callable[..., Any], step: Traced, values: dict[str, Any], numbers: bool
+    function: Module | Callable[..., Any], step: Symbolic, values: dict[str, Any], numbers: bool
 ) -> Capture:
     """`function` traced without gradients and in evaluation mode. numbers: whether its numbers are inputs too.
 
@@ -99,7 +99,7 @@ def called(function: Module | Callable[..., Any], differentiates: bool = True) -
 
 
 def _arguments(
-    function: Module | Callable[..., Any], compiled: CompiledFunction, step: Traced, values: dict[str, Any]
+    function: Module | Callable[..., Any], compiled: CompiledFunction, step: Symbolic, values: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Type], dict[str, str]]:
     """Values for the parameters of `function`, the types of its arrays, and new names of its inputs."""
     exported = step.captured.exported

@@ -11,7 +11,7 @@ from ir.dims import evaluate
 from ir.node import Graph
 from ir.op import leaf
 from ir.types import Type
-from lenetc.artifact.axes import Axes, Traced, traced
+from lenetc.artifact.axes import Axes, Symbolic, traced
 from lenetc.artifact.forward import called, lone_output
 from lenetc.artifact.valid import VALID, with_valid
 from lenetc.autograd.engine import grad
@@ -77,7 +77,7 @@ def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _gradient(
-    function: CompiledFunction, values: dict[str, Any], forward: Traced, shown: Mapping[str, str]
+    function: CompiledFunction, values: dict[str, Any], forward: Symbolic, shown: Mapping[str, str]
 ) -> Graph:
     """The traced graph of results and gradients. shown: other names of results."""
     captured = forward.captured

@@ -13,11 +13,11 @@ from ir.types import Array
 from lenetc import runtime
 from lenetc.artifact import checkpoint
 from lenetc.artifact.checkpoint import CheckpointError, load_tensors, save_tensors
-from lenetc.artifact.exported.bake import bake
-from lenetc.artifact.exported.folder import Folder, fitting_state
-from lenetc.artifact.exported.inputs import Hyperparameters, as_array, fitting
-from lenetc.artifact.exported.models import Models
 from lenetc.artifact.manifest import VALID, Model, Port
+from lenetc.artifact.on_disk.bake import bake
+from lenetc.artifact.on_disk.folder import Folder, fitting_state
+from lenetc.artifact.on_disk.inputs import Hyperparameters, as_array, fitting
+from lenetc.artifact.on_disk.models import Models
 from lenetc.evaluation.ranges import LabelError
 from lenetc.evaluation.tracing import here
 from lenetc.runtime import Value

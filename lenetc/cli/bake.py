@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from lenetc.artifact.exported.bake import bake
-from lenetc.artifact.exported.folder import Folder
+from lenetc.artifact.on_disk.bake import bake
+from lenetc.artifact.on_disk.folder import Folder
 
 
 def run(options: argparse.Namespace) -> int:

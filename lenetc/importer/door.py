@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from lenetc.importer.errors import OnnxError, OnnxWarning
 from lenetc.importer.graph.batch import with_batch
-from lenetc.importer.graph.cutting import cut
-from lenetc.importer.graph.folding import constants, held
+from lenetc.importer.graph.constants import constants, held
 from lenetc.importer.graph.gradients import reached
+from lenetc.importer.graph.outputs import cut
 from lenetc.importer.module import OnnxModule, Renames
 from lenetc.importer.names import Names
 from lenetc.importer.problems import need_none, problems

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lenetc.importer.door import sort
-from lenetc.importer.graph.cutting import cut
 from lenetc.importer.graph.gradients import reached
+from lenetc.importer.graph.outputs import cut
 from lenetc.importer.ports import described
 from lenetc.importer.problems import problems, walk
 from lenetc.importer.records import OnnxFile, OnnxGraph, OnnxNode, Problem

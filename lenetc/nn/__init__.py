@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from lenetc.missing import names_of
 from lenetc.nn import functional, init, utils
 from lenetc.nn.functional.losses.linear import LinearCrossEntropyOptions
-from lenetc.nn.modules.activation import LogSoftmax, Softmax, Softmax2d, Softmin
 from lenetc.nn.modules.activations.rectifiers import (
     Hardshrink,
     Hardsigmoid,
@@ -22,6 +21,7 @@ from lenetc.nn.modules.activations.rectifiers import (
     Softshrink,
     Threshold,
 )
+from lenetc.nn.modules.activations.softmaxes import LogSoftmax, Softmax, Softmax2d, Softmin
 from lenetc.nn.modules.activations.units import (
     CELU,
     ELU,

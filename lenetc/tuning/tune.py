@@ -119,17 +119,17 @@ def _measure_group(
     """The costs of probes that compete, their graphs run in turns."""
     until = time.perf_counter() + seconds
     values: dict[object, Value] = {}
-    kernels: dict[Graph, Kernel] = {}
+    timed: dict[Graph, Timed] = {}
 
-    def kernel(graph: Graph) -> Kernel:
-        if graph not in kernels:
+    def timed_of(graph: Graph) -> Timed:
+        if graph not in timed:
             drawn = {node: _drawn(node, target.device, values) for node in graph.inputs}
-            kernels[graph] = load(finish(graph, target), drawn, target)
-        return kernels[graph]
+            timed[graph] = load(finish(graph, target), drawn, target)
+        return timed[graph]
 
-    nothing = kernel(probes.empty())
-    pairs = [(p, kernel(p.graph()), kernel(p.without()) if p.without else nothing) for p in members]
-    in_turns(list(kernels.values()), until)
+    nothing = timed_of(probes.empty())
+    pairs = [(p, timed_of(p.graph()), timed_of(p.without()) if p.without else nothing) for p in members]
+    in_turns(list(timed.values()), until)
     costs = {}
     for probe, whole, without in pairs:
         spent = (whole.seconds - without.seconds) * 1e6 + (NODE if without is nothing else 0.0)
@@ -149,19 +149,19 @@ def _drawn(node: Node, device: str, values: dict[object, Value]) -> Value:
 def _steps(program: Program, costs: Sequence[Measured | None], until: float) -> list[float]:
     """Seconds that the step takes, compiled by each of the costs."""
     values = {name: runtime.to_device(x, program.target.device) for name, x in _feeds(program).items()}
-    kernels: dict[tuple[Graph, ...], Kernel] = {}
+    timed: dict[tuple[Graph, ...], Timed] = {}
     found = []
     for known in costs:
         made = Program(compilation(program.graph("traced"), replace(program.target, costs=known)))
         graphs = tuple(made.split.programs().values()) if made.split else (made.graph(),)
-        if graphs not in kernels:
-            kernels[graphs] = _step(made, values)
-        found.append(kernels[graphs])
-    in_turns(list(kernels.values()), until)
-    return [kernel.seconds for kernel in found]
+        if graphs not in timed:
+            timed[graphs] = _step(made, values)
+        found.append(timed[graphs])
+    in_turns(list(timed.values()), until)
+    return [one.seconds for one in found]
 
 
-def _step(program: Program, values: Mapping[str, Value]) -> Kernel:
+def _step(program: Program, values: Mapping[str, Value]) -> Timed:
     """A whole step, loaded and bound to memory of its own for what it gives."""
     device, graph = program.target.device, program.graph("traced")
     nexts = {next_name(name): _memory(node, device) for name, node in graph.updates}
@@ -177,7 +177,7 @@ def _step(program: Program, values: Mapping[str, Value]) -> Kernel:
         binding.run()
         session.settle()
 
-    return Kernel(run, kept)
+    return Timed(run, kept)
 
 
 def _feeds(program: Program) -> Mapping[str, Array]:
@@ -200,7 +200,7 @@ def _feeds(program: Program) -> Mapping[str, Array]:
     return feeds
 
 
-def load(graph: Graph, values: Values, target: Target) -> Kernel:
+def load(graph: Graph, values: Values, target: Target) -> Timed:
     """A lowered graph, loaded and bound to the values of its inputs."""
     from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
 
@@ -208,14 +208,14 @@ def load(graph: Graph, values: Values, target: Target) -> Kernel:
     session = Session(emitted.to_file(), target.device, emitted.places, target.threads)
     names = [output.name for output in emitted.model.graph.output]
     outputs = {name: _memory(node, target.device) for name, node in zip(names, graph.outputs, strict=True)}
-    return Kernel(session.bind({node.attrs["name"]: values[node] for node in graph.inputs}, outputs).run)
+    return Timed(session.bind({node.attrs["name"]: values[node] for node in graph.inputs}, outputs).run)
 
 
 def _memory(node: Node, device: str) -> Value:
     return runtime.empty([int(dim) for dim in node.shape], runtime.stored(node.dtype), device)
 
 
-class Kernel:
+class Timed:
     """Something to time. kept: what `run` needs and does not hold. spent: seconds that its samples took."""
 
     def __init__(self, run: Callable[[], None], kept: object = None) -> None:
@@ -225,7 +225,7 @@ class Kernel:
         start = time.perf_counter()
         run()
         self._runs = max(int(_SAMPLE / (time.perf_counter() - start)), 5)
-        self._samples: list[float] = []
+        self.samples: list[float] = []
         self.spent = 0.0
 
     def sample(self) -> None:
@@ -239,19 +239,19 @@ class Kernel:
             start = time.perf_counter()
             self._run()
             taken.append(time.perf_counter() - start)
-        self._samples.append(median(taken))
+        self.samples.append(median(taken))
         self.spent += time.perf_counter() - begin
 
     @property
     def seconds(self) -> float:
         """What a run takes."""
-        return median(self._samples)
+        return median(self.samples)
 
 
-def in_turns(kernels: Sequence[Kernel], until: float) -> None:
-    """Sample each kernel a few times, and more often where time is left."""
-    share = (until - time.perf_counter()) / len(kernels)
+def in_turns(timed: Sequence[Timed], until: float) -> None:
+    """Sample each a few times, and more often where time is left."""
+    share = (until - time.perf_counter()) / len(timed)
     for number in range(_ROUNDS[1]):
-        for kernel in kernels:
-            if number < _ROUNDS[0] or kernel.spent < share:
-                kernel.sample()
+        for one in timed:
+            if number < _ROUNDS[0] or one.spent < share:
+                one.sample()

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-from benchmarks.worker import Step, Task, Unsupported, serve
+from benchmarks.workers.protocol import Step, Task, Unsupported, serve
 
 HOW = sys.argv[1] if len(sys.argv) > 1 else "good"
 

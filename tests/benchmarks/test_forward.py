@@ -12,8 +12,8 @@ import lenetc
 import lenetc.nn.functional as F
 from benchmarks import workloads
 from benchmarks.models import MODELS
-from benchmarks.worker import load
 from benchmarks.workers.forward import build
+from benchmarks.workers.protocol import load
 from lenetc import nn
 
 

@@ -12,7 +12,16 @@ import pytest
 
 from benchmarks import workloads
 from benchmarks.models import MODELS
-from benchmarks.worker import Step, Task, Unsupported, Worker, forget_peak, load, peak_mb, resident_mb
+from benchmarks.workers.protocol import (
+    Step,
+    Task,
+    Unsupported,
+    Worker,
+    forget_peak,
+    load,
+    peak_mb,
+    resident_mb,
+)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import lenetc
 import lenetc.nn.functional as F
 from benchmarks import workloads
 from benchmarks.models import MODELS
-from benchmarks.worker import load
+from benchmarks.workers.protocol import load
 from lenetc import nn, optim
 
 torch = pytest.importorskip("torch")

@@ -11,8 +11,8 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto, defs, shape_inference
 
 from ir.errors import LenetcError
-from lenetc.artifact.exported.folder import Folder
 from lenetc.artifact.kernels.table import Table, Types, table
+from lenetc.artifact.on_disk.folder import Folder
 
 _OF_SHAPES = ("Shape", "Size")  # their values are sizes, which ONNX Runtime keeps on the CPU
 # What is computed from sizes stays there too, but for these, which make arrays of them.

@@ -222,11 +222,11 @@ class Observed:
 
 
 def _both(first: Callable[..., Any], second: Callable[..., Any]) -> Callable[..., None]:
-    def profile(frame: FrameType, event: str, arg: Any) -> None:
+    def note(frame: FrameType, event: str, arg: Any) -> None:
         first(frame, event, arg)
         second(frame, event, arg)
 
-    return profile
+    return note
 
 
 @contextmanager

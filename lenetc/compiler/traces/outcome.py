@@ -15,7 +15,7 @@ from ir.types import DType
 from lenetc.compiler.reads.entries import is_plain
 from lenetc.compiler.structure import flatten, result_names
 from lenetc.compiler.traces.arguments import Traced, first_name
-from lenetc.compiler.traces.exporting import check_replaced, exported, keep_buffers
+from lenetc.compiler.traces.for_export import check_replaced, exported, keep_buffers
 from lenetc.compiler.traces.history import History, Sources, history_of
 from lenetc.compiler.traces.naming import free_name, state_names
 from lenetc.compiler.traces.records import (

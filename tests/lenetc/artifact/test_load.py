@@ -14,9 +14,9 @@ import lenetc
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.types import Array
 from lenetc.artifact.checkpoint import CheckpointError
-from lenetc.artifact.exported.inputs import fitting
 from lenetc.artifact.load import Artifact
 from lenetc.artifact.manifest import Port, write_manifest
+from lenetc.artifact.on_disk.inputs import fitting
 from lenetc.evaluation.ranges import LabelError
 from tests.lenetc.artifact import folders
 

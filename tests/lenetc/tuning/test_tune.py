@@ -252,7 +252,7 @@ def test_kernels_that_compete_are_run_in_turns_and_the_medians_are_kept() -> Non
     ones = lenetc.runtime.to_device(np.ones(2, np.float32), "cpu")
     kernel = tuning.load(graph_to(x + 1.0), {x: ones}, Target())
     for seconds in (5.0, 1.0, 2.0):
-        kernel._samples.append(seconds)
+        kernel.samples.append(seconds)
     assert kernel.seconds == 2.0
 
 

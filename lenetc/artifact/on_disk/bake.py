@@ -8,7 +8,7 @@ from pathlib import Path
 from ir.errors import LenetcError
 from ir.types import Array
 from lenetc.artifact.checkpoint import CheckpointError, load_tensors
-from lenetc.artifact.exported.folder import Folder, fitting_state
+from lenetc.artifact.on_disk.folder import Folder, fitting_state
 from lenetc.files import atomic_write
 
 

@@ -1,8 +1,9 @@
-"""Draw docs/architecture.svg: the rooms of the house in the order that pyproject.toml holds them to, and the way of a
-call of a compiled step through them."""
+"""Draw architecture.svg: the rooms of the house in the order that pyproject.toml holds them to, and the way of a call
+of a compiled step through them."""
 
 from __future__ import annotations
 
+import textwrap
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,13 @@ HERE = Path(__file__).parent
 WHAT = {
     "cli": "lenetc train, bench, tune",
     "training": "the main job: LeNet on digits",
-    "migration": "from onnxruntime-\ntraining",
-    "artifact": "exported folders,\ncheckpoints",
-    "pictures": "graphs and\ntrainings drawn",
-    "profiling": "where the time\nof a call goes",
-    "tuning": "what strategies\ncost here",
+    "migration": "from onnxruntime-training",
+    "artifact": "exported folders, checkpoints",
+    "pictures": "graphs and trainings drawn",
+    "profiling": "where the time of a call goes",
+    "tuning": "what strategies cost here",
     "importer": "ONNX files become modules",
-    "compiler": "a function becomes a program:\ntrace, guards, program, calls",
+    "compiler": "a function becomes a program: trace, guards, program, calls",
     "distributions": "samples, densities, divergences",
     "lenet": "the tutorial's network",
     "nn": "modules, functional, init",
@@ -60,7 +61,7 @@ BLUE, ORANGE, GREEN, GREY = (
     ("#dff2e1", "#3f9450"),
     ("#eceff3", "#66758a"),
 )
-LEFT, RIGHT, TOP, GAP = 24, 604, 92, 10
+LEFT, RIGHT, TOP, GAP = 24, 724, 92, 10
 CALLER = 132.0  # lower side of the box that calls
 STYLE = """
 text{font-family:"Helvetica Neue",Helvetica,Arial,"Liberation Sans","DejaVu Sans",sans-serif;fill:#1d2733}
@@ -115,11 +116,20 @@ RUN_UP: list[Stop] = [
 
 def layers(package: str) -> list[list[str]]:
     """The rooms of a package from top to bottom, as the linter's contract has them."""
-    contracts = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["tool"]["importlinter"][
+    contracts = tomllib.loads((HERE.parents[1] / "pyproject.toml").read_text())["tool"]["importlinter"][
         "contracts"
     ]
     found = next(c["layers"] for c in contracts if c.get("containers") == [package])
     return [[room for room in layer.split(" | ") if room not in FACES] for layer in found]
+
+
+def width_of(floor: list[str]) -> float:
+    return (RIGHT - LEFT + GAP) / len(floor) - GAP
+
+
+def said(room: str, floor: list[str]) -> list[str]:
+    """What a room is for, in lines as wide as its box."""
+    return textwrap.wrap(WHAT[room], int(width_of(floor) / 6.2), break_on_hyphens=False)
 
 
 def rows() -> list[Row]:
@@ -130,9 +140,11 @@ def rows() -> list[Row]:
     assert drawn == set(WHAT), f"say what these rooms are for: {drawn ^ set(WHAT)}"
     found, top = [], float(TOP)
     for floor in floors:
-        height = 96 if floor == ["compiler"] else 62 if len(floor) > 3 else 46
-        if floor is tools or floor in passes:
-            height = 28
+        height = (
+            28 if floor is tools or floor in passes else 31 + 15 * max(len(said(r, floor)) for r in floor)
+        )
+        if floor == ["compiler"]:
+            height = 96  # the ways have two stops there
         if floor in (passes[0], ["ir"]):
             top += 14
         colours = ORANGE if floor in passes else GREEN if floor == ["ir"] else BLUE
@@ -151,13 +163,13 @@ def box(left: float, right: float, row: Row, name: str) -> list[str]:
         f'<rect x="{left:g}" y="{row.top:g}" width="{right - left:g}" height="{row.height:g}" rx="6" fill="{fill}" '
         f'stroke="{outline}" stroke-width="1.3"/>'
     )
-    lines = WHAT[name].split("\n")
     if row.height < 40:
         return [
             frame,
             text(left + 12, row.middle + 4.5, "name", name),
-            text(left + 100, row.middle + 4, "detail", *lines),
+            text(left + 100, row.middle + 4, "detail", WHAT[name]),
         ]
+    lines = said(name, row.rooms)
     middle, first = (left + right) / 2, row.middle + 5 - 7.5 * len(lines)
     details = (text(middle, first + 15 * (i + 1), "detail", line, "middle") for i, line in enumerate(lines))
     return [frame, text(middle, first, "name", name, "middle"), *details]
@@ -169,9 +181,10 @@ def house(floors: list[Row]) -> list[str]:
         if row.rooms[0] not in WHAT:  # single files, which all may use
             parts.append(text((LEFT + RIGHT) / 2, row.middle + 4, "detail", " · ".join(row.rooms), "middle"))
         else:
-            width = (RIGHT - LEFT + GAP) / len(row.rooms)
+            width = width_of(row.rooms)
             for i, room in enumerate(row.rooms):
-                parts += box(LEFT + i * width, LEFT + (i + 1) * width - GAP, row, room)
+                left = LEFT + i * (width + GAP)
+                parts += box(left, left + width, row, room)
     return parts
 
 
@@ -195,7 +208,7 @@ def way(
 def draw() -> str:
     floors = rows()
     at = {room: row.middle for row in floors for room in row.rooms}
-    width, height = 1412, floors[-1].top + floors[-1].height + 36
+    width, height = 1532, floors[-1].top + floors[-1].height + 36
     traced, run = BLUE[1], GREEN[1]
     arrows = "".join(
         f'<marker id="arrow-{c[1:]}" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="9" markerHeight="9" '
@@ -215,22 +228,22 @@ def draw() -> str:
         f'<rect width="{width}" height="{height:g}" fill="#fff"/>',
         text(LEFT, 40, "title", "The rooms of lenetc, and the way of a call through them"),
         text(LEFT, 72, "lane", "rooms: each may import those below it"),
-        text(656, 72, "lane", "where nothing fits yet: trace and compile"),
-        text(1132, 72, "lane", "every call: one run"),
+        text(776, 72, "lane", "where nothing fits yet: trace and compile"),
+        text(1252, 72, "lane", "every call: one run"),
         *guides,
         *house(floors),
-        *way(TRACE_DOWN, TRACE_UP, 644, 1074, at["compiler"] + 35, at, traced),
-        *way(RUN_DOWN, RUN_UP, 1120, 1384, CALLER, at, run),
+        *way(TRACE_DOWN, TRACE_UP, 764, 1194, at["compiler"] + 35, at, traced),
+        *way(RUN_DOWN, RUN_UP, 1240, 1504, CALLER, at, run),
         text(
-            656,
+            776,
             at["kernels"] + 12,
             "stop",
             "simplify, tile, strategies, hoist, fuse, schedule: after each a graph",
         ),
-        text(656, at["kernels"] + 28, "stop", "that can be printed, verified, interpreted, drawn"),
-        f'<rect x="624" y="{TOP}" width="{width - 24 - 624}" height="{CALLER - TOP:g}" rx="6" fill="{GREY[0]}" '
+        text(776, at["kernels"] + 28, "stop", "that can be printed, verified, interpreted, drawn"),
+        f'<rect x="744" y="{TOP}" width="{width - 24 - 744}" height="{CALLER - TOP:g}" rx="6" fill="{GREY[0]}" '
         f'stroke="{GREY[1]}" stroke-width="1.3"/>',
-        text((624 + width - 24) / 2, (TOP + CALLER) / 2 + 4, "name", "loss = step(images, labels)", "middle"),
+        text((744 + width - 24) / 2, (TOP + CALLER) / 2 + 4, "name", "loss = step(images, labels)", "middle"),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"

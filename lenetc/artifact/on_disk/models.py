@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from ir.errors import LenetcError
 from lenetc import runtime
 from lenetc.artifact.checkpoint import CheckpointError
-from lenetc.artifact.exported.folder import Folder
 from lenetc.artifact.manifest import Model
+from lenetc.artifact.on_disk.folder import Folder
 from lenetc.evaluation.tracing import here
 from lenetc.runtime.threads import threads_set
 
