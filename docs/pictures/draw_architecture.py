@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 
 HERE = Path(__file__).parent
 WHAT = {
-    "cli": "lenetc train, bench, tune",
+    "cli": "the command lenetc: train, export, examine, check, bake, tune, bench",
     "training": "the main job: LeNet on digits",
     "migration": "from onnxruntime-training",
     "artifact": "exported folders, checkpoints",

@@ -6,6 +6,7 @@ import numpy as np
 
 from ir.dims import Dim, Poly, Shape
 from ir.errors import ShapeError
+from ir.interpret import run
 from ir.node import Graph, item_type
 from ir.op import op
 from ir.types import AnyType, Array, TupleType, Type
@@ -77,8 +78,6 @@ def scan(
     With `tile` a step takes so many slices at once, [tile, ...], the last one what is left, and items are of as many
     (ONNX Loop).
     """
-    from ir.interpret import run
-
     state, rest = operands[:carries], operands[carries + sequences :]
     if tile:
         pieces: list[tuple[Array, ...]] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ir.errors import ShapeError
+from ir.interpret import run
 from ir.node import Graph
 from ir.op import op
 from ir.ops.rules import broadcast_shapes, need_float, need_rank
@@ -103,6 +104,4 @@ def _cond(condition: Type, *operands: Type, then: Graph, otherwise: Graph) -> Tu
 def cond(condition: Array, *operands: Array, then: Graph, otherwise: Graph) -> tuple[Array, ...]:
     """The results of `then` of the operands where the condition holds, else those of `otherwise` (torch.cond,
     ONNX If). Only the one is computed."""
-    from ir.interpret import run
-
     return run(then if condition else otherwise, operands)

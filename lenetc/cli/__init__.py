@@ -1,4 +1,7 @@
-"""The command line: `lenetc train`, `bench`, `tune`, `bake`, `check`; a file a command. It may import all rooms."""
+"""The command line: `lenetc train`, `export`, `examine`, `check`, `bake`, `tune`, `bench`; a file a command.
+
+It may import all rooms.
+"""
 
 from lenetc.cli.parser import main
 

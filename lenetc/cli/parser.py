@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from ir.errors import LenetcError
 from lenetc import debug
+from lenetc.cli import bake, tune
 from lenetc.version import __version__
 
 OPTIMIZERS = (
@@ -179,47 +180,49 @@ def _add_export(commands: Any) -> None:
 
 
 def _add_tune(commands: Any) -> None:
-    tune = commands.add_parser(
+    command = commands.add_parser(
         "tune",
         help="measure on this machine what strategies cost",
         description="Measures what strategies cost on this machine for the shapes of a program, LeNet's by default. "
         "What is compiled afterwards is compiled by these costs. They are kept in the user's folder for caches, or in "
         "the folder that the environment variable LENETC_CACHE names.",
     )
-    tune.set_defaults(command=_tune)
-    tune.add_argument(
+    command.set_defaults(command=tune.run)
+    command.add_argument(
         "program",
         nargs="?",
         metavar="FILE.py:FUNCTION",
         help="a function without arguments that returns a program, as from step.lower(images, labels), or a list "
         "of them (default: LeNet)",
     )
-    tune.add_argument(
+    command.add_argument(
         "--batch", type=_at_least(1), nargs="+", help="batch sizes of LeNet (default 1 16 64 256)"
     )
-    tune.add_argument("--seconds", type=_positive, default=30.0, help="time for each program (default 30)")
-    tune.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default auto")
-    tune.add_argument("--show", action="store_true", help="show what was measured, and measure nothing")
-    tune.add_argument("--contains", metavar="TEXT", help="with --show: only what has this text in it")
-    tune.add_argument("--clear", action="store_true", help="delete what was measured, and measure nothing")
+    command.add_argument("--seconds", type=_positive, default=30.0, help="time for each program (default 30)")
+    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default auto")
+    command.add_argument("--show", action="store_true", help="show what was measured, and measure nothing")
+    command.add_argument("--contains", metavar="TEXT", help="with --show: only what has this text in it")
+    command.add_argument("--clear", action="store_true", help="delete what was measured, and measure nothing")
 
 
 def _add_bake(commands: Any) -> None:
-    bake = commands.add_parser(
+    command = commands.add_parser(
         "bake",
         help="put trained state into the infer.onnx of an exported folder",
         description="Writes the infer.onnx of a folder that program.export wrote with the weights of a state file in "
         "the place of those at export. The model's Python code is not needed.",
     )
-    bake.set_defaults(command=_bake)
-    bake.add_argument("folder", metavar="DIR", type=Path, help="the exported folder")
-    bake.add_argument(
+    command.set_defaults(command=bake.run)
+    command.add_argument("folder", metavar="DIR", type=Path, help="the exported folder")
+    command.add_argument(
         "state",
         metavar="STATE.safetensors",
         type=Path,
         help="what a host saved, or PyTorch: weights under the names of the folder's state.safetensors",
     )
-    bake.add_argument("-o", "--out", metavar="OUT.onnx", type=Path, required=True, help="the file to write")
+    command.add_argument(
+        "-o", "--out", metavar="OUT.onnx", type=Path, required=True, help="the file to write"
+    )
 
 
 def _add_check(commands: Any) -> None:
@@ -237,7 +240,7 @@ def _add_check(commands: Any) -> None:
     check.add_argument("--json", action="store_true", help="write what was found as JSON")
 
 
-# Commands bring rich, matplotlib and onnx in, which `lenetc --help` should not wait for.
+# These bring rich, matplotlib and onnx in, which `lenetc --help` should not wait for.
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -262,18 +265,6 @@ def _export(options: argparse.Namespace) -> int:
     from lenetc.cli import export
 
     return export.run(options)
-
-
-def _tune(options: argparse.Namespace) -> int:
-    from lenetc.cli import tune
-
-    return tune.run(options)
-
-
-def _bake(options: argparse.Namespace) -> int:
-    from lenetc.cli import bake
-
-    return bake.run(options)
 
 
 def _check(options: argparse.Namespace) -> int:

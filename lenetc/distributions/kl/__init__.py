@@ -1,4 +1,7 @@
-"""Kullback-Leibler divergences, by the kinds of two distributions (torch.distributions.kl)."""
+"""Kullback-Leibler divergences, by the kinds of two distributions (torch.distributions.kl).
+
+It may import all distributions but `mixture`.
+"""
 
 from lenetc.distributions.kl import alike, mixed
 from lenetc.distributions.kl.registry import kl_divergence, register_kl

@@ -1,4 +1,7 @@
-"""Functions between the values of distributions, with their inverses and Jacobians (torch.distributions.transforms)."""
+"""Functions between the values of distributions, with their inverses and Jacobians (torch.distributions.transforms).
+
+It may import `constraints`, `distribution` and `independent` of the distributions.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """The operators of ONNX, one function each, by topic; importing this fills `registry.TABLE`.
 
 They are written with the operations that users have too (`lenetc.operations`, `lenetc.nn.functional`).
+
+They may import `registry`, `records`, `values`, `dtypes` and `errors` beside this.
 """
 
 from lenetc.importer.operators import (

@@ -1,6 +1,8 @@
 """Functions that networks are made of (torch.nn.functional).
 
 They know no modules: those of `nn.modules` call them.
+
+They may import `operations` and what that may, and each other.
 """
 
 from typing import TYPE_CHECKING

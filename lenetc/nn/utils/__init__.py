@@ -1,4 +1,7 @@
-"""Helpers for parameters, their gradients, and sequences (torch.nn.utils)."""
+"""Helpers for parameters, their gradients, and sequences (torch.nn.utils).
+
+They may import `nn.modules` and what that may.
+"""
 
 from typing import TYPE_CHECKING
 

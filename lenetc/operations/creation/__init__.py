@@ -1,4 +1,7 @@
-"""Making tensors: from data, of a constant, of ranges, of random numbers. PyTorch's functions of the same names."""
+"""Making tensors: from data, of a constant, of ranges, of random numbers. PyTorch's functions of the same names.
+
+They may import the rooms beside this but `dense`, `methods` and `products`.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 `Tensor` takes them as its methods. `products`, `reductions`, `shaping` and `in_place` beside this have the rest,
 `lenetc.nn.functional` what networks are made of.
+
+They may import none of the rooms beside this.
 """
 
 from lenetc.operations.elementwise import (

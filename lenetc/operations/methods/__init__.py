@@ -1,4 +1,7 @@
-"""The operations as methods and operators of Tensor: tables of PyTorch's names, one for each room of operations."""
+"""The operations as methods and operators of Tensor: tables of PyTorch's names, one for each room of operations.
+
+They may import all of operations.
+"""
 
 from __future__ import annotations
 

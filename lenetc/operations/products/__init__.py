@@ -1,4 +1,7 @@
-"""Products of vectors, matrices and tensors: PyTorch's functions of the same names."""
+"""Products of vectors, matrices and tensors: PyTorch's functions of the same names.
+
+They may import `elementwise`, `reductions` and `shaping` beside this.
+"""
 
 from lenetc.operations.products.added import *
 from lenetc.operations.products.covariance import *

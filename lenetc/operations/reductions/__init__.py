@@ -1,5 +1,8 @@
 """Functions that go over dimensions, to one value each or to running ones: PyTorch's functions of the same names, by
-topic."""
+topic.
+
+They may import `elementwise` and `shaping` beside this.
+"""
 
 from lenetc.operations.reductions.comparisons import *
 from lenetc.operations.reductions.counts import *

@@ -3,6 +3,8 @@
 The recursions are PyTorch's: a schedule changes the rate it finds, so rates edited by hand and several
 schedules on one optimizer compose. An epoch is one call of `step()`, be it after an epoch or after a batch.
 Source: `torch.optim.lr_scheduler`, PyTorch 2.13.
+
+They may import `optimizer`.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,7 @@
-"""Datasets, samplers and loaders (torch.utils.data)."""
+"""Datasets, samplers and loaders (torch.utils.data).
+
+It may import `operations` and what that may.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -2,4 +2,6 @@
 
 The IR knows windows over images only: a line is an image of height 1, and what moves over a volume moves over its
 planes first and then through the depth.
+
+They may import `linear` beside this.
 """

@@ -1,1 +1,4 @@
-"""Activation layers, by the topics of `nn.functional`."""
+"""Activation layers, by the topics of `nn.functional`.
+
+They may import `module` beside this, and `nn.functional`.
+"""

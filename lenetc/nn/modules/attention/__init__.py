@@ -1,1 +1,4 @@
-"""Attention and transformers as layers."""
+"""Attention and transformers as layers.
+
+They may import the layers that they consist of, and `nn.functional`.
+"""
