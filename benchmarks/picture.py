@@ -36,8 +36,8 @@ def draw(results: dict[str, Any], path: Path) -> None:
     )
     for panel, optimizer in zip(panels[:, 0], optimizers, strict=False):
         rows = [row for row in results["rows"] if row["optimizer"] == optimizer]
-        _draw_panel(panel, rows, list(others), to, colours)
-        panel.set_title(_title(rows, others), loc="left", fontsize=10)
+        draw_panel(panel, rows, list(others), to, colours)
+        panel.set_title(title_of(rows, others), loc="left", fontsize=10)
         panel.set_ylabel(f"times as fast as\n{results['peers'][to]['title']}", fontsize=8)
     handles = [Patch(color=colours[name], label=shown) for name, shown in others.items()]
     figure.legend(
@@ -52,7 +52,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
     plt.close(figure)
 
 
-def _title(rows: list[Row], titles: dict[str, str]) -> str:
+def title_of(rows: list[Row], titles: dict[str, str]) -> str:
     """The optimizer, and who has another one in its place."""
     asked = rows[0]["optimizer"]
     does = {name: row["peers"].get(name, {}).get("optimizer", asked) for row in rows for name in titles}
@@ -60,7 +60,7 @@ def _title(rows: list[Row], titles: dict[str, str]) -> str:
     return OPTIMIZERS[asked] + (f" ({'; '.join(others)})" if others else "")
 
 
-def _draw_panel(panel: Any, rows: list[Row], names: list[str], to: str, colours: dict[str, str]) -> None:
+def draw_panel(panel: Any, rows: list[Row], names: list[str], to: str, colours: dict[str, str]) -> None:
     width = 0.85 / max(1, len(names))
     for i, name in enumerate(names):
         for at, row in enumerate(rows):

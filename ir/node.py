@@ -174,18 +174,18 @@ class _Entry(ref[Node]):
     key: tuple[Any, ...]
 
 
-_nodes: dict[tuple[Any, ...], _Entry] = {}
+interned_nodes: dict[tuple[Any, ...], _Entry] = {}
 
 
 def _leave(entry: ref[Node]) -> None:
     assert isinstance(entry, _Entry)
-    if _nodes.get(entry.key) is entry:  # and not an equal node's that came after it
-        del _nodes[entry.key]
+    if interned_nodes.get(entry.key) is entry:  # and not an equal node's that came after it
+        del interned_nodes[entry.key]
 
 
 def find_node(key: tuple[Any, ...]) -> Node | None:
     """The node of `key`, (op, inputs, values of the attributes), if it exists."""
-    entry = _nodes.get(key)
+    entry = interned_nodes.get(key)
     return None if entry is None else entry()
 
 
@@ -199,7 +199,7 @@ def new_node(key: tuple[Any, ...], attrs: Mapping[str, Any], type: AnyType, wher
         node.dtype, node.shape = type
     node.where = where
     node.needs = node.rest = None
-    entry = _nodes[key] = _Entry(node, _leave)
+    entry = interned_nodes[key] = _Entry(node, _leave)
     entry.key = key
     return node
 
@@ -240,12 +240,12 @@ class Graph:
             needed = set(natural)
             order = _place(fields[1], (node for node in order if node in needed), outputs)
         key = (*fields, None if order == natural else order)
-        graph = _graphs.get(key)
+        graph = interned_graphs.get(key)
         if graph is None:
             graph = Graph()
             graph.name, graph.inputs, graph.results, graph.updates, graph.order = key
             graph._topological = order
-            _graphs[key] = graph
+            interned_graphs[key] = graph
         return graph
 
     @property
@@ -287,7 +287,7 @@ def next_name(state: str) -> str:
     return f"{state}.next"
 
 
-_graphs: WeakValueDictionary[tuple[Any, ...], Graph] = WeakValueDictionary()
+interned_graphs: WeakValueDictionary[tuple[Any, ...], Graph] = WeakValueDictionary()
 
 
 def topological(inputs: Iterable[Node], outputs: Iterable[Node]) -> Iterator[Node]:

@@ -110,7 +110,7 @@ def read_manifest(folder: str | Path) -> Manifest:
         document = _parsed(_content(path))
         _require_format(path, document)
         _check(path, document)
-        if document["sha256"] != _digest(document):
+        if document["sha256"] != digest(document):
             raise CheckpointError(
                 f"{path} was changed after it was exported: $.sha256 is not the SHA-256 of the rest. Take another "
                 f"copy, or {_AGAIN}; other hyperparameters are given at a call, or set in artifact.hyperparameters"
@@ -130,7 +130,7 @@ def write_manifest(folder: str | Path, manifest: Manifest) -> Path:
     `read_manifest` would refuse."""
     path = Path(folder) / MANIFEST
     document: dict[str, Any] = {key: value for key, value in manifest.items() if key != "sha256"}
-    document["sha256"] = _digest(document)
+    document["sha256"] = digest(document)
     _check(path, document)
     atomic_write(path, json.dumps(document, indent=1).encode())
     return path
@@ -190,7 +190,7 @@ def _require_format(path: Path, document: Any) -> None:
     )
 
 
-def _digest(document: Mapping[str, Any]) -> str:
+def digest(document: Mapping[str, Any]) -> str:
     """The SHA-256 of a manifest without its own entry, as the schema says."""
     rest = {key: value for key, value in document.items() if key != "sha256"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

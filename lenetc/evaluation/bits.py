@@ -102,14 +102,14 @@ def _made(axis: int, size: int) -> Array:
 _kept = functools.lru_cache(maxsize=32)(_made)
 
 
-def _table(axis: int, size: int) -> Array:
+def table_of(axis: int, size: int) -> Array:
     """Entries for 0, 1, ... size-1."""
     if size > _KEPT:
         return _made(axis, size)
     return _kept(axis, max(64, 1 << (size - 1).bit_length()))[:, :size] if size else _kept(axis, 64)[:, :0]
 
 
-def _element(odd: Any, word: Any) -> Any:
+def element_of(odd: Any, word: Any) -> Any:
     """s (s + odd) with s = odd * word: as likely one even number as another, whatever odd is."""
     s = odd * word
     return s * (s + odd)
@@ -138,7 +138,7 @@ def _tables(shape: tuple[Dim, ...]) -> Iterator[tuple[tuple[Dim, ...], Node, Nod
         else:
             end, last = axis + 1, shape[axis]
             if isinstance(last, int) and last <= _LITERAL:
-                odd, word = (literal(row.reshape(last, *rest)) for row in _table(axis, last))
+                odd, word = (literal(row.reshape(last, *rest)) for row in table_of(axis, last))
             else:
                 table = _entries(ops.iota(size=last, dtype=i32), axis)
                 odd, word = (_spread(table, row, (last, *rest)) for row in (0, 1))
@@ -161,7 +161,7 @@ def _node_bits(draw: Node, number: int, shape: tuple[Dim, ...]) -> Node:
         word = word + other
         if rest:  # the last axis is in the other word only
             odd = odd + even
-    result = _element(odd, word)
+    result = element_of(odd, word)
     return result if result.shape == shape else ops.reshape(result, shape=shape)
 
 
@@ -172,7 +172,7 @@ def _rows(sizes: Sequence[int], first: int = 0) -> tuple[Array, Array]:
     """The sums of the tables of axes of `sizes`, for the odd word and for the other one. first: the first axis."""
     odd, word = np.zeros((1,) * len(sizes), np.int32), np.zeros((1,) * len(sizes), np.int32)
     for axis, size in enumerate(sizes):
-        table = _table(first + axis, size).reshape(2, size, *(1,) * (len(sizes) - axis - 1))
+        table = table_of(first + axis, size).reshape(2, size, *(1,) * (len(sizes) - axis - 1))
         odd, word = odd + table[0], word + table[1]
     return odd, word
 
@@ -185,7 +185,7 @@ def _columns(shape: tuple[int, ...]) -> tuple[Array, Array, Array | int, Array]:
         axis -= 1
     odd, word = (part.reshape(-1, 1) for part in _rows(shape[:axis]))
     *inner, last = shape[axis:]
-    table = _table(len(shape) - 1, last)[1]
+    table = table_of(len(shape) - 1, last)[1]
     if not inner:
         return odd, word, 0, table
     inner_odd, inner_word = (part.reshape(-1, 1) for part in _rows(inner, axis))
@@ -202,7 +202,7 @@ def array_of(kind: Kind, draw: Array, shape: tuple[int, ...]) -> Array:
     pairs = [(draw[2 * i : 2 * i + 1], draw[2 * i + 1 : 2 * i + 2]) for i in range(kind.numbers)]
     columns = len(inner_word)
     if len(odd) * columns <= _BLOCK:
-        found = [_element((a + odd) + inner_odd, (b + word) + inner_word) for a, b in pairs]
+        found = [element_of((a + odd) + inner_odd, (b + word) + inner_word) for a, b in pairs]
         return np.asarray(kind.of(np, *found)).reshape(shape)
     out = np.empty((len(odd), columns), kind.dtype.numpy)
     height = max(1, _BLOCK // columns)
@@ -212,7 +212,7 @@ def array_of(kind: Kind, draw: Array, shape: tuple[int, ...]) -> Array:
         for left in range(0, columns, _BLOCK):
             part = slice(left, left + _BLOCK)
             over = inner_odd if isinstance(inner_odd, int) else inner_odd[part]
-            found = [_element(a + over, b + inner_word[part]) for a, b in starts]
+            found = [element_of(a + over, b + inner_word[part]) for a, b in starts]
             out[rows, part] = kind.of(np, *found)
     return out.reshape(shape)
 

@@ -67,8 +67,8 @@ class Programs:
     roots: list[Node] = field(default_factory=list)
 
 
-_cache: dict[tuple[Any, ...], Programs] = {}
-_families: dict[tuple[Any, ...], Family] = {}
+kept_programs: dict[tuple[Any, ...], Programs] = {}
+families: dict[tuple[Any, ...], Family] = {}
 _device = ["cpu"]
 
 
@@ -180,14 +180,14 @@ def _run(structure: Structure, roots: Sequence[Node]) -> list[Value]:
             raise
         log.info("sizes of a lazy computation stay fixed: %s", error)
         family.ended = True
-        programs = _cache.setdefault(structure.key, Programs())
+        programs = kept_programs.setdefault(structure.key, Programs())
         session, feeds = _program(programs, structure, roots)
         return session.run(feeds, outputs)
 
 
 def _programs(structure: Structure, roots: Sequence[Node]) -> tuple[Programs, Family | None]:
     """The programs of a structure: its own, or those of one with symbolic sizes that it is a case of."""
-    programs = _cache.get(structure.key)
+    programs = kept_programs.get(structure.key)
     if programs is not None:
         return programs, None
     leaves = set(structure.inputs)
@@ -195,7 +195,7 @@ def _programs(structure: Structure, roots: Sequence[Node]) -> tuple[Programs, Fa
     if found is not None:
         place = {node: i for i, node in enumerate(structure.nodes)}
         ends = tuple(place[root] for root in roots)
-        family = _families.setdefault((_device[0], found.key, ends), Family())
+        family = families.setdefault((_device[0], found.key, ends), Family())
         shared = family.find(found, structure.nodes, leaves, through)
         if shared is not None:
             if shared.programs is None:
@@ -208,7 +208,7 @@ def _programs(structure: Structure, roots: Sequence[Node]) -> tuple[Programs, Fa
                     shared=whole, case=shared.case, tables=shared.inputs, roots=[new[root] for root in roots]
                 )
             return shared.programs, family
-    return _cache.setdefault(structure.key, Programs()), None
+    return kept_programs.setdefault(structure.key, Programs()), None
 
 
 def _check_available(inputs: Sequence[Node]) -> None:
@@ -228,7 +228,7 @@ def _check_finite(structure: Structure, roots: Sequence[Node], values: Sequence[
     `values`."""
     if anomaly.all_finite(map(runtime.to_numpy, values)):
         return
-    graph = _graph(roots, structure.inputs)
+    graph = graph_of(roots, structure.inputs)
     known = (evaluated[node] for node in structure.inputs)
     arrays = (value if isinstance(value, np.ndarray) else runtime.to_numpy(value) for value in known)
     anomaly.explain(graph, {f"x{i}": array for i, array in enumerate(arrays)})
@@ -301,7 +301,9 @@ def _program(
         promoted = [source.scalars[i] for i in sorted(programs.promoted)]
         ends = roots if programs.shared is None else programs.roots
         with within(programs.case):
-            session = programs.by_values[baked(values)] = _compile(ends, [*source.inputs, *promoted], device)
+            session = programs.by_values[baked(values)] = load_program(
+                ends, [*source.inputs, *promoted], device
+            )
     feeds: dict[str, Value] = {}
     for i, node in enumerate(structure.inputs):
         value = evaluated[node]
@@ -316,12 +318,12 @@ def _program(
     return session, feeds
 
 
-def _compile(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Session | SplitSession:
+def load_program(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Session | SplitSession:
     from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
 
     available = runtime.get_num_threads()
     graph, target = (
-        _graph(roots, inputs),
+        graph_of(roots, inputs),
         Target(device=device, threads=available, costs=measured_costs.load(device), operators="ort"),
     )
     split = run_split(graph, target)
@@ -332,7 +334,7 @@ def _compile(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Sess
     return Session(emitted.to_file(), device, emitted.places, threads(lowered, available))
 
 
-def _graph(roots: Sequence[Node], inputs: Sequence[Node]) -> Graph:
+def graph_of(roots: Sequence[Node], inputs: Sequence[Node]) -> Graph:
     """`roots` as a function of `inputs`, which become x0, x1, ...; results y0, y1, ..."""
     leaves = {node: leaf(f"x{i}", Type(node.dtype, node.shape)) for i, node in enumerate(inputs)}
     return substitute("lazy", [(f"y{i}", root) for i, root in enumerate(roots)], leaves)

@@ -116,7 +116,7 @@ def read_profile(
         first.setdefault(name, args)
         micros[name] += event["dur"]
         calls[name] += 1
-        flops[name] += _flops(args)
+        flops[name] += flops_of(args)
         if "mem_arena_held" in args:
             arena = max(arena or 0, int(args["mem_arena_held"]))
     own = {name: micros[name] / 1e6 - calls[name] * overhead.inside for name in first}
@@ -181,7 +181,7 @@ def side_by_side(parts: Sequence[Profiled], joins: Mapping[str, Profiled]) -> Pr
     )
 
 
-def _flops(args: Mapping[str, Any]) -> int:
+def flops_of(args: Mapping[str, Any]) -> int:
     """Two for each multiply-add of a matrix product or a convolution, from the shapes that the profile notes."""
     operator = str(args["op_name"])
     if not any(kind in operator for kind in ("Conv", "MatMul", "Gemm")):

@@ -128,7 +128,7 @@ def _profile(call: Callable[[], None], specialization: Specialization, estimate:
     """The kernels of some calls, in sessions that are the specialization's but for profiling."""
     split = specialization.program.split
     graphs = [specialization.program.graph()] if split is None else list(split.programs().values())
-    most = min(50, _PROFILED_KERNELS // sum(map(_kernels, graphs)))
+    most = min(50, _PROFILED_KERNELS // sum(map(kernels_of, graphs)))
     count = max(min(max(int(_PROFILED_SECONDS / estimate), 5), most), 2)
     with tempfile.TemporaryDirectory(prefix="lenetc-profile-") as folder:
         session = specialization.load(Path(folder) / "program")
@@ -215,14 +215,14 @@ def _first(arguments: Any) -> Any:
     return rebuild(arguments, (x[0] if is_array(x) else x for _, x in flatten(arguments, "")))
 
 
-def _kernels(graph: Graph) -> int:
+def kernels_of(graph: Graph) -> int:
     """How many kernels a run starts, about."""
     count = 1
     for node in graph.operations():
         if node.op is ops.scan:
-            count += node.attrs["length"] * _kernels(node.attrs["body"])
+            count += node.attrs["length"] * kernels_of(node.attrs["body"])
         else:
-            count += _kernels(node.attrs["otherwise"]) if node.op is ops.cond else 1
+            count += kernels_of(node.attrs["otherwise"]) if node.op is ops.cond else 1
     return count
 
 

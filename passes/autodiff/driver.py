@@ -86,7 +86,7 @@ def gradients(
     if not outputs:
         return [None] * len(wrt)
     if hooks:  # which are to be called every time
-        return _gradients(outputs, wrt, hooks)
+        return gradients_of(outputs, wrt, hooks)
     asked = tuple(map(ref, (*chain.from_iterable(outputs), *wrt)))
     known = _known.get(outputs[0][0])
     if known is not None and known.asked == asked:
@@ -94,7 +94,7 @@ def gradients(
         if all(x is None or y is not None for x, y in zip(known.found, held, strict=True)):
             return held
     before = _customs[0]
-    found = _again(outputs, wrt) if again else _gradients(outputs, wrt, {})
+    found = _again(outputs, wrt) if again else gradients_of(outputs, wrt, {})
     if before == _customs[0]:
         _known[outputs[0][0]] = _Known(asked, tuple([None if x is None else ref(x) for x in found]))
     return found
@@ -135,7 +135,7 @@ def _again(outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node]) -> list[Gr
     if template is not None:
         return template.over([*number])
     before = _customs[0]
-    found = _gradients(outputs, wrt, {})
+    found = gradients_of(outputs, wrt, {})
     if before == _customs[0]:
         if len(_structures) == _STRUCTURES and structure not in _structures:
             _structures.pop(next(iter(_structures)), None)
@@ -143,7 +143,7 @@ def _again(outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node]) -> list[Gr
     return found
 
 
-def _gradients(outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node], hooks: Hooks) -> list[Gradient]:
+def gradients_of(outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node], hooks: Hooks) -> list[Gradient]:
     order = list(topological((), [node for node, _ in outputs]))
     active = set(wrt)
     for node in order:

@@ -44,14 +44,14 @@ def memory(graph: Graph, batch: int) -> int:
 def _sizes(graph: Graph, target: Target) -> dict[Node, int]:
     """Bytes that computing each node takes up."""
     fixed = constants(graph)
-    return {node: 0 if node in fixed else _bytes(node, target) for node in graph.nodes()}
+    return {node: 0 if node in fixed else bytes_of(node, target) for node in graph.nodes()}
 
 
 def _shown(size: int) -> str:
     return f"{size:,} bytes"
 
 
-def _bytes(node: Node, target: Target) -> int:
+def bytes_of(node: Node, target: Target) -> int:
     """Bytes that computing `node` takes up: none for inputs and views."""
     if node.op in (ops.input, *_VIEWS):
         return 0

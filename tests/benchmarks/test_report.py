@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from benchmarks.figures import compile_seconds, deviation, ratio, summary, yardstick
-from benchmarks.picture import _draw_panel, _title, draw
+from benchmarks.picture import draw, draw_panel, title_of
 from benchmarks.report import BEGIN, END, as_ratio, full, middle, section, update
 
 README = Path(__file__).parents[2] / "README.md"
@@ -160,8 +160,8 @@ def test_costs_of_one_batch_each() -> None:
 def test_titles_of_panels() -> None:
     rows = results()["rows"]
     titles = {"lenetc": "lenetc", "ort-training": "ORT training", "jax": "JAX"}
-    assert _title(rows, titles) == "SGD with momentum 0.9 (ORT training: SGD without momentum)"
-    assert _title(rows, {"lenetc": "lenetc"}) == "SGD with momentum 0.9"
+    assert title_of(rows, titles) == "SGD with momentum 0.9 (ORT training: SGD without momentum)"
+    assert title_of(rows, {"lenetc": "lenetc"}) == "SGD with momentum 0.9"
 
 
 def test_update() -> None:
@@ -186,7 +186,7 @@ def test_the_readme_has_the_markers() -> None:
 def test_bars() -> None:
     figure, panel = plt.subplots()
     try:
-        _draw_panel(panel, results()["rows"], ["lenetc", "ort-training", "jax"], "pytorch", dict.fromkeys(
+        draw_panel(panel, results()["rows"], ["lenetc", "ort-training", "jax"], "pytorch", dict.fromkeys(
             ("lenetc", "ort-training", "jax"), "red"
         ))  # fmt: skip
         tops = [round(bar.get_y() + bar.get_height(), 6) for bar in panel.patches]

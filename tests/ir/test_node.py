@@ -43,12 +43,12 @@ def test_nodes_and_graphs_go_when_nobody_holds_them() -> None:
     import ir.node
 
     gc.collect()
-    before, graphs = len(ir.node._nodes), len(ir.node._graphs)
+    before, graphs = len(ir.node.interned_nodes), len(ir.node.interned_graphs)
     graph = Graph.make("gone", [X], [("y", ops.tanh(X * 1.0625))])
-    assert len(ir.node._nodes) == before + 3
+    assert len(ir.node.interned_nodes) == before + 3
     del graph
     gc.collect()
-    assert (len(ir.node._nodes), len(ir.node._graphs)) == (before, graphs)
+    assert (len(ir.node.interned_nodes), len(ir.node.interned_graphs)) == (before, graphs)
 
 
 def test_a_long_chain_goes_without_recursion() -> None:

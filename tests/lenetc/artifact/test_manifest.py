@@ -61,7 +61,7 @@ def changed(document: Any, place: Place, change: str) -> Any:
 def sealed(document: Any) -> str:
     """As somebody would write it who means to deceive, or who just wrote another one."""
     if isinstance(document, dict) and "sha256" in document:
-        document = {**document, "sha256": manifests._digest(document)}
+        document = {**document, "sha256": manifests.digest(document)}
     return json.dumps(document)
 
 

@@ -22,13 +22,13 @@ from passes.emit import model as emit
 def compilations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """One entry for each program that lazy evaluation compiles from now on."""
     made: list[Any] = []
-    compile_program = lazy._compile
+    compile_program = lazy.load_program
 
     def counted(*args: Any) -> Any:
         made.append(args)
         return compile_program(*args)
 
-    monkeypatch.setattr(lazy, "_compile", counted)
+    monkeypatch.setattr(lazy, "load_program", counted)
     return made
 
 
@@ -97,10 +97,10 @@ def break_at(place: str, error: type[BaseException], patch: pytest.MonkeyPatch) 
     elif place == "to_onnx":
         patch.setattr(emit, place, checked(emit.to_onnx))
     else:
-        compile_program = lazy._compile
+        compile_program = lazy.load_program
 
         def compiled(roots: Any, inputs: Any, device: str) -> Any:
-            graph = lazy._graph(roots, inputs)
+            graph = lazy.graph_of(roots, inputs)
             if place == "Session":
                 fail(graph)
             session = compile_program(roots, inputs, device)
@@ -108,7 +108,7 @@ def break_at(place: str, error: type[BaseException], patch: pytest.MonkeyPatch) 
             session.run = lambda *args: (fail(graph), run(*args))[1]
             return session
 
-        patch.setattr(lazy, "_compile", compiled)
+        patch.setattr(lazy, "load_program", compiled)
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
@@ -116,7 +116,7 @@ def break_at(place: str, error: type[BaseException], patch: pytest.MonkeyPatch) 
 def test_whatever_is_raised_fails_its_own_computation_only(
     place: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lazy._cache.clear()
+    lazy.kept_programs.clear()
     x = lenetc.tensor([0.5, 1.0])
     before, broken, after = x * 3.0, x.tanh() * 5.0, x + 7.0
     with monkeypatch.context() as patch:

@@ -156,8 +156,8 @@ def test_seeds_and_draws_that_are_near_give_unrelated_numbers() -> None:
 
     def first(counters: Array) -> Array:
         """The bits of the first element of each of these draws, of both of its numbers."""
-        words, entry = bits.words(bits.key_of(3), counters), bits._table(0, 1)[1]
-        return np.stack([bits._element(words[:, i], words[:, i + 1] + entry) for i in (0, 2)], -1).view(
+        words, entry = bits.words(bits.key_of(3), counters), bits.table_of(0, 1)[1]
+        return np.stack([bits.element_of(words[:, i], words[:, i + 1] + entry) for i in (0, 2)], -1).view(
             np.uint32
         )
 

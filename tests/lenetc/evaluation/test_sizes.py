@@ -22,15 +22,15 @@ LENGTHS = [13, 27, 40, 18, 55, 31, 99, 14]
 def compilations(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The programs made in a test, each as its number of inputs."""
     made: list[int] = []
-    compile_ = lazy._compile
+    compile_ = lazy.load_program
 
     def counting(roots: Any, inputs: Any, device: str) -> Any:
         made.append(len(inputs))
         return compile_(roots, inputs, device)
 
-    monkeypatch.setattr(lazy, "_compile", counting)
-    monkeypatch.setattr(lazy, "_cache", {})
-    monkeypatch.setattr(lazy, "_families", {})
+    monkeypatch.setattr(lazy, "load_program", counting)
+    monkeypatch.setattr(lazy, "kept_programs", {})
+    monkeypatch.setattr(lazy, "families", {})
     return made
 
 
@@ -169,14 +169,14 @@ def test_a_size_of_one_and_numbers_that_are_no_expression_are_compiled_for_thems
 def test_what_cannot_be_compiled_for_any_size_is_compiled_for_each(
     compilations: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counting = lazy._compile
+    counting = lazy.load_program
 
     def fixed_only(roots: Any, inputs: Any, device: str) -> Any:
         if any(not isinstance(dim, int) for node in inputs for dim in node.shape):
             raise lenetc.nn.functional.LabelError("this pass wants numbers")
         return counting(roots, inputs, device)
 
-    monkeypatch.setattr(lazy, "_compile", fixed_only)
+    monkeypatch.setattr(lazy, "load_program", fixed_only)
     for n in LENGTHS:
         np.testing.assert_allclose(
             windows(n).numpy(), np.diff(rows(n).numpy(), axis=0).ravel() * 2, rtol=1e-5
@@ -217,7 +217,7 @@ def test_what_was_decided_for_the_sizes_seen_has_to_hold_for_a_later_one(compila
     for n in LENGTHS:
         padded(n).numpy()
     count = len(compilations)
-    (shared,) = [s for family in lazy._families.values() for s in family.shared]
+    (shared,) = [s for family in lazy.families.values() for s in family.shared]
     assert shared.case.decided  # that 128 - n is not below 0
     (name,) = shared.symbols
     shared.case.decided[symbol(name) - 50] = True  # type: ignore[index]

@@ -131,7 +131,7 @@ def check(case: Case) -> tuple[Outcome, str]:
         return "out", why
     try:
         for inputs, expected in case.data:
-            if wrong := _forward(case, inputs, expected) or _gradient(case, inputs):
+            if wrong := _forward(case, inputs, expected) or gradient_error(case, inputs):
                 return "wrong", wrong
     except LenetcError as error:
         return "refused", str(error).split("\n")[0]
@@ -209,13 +209,13 @@ def _input(value: Any) -> Any:
     return value if value is None else lenetc.tensor(np.asarray(value))
 
 
-def _gradient(case: Case, inputs: list[Any]) -> str:
+def gradient_error(case: Case, inputs: list[Any]) -> str:
     """The derivative along a random direction of a random sum of the outputs, in f64, against a central difference;
     if there is a kink at the inputs, near to them. Inputs that no gradient goes to, as labels' weights, stay as they
     are."""
     if any(re.fullmatch(pattern, case.name) for pattern in NO_DERIVATIVE):
         return ""
-    module = _module(_wide(case.model))
+    module = _module(widened(case.model))
     graph = module._imported.graph
     gets_gradient = reached(graph, [port.name for port in graph.outputs])
     places = [
@@ -229,18 +229,18 @@ def _gradient(case: Case, inputs: list[Any]) -> str:
         np.asarray(v, np.float64) if getattr(v, "dtype", None) in (np.float32, np.float16) else v
         for v in inputs
     ]
-    text, has_kink = _derivative(case, module, wide, places)
+    text, has_kink = derivative_error(case, module, wide, places)
     if text and has_kink:
         rng = np.random.default_rng(2)
         for i in places:
             wide[i] = wide[i] * (1 + 1e-3 * rng.random(wide[i].shape)) + 1e-3 * rng.random(wide[i].shape)
-        text, _ = _derivative(case, module, wide, places)
+        text, _ = derivative_error(case, module, wide, places)
     if text:  # what is computed in f32 whatever comes in has no digits for smaller steps
-        text, _ = _derivative(case, module, wide, places, step=1e-3)
+        text, _ = derivative_error(case, module, wide, places, step=1e-3)
     return text
 
 
-def _derivative(
+def derivative_error(
     case: Case, module: Any, wide: list[Any], places: list[int], step: float = 1e-6
 ) -> tuple[str, bool]:
     """What is wrong with the derivative, and whether there is none, by a kink or a jump."""
@@ -278,7 +278,7 @@ def _derivative(
     return f"derivative {found}, by differences {wanted}", max(bend, jump) > 1e-4 * scale
 
 
-def _wide(model: onnx.ModelProto) -> onnx.ModelProto:
+def widened(model: onnx.ModelProto) -> onnx.ModelProto:
     """`model` in f64: inputs, outputs, tensors, and casts to f32."""
     wide = onnx.ModelProto()
     wide.CopyFrom(model)

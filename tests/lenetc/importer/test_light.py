@@ -13,7 +13,7 @@ import pytest
 import lenetc
 import lenetc.nn.functional as F
 from benchmarks.imported.light import NAMES, light
-from tests.lenetc.importer.suite import _wide
+from tests.lenetc.importer.suite import widened
 
 QUICK = {"squeezenet": 64, "shufflenet": 224}  # with how many pixels, of which the last pool needs its number
 # Normalized networks learn three images at once, the others do not hold large steps.
@@ -47,7 +47,7 @@ def test_output_and_gradient(name: str) -> None:
     assert wanted.std() > 1e-6 * wanted.max() and wanted.max() < 0.999 * np.abs(wanted).sum()
     np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-5 * np.abs(wanted).max())
 
-    net = lenetc.from_onnx(_wide(model)).eval()
+    net = lenetc.from_onnx(widened(model)).eval()
     parameters, wide = list(net.parameters()), lenetc.tensor(image.astype(np.float64))
     before = [parameter.detach().numpy().copy() for parameter in parameters]
     directions = [rng.standard_normal(each.shape) * (1e-3 + np.abs(each).mean()) for each in before]

@@ -48,10 +48,10 @@ def test_the_first_step_has_the_structure_of_all(case):
     params = start()
     optimizer = getattr(optim, case["optimizer"])(params.values(), **options(case))
     take_steps(optimizer, params, GOLDENS["grads"][:1])
-    programs = len(lazy._cache), sum(len(p.by_values) for p in lazy._cache.values())
+    programs = len(lazy.kept_programs), sum(len(p.by_values) for p in lazy.kept_programs.values())
     optimizer.param_groups[0]["lr"] = 0.123
     take_steps(optimizer, params, GOLDENS["grads"][1:3])
-    assert (len(lazy._cache), sum(len(p.by_values) for p in lazy._cache.values())) == programs
+    assert (len(lazy.kept_programs), sum(len(p.by_values) for p in lazy.kept_programs.values())) == programs
 
 
 def test_state_before_the_first_step_is_empty_and_as_pytorchs_after():

@@ -21,8 +21,8 @@ from ir.errors import LenetcError, ShapeError
 from ir.node import Where
 from lenetc import nn, optim, runtime
 from lenetc.compiler.function import CompiledFunction
-from lenetc.profiling.kernels import Kernel, Overhead, _flops, read_profile
-from lenetc.profiling.measure import _kernels
+from lenetc.profiling.kernels import Kernel, Overhead, flops_of, read_profile
+from lenetc.profiling.measure import kernels_of
 from lenetc.profiling.profile import BETWEEN, Breakdown, Memory, Profile, Profiled
 from lenetc.runtime import Session
 from lenetc.runtime.parts import SplitSession
@@ -240,10 +240,10 @@ def test_how_many_kernels_a_scan_starts(lenet: Profile) -> None:
     images, labels = next(digits(1, 8))
     step = trained("sgd")
     with threads_of(1):
-        once = _kernels(step.lower(images[:4], labels[:4]).graph())
+        once = kernels_of(step.lower(images[:4], labels[:4]).graph())
         step.scan(images.reshape(2, 4, 1, 32, 32), labels.reshape(2, 4))
     graphs = [program.graph() for program in step.programs()]
-    assert max(map(_kernels, graphs)) >= 1.5 * once
+    assert max(map(kernels_of, graphs)) >= 1.5 * once
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_operations_are_counted_from_shapes(
         "input_type_shape": [{"float": shape} for shape in operands],
         "output_type_shape": [{"float": result}],
     }
-    assert _flops(args) == flops
+    assert flops_of(args) == flops
 
 
 def test_operations_of_a_linear_layer() -> None:
