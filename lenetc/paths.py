@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from lenetc import autograd, distributions, func, nn, signal, utils
-from lenetc.accepted import COMPILER, module_at
+from lenetc.accepted.made import module_at
+from lenetc.accepted.tracers import COMPILER
 from lenetc.evaluation import random
 from lenetc.missing import names_of
 from lenetc.nn.modules import dropout, normalization
