@@ -8,24 +8,24 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+HOUSE = {"PYTHONPATH": str(ROOT)}
+
+
+def output_of(script: Path, cwd: Path, *arguments: str, env: dict[str, str] = HOUSE) -> str:
+    """What a script prints, in a process of its own; it must end well."""
+    command = [sys.executable, str(script), *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd, env=env)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
 
 
 def test_the_compile_api_in_thirty_lines_learns(tmp_path: Path) -> None:
     script = ROOT / "examples" / "train_compiled.py"
     assert len(script.read_text().splitlines()) < 40
-    run = subprocess.run(
-        [sys.executable, str(script)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT)},
-    )
-    assert run.returncode == 0, run.stderr
-    lines = run.stdout.splitlines()
+    lines = output_of(script, tmp_path).splitlines()
     assert len(lines) == 3
     accuracy = float(lines[-1].split("%")[0].split()[-1])
-    assert accuracy > 90, run.stdout
+    assert accuracy > 90, lines
 
 
 def test_the_readme_runs(tmp_path: Path) -> None:
@@ -34,16 +34,8 @@ def test_the_readme_runs(tmp_path: Path) -> None:
     for number, block in enumerate(blocks[:2]):  # the third is run in tests/hosts, beside an exported folder
         script = tmp_path / f"block{number}.py"
         script.write_text(block)
-        run = subprocess.run(
-            [sys.executable, str(script)],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            cwd=tmp_path,
-            env={"PYTHONPATH": str(ROOT)},
-        )
-        assert run.returncode == 0, run.stderr
-        assert number or "grad_fn=<MseLossBackward0>" in run.stdout
+        out = output_of(script, tmp_path)
+        assert number or "grad_fn=<MseLossBackward0>" in out
 
 
 def test_a_network_of_a_file_is_tuned_better_than_from_scratch(tmp_path: Path) -> None:
@@ -53,16 +45,7 @@ def test_a_network_of_a_file_is_tuned_better_than_from_scratch(tmp_path: Path) -
     host = (folder / "host.py").read_text()
     assert "import lenetc" not in host and "from lenetc" not in host
     out = ""
-    for script, paths in (("export.py", {"PYTHONPATH": str(ROOT)}), ("host.py", {})):
-        run = subprocess.run(
-            [sys.executable, str(folder / script), str(tmp_path)],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            cwd=tmp_path,
-            env=paths,
-        )
-        assert run.returncode == 0, run.stderr
-        out = run.stdout
+    for script, paths in (("export.py", HOUSE), ("host.py", {})):
+        out = output_of(folder / script, tmp_path, str(tmp_path), env=paths)
     found = {name: float(share) for name, share in re.findall(r"(\w+): ([\d.]+)% recognized", out)}
     assert found["tuned"] > found["scratch"] + 3 and found["tuned"] > 85, out

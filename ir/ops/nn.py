@@ -30,10 +30,16 @@ def matmul(x: Array, y: Array) -> Array:
     return np.matmul(x, y)
 
 
+def _need_images(what: str, **operands: Type) -> None:
+    need_float(what, *operands.values())
+    for name, operand in operands.items():
+        need_rank(what, f"the {name}", operand, 4)
+
+
 def _conv2d(x: Type, w: Type, bias: Type | None = None, *, groups: int, **how: Any) -> Type:
-    need_float("conv2d", x, w, *([] if bias is None else [bias]))
-    need_rank("conv2d", "the input", x, 4)
-    need_rank("conv2d", "the weight", w, 4)
+    _need_images("conv2d", input=x, weight=w)
+    if bias is not None:
+        need_float("conv2d", x, bias)
     if x.shape[1] != w.shape[1] * groups or w.shape[0] % groups:
         raise ShapeError(
             f"conv2d: weight {w} with groups={groups} expects an input with {w.shape[1] * groups} channels "
@@ -70,9 +76,7 @@ def conv2d(
 
 
 def _conv2d_input_grad(g: Type, w: Type, *, size: Shape, groups: int, **how: Any) -> Type:
-    need_float("conv2d_input_grad", g, w)
-    need_rank("conv2d_input_grad", "the gradient", g, 4)
-    need_rank("conv2d_input_grad", "the weight", w, 4)
+    _need_images("conv2d_input_grad", gradient=g, weight=w)
     x = g.with_shape((g.shape[0], w.shape[1] * groups, *size))
     if _conv2d(x, w, groups=groups, **how).shape != g.shape:
         raise ShapeError(f"conv2d_input_grad: {g} is not the output shape of a convolution of {x} with {w}")
@@ -98,9 +102,7 @@ def conv2d_input_grad(
 
 
 def _conv2d_weight_grad(x: Type, g: Type, *, kernel: Pair, groups: int, **how: Any) -> Type:
-    need_float("conv2d_weight_grad", x, g)
-    need_rank("conv2d_weight_grad", "the input", x, 4)
-    need_rank("conv2d_weight_grad", "the gradient", g, 4)
+    _need_images("conv2d_weight_grad", input=x, gradient=g)
     w = x.with_shape((g.shape[1], x.shape[1] // groups, *kernel))
     if _conv2d(x, w, groups=groups, **how).shape != g.shape:
         raise ShapeError(f"conv2d_weight_grad: {g} is not the output shape of a convolution of {x} with {w}")
@@ -124,18 +126,18 @@ def conv2d_weight_grad(
     return w.reshape(g.shape[1], x.shape[1] // groups, *kernel)
 
 
-def _pooled(x: Type, window: Window) -> Type:
-    need_float("max_pool2d", x)
-    need_rank("max_pool2d", "the input", x, 4)
+def _pooled(what: str, x: Type, window: Window) -> Type:
+    need_float(what, x)
+    need_rank(what, "the input", x, 4)
     if any(2 * p > k for p, k in zip(window.padding, window.kernel, strict=True)):
         raise ShapeError(
-            f"max_pool2d: padding {window.padding} may be at most half of the kernel {window.kernel}"
+            f"{what}: padding {window.padding} may be at most half of the kernel {window.kernel}"
         )
-    return x.with_shape((*x.shape[:2], *window.checked("max_pool2d", x)))
+    return x.with_shape((*x.shape[:2], *window.checked(what, x)))
 
 
 def _max_pool2d(x: Type, **how: Any) -> Type:
-    return _pooled(x, Window(**how))
+    return _pooled("max_pool2d", x, Window(**how))
 
 
 def _flat(windows: Array) -> Array:
@@ -244,8 +246,7 @@ def max_pool2d_pick(
 
 
 def _avg_pool2d(x: Type, *, count_include_pad: bool, **how: Any) -> Type:
-    need_float("avg_pool2d", x)
-    return _pooled(x, Window(**how))
+    return _pooled("avg_pool2d", x, Window(**how))
 
 
 @op(infer=_avg_pool2d)
