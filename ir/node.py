@@ -120,6 +120,7 @@ class Node:
 
     @property
     def rank(self) -> int:
+        """How many dimensions the value has."""
         return len(self.shape)
 
     def __repr__(self) -> str:
@@ -229,6 +230,7 @@ class Graph:
         updates: Iterable[tuple[str, Node]] = (),
         order: Iterable[Node] | None = None,
     ) -> Graph:
+        """The one graph of these parts. Raises ValueError for a name that is no identifier."""
         if not is_name(name):
             raise ValueError(f"{name!r} cannot name a graph: it has to be a Python identifier")
         fields = (name, tuple(inputs), tuple(results), tuple(updates))
@@ -250,6 +252,7 @@ class Graph:
 
     @property
     def outputs(self) -> tuple[Node, ...]:
+        """The nodes of the results, then those of the updates."""
         return tuple(node for _, node in self.results + self.updates)
 
     def nodes(self) -> tuple[Node, ...]:
@@ -261,6 +264,7 @@ class Graph:
         return tuple(node for node in self._topological if node.op.name not in ("input", "const"))
 
     def input_named(self, name: str) -> Node:
+        """The input of this name. Raises KeyError where there is none."""
         for node in self.inputs:
             if node.attrs["name"] == name:
                 return node
@@ -357,10 +361,12 @@ def users(graph: Graph) -> dict[Node, list[Node]]:
 
 
 def const_type(value: Literal) -> Type:
+    """The type of a literal."""
     return Type(dtype_of(value.array), value.array.shape)
 
 
 def item_type(node_type: AnyType, index: int) -> Type:
+    """The type of one result of a node that has several. Raises ShapeError where there is none."""
     if not isinstance(node_type, TupleType) or not 0 <= index < len(node_type.items):
         raise ShapeError(f"get: there is no result {index} of {node_type}")
     return node_type.items[index]

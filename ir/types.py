@@ -24,6 +24,7 @@ class DType:
 
     @property
     def is_float(self) -> bool:
+        """Whether it is a floating-point dtype."""
         return self.kind == "float"
 
     # PyTorch's attributes of a dtype.
@@ -96,6 +97,7 @@ class Type(NamedTuple):
 
     @property
     def rank(self) -> int:
+        """How many dimensions there are."""
         return len(self.shape)
 
     @property
@@ -105,12 +107,15 @@ class Type(NamedTuple):
 
     @property
     def is_static(self) -> bool:
+        """Whether no size is a symbol."""
         return all(isinstance(dim, int) for dim in self.shape)
 
     def with_shape(self, shape: Shape) -> Type:
+        """The type of this dtype and another shape."""
         return Type(self.dtype, shape)
 
     def with_dtype(self, dtype: DType) -> Type:
+        """The type of this shape and another dtype."""
         return Type(dtype, self.shape)
 
     def __str__(self) -> str:

@@ -29,10 +29,12 @@ def broadcast_shapes(what: str, *shapes: Shape) -> Shape:
 
 
 def show(shape: Shape) -> str:
+    """A shape as text: [N,3]."""
     return f"[{', '.join(map(str, shape))}]"
 
 
 def same_dtype(what: str, *types: Type) -> DType:
+    """The dtype of all. Raises DTypeError, in the name of the op `what`, where they differ."""
     if any(t.dtype is not types[0].dtype for t in types):
         listed = " and ".join(map(str, types))
         raise DTypeError(
@@ -61,22 +63,27 @@ def elementwise(
 
 
 def unary(what: str, *, kinds: tuple[str, ...] = ("float",), result: DType | None = None) -> Infer:
+    """The rule of an op of one operand."""
     return elementwise(what, kinds=kinds, result=result)
 
 
 def comparison(what: str) -> Infer:
+    """The rule of an op that gives bools."""
     return elementwise(what, kinds=("float", "int", "bool"), result=bool_)
 
 
 def logical(what: str) -> Infer:
+    """The rule of an op on bools."""
     return elementwise(what, kinds=("bool",))
 
 
 def integral(what: str) -> Infer:
+    """The rule of an op on integers."""
     return elementwise(what, kinds=("int",))
 
 
 def need_axis(what: str, type: Type, *axes: int) -> None:
+    """Raises ShapeError, in the name of the op `what`, unless these are axes of `type`, each once."""
     if any(not 0 <= axis < type.rank for axis in axes) or len(set(axes)) != len(axes):
         raise ShapeError(
             f"{what}: {', '.join(map(str, axes))} are not distinct axes of {type}, counted from 0"
@@ -84,11 +91,13 @@ def need_axis(what: str, type: Type, *axes: int) -> None:
 
 
 def need_rank(what: str, operand: str, type: Type, rank: int) -> None:
+    """Raises ShapeError, in the name of the op `what`, unless the operand has `rank` dimensions."""
     if type.rank != rank:
         raise ShapeError(f"{what}: {operand} must have {rank} dimensions, but it is {type}")
 
 
 def need_float(what: str, *types: Type) -> None:
+    """Raises DTypeError, in the name of the op `what`, unless all are of one floating-point dtype."""
     for type in types:
         if not type.dtype.is_float:
             raise DTypeError(f"{what}: needs floating point operands, not {type}")

@@ -81,6 +81,7 @@ def set_default_device(device: str) -> None:
 
 
 def default_device() -> str:
+    """Where lazy programs run: "cpu" or "cuda"."""
     return _device[0]
 
 
@@ -319,6 +320,7 @@ def _program(
 
 
 def load_program(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> Session | SplitSession:
+    """`roots` as a function of `inputs`, compiled and in a session, in parts where that is faster."""
     from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
 
     available = runtime.get_num_threads()

@@ -76,6 +76,7 @@ class Generator:
                 cell.node = literal(value)
 
     def initial_seed(self) -> int:
+        """The seed that the state came from (torch.Generator.initial_seed)."""
         return self._seed
 
     def get_state(self) -> Any:
@@ -182,14 +183,17 @@ def seed() -> int:
 
 
 def initial_seed() -> int:
+    """The seed of the default generator (torch.initial_seed)."""
     return default_generator.initial_seed()
 
 
 def get_rng_state() -> Any:
+    """The state of the default generator (torch.get_rng_state)."""
     return default_generator.get_state()
 
 
 def set_rng_state(new_state: Any) -> None:
+    """Put what get_rng_state gave back (torch.set_rng_state)."""
     default_generator.set_state(new_state)
 
 

@@ -216,10 +216,12 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
 
 
 def ones_(tensor: Tensor) -> Tensor:
+    """Fill with 1 (torch.nn.init.ones_)."""
     return constant_(tensor, 1.0)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
+    """Fill with 0 (torch.nn.init.zeros_)."""
     return constant_(tensor, 0.0)
 
 

@@ -255,6 +255,7 @@ def fill(input: Tensor, value: Number | Tensor) -> Tensor:
 
 
 def zero_(x: Tensor) -> Tensor:
+    """Write 0 into every element of x (torch.Tensor.zero_)."""
     return fill_(x, 0)
 
 

@@ -29,6 +29,7 @@ _modes = _Modes()
 
 
 def is_grad_enabled() -> bool:
+    """Whether this thread records history now (torch.is_grad_enabled)."""
     return _modes.enabled
 
 

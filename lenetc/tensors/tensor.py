@@ -148,14 +148,17 @@ class Tensor(Methods):
 
     @property
     def shape(self) -> Size:
+        """The sizes (torch.Tensor.shape); dims of a trace may be symbols."""
         return Size(self._cell.type.shape)
 
     @property
     def dtype(self) -> DType:
+        """What kind of numbers these are (torch.Tensor.dtype)."""
         return self._cell.type.dtype
 
     @property
     def ndim(self) -> int:
+        """How many dimensions there are (torch.Tensor.ndim)."""
         return self._cell.type.rank
 
     def type_text(self) -> str:
@@ -164,24 +167,29 @@ class Tensor(Methods):
 
     @property
     def device(self) -> device:
+        """Where lazy programs compute this (torch.Tensor.device)."""
         return device(lazy.default_device())
 
     @property
     def is_cuda(self) -> bool:
+        """Whether it is computed on CUDA (torch.Tensor.is_cuda)."""
         return self.device.type == "cuda"
 
     @property
     def is_cpu(self) -> bool:
+        """Whether it is computed on the CPU (torch.Tensor.is_cpu)."""
         return self.device.type == "cpu"
 
     @property
     def is_mps(self) -> bool:
+        """False: neither this device nor these kinds of tensors are here."""
         return False
 
     is_xpu = is_meta = is_sparse = is_quantized = is_mkldnn = is_nested = is_mps
 
     @property
     def layout(self) -> formats.layout:
+        """Strided, as all tensors here are (torch.Tensor.layout)."""
         return formats.strided
 
     def size(self, dim: int | None = None) -> Any:
@@ -189,6 +197,7 @@ class Tensor(Methods):
         return self.shape if dim is None else self._cell.type.shape[axis_of(dim, self.ndim, "size")]
 
     def dim(self) -> int:
+        """How many dimensions there are (torch.Tensor.dim)."""
         return self.ndim
 
     def numel(self) -> Dim:
@@ -204,6 +213,7 @@ class Tensor(Methods):
 
     @property
     def requires_grad(self) -> bool:
+        """Whether gradients reach this: asked for, or through its history (torch.Tensor.requires_grad)."""
         self._refresh()
         return self._requires_grad or self._grad_fn is not None
 
@@ -235,6 +245,7 @@ class Tensor(Methods):
 
     @property
     def grad_fn(self) -> GradFn | None:
+        """What backward goes through from here, None for a leaf (torch.Tensor.grad_fn)."""
         self._refresh()
         return self._grad_fn
 
@@ -244,6 +255,7 @@ class Tensor(Methods):
 
     @property
     def is_leaf(self) -> bool:
+        """Whether it has no history (torch.Tensor.is_leaf)."""
         return self._grad_fn is None
 
     @property
@@ -300,6 +312,7 @@ class Tensor(Methods):
 
     @property
     def data(self) -> Tensor:
+        """The same numbers without history (torch.Tensor.data)."""
         return self.detach()
 
     @data.setter
@@ -362,6 +375,7 @@ class Tensor(Methods):
     # Devices.
 
     def cpu(self) -> Tensor:
+        """`to("cpu")` (torch.Tensor.cpu)."""
         return self.to("cpu")
 
     def cuda(self, device: Any = None) -> Tensor:

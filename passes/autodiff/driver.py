@@ -144,6 +144,7 @@ def _again(outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node]) -> list[Gr
 
 
 def gradients_of(outputs: Sequence[tuple[Node, Node]], wrt: Sequence[Node], hooks: Hooks) -> list[Gradient]:
+    """What `gradients` gives, made anew; without a look at what was made for an equal graph."""
     order = list(topological((), [node for node, _ in outputs]))
     active = set(wrt)
     for node in order:

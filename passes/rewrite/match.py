@@ -52,6 +52,7 @@ class Rules(list[tuple[str, Rule]]):
 
 
 def is_op(node: Node, *names: str) -> bool:
+    """Whether `node` is one of the ops of these names."""
     return node.op.name in names
 
 
@@ -61,6 +62,7 @@ def is_scalar(node: Node) -> bool:
 
 
 def is_const(node: Node) -> bool:
+    """Whether `node` is a constant."""
     return node.op is ops.const
 
 

@@ -32,14 +32,17 @@ __all__ = [
 
 
 def logical_not(input: Tensor) -> Tensor:
+    """Whether an element is zero, as bool (torch.logical_not)."""
     return t.apply("", lambda a: ops.logical_not(truth(a)), input)
 
 
 def logical_and(input: Tensor, other: Tensor) -> Tensor:
+    """Whether both elements are nonzero, as bool, broadcast (torch.logical_and)."""
     return t.apply("", lambda a, b: ops.logical_and(truth(a), truth(b)), input, other)
 
 
 def logical_or(input: Tensor, other: Tensor) -> Tensor:
+    """Whether one of the elements is nonzero, as bool, broadcast (torch.logical_or)."""
     return t.apply("", lambda a, b: ops.logical_or(truth(a), truth(b)), input, other)
 
 

@@ -44,29 +44,35 @@ __all__ = [
 
 
 def eq(input: Tensor, other: Any) -> Tensor:
+    """Whether elements are equal, as bool, broadcast; NaN equals nothing (torch.eq)."""
     t.require_tensors("eq", input)
     return binary("", "eq", ops.equal, input, other)
 
 
 def ne(input: Tensor, other: Any) -> Tensor:
+    """Whether elements differ, as bool, broadcast; NaN differs from itself (torch.ne)."""
     return logical_not(eq(input, other))
 
 
 def lt(input: Tensor, other: Any) -> Tensor:
+    """Whether input < other, as bool, broadcast; false where one is NaN (torch.lt)."""
     t.require_tensors("lt", input)
     return binary("", "lt", ops.less, input, other)
 
 
 def gt(input: Tensor, other: Any) -> Tensor:
+    """Whether input > other, as bool, broadcast; false where one is NaN (torch.gt)."""
     t.require_tensors("gt", input)
     return binary("", "gt", ops.greater, input, other)
 
 
 def le(input: Tensor, other: Any) -> Tensor:
+    """Whether input <= other, as bool, broadcast; false where one is NaN (torch.le)."""
     return logical_or(lt(input, other), eq(input, other))
 
 
 def ge(input: Tensor, other: Any) -> Tensor:
+    """Whether input >= other, as bool, broadcast; false where one is NaN (torch.ge)."""
     return logical_or(gt(input, other), eq(input, other))
 
 

@@ -89,6 +89,7 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
 
 
 def sqrt(input: Tensor) -> Tensor:
+    """The square root, NaN of what is less than 0; integers become floats (torch.sqrt)."""
     return unary("SqrtBackward0", ops.sqrt, input)
 
 

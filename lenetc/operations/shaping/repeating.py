@@ -47,6 +47,7 @@ def expand(x: Tensor, *sizes: Any, size: Any = None, implicit: bool = False) -> 
 
 
 def expand_as(x: Tensor, other: Tensor) -> Tensor:
+    """expand to the shape of `other` (torch.Tensor.expand_as)."""
     t.require_tensors("expand_as", other)
     return expand(x, size=tuple(other.shape))
 

@@ -119,11 +119,13 @@ def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
 
 
 def view_as(x: Tensor, other: Tensor) -> Tensor:
+    """view with the shape of `other` (torch.Tensor.view_as)."""
     t.require_tensors("view_as", other)
     return view(x, other.shape)
 
 
 def reshape_as(x: Tensor, other: Tensor) -> Tensor:
+    """reshape to the shape of `other` (torch.Tensor.reshape_as)."""
     t.require_tensors("reshape_as", other)
     return reshape(x, other.shape)
 
@@ -225,10 +227,12 @@ def atleast_3d(*tensors: Any) -> Any:
 
 
 def contiguous(x: Tensor, memory_format: Any = None) -> Tensor:
+    """x itself: values here have no order in memory (torch.Tensor.contiguous)."""
     return x
 
 
 def is_contiguous(x: Tensor, memory_format: Any = None) -> bool:
+    """True: values here have no order in memory (torch.Tensor.is_contiguous)."""
     return True
 
 
