@@ -79,41 +79,33 @@ from lenetc.nn.functional import max_pool1d, max_pool2d, max_pool3d, pixel_shuff
 from lenetc.nn.functional.spatial.sampling import grid_sampler, grid_sampler as grid_sampler_2d
 from lenetc.nn.functional.spatial.sampling import grid_sampler as grid_sampler_3d
 from lenetc.cuda import OutOfMemoryError
-from lenetc.accepted import (
+from lenetc.accepted.settings import (
     _assert,
-    _C,
-    _dynamo,
-    accelerator,
     are_deterministic_algorithms_enabled,
-    backends,
-    cpu,
-    distributed,
-    fx,
     get_default_device,
     get_deterministic_debug_mode,
     get_num_interop_threads,
-    hub,
     is_deterministic_algorithms_warn_only_enabled,
     is_storage,
     is_warn_always_enabled,
-    jit,
-    mps,
-    multiprocessing,
-    onnx,
-    profiler,
-    serialization,
     set_default_device,
     set_deterministic_debug_mode,
     set_flush_denormal,
     set_num_interop_threads,
     set_warn_always,
+    typename,
+    use_deterministic_algorithms,
+)
+from lenetc.accepted.devices import accelerator, backends, cpu, mps, xpu
+from lenetc.accepted.tracers import _C, _dynamo, fx, hub, jit, onnx
+from lenetc.accepted.processes import distributed, multiprocessing
+from lenetc.accepted.others import (
+    profiler,
+    serialization,
     sparse,
     sparse_coo_tensor,
     sparse_csr_tensor,
-    typename,
     types,
-    use_deterministic_algorithms,
-    xpu,
 )
 from lenetc import paths as _paths
 from lenetc.evaluation import random
