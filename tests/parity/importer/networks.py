@@ -10,18 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-class LeNet(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1, self.conv2 = nn.Conv2d(1, 6, 5), nn.Conv2d(6, 16, 5)
-        self.fc1, self.fc2, self.fc3 = nn.Linear(400, 120), nn.Linear(120, 84), nn.Linear(84, 10)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.max_pool2d(F.relu(self.conv1(x)), (2, 2))
-        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
-        x = torch.flatten(x, 1)
-        return self.fc3(F.relu(self.fc2(F.relu(self.fc1(x)))))
+from benchmarks import models
 
 
 class Basic(nn.Module):
@@ -204,7 +193,7 @@ class Network:
 
 
 NETWORKS = {
-    "lenet": Network(LeNet, _images(32, 1)),
+    "lenet": Network(lambda: models.lenet(nn), _images(32, 1)),
     "resnet18": Network(ResNet18, _images(64), lr=0.01),
     "mobilenet": Network(MobileNet, _images(32)),
     "encoder": Network(Encoder, _tokens(12), dynamic={0: "batch", 1: "time"}, opset=14),
