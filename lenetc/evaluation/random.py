@@ -76,7 +76,6 @@ class Generator:
                 cell.node = literal(value)
 
     def initial_seed(self) -> int:
-        """The seed that the state came from (torch.Generator.initial_seed)."""
         return self._seed
 
     def get_state(self) -> Any:

@@ -22,7 +22,7 @@ import torch
 
 import lenetc
 from tests.parity.operators.database import DTYPES, Foreign, Translation, dtype_of
-from tests.parity.operators.running import RAISED, as_seen, difference, leaves, message_of
+from tests.parity.operators.running import _RAISED, _looked, _told, difference, leaves
 
 
 @functools.cache
@@ -151,7 +151,7 @@ class Case:
             for number, (x, y) in enumerate(zip(mine, theirs, strict=True)):
                 if x is None and y is None:
                     continue
-                told = f"{x!r} for {y!r}" if x is None or y is None else difference(as_seen(x), y)
+                told = f"{x!r} for {y!r}" if x is None or y is None else difference(_looked(x), y)
                 if told:
                     return f"{kind} {number}: {told}"
         return ""
@@ -176,7 +176,7 @@ def failures(name: str, dtype: str, training: bool, way: str, given: list[Any]) 
             cases.append(Case(infos()[name], one, dtype, training))
         except Exception as error:
             found.append(
-                f"making {one.constructor_input.args} {one.constructor_input.kwargs}: {message_of(error)}"
+                f"making {one.constructor_input.args} {one.constructor_input.kwargs}: {_told(error)}"
             )
 
     def run() -> list[Any]:
@@ -188,7 +188,7 @@ def failures(name: str, dtype: str, training: bool, way: str, given: list[Any]) 
             message = case.before or case.difference(results)
             found += [f"{case.desc}: {message}"] if message else []
     except Exception as error:
-        found.append(message_of(error))
+        found.append(_told(error))
     return [f"{dtype} {'training' if training else 'evaluation'} {way}: {message}" for message in found]
 
 
@@ -278,12 +278,12 @@ def error_failures(name: str) -> list[str]:
             module = getattr(lenetc.nn, name)(*translate(constructor.args), **translate(constructor.kwargs))
             if wrong.error_on.name == "FORWARD_ERROR":
                 for x in leaves(module(*translate(forward.args), **translate(forward.kwargs))):
-                    as_seen(x)
+                    _looked(x)
         except Foreign:
             continue
         except Exception as error:
-            if not isinstance(error, RAISED):
-                found.append(f"raw {message_of(error)} for {told}")
+            if not isinstance(error, _RAISED):
+                found.append(f"raw {_told(error)} for {told}")
         else:
             found.append(f"nothing raised for {told}")
     return found

@@ -18,7 +18,7 @@ from tests.parity.operators.database import Foreign, Translation, array, differe
 from tests.parity.operators.skipped import NO_VALUES, REFUSED_COMPILED, reason_for
 
 TOLERANCES = {torch.float64: 1e-7, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 1e-1}
-RAISED = (LenetcError, ValueError, TypeError, IndexError, RuntimeError, NotImplementedError)
+_RAISED = (LenetcError, ValueError, TypeError, IndexError, RuntimeError, NotImplementedError)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def failures(info: Any, dtype: str, count: int | None = None) -> list[Failure]:
         except Foreign:
             continue
         except Exception as error:
-            found.append(Failure("function", str(case), message_of(error)))
+            found.append(Failure("function", str(case), _told(error)))
     for case, made in waiting:
         found += _compared(case, made, function)
     return found
@@ -149,15 +149,15 @@ def failures(info: Any, dtype: str, count: int | None = None) -> list[Failure]:
 def _compared(case: Case, made: list[Any], function: Callable[..., Any]) -> list[Failure]:
     results, gradients = made
     try:
-        looked = [as_seen(x) for x in results]
-        slopes = [as_seen(x) for x in gradients]
+        looked = [_looked(x) for x in results]
+        slopes = [_looked(x) for x in gradients]
     except Exception:
         try:  # something else that waited may have failed
             results, gradients = attempt(case, function)
-            looked = [as_seen(x) for x in results]
-            slopes = [as_seen(x) for x in gradients]
+            looked = [_looked(x) for x in results]
+            slopes = [_looked(x) for x in gradients]
         except Exception as error:
-            return [Failure("function", str(case), message_of(error))]
+            return [Failure("function", str(case), _told(error))]
     found = []
     if len(looked) != len(case.expected):
         return [Failure("function", str(case), f"{len(looked)} results for {len(case.expected)}")]
@@ -180,7 +180,7 @@ def _compared(case: Case, made: list[Any], function: Callable[..., Any]) -> list
     return found
 
 
-def as_seen(x: Any) -> Any:
+def _looked(x: Any) -> Any:
     if not isinstance(x, lenetc.Tensor):
         return x
     return np.asarray(x.detach()._array()) if x.dtype is lenetc.bfloat16 else x.detach().numpy()
@@ -219,7 +219,7 @@ def difference(mine: Any, reference: Any, same_dtype: bool = True, values: bool 
     return f"{len(wrong)} of {mine.size} differ, at {at} {mine[at]} for {expected[at]}"
 
 
-def message_of(error: Exception) -> str:
+def _told(error: Exception) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(frame.filename).name}:{frame.lineno}"
     raw = "" if isinstance(error, LenetcError) else f" [{where}]"
@@ -259,11 +259,11 @@ def compiled_failures(info: Any, dtype: str, count: int | None = None) -> list[F
 
     try:
         results = lenetc.compile(run)(arguments)
-        looked = [[as_seen(x) for x in made] for made in results]
+        looked = [[_looked(x) for x in made] for made in results]
     except UnsupportedError as error:
-        return [] if info.name in REFUSED_COMPILED else [Failure("compiled", info.name, message_of(error))]
+        return [] if info.name in REFUSED_COMPILED else [Failure("compiled", info.name, _told(error))]
     except Exception as error:
-        return [Failure("compiled", info.name, message_of(error))]
+        return [Failure("compiled", info.name, _told(error))]
     failed = []
     for case, made in zip(used, looked, strict=True):
         expected = _tensors(case.expected, torch.Tensor)
@@ -340,18 +340,18 @@ def _varied(
     try:
         if mine is None:
             return [Failure(what, str(case), "missing")]
-        found = [as_seen(x) for x in leaves(mine(*own, **own_kwargs))]
+        found = [_looked(x) for x in leaves(mine(*own, **own_kwargs))]
         values = case.info.name not in NO_VALUES
         messages = [difference(x, y, values=values) for x, y in zip(found, expected, strict=True)]
         if "in" in what.split("-")[0].split():
-            messages.append(difference(as_seen(own[0]), args[0], values=values))
+            messages.append(difference(_looked(own[0]), args[0], values=values))
         if what == "out=":
             messages += [
-                difference(as_seen(x), y, values=values)
+                difference(_looked(x), y, values=values)
                 for x, y in zip(leaves(own_kwargs["out"]), leaves(kwargs["out"]), strict=True)
             ]
     except Exception as error:
-        return [Failure(what, str(case), message_of(error))]
+        return [Failure(what, str(case), _told(error))]
     return [Failure(what, str(case), message) for message in messages if message][:1]
 
 
@@ -386,11 +386,11 @@ def error_failures(info: Any) -> list[Failure]:
             continue
         try:
             for x in leaves(function(*args, **kwargs)):
-                as_seen(x)
-        except RAISED:
+                _looked(x)
+        except _RAISED:
             continue
         except Exception as error:
-            found.append(Failure("wrong input", shown, "raw " + message_of(error)))
+            found.append(Failure("wrong input", shown, "raw " + _told(error)))
             continue
         found.append(Failure("wrong input", shown, f"nothing raised; PyTorch: {wrong.error_regex[:120]}"))
     return found
