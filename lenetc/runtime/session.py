@@ -54,12 +54,27 @@ _OFF_ON_CPU = [
     *("TransposeOptimizer", "TransposeOptimizer_CPUExecutionProvider", "MatMulAddFusion"),
     *("GatherSliceToSplitFusion", "GatherToSliceFusion"),
 ]
+# What is left, by the operators that it looks for. Each orders all nodes anew, by a list of those that can run: the square
+# of their number.
+_FUSIONS = {
+    (b"Conv",): ("ConvActivationFusion", "ConvAddActivationFusion"),
+    (b"Conv", b"Pool"): ("NchwcTransformer",),
+    (b"Gemm",): ("GemmActivationFusion",),
+    (b"MatMul",): ("MatmulTransposeFusion",),
+}
 # Optimizations that make a Split of unequal parts, whose kernel copies sizes from the host in every run.
 NOT_ON_CUDA = ["GatherSliceToSplitFusion"]
 
 
 class RunError(LenetcError):
     """ONNX Runtime failed while running a program; the message names the module and the user's line."""
+
+
+def _unused(model: bytes | str) -> list[str]:
+    """The fusions that a model has no operators for: in its file their names are nowhere."""
+    if isinstance(model, str):
+        return []
+    return [x for names, found in _FUSIONS.items() if not any(name in model for name in names) for x in found]
 
 
 def cuda_options(captures: bool) -> dict[str, str]:
@@ -97,7 +112,9 @@ class Session:
         host_options: Mapping[str, Any] | None = None,
     ) -> None:
         self.device = device
-        self._disabled = [] if host_options is not None else [*_OFF, *(_OFF_ON_CPU if device == "cpu" else ())]
+        self._disabled = [] if host_options is not None else list(_OFF)
+        if host_options is None and device == "cpu":
+            self._disabled += [*_OFF_ON_CPU, *_unused(model)]
         self.places = places
         self.threads = threads
         self.profile = profile
