@@ -50,7 +50,11 @@ _OFF = [
 # Those that the passes do before; what is left are the fusions into kernels of convolutions and products. Not on CUDA,
 # where it was not timed.
 _OFF_ON_CPU = [
-    *("Level1_RuleBasedTransformer", "Level2_RuleBasedTransformer", "FuseFp16InitializerToFp32NodeTransformer"),
+    *(
+        "Level1_RuleBasedTransformer",
+        "Level2_RuleBasedTransformer",
+        "FuseFp16InitializerToFp32NodeTransformer",
+    ),
     *("TransposeOptimizer", "TransposeOptimizer_CPUExecutionProvider", "MatMulAddFusion"),
     *("GatherSliceToSplitFusion", "GatherToSliceFusion"),
 ]
