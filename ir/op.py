@@ -76,7 +76,7 @@ class Op:
         return find_node(key) or self._new(key, attrs, where)
 
     def moved(self, node: Node, inputs: tuple[Node, ...]) -> Node:
-        """`node`, of this op, over other operands of the same types: its type is the same, and what is known of that."""
+        """`node`, of this op, over other operands of the same types: its type and the symbols it needs are the same."""
         key = (self, inputs, tuple(node.attrs.values()))
         found = find_node(key)
         if found is None:

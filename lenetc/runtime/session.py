@@ -58,8 +58,8 @@ _OFF_ON_CPU = [
     *("TransposeOptimizer", "TransposeOptimizer_CPUExecutionProvider", "MatMulAddFusion"),
     *("GatherSliceToSplitFusion", "GatherToSliceFusion"),
 ]
-# What is left, by the operators that it looks for. Each orders all nodes anew, by a list of those that can run: the square
-# of their number.
+# What is left, by the operators that it looks for. Each orders all nodes anew, by a list of those that can run: the
+# square of their number.
 _FUSIONS = {
     "ConvActivationFusion": b"Conv",
     "ConvAddActivationFusion": b"Conv",
