@@ -165,6 +165,17 @@ def counted(depth: int) -> Problem:
     return Problem("counted", step, (np.zeros((16, 32), np.float32), np.zeros(16, np.float32)))
 
 
+def summed(depth: int) -> Problem:
+    """A chain in which every link is shifted by what the one before comes to in the whole batch."""
+
+    def step(x: Tensor) -> Tensor:
+        for _ in range(depth):
+            x = (x + x.mean()).relu()
+        return x
+
+    return Problem("summed", step, (np.zeros((16, 32), np.float32),))
+
+
 def mlp(depth: int) -> Problem:
     """Residual fully-connected blocks, trained by SGD."""
     return _training("residual MLP", Residual(MlpBlock, depth), np.zeros((16, 32), np.float32))
@@ -197,6 +208,7 @@ def _training(name: str, net: nn.Module, x: np.ndarray[Any, Any]) -> Problem:
 FAMILIES: dict[str, Callable[[int], Problem]] = {
     "chain": chain,
     "counted": counted,
+    "summed": summed,
     "unrolled": unrolled,
     "mlp": mlp,
     "conv": conv,

@@ -75,6 +75,15 @@ class Op:
         key = (self, inputs, tuple(attrs.values()))
         return find_node(key) or self._new(key, attrs, where)
 
+    def moved(self, node: Node, inputs: tuple[Node, ...]) -> Node:
+        """`node`, of this op, over other operands of the same types: its type and the symbols it needs are the same."""
+        key = (self, inputs, tuple(node.attrs.values()))
+        found = find_node(key)
+        if found is None:
+            found = new_node(key, node.attrs, node.type, node.where)
+            found.needs = node.needs
+        return found
+
     def typed(self, inputs: tuple[Node, ...], attrs: Mapping[str, Any]) -> AnyType:
         """What the type rule gives. Raises what it raises."""
         if not attrs:

@@ -20,7 +20,7 @@ from passes.tiling.hoist import hoist
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Without Python's search for cycles, which would go through all nodes of a large graph again and again, a fifth
     of the time: what passes leave behind has none."""
     was_enabled = gc.isenabled()
@@ -44,7 +44,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
 )
 
 
-@_undisturbed()
+@undisturbed()
 def run_pipeline(
     graph: Graph, target: Target, done: dict[tuple[str, Graph], Stage] | None = None
 ) -> list[Stage]:
@@ -104,7 +104,7 @@ class Split:
         return [note for stage in found if stage.name == "strategies" for note in stage.notes]
 
 
-@_undisturbed()
+@undisturbed()
 def run_split(graph: Graph, target: Target) -> Split | None:
     """`graph` compiled in parts that run side by side; None where one program is faster."""
     simplified, _ = simplify(graph, target)

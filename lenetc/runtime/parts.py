@@ -30,7 +30,7 @@ from lenetc.runtime.session import Session
 from passes.kernels.constants import folded
 from passes.kernels.schedule import memory
 from passes.kernels.threads import threads
-from passes.pipeline import Split
+from passes.pipeline import Split, undisturbed
 from passes.tiling.division import WHOLE
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ class SplitSession:
             late.wait()
 
 
+@undisturbed()
 def session_of(
     program: Program, profile: Path | None = None, cuda_graphs: bool = False
 ) -> Session | SplitSession:

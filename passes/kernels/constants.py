@@ -12,6 +12,7 @@ from ir.dims import Poly
 from ir.interpret import evaluate_node
 from ir.node import Graph, Node
 from ir.types import Array, TupleType, i32
+from passes.rewrite.driver import rebuilt
 
 _FOLDED = 65536  # elements; larger results are computed in every run, so that no model swells
 _LARGEST_TABLE = 1 << 25  # the same of indices, which are i32
@@ -22,13 +23,13 @@ def constants(graph: Graph) -> set[Node]:
     found: set[Node] = set()
     for node in graph.nodes():
         if (
-            node.op is not ops.input
+            found.issuperset(node.inputs)
+            and node.op is not ops.input
             and node.op is not ops.custom
             and not isinstance(node.type, TupleType)
             and node.ty.is_static
             and int(node.ty.size) <= _LARGEST_TABLE
             and node.dtype.name != "bf16"  # NumPy has none
-            and all(x in found for x in node.inputs)
             and not any(isinstance(value, (Graph, Poly)) for value in node.attrs.values())
         ):
             found.add(node)
@@ -47,11 +48,10 @@ def folded(graph: Graph) -> Graph:
             is_kept = node.op is ops.const or node.ty.size > most
             new[node] = node if is_kept or node not in read else ops.literal(_value(node, values))
             continue
-        attrs = {key: folded(v) if isinstance(v, Graph) else v for key, v in node.attrs.items()}
-        inputs = tuple([new[x] for x in node.inputs])
-        new[node] = (
-            node if inputs == node.inputs and attrs == node.attrs else node.op.over(inputs, attrs, node.where)
-        )
+        attrs = node.attrs
+        if node.op in (ops.scan, ops.cond):
+            attrs = {key: folded(v) if isinstance(v, Graph) else v for key, v in attrs.items()}
+        new[node] = rebuilt(node, tuple([new[x] for x in node.inputs]), attrs)
     if all(new[node] is node for node in new):
         return graph
     order = None if graph.order is None else [new[node] for node in graph.nodes()]

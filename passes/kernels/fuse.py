@@ -54,9 +54,9 @@ def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     if target.device == "cpu":
         rules += WITH_CHOICES if target.operators != "web" else ()
         rules += FEW_THREADS if target.threads < _THREADS else ()
-    fused = factor_into_all(simplify.to_rest(graph, rules, fired), fired)
     if target.lanes:
-        fused = simplify.to_rest(fused, Rules((*simplify.RULES, *RULES, *lanes.RULES)), fired)
+        rules += lanes.RULES
+    fused = factor_into_all(simplify.to_rest(graph, rules, fired), fired)
     if target.device == "cpu" and target.operators != "web":
         fused = rewrite(fused, channels.RULES, fired)
     fused = exact(fused, target.device, fired)
@@ -313,6 +313,11 @@ def sum_of_integers(node: Node) -> Node | None:
 @RULES.on(*ELEMENTWISE)
 def drop_outer_ones(node: Node) -> Node | None:
     """add(reshape(x, [1,K]), y[N,K]) => add(x[K], y): broadcasting adds the leading axes"""
+    for x in node.inputs:
+        if x.op is ops.reshape:
+            break
+    else:
+        return None
     operands = [
         x.inputs[0]
         if x.op is ops.reshape and x.shape == (1,) * (x.rank - x.inputs[0].rank) + x.inputs[0].shape

@@ -89,8 +89,10 @@ def constant_right(node: Node) -> Node | None:
 @RULES.on(*ELEMENTWISE)
 def scalar_constant(node: Node) -> Node | None:
     """add(x, [[2, 2]]) => add(x, 2), where the result has its shape without the constant"""
+    if len(node.inputs) == 1:
+        return None
     for i, x in enumerate(node.inputs):
-        if is_const(x) and x.rank and (value := value_of(x)) is not None and len(node.inputs) > 1:
+        if x.op is ops.const and x.shape and (value := value_of(x)) is not None:
             others = [*node.inputs[:i], ops.scalar(value, x.dtype), *node.inputs[i + 1 :]]
             if joint_shape(*others) == node.shape:
                 return node.op(*others, **node.attrs)
@@ -100,11 +102,14 @@ def scalar_constant(node: Node) -> Node | None:
 @RULES.on(*ELEMENTWISE)
 def drop_broadcast(node: Node) -> Node | None:
     """add(broadcast_to(x), y) => add(x, y), broadcast afterwards where the result still needs it"""
+    for x in node.inputs:
+        if x.op is ops.broadcast_to:
+            break
+    else:
+        return None
     if node.op is ops.cast and node.dtype.name == "bf16":  # which the CPU cannot broadcast
         return None
     stripped = [x.inputs[0] if x.op is ops.broadcast_to else x for x in node.inputs]
-    if all(x is y for x, y in zip(stripped, node.inputs, strict=True)):
-        return None
     return with_shape(node.op(*stripped, **node.attrs), node.shape)
 
 

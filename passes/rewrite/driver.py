@@ -188,8 +188,14 @@ class _Rewriting:
 
 def rebuilt(node: Node, inputs: tuple[Node, ...], attrs: Mapping[str, Any]) -> Node:
     """`node` over other operands and with other attributes, if they are others."""
-    if inputs == node.inputs and (attrs is node.attrs or attrs == node.attrs):
-        return node
+    if attrs is node.attrs or attrs == node.attrs:
+        if inputs == node.inputs:
+            return node
+        for x, old in zip(inputs, node.inputs, strict=True):
+            if x.type is not old.type and x.type != old.type:
+                break
+        else:
+            return node.op.moved(node, inputs)
     return node.op.over(inputs, attrs, node.where)
 
 

@@ -50,6 +50,7 @@ def find(graph: Graph, batch: Mapping[Node, int]) -> Places:
     that takes a heavy op.
     """
     fixed: set[Node] = set()
+    cheap: set[Node] = set()
     places = Places({})
     nodes = graph.nodes()
     position = {node: i for i, node in enumerate(nodes)}
@@ -59,7 +60,7 @@ def find(graph: Graph, batch: Mapping[Node, int]) -> Places:
         if blocked is None:
             done += 1
             continue
-        _check_cheap(blocked, places)
+        _check_cheap(blocked, places, cheap)
         fixed.add(blocked)
         start = position[blocked]
         for node in nodes[start:done]:
@@ -88,8 +89,10 @@ def _place(node: Node, batch: Mapping[Node, int], fixed: Collection[Node], place
     return None
 
 
-def _check_cheap(node: Node, places: Places) -> None:
-    stack, seen = [node], {node}
+def _check_cheap(node: Node, places: Places, seen: set[Node]) -> None:
+    """seen: nodes that were found cheap; those of `node` are put in there."""
+    stack = [] if node in seen else [node]
+    seen.add(node)
     while stack:
         x = stack.pop()
         if x in places.of and places.of[x] == FIXED:
