@@ -19,7 +19,7 @@ from passes.emit.model import to_onnx
 from passes.pipeline import PASSES, run_pipeline, run_split
 from passes.target import Target
 
-SLACK = 1.1  # the ends of a net count for less in a deep one; what is quadratic grows by 4
+SLACK = 1.05  # the ends of a net count for less in a deep one; what is quadratic grows by 4
 
 
 def calls(work: Callable[[], Any]) -> tuple[Any, int]:
@@ -52,18 +52,23 @@ def costs(problem: Problem) -> tuple[int, dict[str, int]]:
 
 # Convolutions deep enough that both nets get the same strategies.
 SIZES = {
-    **{"chain": (1000, 4000), "counted": (500, 2000), "unrolled": (1000, 4000), "mlp": (1000, 4000)},
-    **{"conv": (200, 800), "normalized": (400, 1600)},
+    **{"chain": (500, 2000), "counted": (250, 1000), "unrolled": (500, 2000), "mlp": (500, 2000)},
+    **{"conv": (100, 400), "normalized": (200, 800)},
 }
 # Calls for each node of the traced graph, from the trace to the model, in one program and in parts; half as many again
 # as there are.
 ENOUGH = {"chain": 1400, "counted": 1500, "unrolled": 1850, "mlp": 1500, "conv": 2850, "normalized": 1150}
 
 
+def compiled_every_way(graph: Graph) -> None:
+    to_onnx(run_pipeline(graph, Target())[-1].graph)
+    run_split(graph, Target(threads=2))
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_work_grows_with_the_graph_and_no_faster(family: str) -> None:
     small, large = SIZES[family]
-    costs(of_size(FAMILIES[family], 50))  # first uses of everything
+    compiled_every_way(of_size(FAMILIES[family], 50).trace())  # first uses of everything
     few, before = costs(of_size(FAMILIES[family], small))
     many, after = costs(of_size(FAMILIES[family], large))
     assert many > 3.5 * few
@@ -78,10 +83,9 @@ def test_a_deep_graph_needs_no_deep_stack() -> None:
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(_depth() + 250)
     try:
-        graph = of_size(FAMILIES["chain"], 20_000).trace()
-        assert len(graph.nodes()) > 19_000
-        to_onnx(run_pipeline(graph, Target())[-1].graph)
-        run_split(graph, Target(threads=2))
+        graph = of_size(FAMILIES["chain"], 5_000).trace()
+        assert len(graph.nodes()) > 4_900
+        compiled_every_way(graph)
         assert parse(to_text(graph)) is graph
         del graph
     finally:
@@ -107,7 +111,7 @@ def test_a_second_trace_is_cheap(family: str) -> None:
 
 
 def test_lenet_compiles_with_little_work() -> None:
-    costs(lenet())
+    compiled_every_way(lenet().trace())
     _, found = costs(lenet())
     assert sum(found.values()) < 1_200_000, found
 
