@@ -4,7 +4,7 @@
 #   make demo     train LeNet on real digits, results in runs/demo
 #   make test     the whole test suite
 #   make parity   the live comparison with PyTorch
-#   make nightly  large imported networks, and all of PyTorch's exports of small ones: an hour
+#   make nightly  large imported networks, all of PyTorch's exports of small ones, more random programs: an hour
 #   make hosts    the hosts in examples/hosts, each on its own runtime
 #   make hosts-js  the host in Node, and the page in a headless Chromium (or CHROMIUM=/path/to/one)
 #   make web      the page in which LeNet learns, as static files in examples/web/dist

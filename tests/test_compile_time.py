@@ -19,8 +19,6 @@ from passes.emit.model import to_onnx
 from passes.pipeline import PASSES, run_pipeline, run_split
 from passes.target import Target
 
-SLACK = 1.05  # the ends of a net count for less in a deep one; what is quadratic grows by 4
-
 
 def calls(work: Callable[[], Any]) -> tuple[Any, int]:
     """What `work` returns, and how many functions it called, those written in C too.
@@ -50,10 +48,11 @@ def costs(problem: Problem) -> tuple[int, dict[str, int]]:
     return len(traced.operations()), found
 
 
-# Convolutions deep enough that both nets get the same strategies.
+# Two sizes, and by what factor more the work may grow; what is quadratic grows by 4. Convolutions are deep enough that
+# both nets get the same strategies, and their ends count for less in a deep one.
 SIZES = {
-    **{"chain": (500, 2000), "counted": (250, 1000), "unrolled": (500, 2000), "mlp": (500, 2000)},
-    **{"conv": (100, 400), "normalized": (200, 800)},
+    **{"chain": (500, 2000, 1.05), "counted": (250, 1000, 1.05), "unrolled": (500, 2000, 1.05)},
+    **{"mlp": (500, 2000, 1.05), "conv": (200, 800, 1.1), "normalized": (400, 1600, 1.1)},
 }
 # Calls for each node of the traced graph, from the trace to the model, in one program and in parts; half as many again
 # as there are.
@@ -67,13 +66,13 @@ def compiled_every_way(graph: Graph) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_work_grows_with_the_graph_and_no_faster(family: str) -> None:
-    small, large = SIZES[family]
+    small, large, slack = SIZES[family]
     compiled_every_way(of_size(FAMILIES[family], 50).trace())  # first uses of everything
     few, before = costs(of_size(FAMILIES[family], small))
     many, after = costs(of_size(FAMILIES[family], large))
     assert many > 3.5 * few
     growth = {part: after[part] / before[part] / (many / few) for part in before}
-    assert max(growth.values()) < SLACK, growth
+    assert max(growth.values()) < slack, growth
     assert sum(after.values()) / many < ENOUGH[family], {part: after[part] // many for part in after}
 
 
