@@ -1,4 +1,4 @@
-"""Options of the test suite; no costs measured on the machine that it runs on, and no threads of libraries beside it."""
+"""Options of the test suite; no costs measured on the machine that it runs on, and one thread for the libraries."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-# Read when NumPy and PyTorch are imported: beside other tests their threads wait for one another by spinning, and tensors
-# are too small to be divided.
+# Read when NumPy and PyTorch are imported: beside other tests their threads wait for one another by spinning, and
+# tensors are too small to be divided.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
