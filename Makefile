@@ -4,7 +4,7 @@
 #   make demo     train LeNet on real digits, results in runs/demo
 #   make test     the whole test suite
 #   make parity   the live comparison with PyTorch
-#   make nightly  large imported networks, and all of PyTorch's exports of small ones: an hour
+#   make nightly  large imported networks, all of PyTorch's exports of small ones, more random programs: an hour
 #   make hosts    the hosts in examples/hosts, each on its own runtime
 #   make hosts-js  the host in Node, and the page in a headless Chromium (or CHROMIUM=/path/to/one)
 #   make web      the page in which LeNet learns, as static files in examples/web/dist
@@ -22,6 +22,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
+# Long tests are the last: whoever is done takes from the others.
+SIDE_BY_SIDE := -n auto --maxprocesses 8 --dist worksteal
 
 # The first Python that runs and is new enough. A name on PATH may be a launcher without a Python behind it.
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -38,14 +40,14 @@ demo: $(VENV)/installed
 	@$(BIN)/lenetc train --out runs/demo
 
 test: $(VENV)/installed-test
-	@$(PYTEST) -n auto --maxprocesses 8 --ignore tests/parity --ignore tests/cuda \
-	  --ignore tests/hosts -m "not parity and not nightly"
+	@$(PYTEST) $(SIDE_BY_SIDE) --ignore tests/parity --ignore tests/cuda --ignore tests/hosts \
+	  -m "not parity and not nightly"
 
 nightly: $(VENV)/installed-parity
-	@$(PYTEST) tests -n auto --maxprocesses 8 -m nightly
+	@$(PYTEST) tests $(SIDE_BY_SIDE) -m nightly
 
 parity: $(VENV)/installed-parity
-	@$(PYTEST) tests -n auto --maxprocesses 8 -m "parity and not slow and not nightly"
+	@$(PYTEST) tests $(SIDE_BY_SIDE) -m "parity and not slow and not nightly"
 
 # The runtimes' environments are made in .runtimes, one by one, when they are first needed.
 hosts: $(VENV)/installed-test

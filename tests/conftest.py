@@ -1,11 +1,16 @@
-"""Options of the test suite; and no costs measured on the machine that it runs on."""
+"""Options of the test suite; no costs measured on the machine that it runs on, and one thread for the libraries."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+# Read when NumPy and PyTorch are imported: beside other tests their threads wait for one another by spinning, and
+# tensors are too small to be divided.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

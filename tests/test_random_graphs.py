@@ -20,7 +20,6 @@ from tests.support import check_gradients, gradient_graph, run_onnx
 
 SEEDS = st.integers(0, 2**32 - 1)
 few = settings(max_examples=60, deadline=None, derandomize=True)
-many = settings(max_examples=1_000, deadline=None)
 
 
 def check_text(seed: int) -> None:
@@ -97,9 +96,11 @@ def test_passes(seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("count", [100, pytest.param(1_000, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("check", [check_text, check_values, check_slopes, check_passes])
-def test_many(check) -> None:  # type: ignore[no-untyped-def]
-    many(given(SEEDS)(lambda seed: check(seed)))()
+def test_many(check, count: int) -> None:  # type: ignore[no-untyped-def]
+    """Ever new ones."""
+    settings(max_examples=count, deadline=None)(given(SEEDS)(lambda seed: check(seed)))()
 
 
 def test_a_long_chain_needs_no_recursion() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from ir.errors import UnsupportedError
@@ -29,6 +30,7 @@ def is_missing(name: str) -> bool:
     return any(function_of(info) is None for info in infos()[name])
 
 
+@functools.cache
 def refusal(name: str) -> str | None:
     """What the name says where it is there and refuses; None where it computes."""
     for info in infos()[name]:

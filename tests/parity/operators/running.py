@@ -277,11 +277,12 @@ def compiled_failures(info: Any, dtype: str, count: int | None = None) -> list[F
 
 def variant_failures(info: Any, dtype: str = "f32", count: int = 6) -> list[Failure]:
     """The method, the operator, the change in place and `out=`, of the first few samples for which PyTorch has them."""
-    found: list[Failure] = []
-    for case in cases(info, dtype, count):
-        for what, mine, theirs in _variants(info):
-            found += _varied(case, what, mine, theirs)
-    return found
+    waiting = [
+        _varied(case, what, mine, theirs)
+        for case in cases(info, dtype, count)
+        for what, mine, theirs in _variants(info)
+    ]
+    return [failure for look in waiting for failure in look()]
 
 
 def _variants(info: Any) -> Iterator[tuple[str, Callable[..., Any] | None, Callable[..., Any]]]:
@@ -303,10 +304,11 @@ def _variants(info: Any) -> Iterator[tuple[str, Callable[..., Any] | None, Calla
 
 def _varied(
     case: Case, what: str, mine: Callable[..., Any] | None, theirs: Callable[..., Any]
-) -> list[Failure]:
+) -> Callable[[], list[Failure]]:
+    """Calls it both ways; what is returned looks at the values, so that several wait to be computed together."""
     sample = case.sample
     if not isinstance(sample.input, torch.Tensor) or reason_for(case.info, sample, what) is not None:
-        return []
+        return list
 
     def detached(value: Any) -> Any:
         if isinstance(value, torch.Tensor):
@@ -324,10 +326,10 @@ def _varied(
             translate(kwargs),
         )
     except Foreign:
-        return []
+        return list
     if what == "out=":
         if any(not isinstance(x, torch.Tensor) for x in case.expected):
-            return []
+            return list
         into = [torch.empty_like(x.detach()) for x in case.expected]
         kwargs["out"] = tuple(into) if len(into) > 1 else into[0]
         own_kwargs["out"] = translate(kwargs["out"])
@@ -336,23 +338,30 @@ def _varied(
         try:
             expected = leaves(theirs(*args, **kwargs))
         except Exception:
-            return []  # PyTorch has it for other samples only
+            return list  # PyTorch has it for other samples only
+    pairs: list[tuple[Any, Any]] = []
+    failed: list[Failure] = []
     try:
         if mine is None:
-            return [Failure(what, str(case), "missing")]
-        found = [_looked(x) for x in leaves(mine(*own, **own_kwargs))]
-        values = case.info.name not in NO_VALUES
-        messages = [difference(x, y, values=values) for x, y in zip(found, expected, strict=True)]
-        if "in" in what.split("-")[0].split():
-            messages.append(difference(_looked(own[0]), args[0], values=values))
-        if what == "out=":
-            messages += [
-                difference(_looked(x), y, values=values)
-                for x, y in zip(leaves(own_kwargs["out"]), leaves(kwargs["out"]), strict=True)
-            ]
+            failed.append(Failure(what, str(case), "missing"))
+        else:
+            pairs += zip(leaves(mine(*own, **own_kwargs)), expected, strict=True)
+            if "in" in what.split("-")[0].split():
+                pairs.append((own[0], args[0]))
+            if what == "out=":
+                pairs += zip(leaves(own_kwargs["out"]), leaves(kwargs["out"]), strict=True)
     except Exception as error:
-        return [Failure(what, str(case), _told(error))]
-    return [Failure(what, str(case), message) for message in messages if message][:1]
+        failed.append(Failure(what, str(case), _told(error)))
+
+    def look() -> list[Failure]:
+        values = case.info.name not in NO_VALUES
+        try:
+            messages = [difference(_looked(x), y, values=values) for x, y in pairs]
+        except Exception as error:
+            return [Failure(what, str(case), _told(error))]
+        return [*failed, *(Failure(what, str(case), message) for message in messages if message)][:1]
+
+    return look
 
 
 def error_failures(info: Any) -> list[Failure]:
