@@ -22,7 +22,7 @@ def turned_conv(w: Work) -> float:
 
 
 def _convolved(w: Work, columns: int) -> float:
-    return 2 * NODE + w.n * 2.7 + (w.n * columns * 1.4e-4 + w.macs * 9e-6) * w.pace
+    return 2 * NODE + w.n * 5.5 + (w.n * columns * 1.4e-4 + w.macs * 9e-6) * w.pace
 
 
 def im2col(w: Work) -> float:
@@ -98,7 +98,7 @@ def max_pool(w: Work) -> float:
 
 def pool_indices(w: Work) -> float:
     """MaxPool with Indices instead of MaxPool, and the scatter or gather by them."""
-    return 5 * NODE + w.n * w.channels * (w.out * w.taps * 2.6e-3 + w.image * 1.9e-3)
+    return 5 * NODE + w.n * w.channels * (w.out * w.taps * 4.5e-3 + w.image * 1.9e-3)
 
 
 def pool_taps(w: Work) -> float:
