@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TypeAlias
+
+import numpy as np
 
 from ir import ops
 from ir.errors import DTypeError, LenetcError, ShapeError
@@ -14,7 +17,9 @@ from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.operations import creation, elementwise
 from lenetc.operations.autocast import autocasts
+from lenetc.operations.elementwise.operands import HALVES, graded, in_f32
 from lenetc.tensors.arrays import need_number
+from lenetc.tensors.dtypes import finfo
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 
@@ -37,6 +42,14 @@ InPlace: TypeAlias = Callable[..., Tensor]
 
 def _zero(x: Node) -> Node:
     return scalar(0, x.dtype)
+
+
+def _next(number: float, to: float, like: Node) -> Node:
+    """The number of the dtype of `like` after that one; denormals count as 0."""
+    dtype = like.dtype.numpy
+    found = float(np.nextafter(np.asarray(number, dtype), np.asarray(to, dtype)))
+    least = float(finfo(like.dtype).tiny)
+    return scalar(found if abs(found) >= least else math.copysign(least, to), like.dtype)
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -68,8 +81,13 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
         limited = ops.minimum(ops.maximum(x, low), high)
         if whole:
             return limited
-        inside = ops.logical_and(ops.greater(x, low), ops.less(x, high))
-        return ops.with_gradient(limited, ops.where(inside, x, _zero(x)))
+        if x.dtype in HALVES:
+            inside = ops.logical_and(ops.greater(x, low), ops.less(x, high))
+            outside = ops.logical_not(ops.logical_or(inside, ops.is_nan(x)))
+        else:  # NaN is neither below the number after the one limit nor above that before the other
+            first, last = _next(min_val, math.inf, x), _next(max_val, -math.inf, x)
+            outside = ops.logical_or(ops.less(x, first), ops.greater(x, last))
+        return ops.with_gradient(limited, ops.where(outside, _zero(x), x))
 
     return kept("hardtanh", input, apply("HardtanhBackward0", build, input), inplace)
 
@@ -87,7 +105,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     def build(x: Node) -> Node:
         return ops.where(ops.greater(x, 0.0), x, x * negative_slope)
 
-    return kept("leaky_relu", input, apply("LeakyReluBackward0", build, input), inplace)
+    return kept("leaky_relu", input, apply("LeakyReluBackward0", in_f32(build), input), inplace)
 
 
 @autocasts
@@ -170,7 +188,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
         inside = ops.logical_and(ops.greater(x, -3.0), ops.less(x, 3.0))
         return ops.with_gradient(limited, ops.where(inside, x / 6.0, _zero(x)))
 
-    return kept("hardsigmoid", input, apply("HardsigmoidBackward0", build, input), inplace)
+    return kept("hardsigmoid", input, apply("HardsigmoidBackward0", in_f32(build), input), inplace)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
@@ -179,11 +197,11 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 
     def build(x: Node) -> Node:
         value = x * ops.minimum(ops.maximum(x + 3.0, _zero(x)), scalar(6, x.dtype)) / 6.0
-        curve = ops.where(ops.less(x, 3.0), x * (x / 6.0 + 0.5), x)
+        slope = ops.where(ops.less(x, 3.0), x / 3.0 + 0.5, scalar(1, x.dtype))
         low = ops.logical_or(ops.less(x, -3.0), ops.equal(x, -3.0))
-        return ops.with_gradient(value, ops.where(low, _zero(x), curve))
+        return graded(value, (x, ops.where(low, _zero(x), slope)))
 
-    return kept("hardswish", input, apply("HardswishBackward0", build, input), inplace)
+    return kept("hardswish", input, apply("HardswishBackward0", in_f32(build), input), inplace)
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -213,7 +231,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
         low = ops.where(ops.less(x, -lambd), x + lambd, inside)
         return ops.where(ops.greater(x, lambd), x - lambd, low)
 
-    return apply("SoftshrinkBackward0", build, input)
+    return apply("SoftshrinkBackward0", in_f32(build), input)
 
 
 def changed_in_place(function: Callable[..., Tensor]) -> InPlace:

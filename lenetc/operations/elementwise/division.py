@@ -8,7 +8,7 @@ import lenetc.tensors.tensor as t
 from ir import ops
 from ir.errors import DTypeError, LenetcError
 from ir.node import Node
-from ir.types import i64
+from ir.types import bool_, i64
 from lenetc.evaluation.tracing import here
 from lenetc.operations import integers
 from lenetc.operations.elementwise.operands import (
@@ -22,7 +22,7 @@ from lenetc.operations.elementwise.operands import (
     refuse_floats,
 )
 from lenetc.operations.elementwise.rounding import truncated
-from lenetc.tensors.convert import operand_of
+from lenetc.tensors.convert import operand_of, result_dtype
 
 if TYPE_CHECKING:
     from lenetc.tensors.convert import Number
@@ -132,11 +132,16 @@ def fmod(input: Tensor, other: Tensor | Number) -> Tensor:
     return binary("FmodBackward0", "fmod", _fmod, input, other)
 
 
+def _refuse_two_bools(what: str, input: Tensor, other: Tensor) -> None:
+    if result_dtype(input, other) is bool_:
+        refuse_bools(what, input, other)
+
+
 def gcd(input: Tensor, other: Tensor) -> Tensor:
     """The greatest common divisor of integers, broadcast."""
     t.require_tensors("gcd", input, other)
     refuse_floats("gcd", input, other)
-    refuse_bools("gcd", input, other)
+    _refuse_two_bools("gcd", input, other)
     return binary("", "gcd", integers.greatest_common_divisor, input, other)
 
 
@@ -144,7 +149,7 @@ def lcm(input: Tensor, other: Tensor) -> Tensor:
     """The least common multiple of integers, broadcast."""
     t.require_tensors("lcm", input, other)
     refuse_floats("lcm", input, other)
-    refuse_bools("lcm", input, other)
+    _refuse_two_bools("lcm", input, other)
 
     def build(x: Node, y: Node) -> Node:
         divisor = integers.greatest_common_divisor(x, y)

@@ -74,14 +74,14 @@ def log(input: Tensor) -> Tensor:
 @autocasts
 def log2(input: Tensor) -> Tensor:
     """The logarithm to base 2."""
-    build = smooth(lambda x: ops.log(x) * (1 / _LN2), lambda x, out: 1.0 / (x * _LN2))
+    build = smooth(lambda x: ops.log(x) * (1 / _LN2), lambda x, out: (1 / _LN2) / x)
     return unary("Log2Backward0", build, input, "log2")
 
 
 @autocasts
 def log10(input: Tensor) -> Tensor:
     """The logarithm to base 10."""
-    build = smooth(lambda x: ops.log(x) * (1 / _LN10), lambda x, out: 1.0 / (x * _LN10))
+    build = smooth(lambda x: ops.log(x) * (1 / _LN10), lambda x, out: (1 / _LN10) / x)
     return unary("Log10Backward0", build, input, "log10")
 
 

@@ -9,11 +9,11 @@ import numpy as np
 from ir import ops
 from ir.errors import ShapeError
 from ir.node import Node
-from ir.types import bf16, f16, f32
 from lenetc.evaluation.ranges import require_probabilities
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.losses.reduction import check_reduction, chosen, reduced
 from lenetc.operations.autocast import autocasts
+from lenetc.operations.elementwise.operands import in_f32
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 
@@ -51,13 +51,7 @@ def binary_cross_entropy(
             logs = tuple(ops.maximum(log, ops.scalar(floor, x.dtype)) for log in logs)  # type: ignore[assignment]
         return -(y * logs[0] + (1.0 - y) * logs[1])
 
-    def build(*nodes: Node) -> Node:
-        if input.dtype not in (f16, bf16):
-            return losses_of(*nodes)
-        # No half holds 1e-12.
-        return ops.cast(losses_of(*(ops.cast(node, dtype=f32) for node in nodes)), dtype=input.dtype)
-
-    def losses_of(x: Node, y: Node, *factors: Node) -> Node:
+    def build(x: Node, y: Node, *factors: Node) -> Node:
         # At 0 and 1, PyTorch's gradient is (x - y) / 1e-12, a number in f32.
         least = float(np.float32(1e-12))
         product = x * (1.0 - x)
@@ -70,7 +64,7 @@ def binary_cross_entropy(
         return reduced(losses * factors[0] if factors else losses, reduction)
 
     operands = (input, target) if weight is None else (input, target, weight)
-    return apply("BinaryCrossEntropyBackward0", build, *operands, edges=(input, target))
+    return apply("BinaryCrossEntropyBackward0", in_f32(build), *operands, edges=(input, target))
 
 
 @autocasts
@@ -108,4 +102,6 @@ def binary_cross_entropy_with_logits(
         losses = ops.with_gradient((1.0 - y) * x + ahead, behind - positive * x)
         return reduced(losses if factor is None else losses * factor, reduction)
 
-    return apply("BinaryCrossEntropyWithLogitsBackward0", build, input, target, *given, edges=(input, target))
+    return apply(
+        "BinaryCrossEntropyWithLogitsBackward0", in_f32(build), input, target, *given, edges=(input, target)
+    )
