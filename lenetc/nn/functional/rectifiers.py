@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TypeAlias
-
-import numpy as np
 
 from ir import ops
 from ir.errors import DTypeError, LenetcError, ShapeError
@@ -17,9 +14,8 @@ from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.operations import creation, elementwise
 from lenetc.operations.autocast import autocasts
-from lenetc.operations.elementwise.operands import HALVES, graded, in_f32
+from lenetc.operations.elementwise.operands import graded, in_f32
 from lenetc.tensors.arrays import need_number
-from lenetc.tensors.dtypes import finfo
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 
@@ -42,14 +38,6 @@ InPlace: TypeAlias = Callable[..., Tensor]
 
 def _zero(x: Node) -> Node:
     return scalar(0, x.dtype)
-
-
-def _next(number: float, to: float, like: Node) -> Node:
-    """The number of the dtype of `like` after that one; denormals count as 0."""
-    dtype = like.dtype.numpy
-    found = float(np.nextafter(np.asarray(number, dtype), np.asarray(to, dtype)))
-    least = float(finfo(like.dtype).tiny)
-    return scalar(found if abs(found) >= least else math.copysign(least, to), like.dtype)
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -81,13 +69,8 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
         limited = ops.minimum(ops.maximum(x, low), high)
         if whole:
             return limited
-        if x.dtype in HALVES:
-            inside = ops.logical_and(ops.greater(x, low), ops.less(x, high))
-            outside = ops.logical_not(ops.logical_or(inside, ops.is_nan(x)))
-        else:  # NaN is neither below the number after the one limit nor above that before the other
-            first, last = _next(min_val, math.inf, x), _next(max_val, -math.inf, x)
-            outside = ops.logical_or(ops.less(x, first), ops.greater(x, last))
-        return ops.with_gradient(limited, ops.where(outside, _zero(x), x))
+        inside = ops.logical_and(ops.greater(x, low), ops.less(x, high))
+        return ops.with_gradient(limited, ops.where(inside, x, _zero(x)))
 
     return kept("hardtanh", input, apply("HardtanhBackward0", build, input), inplace)
 
@@ -130,9 +113,12 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
     def build(x: Node, w: Node) -> Node:
         shape = tuple(w.ty.size if i == 1 else 1 for i in range(x.rank)) if x.rank > 1 else (1,) * x.rank
-        return ops.where(ops.greater(x, 0.0), x, x * ops.reshape(w, shape=shape))
+        positive = ops.greater(x, 0.0)
+        # Where it is not taken, an infinite product would spoil the gradient.
+        low = ops.where(positive, _zero(x), x)
+        return ops.where(positive, x, low * ops.reshape(w, shape=shape))
 
-    return apply("PreluKernelBackward0", build, input, weight)
+    return apply("PreluKernelBackward0", in_f32(build), input, weight)
 
 
 def rrelu(

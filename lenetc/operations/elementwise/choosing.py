@@ -140,6 +140,8 @@ def _between(input: Tensor, low: Tensor | None, high: Tensor | None) -> Tensor:
         x, *rest = (cast(node, dtype) for node in nodes)
         if low is not None:
             least = rest.pop(0)
+            if rest and dtype.is_float:  # of two equal limits neither has the gradient
+                least = ops.where(ops.less(least, rest[0]), least, ops.stop_gradient(least))
             x = ops.where(_yields(ops.less(x, least), least), least, x)
         if high is not None:
             most = rest.pop(0)

@@ -22,7 +22,7 @@ from lenetc.operations.indexing.places import from_front, plus, scattered
 from lenetc.operations.indexing.scattering import reduction
 from lenetc.operations.indexing.selection import selection
 from lenetc.tensors.arrays import axis_of
-from lenetc.tensors.convert import Number, as_tensor, element_for, number_for, operand_of
+from lenetc.tensors.convert import Number, as_tensor, element_for, operand_of
 
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
@@ -138,7 +138,7 @@ def filling(what: str, x: Tensor, value: Any) -> Tensor:
     """`value`, a number or a tensor without dimensions, in the dtype of x."""
     given = operand_of(what, value)
     if not isinstance(given, t.Tensor):
-        return as_tensor((number_for if what == "fill" else element_for)(x.dtype, given), x.dtype)
+        return as_tensor(element_for(x.dtype, given), x.dtype)
     if given.ndim:
         raise ShapeError(f"{what}: the value must have no dimensions, but it is {given.type_text()}").at(
             here()
