@@ -232,6 +232,8 @@ renorm_: InPlace = _in_place(reductions.renorm, "renorm_")
 def fill_(x: Tensor, value: Number | Tensor) -> Tensor:
     """Every element becomes `value`, a number or a tensor without dimensions."""
     t.require_tensors("fill_", x)
+    if isinstance(value, np.ndarray):
+        value = as_tensor(value)
     if isinstance(value, t.Tensor):
         if value.ndim:
             raise ShapeError(f"fill_: the value must have no dimensions, but it is {value.type_text()}").at(

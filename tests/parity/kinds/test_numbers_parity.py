@@ -70,6 +70,23 @@ def test_integers_that_overflow_on_the_way() -> None:
     )
 
 
+def test_numbers_of_numpy_in_lists_keep_their_dtype() -> None:
+    lists = (
+        "[np.float64(2.5), 1]",
+        "[[1, 2.5], [np.float64(3), 1]]",
+        "[np.int32(3), np.int32(4)]",
+        "[1, np.int32(4)]",
+    )
+    more = (
+        "[1.5, 2]",
+        "[np.float32(1), 2.5]",
+        "[np.array([1.5, 2]), np.array([0.5, 1])]",
+        "[True, False]",
+        "[]",
+    )
+    check_all([f"t.tensor({data})" for data in (*lists, *more)], {})
+
+
 def test_small_integers_are_no_indices() -> None:
     codes = ("x[i]", "x[:1, i]", "x[i] = 1; x", "x[i, 0]", "x[..., i] += 1; x", "x[i[0]]")
     for dtype in ("int8", "int16"):

@@ -36,14 +36,15 @@ def binary_cross_entropy(
 ) -> Tensor:
     """-(target log(input) + (1 - target) log(1 - input)), for inputs in [0, 1].
 
-    Logarithms are cut off at -100. weight: factors of the elements, broadcast. Raises LenetcError for an input outside
-    of [0, 1].
+    Logarithms are cut off at -100. weight: factors of the elements, broadcast. Raises LenetcError for an input or a
+    target outside of [0, 1].
     Source: torch.nn.functional.binary_cross_entropy.
     """
     reduction = chosen(size_average, reduce, reduction)
     check_reduction(reduction)
     _same_size("binary_cross_entropy", input, target, weight)
-    require_probabilities("binary_cross_entropy", input)
+    require_probabilities("binary_cross_entropy", "input", input)
+    require_probabilities("binary_cross_entropy", "target", target)
 
     def entropy(x: Node, y: Node, floor: float | None) -> Node:
         logs = (ops.log(x), ops.log(1.0 - x))
