@@ -114,9 +114,9 @@ class Probabilities:
     def refuse(self) -> NoReturn:
         """Raise LenetcError."""
         raise LenetcError(
-            f"{self.what}: all elements of {self.argument} should be between 0 and 1, and those of {self.type_text} are not"
-            f"{_WAY_OUT if self.argument == 'input' else ''}. Parameters and other state are as they "
-            "were before the call"
+            f"{self.what}: all elements of {self.argument} should be between 0 and 1, and those of {self.type_text} "
+            f"are not{_WAY_OUT if self.argument == 'input' else ''}. Parameters and other state are as they were "
+            "before the call"
         ).at(self.where)
 
 
@@ -147,9 +147,7 @@ def _is_probability(node: Node) -> bool:
     if node.op is ops.const:
         array = node.attrs["value"].array
         return bool(((array >= 0) & (array <= 1)).all())
-    return node.op in (ops.sigmoid, ops.softmax) or (
-        node.op is ops.cast and node.inputs[0].dtype.kind == "bool"
-    )
+    return node.op in (ops.sigmoid, ops.softmax) or node.dtype.kind == "bool"
 
 
 def _is_within(node: Node, wanted: Range) -> bool:

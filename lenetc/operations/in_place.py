@@ -229,7 +229,7 @@ cumprod_: InPlace = _in_place(reductions.cumprod, "cumprod_")
 renorm_: InPlace = _in_place(reductions.renorm, "renorm_")
 
 
-def fill_(x: Tensor, value: Number | Tensor) -> Tensor:
+def fill_(x: Tensor, value: Any) -> Tensor:
     """Every element becomes `value`, a number or a tensor without dimensions."""
     t.require_tensors("fill_", x)
     if isinstance(value, np.ndarray):

@@ -178,8 +178,8 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     if not any(tensor.dtype is not bool_ for tensor in (input, tensor1, tensor2)):
         raise DTypeError(f"addcmul: bools are not added here: {input.type_text()}").at(here())
     tensor1, tensor2 = _promoted(input, tensor1, tensor2)
-    if not isinstance(value, t.Tensor):
-        value = number_for(tensor1.dtype, value)
+    need_number("addcmul", "value", value)
+    value = number_for(tensor1.dtype, value)
     return input + (tensor1 * tensor2 if value == 1 else value * tensor1 * tensor2)
 
 

@@ -8,7 +8,7 @@ import lenetc.tensors.tensor as t
 from ir import ops
 from ir.errors import DTypeError, LenetcError
 from ir.node import Node
-from ir.types import bool_, i64
+from ir.types import i64
 from lenetc.evaluation.tracing import here
 from lenetc.operations import integers
 from lenetc.operations.elementwise.operands import (
@@ -18,11 +18,10 @@ from lenetc.operations.elementwise.operands import (
     flat,
     graded,
     kind,
-    refuse_bools,
     refuse_floats,
 )
 from lenetc.operations.elementwise.rounding import truncated
-from lenetc.tensors.convert import operand_of, result_dtype
+from lenetc.tensors.convert import operand_of
 
 if TYPE_CHECKING:
     from lenetc.tensors.convert import Number
@@ -130,11 +129,6 @@ def fmod(input: Tensor, other: Tensor | Number) -> Tensor:
     t.require_tensors("fmod", input)
     _refuse_two_bools("fmod", input, other)
     return binary("FmodBackward0", "fmod", _fmod, input, other)
-
-
-def _refuse_two_bools(what: str, input: Tensor, other: Tensor) -> None:
-    if result_dtype(input, other) is bool_:
-        refuse_bools(what, input, other)
 
 
 def gcd(input: Tensor, other: Tensor) -> Tensor:

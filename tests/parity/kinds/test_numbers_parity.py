@@ -96,6 +96,21 @@ def test_small_integers_are_no_indices() -> None:
         )
 
 
+def test_what_is_no_probability_is_refused() -> None:
+    codes = [
+        f"F.binary_cross_entropy(t.tensor([{x}]), t.tensor([{y}]))" for x in (0.5, 1.0) for y in (0.0, 1.0)
+    ]
+    codes += [
+        f"F.binary_cross_entropy(t.tensor([0.5]), t.tensor([{y}]))" for y in ("1.5", "-0.1", "float('nan')")
+    ]
+    codes += ["F.binary_cross_entropy(t.tensor([1.1]), t.tensor([1.0]))"]
+    check_all(codes, {})
+    step = lenetc.compile(lambda x, y: lenetc.nn.functional.binary_cross_entropy(x, y))
+    assert step(lenetc.tensor([0.5]), lenetc.tensor([1.0])).item() == pytest.approx(np.log(2))
+    with pytest.raises(RuntimeError, match="of target should be between 0 and 1"):
+        step(lenetc.tensor([0.5]), lenetc.tensor([2.0])).item()
+
+
 def test_what_is_missing_is_an_index_error() -> None:
     for wrong in (
         lambda x: x[:0].argmax(),
