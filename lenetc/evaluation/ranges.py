@@ -99,30 +99,34 @@ def require_range(
         trace.checks.append((misses(node, wanted), wanted))
 
 
+_WAY_OUT = "; take the sigmoid of scores, or binary_cross_entropy_with_logits"
+
+
 @dataclass(frozen=True)
 class Probabilities:
-    """0 <= value <= 1, which NaN is not. what: the function that asks."""
+    """0 <= value <= 1, which NaN is not. what: the function that asks, and for which argument."""
 
     what: str
+    argument: str
     type_text: str
     where: str
 
     def refuse(self) -> NoReturn:
         """Raise LenetcError."""
         raise LenetcError(
-            f"{self.what}: all elements of input should be between 0 and 1, and those of {self.type_text} are not; "
-            "take the sigmoid of scores, or binary_cross_entropy_with_logits. Parameters and other state are as they "
-            "were before the call"
+            f"{self.what}: all elements of {self.argument} should be between 0 and 1, and those of {self.type_text} "
+            f"are not{_WAY_OUT if self.argument == 'input' else ''}. Parameters and other state are as they were "
+            "before the call"
         ).at(self.where)
 
 
-def require_probabilities(what: str, values: Tensor) -> None:
+def require_probabilities(what: str, argument: str, values: Tensor) -> None:
     """Raise LenetcError unless every value is between 0 and 1. What is a probability by what computes it is not looked
     at; else the values are computed, or under compile counted by the program itself."""
     node, trace = lazy.through(values.node), Context.trace
     if not values.numel() or _is_probability(node):
         return
-    wanted = Probabilities(what, values.type_text(), here())
+    wanted = Probabilities(what, argument, values.type_text(), here())
     if trace is None:
         array = as_array(_present(values))
         if not ((array >= 0) & (array <= 1)).all():
@@ -135,12 +139,15 @@ def require_probabilities(what: str, values: Tensor) -> None:
 
 
 def _is_probability(node: Node) -> bool:
-    """Whether the values are parts of a sigmoid or a softmax, NaN aside."""
+    """Whether the values are parts of a sigmoid or a softmax, NaN aside, or bools, or numbers between 0 and 1."""
     while node.op.name in (*_MOVES, "slice", "with_gradient"):
         node = node.inputs[0]
     if node.op is ops.concat:
         return all(map(_is_probability, node.inputs))
-    return node.op in (ops.sigmoid, ops.softmax)
+    if node.op is ops.const:
+        array = node.attrs["value"].array
+        return bool(((array >= 0) & (array <= 1)).all())
+    return node.op in (ops.sigmoid, ops.softmax) or node.dtype.kind == "bool"
 
 
 def _is_within(node: Node, wanted: Range) -> bool:

@@ -15,7 +15,7 @@ from ir.types import f64
 from lenetc.evaluation.tracing import here
 from lenetc.operations import elementwise, products, reductions
 from lenetc.operations.elementwise import special
-from lenetc.tensors.convert import as_tensor, number_for, promoted
+from lenetc.tensors.convert import as_tensor, element_for, promoted
 
 if TYPE_CHECKING:
     from ir.types import DType
@@ -229,9 +229,11 @@ cumprod_: InPlace = _in_place(reductions.cumprod, "cumprod_")
 renorm_: InPlace = _in_place(reductions.renorm, "renorm_")
 
 
-def fill_(x: Tensor, value: Number | Tensor) -> Tensor:
+def fill_(x: Tensor, value: Any) -> Tensor:
     """Every element becomes `value`, a number or a tensor without dimensions."""
     t.require_tensors("fill_", x)
+    if isinstance(value, np.ndarray):
+        value = as_tensor(value)
     if isinstance(value, t.Tensor):
         if value.ndim:
             raise ShapeError(f"fill_: the value must have no dimensions, but it is {value.type_text()}").at(
@@ -240,7 +242,7 @@ def fill_(x: Tensor, value: Number | Tensor) -> Tensor:
         source = value
     else:
         number = value.item() if isinstance(value, np.generic) else value
-        source = as_tensor(number_for(x.dtype, number), x.dtype)
+        source = as_tensor(element_for(x.dtype, number), x.dtype)
 
     def build(a: Node, v: Node) -> Node:
         return ops.broadcast_to(v if v.dtype is a.dtype else ops.cast(v, dtype=a.dtype), shape=a.shape)

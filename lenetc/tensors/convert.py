@@ -14,12 +14,12 @@ from ir.dims import Poly, as_value
 from ir.errors import DTypeError, UnsupportedError
 from ir.node import Node
 from ir.op import scalar
-from ir.types import DType, bool_, f32, i64
+from ir.types import DType, bool_, f32, i64, u8
 from lenetc.evaluation.cell import Context
 from lenetc.evaluation.scalars import Scalar
 from lenetc.evaluation.tracing import here
 from lenetc.tensors.arrays import array_of
-from lenetc.tensors.dtypes import get_default_dtype, promote_types
+from lenetc.tensors.dtypes import finfo, get_default_dtype, promote_types
 
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
@@ -115,19 +115,39 @@ def operand_of(what: str, value: Any) -> Any:
 
 
 def number_for(dtype: DType, value: Number) -> Number:
-    """`value` as an element of a tensor of `dtype` that is filled with it: integers lose a fraction, as PyTorch's do.
+    """`value` as an element of a tensor of `dtype` that is filled with it: integers lose a fraction, and negative ones
+    count by their last bits in u8, as PyTorch's do.
 
-    Raises DTypeError where it does not fit.
+    Raises DTypeError where it does not fit: for a finite number that f32 takes for infinite too.
     """
     if dtype.kind == "bool":
         return bool(value)
     if dtype.kind == "int" and isinstance(value, float) and math.isfinite(value):
         value = int(value)
+    if dtype is u8 and type(value) is int and -256 < value < 0:
+        return value % 256
+    if dtype is f32:
+        _need_finite(value, dtype)
     try:
         scalar(value, dtype)
     except DTypeError as error:
         raise error.at(here()) from None
     return value
+
+
+def element_for(dtype: DType, value: Number) -> Number:
+    """`number_for`, which refuses what halves take for infinite as well."""
+    _need_finite(value, dtype)
+    return number_for(dtype, value)
+
+
+def _need_finite(value: Number, dtype: DType) -> None:
+    # A number that is an input of its own is not looked at.
+    if dtype.is_float and type(value) in (int, float) and finfo(dtype).max < abs(value) < math.inf:
+        raise DTypeError(
+            f"the number {value!r} cannot be converted to {dtype.long_name} without overflow; use one up to "
+            f"{finfo(dtype).max:.6g}, or infinity"
+        ).at(here())
 
 
 def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:

@@ -120,6 +120,9 @@ def _(b: Builder, node: Node, condition: str, x: str, y: str) -> Any:
 
 @emit(ops.cast)
 def _(b: Builder, node: Node, x: str) -> Any:
+    if node.dtype.name in ("u8", "i8") and node.inputs[0].dtype.is_float and node.inputs[0].op is ops.cast:
+        # Of a float that was narrowed before: the runtime would leave that out, and its rounding.
+        x = b.op("Cast", x, to=ELEMENT_TYPES["i32"])
     return b.op("Cast", x, to=ELEMENT_TYPES[node.dtype.name])
 
 

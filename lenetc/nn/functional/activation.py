@@ -12,7 +12,7 @@ from ir.types import DType
 from lenetc.evaluation.tracing import here, user_frame
 from lenetc.operations import creation, elementwise, shaping, softmaxes
 from lenetc.operations.autocast import autocasts
-from lenetc.operations.elementwise.operands import graded
+from lenetc.operations.elementwise.operands import graded, in_f32
 from lenetc.tensors.arrays import axis_of
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
@@ -35,16 +35,19 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
         # (1 + tanh(u)) / 2 is sigmoid(2 u), which keeps its digits where tanh is near to -1.
         linear = 2 * math.sqrt(2 / math.pi)
         cubic = 0.044715 * linear
-        u = (x * x * cubic + linear) * x
+        square = ops.minimum(
+            x * x, 2500.0
+        )  # from where on the gate is 0 or 1, and infinite slopes would give NaN
+        u = (square * cubic + linear) * x
         gate = ops.sigmoid(u)
         # 1 - gate would lose its digits where the gate is near to 1.
-        slope = gate * (ops.sigmoid(-u) * ((x * x * (3 * cubic) + linear) * x) + 1.0)
+        slope = gate * (ops.sigmoid(-u) * ((square * (3 * cubic) + linear) * x) + 1.0)
         return graded(x * gate, (x, slope))
 
     forms = {"none": exact, "tanh": by_tanh}
     if approximate not in tuple(forms):
         raise LenetcError(f"gelu: approximate must be 'none' or 'tanh', not {approximate!r}").at(here())
-    return apply("GeluBackward0", forms[approximate], input)
+    return apply("GeluBackward0", in_f32(forms[approximate]), input)
 
 
 def softmax(
@@ -126,9 +129,9 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
         y = ops.softplus(scaled)
         return ops.where(ops.greater(scaled, threshold), x, y if beta == 1 else y / beta)
 
-    return apply("SoftplusBackward0", build, input)
+    return apply("SoftplusBackward0", in_f32(build), input)
 
 
 def logsigmoid(input: Tensor) -> Tensor:
     """log(sigmoid(input)), computed stably (torch.nn.functional.logsigmoid)."""
-    return apply("LogSigmoidBackward0", lambda x: -ops.softplus(-x), input)
+    return apply("LogSigmoidBackward0", in_f32(lambda x: -ops.softplus(-x)), input)

@@ -12,6 +12,7 @@ from ir.ops.rules import broadcast_shapes
 from lenetc.evaluation.tracing import here
 from lenetc.operations import reductions
 from lenetc.operations.autocast import autocasts
+from lenetc.operations.elementwise.operands import in_f32
 from lenetc.tensors.arrays import axis_of, need_number
 from lenetc.tensors.convert import result_dtype
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
@@ -55,7 +56,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 
     return apply(
         "SumBackward1",
-        lambda a, b: ops.sum(unit(a) * unit(b), axes=axes),
+        in_f32(lambda a, b: ops.sum(unit(a) * unit(b), axes=axes)),
         x1.to(dtype),
         x2.to(dtype),
     )

@@ -14,6 +14,7 @@ from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.linear import same_dtype
 from lenetc.operations import creation, elementwise
 from lenetc.operations.autocast import autocasts
+from lenetc.operations.elementwise.operands import graded, in_f32
 from lenetc.tensors.arrays import need_number
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
@@ -87,7 +88,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     def build(x: Node) -> Node:
         return ops.where(ops.greater(x, 0.0), x, x * negative_slope)
 
-    return kept("leaky_relu", input, apply("LeakyReluBackward0", build, input), inplace)
+    return kept("leaky_relu", input, apply("LeakyReluBackward0", in_f32(build), input), inplace)
 
 
 @autocasts
@@ -112,9 +113,12 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
     def build(x: Node, w: Node) -> Node:
         shape = tuple(w.ty.size if i == 1 else 1 for i in range(x.rank)) if x.rank > 1 else (1,) * x.rank
-        return ops.where(ops.greater(x, 0.0), x, x * ops.reshape(w, shape=shape))
+        positive = ops.greater(x, 0.0)
+        # Where it is not taken, an infinite product would spoil the gradient.
+        low = ops.where(positive, _zero(x), x)
+        return ops.where(positive, x, low * ops.reshape(w, shape=shape))
 
-    return apply("PreluKernelBackward0", build, input, weight)
+    return apply("PreluKernelBackward0", in_f32(build), input, weight)
 
 
 def rrelu(
@@ -170,7 +174,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
         inside = ops.logical_and(ops.greater(x, -3.0), ops.less(x, 3.0))
         return ops.with_gradient(limited, ops.where(inside, x / 6.0, _zero(x)))
 
-    return kept("hardsigmoid", input, apply("HardsigmoidBackward0", build, input), inplace)
+    return kept("hardsigmoid", input, apply("HardsigmoidBackward0", in_f32(build), input), inplace)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
@@ -179,11 +183,11 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 
     def build(x: Node) -> Node:
         value = x * ops.minimum(ops.maximum(x + 3.0, _zero(x)), scalar(6, x.dtype)) / 6.0
-        curve = ops.where(ops.less(x, 3.0), x * (x / 6.0 + 0.5), x)
+        slope = ops.where(ops.less(x, 3.0), x / 3.0 + 0.5, scalar(1, x.dtype))
         low = ops.logical_or(ops.less(x, -3.0), ops.equal(x, -3.0))
-        return ops.with_gradient(value, ops.where(low, _zero(x), curve))
+        return graded(value, (x, ops.where(low, _zero(x), slope)))
 
-    return kept("hardswish", input, apply("HardswishBackward0", build, input), inplace)
+    return kept("hardswish", input, apply("HardswishBackward0", in_f32(build), input), inplace)
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -213,7 +217,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
         low = ops.where(ops.less(x, -lambd), x + lambd, inside)
         return ops.where(ops.greater(x, lambd), x - lambd, low)
 
-    return apply("SoftshrinkBackward0", build, input)
+    return apply("SoftshrinkBackward0", in_f32(build), input)
 
 
 def changed_in_place(function: Callable[..., Tensor]) -> InPlace:

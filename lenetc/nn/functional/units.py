@@ -9,7 +9,7 @@ from ir.op import scalar
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.rectifiers import InPlace, changed_in_place, kept, need_float
 from lenetc.operations import elementwise
-from lenetc.operations.elementwise.operands import graded
+from lenetc.operations.elementwise.operands import graded, in_f32
 from lenetc.tensors.arrays import axis_of, need_number
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
@@ -22,10 +22,12 @@ def _below(x: Node) -> Node:
 
 def _exponential(x: Node, slope: float, height: float, rate: float) -> Node:
     """slope * x where x is positive, else height * (exp(rate * x) - 1)."""
-    positive = ops.greater(x, 0.0)
+    low = ops.logical_or(
+        ops.less(x, 0.0), ops.equal(x, 0.0)
+    )  # NaN, whose slope is that of positive numbers, is not
     # Where it is not taken, the exponential could overflow, and spoil the gradient.
-    low = _below(ops.where(positive, scalar(0, x.dtype), x) * rate) * height
-    return ops.where(positive, x if slope == 1 else x * slope, low)
+    curve = _below(ops.where(low, x, scalar(0, x.dtype)) * rate) * height
+    return ops.where(low, curve, x if slope == 1 else x * slope)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -35,7 +37,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """
     need_float("elu", input)
     need_number("elu", "alpha", alpha)
-    value = apply("EluBackward0", lambda x: _exponential(x, 1.0, alpha, 1.0), input)
+    value = apply("EluBackward0", in_f32(lambda x: _exponential(x, 1.0, alpha, 1.0)), input)
     return kept("elu", input, value, inplace)
 
 
@@ -48,7 +50,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     need_number("celu", "alpha", alpha)
     if alpha == 0:
         raise LenetcError("ZeroDivisionError: alpha cannot be 0 for CELU").at(here())
-    value = apply("CeluBackward0", lambda x: _exponential(x, 1.0, alpha, 1 / alpha), input)
+    value = apply("CeluBackward0", in_f32(lambda x: _exponential(x, 1.0, alpha, 1 / alpha)), input)
     return kept("celu", input, value, inplace)
 
 
@@ -59,7 +61,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """
     need_float("selu", input)
     alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
-    value = apply("EluBackward0", lambda x: _exponential(x, scale, alpha * scale, 1.0), input)
+    value = apply("EluBackward0", in_f32(lambda x: _exponential(x, scale, alpha * scale, 1.0)), input)
     return kept("selu", input, value, inplace)
 
 
@@ -72,13 +74,13 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
         slope = gate * ((1.0 - gate) * x + 1.0)
         return graded(x * gate, (x, slope))
 
-    return kept("silu", input, apply("SiluBackward0", build, input), inplace)
+    return kept("silu", input, apply("SiluBackward0", in_f32(build), input), inplace)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """input * tanh(softplus(input)) (Misra 2019; torch.nn.functional.mish)."""
     need_float("mish", input)
-    value = apply("MishBackward0", lambda x: x * ops.tanh(ops.softplus(x)), input)
+    value = apply("MishBackward0", in_f32(lambda x: x * ops.tanh(ops.softplus(x))), input)
     return kept("mish", input, value, inplace)
 
 
@@ -104,7 +106,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         second = ops.slice(x, starts=starts, stops=x.shape, steps=(1,) * x.rank)
         return first * ops.sigmoid(second)
 
-    return apply("GluBackward0", build, input)
+    return apply("GluBackward0", in_f32(build), input)
 
 
 def softsign(input: Tensor) -> Tensor:

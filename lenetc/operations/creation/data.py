@@ -29,7 +29,7 @@ def tensor(
     pin_memory: bool = False,
 ) -> Tensor:
     """A tensor with a copy of `data`: a number, nested lists, an array. Python floats have the default dtype,
-    ints i64.
+    ints i64; NumPy's numbers and arrays among them keep theirs.
 
     Raises DTypeError for data that are no numbers, and for an integer that does not fit an integer dtype.
     """
@@ -51,14 +51,19 @@ def tensor(
         if not is_array:
             _check_fits(array, dtype)
         array = array.astype(dtype.numpy)
-    elif not is_array and array.dtype == np.float64:
+    elif not is_array and array.dtype == np.float64 and not _holds_f64(data):
         array = array.astype(get_default_dtype().numpy)
-    elif array.dtype.kind == "i" and not is_array:
-        array = array.astype(np.int64)
     result = Tensor._from_array(array)
     if dtype is not None and result.dtype is not dtype:
         result = result.to(dtype)
     return finished("tensor", result, requires_grad, device, None, {})
+
+
+def _holds_f64(data: Any) -> bool:
+    """Whether a number of NumPy's f64 is among the data, which Python's floats are not."""
+    if isinstance(data, (list, tuple)):
+        return any(type(item) is not float and _holds_f64(item) for item in data)
+    return isinstance(data, (np.generic, np.ndarray)) and data.dtype == np.float64
 
 
 def _check_fits(array: Array, dtype: DType) -> None:

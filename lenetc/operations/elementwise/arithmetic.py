@@ -16,7 +16,7 @@ from lenetc.operations import integers
 from lenetc.operations.autocast import autocasts
 from lenetc.operations.elementwise.operands import Binary, binary, flat, kind, of_bools, refuse_bools, unary
 from lenetc.tensors.arrays import need_number
-from lenetc.tensors.convert import operand_of, result_dtype_of
+from lenetc.tensors.convert import number_for, operand_of, result_dtype_of
 
 if TYPE_CHECKING:
     from lenetc.tensors.convert import Number
@@ -178,6 +178,8 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     if not any(tensor.dtype is not bool_ for tensor in (input, tensor1, tensor2)):
         raise DTypeError(f"addcmul: bools are not added here: {input.type_text()}").at(here())
     tensor1, tensor2 = _promoted(input, tensor1, tensor2)
+    need_number("addcmul", "value", value)
+    value = number_for(tensor1.dtype, value)
     return input + (tensor1 * tensor2 if value == 1 else value * tensor1 * tensor2)
 
 
@@ -195,9 +197,9 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
 
 
 def _promoted(input: Tensor, *factors: Tensor) -> list[Tensor]:
-    """`factors` in the dtype of the result, if that is a float: halves among them are not to be rounded between."""
+    """`factors` in the dtype of the result: neither are halves rounded, nor do integers wrap around, in between."""
     dtype = result_dtype_of(input, *factors)
-    return [x.to(dtype) if dtype.is_float else x for x in factors]
+    return [x.to(dtype) for x in factors]
 
 
 def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:

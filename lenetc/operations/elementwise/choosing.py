@@ -12,7 +12,7 @@ from ir import ops
 from ir.errors import DTypeError, LenetcError
 from ir.node import Node
 from ir.op import scalar
-from ir.types import DType, bool_, i64, u8
+from ir.types import bool_, i64, u8
 from lenetc.evaluation.tracing import here
 from lenetc.operations.elementwise.casting import to
 from lenetc.operations.elementwise.comparisons import ne
@@ -27,7 +27,15 @@ from lenetc.operations.elementwise.operands import (
 )
 from lenetc.operations.elementwise.trigonometry import is_negative
 from lenetc.tensors.arrays import need_number
-from lenetc.tensors.convert import as_tensor, operand_of, promoted, result_dtype, result_dtype_of
+from lenetc.tensors.convert import (
+    as_tensor,
+    element_for,
+    number_for,
+    operand_of,
+    promoted,
+    result_dtype,
+    result_dtype_of,
+)
 from lenetc.tensors.dtypes import finfo
 
 if TYPE_CHECKING:
@@ -78,7 +86,7 @@ def where(
     if condition.dtype not in (bool_, u8):
         raise DTypeError(f"where: the condition must be bool, but it is {condition.type_text()}").at(here())
     x, y = operand_of("where", input), operand_of("where", other)
-    x, y = (as_tensor(v, None if isinstance(v, t.Tensor) else _peer_dtype(v, w)) for v, w in ((x, y), (y, x)))
+    x, y = (v if isinstance(v, t.Tensor) else _beside(v, w) for v, w in ((x, y), (y, x)))
     dtype = result_dtype(x, y)
     return t.apply(
         "WhereBackward0", lambda c, a, b: ops.where(truth(c), a, b), condition, to(x, dtype), to(y, dtype)
@@ -90,8 +98,12 @@ def where_of(input: Tensor, condition: Tensor, other: Tensor | Number) -> Tensor
     return where(condition, input, other)
 
 
-def _peer_dtype(value: Number, other: Any) -> DType | None:
-    return result_dtype(other, value) if isinstance(other, t.Tensor) else None
+def _beside(value: Number, other: Any) -> Tensor:
+    """A number as a tensor of the dtype that it and the other one have together."""
+    if not isinstance(other, t.Tensor):
+        return as_tensor(value)
+    dtype = result_dtype(other, value)
+    return as_tensor(number_for(dtype, value), dtype)
 
 
 def clamp(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Number | None = None) -> Tensor:
@@ -120,12 +132,16 @@ def _between(input: Tensor, low: Tensor | None, high: Tensor | None) -> Tensor:
     given = [input, *(limit for limit in (low, high) if limit is not None)]
     dtype = result_dtype_of(*given)
     if dtype is bool_:
+        if low is None or high is None:
+            return maximum(input, low) if low is not None else minimum(input, given[1])
         refuse_bools("clamp", input)
 
     def build(*nodes: Node) -> Node:
         x, *rest = (cast(node, dtype) for node in nodes)
         if low is not None:
             least = rest.pop(0)
+            if rest and dtype.is_float:  # of two equal limits neither has the gradient
+                least = ops.where(ops.less(least, rest[0]), least, ops.stop_gradient(least))
             x = ops.where(_yields(ops.less(x, least), least), least, x)
         if high is not None:
             most = rest.pop(0)
@@ -145,6 +161,7 @@ def _within(x: Tensor, low: Number | None, high: Number | None) -> Tensor:
     for limit in (low, high):
         dtype = dtype if limit is None else promoted(dtype, result_dtype(x, limit))
     dtype = i64 if dtype is bool_ else dtype
+    low, high = (None if limit is None else element_for(dtype, limit) for limit in (low, high))
 
     def build(a: Node) -> Node:
         a = cast(a, dtype)

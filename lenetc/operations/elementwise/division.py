@@ -18,7 +18,6 @@ from lenetc.operations.elementwise.operands import (
     flat,
     graded,
     kind,
-    refuse_bools,
     refuse_floats,
 )
 from lenetc.operations.elementwise.rounding import truncated
@@ -136,7 +135,7 @@ def gcd(input: Tensor, other: Tensor) -> Tensor:
     """The greatest common divisor of integers, broadcast."""
     t.require_tensors("gcd", input, other)
     refuse_floats("gcd", input, other)
-    refuse_bools("gcd", input, other)
+    _refuse_two_bools("gcd", input, other)
     return binary("", "gcd", integers.greatest_common_divisor, input, other)
 
 
@@ -144,7 +143,7 @@ def lcm(input: Tensor, other: Tensor) -> Tensor:
     """The least common multiple of integers, broadcast."""
     t.require_tensors("lcm", input, other)
     refuse_floats("lcm", input, other)
-    refuse_bools("lcm", input, other)
+    _refuse_two_bools("lcm", input, other)
 
     def build(x: Node, y: Node) -> Node:
         divisor = integers.greatest_common_divisor(x, y)

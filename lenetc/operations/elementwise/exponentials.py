@@ -74,14 +74,14 @@ def log(input: Tensor) -> Tensor:
 @autocasts
 def log2(input: Tensor) -> Tensor:
     """The logarithm to base 2."""
-    build = smooth(lambda x: ops.log(x) * (1 / _LN2), lambda x, out: 1.0 / (x * _LN2))
+    build = smooth(lambda x: ops.log(x) * (1 / _LN2), lambda x, out: (1 / _LN2) / x)
     return unary("Log2Backward0", build, input, "log2")
 
 
 @autocasts
 def log10(input: Tensor) -> Tensor:
     """The logarithm to base 10."""
-    build = smooth(lambda x: ops.log(x) * (1 / _LN10), lambda x, out: 1.0 / (x * _LN10))
+    build = smooth(lambda x: ops.log(x) * (1 / _LN10), lambda x, out: (1 / _LN10) / x)
     return unary("Log10Backward0", build, input, "log10")
 
 
@@ -168,7 +168,8 @@ def xlogy(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """input * log(other), broadcast; 0 where input is 0."""
 
     def slopes(x: Node, y: Node, out: Node) -> tuple[Node, Node]:
-        unused = ops.logical_and(ops.equal(x, 0.0), ops.logical_not(ops.greater(y, 0.0)))
+        below = ops.logical_or(ops.less(y, 0.0), ops.equal(y, 0.0))
+        unused = ops.logical_and(ops.equal(x, 0.0), below)
         return ops.where(unused, filled(0.0, x), in_f64(ops.log, y)), x / y
 
     build = smooth_pair(lambda x, y: _times_log(x, y, ops.log(y)), slopes)
@@ -179,7 +180,8 @@ def xlog1py(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """input * log(1 + other), broadcast; 0 where input is 0."""
 
     def slopes(x: Node, y: Node, out: Node) -> tuple[Node, Node]:
-        unused = ops.logical_and(ops.equal(x, 0.0), ops.logical_not(ops.greater(y, -1.0)))
+        below = ops.logical_or(ops.less(y, -1.0), ops.equal(y, -1.0))
+        unused = ops.logical_and(ops.equal(x, 0.0), below)
         return ops.where(unused, filled(0.0, x), smooth(log1p_of, lambda y, out: 1.0 / (y + 1.0))(y)), x / (
             y + 1.0
         )

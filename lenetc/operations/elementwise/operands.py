@@ -11,8 +11,9 @@ import lenetc.tensors.tensor as t
 from ir import ops
 from ir.errors import DTypeError
 from ir.node import Node
-from ir.op import scalar
-from ir.types import DType, bool_, f64
+from ir.op import Op, scalar
+from ir.types import DType, bf16, bool_, f16, f32, f64
+from lenetc.evaluation.scalars import Scalar
 from lenetc.evaluation.tracing import here
 from lenetc.tensors.convert import operand_of, result_dtype
 from lenetc.tensors.dtypes import get_default_dtype
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
 
 Binary: TypeAlias = "Callable[[Node, Node], Node]"
+HALVES = (f16, bf16)
 # What arithmetic means for two bools: PyTorch's sum is "or", its product "and", and False is less than True.
 _OF_BOOLS: dict[Binary, Binary] = {
     ops.add: ops.logical_or,
@@ -52,17 +54,50 @@ def binary(
     if to_float and not dtype.is_float:
         dtype = get_default_dtype()
     build = of_bools(op) if dtype is bool_ else op
+    # Factors keep their digits beside halves, as in PyTorch; what is added or compared is rounded to them first.
+    exact = (
+        dtype in HALVES and op in (ops.mul, ops.div) and (_keeps_digits(x, dtype) or _keeps_digits(y, dtype))
+    )
+    if dtype in HALVES and not isinstance(op, Op):
+        build = in_f32(build)
 
     def operand(value: Any, node: Node | None) -> Node:
         if node is None:
-            return scalar(_wrapped(value, dtype), dtype)
-        return node if node.dtype is dtype else ops.cast(node, dtype=dtype)
+            return scalar(value if exact else _wrapped(value, dtype), f32 if exact else dtype)
+        return cast(node, f32 if exact else dtype)
+
+    if exact:
+        build = narrowed(build, dtype)
 
     if not isinstance(y, t.Tensor):
         return t.apply(name, lambda a: build(operand(x, a), operand(y, None)), x, saves=saves)
     if not isinstance(x, t.Tensor):
         return t.apply(name, lambda b: build(operand(x, None), operand(y, b)), y, saves=saves)
     return t.apply(name, lambda a, b: build(operand(x, a), operand(y, b)), x, y, saves=saves)
+
+
+def _keeps_digits(x: Any, dtype: DType) -> bool:
+    """Whether x is a number that the half `dtype` does not hold, or a tensor without dimensions of a wider float."""
+    if isinstance(x, t.Tensor):
+        return x.ndim == 0 and x.dtype in (f32, f64)
+    return not isinstance(x, Scalar) and float(np.asarray(x, dtype.numpy)) != float(x)
+
+
+def narrowed(formula: Callable[..., Node], dtype: DType) -> Callable[..., Node]:
+    """The formula, its value rounded to `dtype`."""
+    return lambda *operands: cast(formula(*operands), dtype)
+
+
+def in_f32(formula: Callable[..., Node]) -> Callable[..., Node]:
+    """The formula, of halves computed in f32 and rounded once, as kernels of PyTorch do."""
+
+    def build(*operands: Node) -> Node:
+        narrow = next((x.dtype for x in operands if x.dtype in HALVES), None)
+        if narrow is None:
+            return formula(*operands)
+        return cast(formula(*(cast(x, f32) if x.dtype in HALVES else x for x in operands)), narrow)
+
+    return build
 
 
 def _wrapped(value: Number, dtype: DType) -> Number:
@@ -107,7 +142,7 @@ def unary(name: str, op: Callable[[Node], Node], x: Tensor, what: str = "") -> T
     """op of x, of integers and bools as floats. what: the function's name where `op` is no record."""
     t.require_tensors(what or op.name, x)  # type: ignore[attr-defined]
     if x.dtype.is_float:
-        return t.apply(name, op, x)
+        return t.apply(name, in_f32(op) if what else op, x)
     dtype = get_default_dtype()
     return t.apply(name, lambda a: op(ops.cast(a, dtype=dtype)), x)
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 import lenetc.tensors.tensor as t
 from ir import ops
 from ir.errors import DTypeError, LenetcError
 from ir.node import Node
 from ir.types import DType, bool_, f64
+from lenetc.evaluation.scalars import Scalar
 from lenetc.evaluation.tracing import here
 from lenetc.operations import integers
 from lenetc.operations.autocast import autocasts
-from lenetc.operations.elementwise.operands import binary, cast, unary
+from lenetc.operations.elementwise.operands import binary, cast, filled, graded, in_f32, unary
 from lenetc.tensors.convert import operand_of, result_dtype
+from lenetc.tensors.dtypes import get_default_dtype
 
 if TYPE_CHECKING:
     from lenetc.tensors.convert import Number
@@ -49,8 +54,8 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
         -0.5: lambda a: ops.with_gradient(1.0 / ops.sqrt(a), ops.pow(a, -0.5)),
     }
     if exponent in powers:
-        return t.apply("PowBackward0", lambda a: powers[exponent](cast(a, dtype)), input)
-    return binary("PowBackward0", "pow", ops.pow, input, exponent)
+        return t.apply("PowBackward0", lambda a: in_f32(powers[exponent])(cast(a, dtype)), input)
+    return binary("PowBackward0", "pow", _to_number(exponent), input, exponent)
 
 
 def _to_whole_power(x: Tensor, exponent: int, dtype: DType) -> Tensor:
@@ -68,7 +73,34 @@ def rpow(x: Tensor, base: Any) -> Tensor:
     if isinstance(base, t.Tensor):  # made of an array
         return pow(base, x)
     whole = not result_dtype(x, base).is_float
-    return binary("PowBackward1", "pow", integers.power if whole else ops.pow, base, x)
+    return binary("PowBackward1", "pow", integers.power if whole else _of_number(base), base, x)
+
+
+def _to_number(exponent: Any) -> Callable[[Node, Node], Node]:
+    """x to the exponent, with one less of it in the gradient: 1/3 in f32 less 1 is not what -2/3 is."""
+
+    def build(x: Node, y: Node) -> Node:
+        if isinstance(exponent, Scalar) or x.dtype is f64 or _f32(exponent) - 1 == _f32(exponent - 1):
+            return ops.pow(x, y)
+        return graded(ops.pow(x, y), (x, ops.pow(x, filled(exponent - 1, x)) * exponent))
+
+    return build
+
+
+def _of_number(base: Any) -> Callable[[Node, Node], Node]:
+    """The base to the x, with the logarithm of the base itself in the gradient, not of what f32 makes of it."""
+
+    def build(x: Node, y: Node) -> Node:
+        if isinstance(base, Scalar) or x.dtype is f64 or not 0 < base < math.inf or _f32(base) == base:
+            return ops.pow(x, y)
+        found = ops.pow(x, y)
+        return graded(found, (y, found * math.log(base)))
+
+    return build
+
+
+def _f32(number: float) -> float:
+    return float(np.float32(number))
 
 
 def float_power(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
@@ -84,8 +116,9 @@ def float_power(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
 
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """input * 2 ** other, broadcast, as a float."""
-    t.require_tensors("ldexp", input)
-    return input * pow(2.0, other)
+    t.require_tensors("ldexp", input, other)
+    dtype = result_dtype(input, other)
+    return input * pow(2.0, other.to(dtype if dtype.is_float else get_default_dtype()))
 
 
 def sqrt(input: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from ir import ops
 from ir.errors import DTypeError, LenetcError
 from ir.node import Node
 from lenetc.evaluation.tracing import here
-from lenetc.operations.elementwise.operands import filled, flat, refuse_bools
+from lenetc.operations.elementwise.operands import filled, flat, in_f32, refuse_bools
 from lenetc.tensors.arrays import index_of
 
 if TYPE_CHECKING:
@@ -84,4 +84,4 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
         factor = filled(10.0 ** abs(digits), a)
         return _rounded(a * factor) / factor if digits > 0 else _rounded(a / factor) * factor
 
-    return _to_whole("round", build, input)
+    return _to_whole("round", in_f32(build), input)

@@ -261,11 +261,19 @@ def _sinc(x: Node) -> Node:
     return ops.where(zero, filled(1.0, x), ops.sin(product) / ops.where(zero, filled(1.0, x), product))
 
 
+# Of p^2k+1 in the derivative of sin(p) / p. Highest power first.
+_SINC = tuple((-1) ** k * 2 * k / math.factorial(2 * k + 1) for k in range(7, 0, -1))
+
+
 def _sinc_slope(x: Node) -> Node:
+    """(cos(p) - sin(p) / p) / x with p = pi x, which cancels near 0: there its series in p."""
     product = x * math.pi
-    zero = ops.equal(product, 0.0)
-    found = (product * ops.cos(product) - ops.sin(product)) / (product * x)
-    return ops.where(zero, filled(0.0, x), found)
+    near = ops.less(ops.abs(product), 0.5)
+    square = ops.where(near, product * product, filled(0.0, x))
+    series = reduce(lambda found, k: found * square + _SINC[k], range(1, len(_SINC)), filled(_SINC[0], x))
+    far = ops.where(near, filled(1.0, x), product)
+    found = (ops.cos(far) - ops.sin(far) / far) / ops.where(near, filled(1.0, x), x)
+    return ops.where(near, series * product * math.pi, found)
 
 
 def sinc(input: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from lenetc.operations.indexing.places import from_front, plus, scattered
 from lenetc.operations.indexing.scattering import reduction
 from lenetc.operations.indexing.selection import selection
 from lenetc.tensors.arrays import axis_of
-from lenetc.tensors.convert import Number, as_tensor, number_for, operand_of
+from lenetc.tensors.convert import Number, as_tensor, element_for, operand_of
 
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
@@ -138,13 +138,9 @@ def filling(what: str, x: Tensor, value: Any) -> Tensor:
     """`value`, a number or a tensor without dimensions, in the dtype of x."""
     given = operand_of(what, value)
     if not isinstance(given, t.Tensor):
-        return as_tensor(number_for(x.dtype, given), x.dtype)
+        return as_tensor(element_for(x.dtype, given), x.dtype)
     if given.ndim:
         raise ShapeError(f"{what}: the value must have no dimensions, but it is {given.type_text()}").at(
-            here()
-        )
-    if given.dtype.is_float and not x.dtype.is_float:
-        raise DTypeError(f"{what}: a value {given.type_text()} cannot be stored in {x.type_text()}").at(
             here()
         )
     return given.to(x.dtype)

@@ -19,7 +19,7 @@ from lenetc.operations.autocast import autocasts
 from lenetc.operations.indexing.gathering import need_positions, need_range, need_smaller
 from lenetc.operations.shaping.slicing import put
 from lenetc.tensors.arrays import axis_of, need_number
-from lenetc.tensors.convert import Number, as_tensor, number_for, operand_of
+from lenetc.tensors.convert import Number, as_tensor, element_for, operand_of
 
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
@@ -39,7 +39,7 @@ def _into(what: str, name: str, x: Tensor, dim: Any, index: Tensor, src: Tensor 
         raise DTypeError(
             f"{what}: src must have the dtype of the tensor {x.type_text()}, but it is {value.type_text()}"
         ).at(here())
-    source = value if isinstance(value, t.Tensor) else as_tensor(number_for(x.dtype, value), x.dtype)
+    source = value if isinstance(value, t.Tensor) else as_tensor(element_for(x.dtype, value), x.dtype)
     if index.numel() == 0:
         return t.apply(name, lambda a, _: a, x, source)
     need_smaller(what, index, x, axis)

@@ -13,7 +13,7 @@ import numpy as np
 import lenetc.tensors.tensor as t
 from ir.dims import Dim
 from ir.errors import BoundsError
-from ir.types import Array, bool_, u8
+from ir.types import Array, bool_, i8, i16, i64, u8
 from lenetc.evaluation.ranges import LabelError, require_range
 from lenetc.evaluation.tracing import here
 from lenetc.operations.data_dependent import looked_at
@@ -101,10 +101,12 @@ def _one(i: Any) -> Any:
             f"an index {i.type_text()} could be a mask, for which PyTorch takes it, or positions: convert it with "
             ".bool() or with .long()"
         ).at(here())
-    if i.dtype.is_float:
-        raise BoundsError(f"tensors used as indices must be integers or bools, not {i.type_text()}").at(
-            here()
-        )
+    if i.ndim == 0 and i.dtype in (i8, i16):
+        return i.to(i64)
+    if i.dtype.is_float or i.dtype in (i8, i16):
+        raise BoundsError(
+            f"tensors used as indices must be i64, i32 or bools, not {i.type_text()}; use .long()"
+        ).at(here())
     return i
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import lenetc.tensors.tensor as t
 from ir import ops
-from ir.errors import DTypeError, LenetcError, ShapeError
+from ir.errors import BoundsError, DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from ir.op import scalar
 from ir.types import DType, bool_, i64, u8
@@ -159,7 +159,7 @@ def _areas(what: str, y: Tensor, x: Tensor | None, dx: Number, dim: int) -> tupl
         raise DTypeError(f"{what}: received a bool input for `y`, but bool is not supported").at(here())
     axis = axis_of(dim, y.ndim, f"{what} of {y.type_text()}")
     if not y.ndim:
-        raise ShapeError(f"{what}: a scalar {y.type_text()} has no dimension to be integrated along").at(
+        raise BoundsError(f"{what}: a scalar {y.type_text()} has no dimension to be integrated along").at(
             here()
         )
     size = y.shape[axis]
@@ -189,10 +189,14 @@ def _areas(what: str, y: Tensor, x: Tensor | None, dx: Number, dim: int) -> tupl
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Number = 1, dim: int = -1) -> Tensor:
     """The integral of samples y along `dim`, at places x or `dx` apart, by the trapezoidal rule.
 
-    Raises ShapeError where x does not fit y, DTypeError for bools.
+    Raises BoundsError for a scalar, ShapeError where x does not fit y, DTypeError for bools.
     """
     areas, axis = _areas("trapezoid", y, x, dx, dim)
-    return sum(areas, axis) / 2
+    if x is not None or not y.shape[axis]:
+        return sum(areas, axis) / 2
+    # As PyTorch has it: of one sample 0, or NaN, and of small integers no sum of two wraps around.
+    ends = y.select(axis, 0) + y.select(axis, -1)
+    return (sum(y, axis) - ends * 0.5) * dx
 
 
 trapz = trapezoid

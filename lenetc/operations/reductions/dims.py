@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import lenetc.tensors.tensor as t
 from ir import ops
-from ir.errors import DTypeError, LenetcError, ShapeError
+from ir.errors import BoundsError, DTypeError, LenetcError
 from ir.node import Node
 from lenetc.evaluation.tracing import here
 from lenetc.tensors.arrays import axis_of
@@ -72,9 +72,9 @@ def need_dim(what: str, dim: Any, keepdim: bool) -> None:
 
 
 def need_elements(what: str, x: Tensor, axes: Sequence[int]) -> None:
-    """Raise ShapeError where there is nothing to choose from along `axes`."""
+    """Raise BoundsError where there is nothing to choose from along `axes`."""
     if any(x.shape[axis] == 0 for axis in axes):
-        raise ShapeError(
+        raise BoundsError(
             f"{what}(): there is none among no elements: {x.type_text()} along {tuple(axes)}"
         ).at(here())
 

@@ -121,6 +121,7 @@ def _place(what: str, x: Tensor, dim: int | None, keepdim: bool, order: Callable
             f"{what} does not support bool input: {x.type_text()}; convert it with .to(lenetc.uint8)"
         ).at(here())
     axis = None if dim is None else axis_in(x, dim, what)
+    need_elements(what, x, range(x.ndim) if axis is None else (axis,) if x.ndim else ())
 
     def build(a: Node) -> Node:
         a = order(a)

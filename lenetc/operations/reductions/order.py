@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import lenetc.tensors.tensor as t
@@ -56,6 +57,8 @@ def _median(what: str, x: Tensor, dim: int | None, keepdim: bool) -> Any:
     name = f"{what.capitalize()}Backward{0 if dim is None else 1}"
     if dim is None:
         flat = shaping.reshape(x.detach(), -1)
+        if x.dtype.is_float and 0 in x.shape:
+            return t.apply(name, lambda a: ops.sum(a, axes=tuple(range(a.rank))) * math.nan, x)
         need_elements(what, flat, (0,))
         value = picked("", flat, _middle(what, flat, 0), 0, False).values
         return t.apply(name, _shared, x, value) if x.dtype.is_float else value

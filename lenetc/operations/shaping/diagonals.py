@@ -9,7 +9,7 @@ import numpy as np
 import lenetc.tensors.tensor as t
 from ir import ops
 from ir.dims import Poly
-from ir.errors import DTypeError, LenetcError, ShapeError
+from ir.errors import BoundsError, DTypeError, LenetcError, ShapeError
 from ir.node import Node
 from ir.op import literal
 from ir.types import bool_, i64
@@ -126,7 +126,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     """Matrices with the last dimension as their diagonals, zeros elsewhere (torch.diag_embed)."""
     t.require_tensors("diag_embed", input)
     if not input.ndim:
-        raise ShapeError(f"diag_embed: a scalar {input.type_text()} is no diagonal").at(here())
+        raise BoundsError(f"diag_embed: a scalar {input.type_text()} is no diagonal").at(here())
     a, b = _plane("diag_embed", input.ndim + 1, dim1, dim2)
     shift = index_of("diag_embed: offset", offset)
     back = tuple(int(i) for i in np.argsort(_last(input.ndim + 1, a, b)))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import lenetc.tensors.tensor as t
-from ir.errors import LenetcError, ShapeError
+from ir.errors import BoundsError, LenetcError, ShapeError
 from lenetc.evaluation.tracing import here
 from lenetc.operations.shaping.slicing import part, picked
 from lenetc.tensors.arrays import axis_of, index_of
@@ -33,7 +33,7 @@ __all__ = [
 def _axis(what: str, x: Tensor, dim: int) -> int:
     t.require_tensors(what, x)
     if not x.ndim:
-        raise ShapeError(f"{what}: a scalar {x.type_text()} has no dimension to be split along").at(here())
+        raise BoundsError(f"{what}: a scalar {x.type_text()} has no dimension to be split along").at(here())
     return axis_of(dim, x.ndim, what)
 
 

@@ -9,11 +9,11 @@ import numpy as np
 from ir import ops
 from ir.errors import ShapeError
 from ir.node import Node
-from ir.types import bf16, f16, f32
 from lenetc.evaluation.ranges import require_probabilities
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.losses.reduction import check_reduction, chosen, reduced
 from lenetc.operations.autocast import autocasts
+from lenetc.operations.elementwise.operands import in_f32
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 
@@ -36,14 +36,15 @@ def binary_cross_entropy(
 ) -> Tensor:
     """-(target log(input) + (1 - target) log(1 - input)), for inputs in [0, 1].
 
-    Logarithms are cut off at -100. weight: factors of the elements, broadcast. Raises LenetcError for an input outside
-    of [0, 1].
+    Logarithms are cut off at -100. weight: factors of the elements, broadcast. Raises LenetcError for an input or a
+    target outside of [0, 1].
     Source: torch.nn.functional.binary_cross_entropy.
     """
     reduction = chosen(size_average, reduce, reduction)
     check_reduction(reduction)
     _same_size("binary_cross_entropy", input, target, weight)
-    require_probabilities("binary_cross_entropy", input)
+    require_probabilities("binary_cross_entropy", "input", input)
+    require_probabilities("binary_cross_entropy", "target", target)
 
     def entropy(x: Node, y: Node, floor: float | None) -> Node:
         logs = (ops.log(x), ops.log(1.0 - x))
@@ -51,13 +52,7 @@ def binary_cross_entropy(
             logs = tuple(ops.maximum(log, ops.scalar(floor, x.dtype)) for log in logs)  # type: ignore[assignment]
         return -(y * logs[0] + (1.0 - y) * logs[1])
 
-    def build(*nodes: Node) -> Node:
-        if input.dtype not in (f16, bf16):
-            return losses_of(*nodes)
-        # No half holds 1e-12.
-        return ops.cast(losses_of(*(ops.cast(node, dtype=f32) for node in nodes)), dtype=input.dtype)
-
-    def losses_of(x: Node, y: Node, *factors: Node) -> Node:
+    def build(x: Node, y: Node, *factors: Node) -> Node:
         # At 0 and 1, PyTorch's gradient is (x - y) / 1e-12, a number in f32.
         least = float(np.float32(1e-12))
         product = x * (1.0 - x)
@@ -70,7 +65,7 @@ def binary_cross_entropy(
         return reduced(losses * factors[0] if factors else losses, reduction)
 
     operands = (input, target) if weight is None else (input, target, weight)
-    return apply("BinaryCrossEntropyBackward0", build, *operands, edges=(input, target))
+    return apply("BinaryCrossEntropyBackward0", in_f32(build), *operands, edges=(input, target))
 
 
 @autocasts
@@ -108,4 +103,6 @@ def binary_cross_entropy_with_logits(
         losses = ops.with_gradient((1.0 - y) * x + ahead, behind - positive * x)
         return reduced(losses if factor is None else losses * factor, reduction)
 
-    return apply("BinaryCrossEntropyWithLogitsBackward0", build, input, target, *given, edges=(input, target))
+    return apply(
+        "BinaryCrossEntropyWithLogitsBackward0", in_f32(build), input, target, *given, edges=(input, target)
+    )

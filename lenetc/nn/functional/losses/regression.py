@@ -13,6 +13,7 @@ from lenetc.nn.functional.activation import warn
 from lenetc.nn.functional.losses.reduction import check_reduction, chosen, reduced, total
 from lenetc.operations import elementwise, reductions
 from lenetc.operations.autocast import autocasts
+from lenetc.operations.elementwise.operands import in_f32
 from lenetc.tensors.arrays import need_number
 from lenetc.tensors.convert import result_dtype
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
@@ -45,7 +46,7 @@ def _compared(
 ) -> Tensor:
     check_reduction(reduction)
     x, y = _pair(what, input, target)
-    return apply(name, lambda a, b: reduced(each(a, b), reduction), x, y)
+    return apply(name, lambda a, b: reduced(in_f32(each)(a, b), reduction), x, y)
 
 
 def _weighted(losses: Tensor, input: Tensor, weight: Tensor, reduction: str) -> Tensor:
