@@ -255,7 +255,8 @@ class CompiledFunction:
             return self._by_trace(values, leaves, key)
         self._misses = 0
         if len(leaves) == len(args) and all(a is b for a, b in zip(leaves, args, strict=True)):
-            self._last = quick_key(args), found
+            quick = quick_key(args)
+            self._last = quick, None if quick is None else found
         return found.run(leaves)
 
     def _key(self, values: dict[str, Any], leaves: list[Any], steps: tuple[Any, ...] = ()) -> tuple[Any, ...]:

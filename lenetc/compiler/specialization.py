@@ -126,7 +126,7 @@ class Specialization:
             len(self.types) == 1
             and isinstance(captured.result, Tensor)
             and isinstance(first, Result)
-            and not first.is_view
+            and first.view is None
             and (first.history is None or first.history.is_freed or self.steps is not None)
             and not (captured.grads or captured.changed or captured.argument_grads)
         )

@@ -103,6 +103,8 @@ def signature_key(leaves: Sequence[Any]) -> tuple[Any, ...]:
             key.append(bool(leaf.__dict__))
             if len(leaves) > 1:
                 key.append(cells.setdefault(cell, len(cells)))
+                if leaf._view is not None:
+                    key.append(cells.setdefault(leaf._root()._cell, len(cells)))
         elif isinstance(leaf, np.ndarray):
             key += (leaf.dtype, leaf.shape)
         elif is_float(leaf):
@@ -135,9 +137,10 @@ def modes() -> tuple[Any, ...]:
 
 def quick_key(args: tuple[Any, ...]) -> tuple[Any, ...] | None:
     """What tells calls with plain positional arguments apart: modes and, for each argument, as much as `signature_key`
-    has. None where the arguments are not plain: containers, one tensor twice."""
+    has. None where the arguments are not plain: containers, one tensor twice, views of one."""
     key: list[Any] = [*modes()]
     cell = None
+    is_view = False
     for arg in args:
         kind = type(arg)
         if kind is np.ndarray:
@@ -145,6 +148,7 @@ def quick_key(args: tuple[Any, ...]) -> tuple[Any, ...] | None:
         elif issubclass(kind, Tensor):
             if arg._view is not None:
                 arg._refresh()
+                is_view = True
             if cell is arg._cell:
                 return None
             cell = arg._cell
@@ -164,12 +168,12 @@ def quick_key(args: tuple[Any, ...]) -> tuple[Any, ...] | None:
             key += (kind, _hashable(arg))
         else:
             key += (kind, id(arg))
-    return tuple(key) if len(args) < 3 or not _is_twice(args) else None
+    return None if (len(args) > 2 or is_view) and _is_twice(args) else tuple(key)
 
 
 def _is_twice(args: tuple[Any, ...]) -> bool:
-    """Whether one tensor stands twice among `args`."""
-    cells = [arg._cell for arg in args if isinstance(arg, Tensor)]
+    """Whether one tensor, or views of one, stand twice among `args`."""
+    cells = [arg._root()._cell for arg in args if isinstance(arg, Tensor)]
     return len(set(cells)) < len(cells)
 
 

@@ -128,7 +128,14 @@ class Tensor(Methods):
         """Whether it is a view from outside of the trace that is running, and no argument: then the program reads the
         base, which may be state that it changes."""
         trace = Context.trace
-        return trace is not None and self._cell.trace is not trace and self._cell not in trace.arguments
+        return trace is not None and self._cell.trace is not trace and not trace.is_fed(self._cell)
+
+    def _root(self) -> Tensor:
+        """What it is a view of in the end; itself where that is gone, and of one that is no view."""
+        found = self
+        while found._view is not None and (base := found._view.base()) is not None:
+            found = base
+        return found
 
     @property
     def node(self) -> Node:

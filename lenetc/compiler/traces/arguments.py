@@ -73,6 +73,8 @@ def prepared(
             elif types[name] == value._cell.type:
                 trace.captured[value._cell] = node
                 trace.arguments.add(value._cell)
+                if (root := value._root()) is not value and not known:
+                    trace.views.setdefault(root._cell, []).append(value)
                 tensor = value
             else:  # with symbolic dims
                 tensor = type(value)._from_node(node)

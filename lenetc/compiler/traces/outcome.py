@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -35,7 +36,7 @@ from lenetc.tensors.tensor import Tensor
 from passes.rewrite.driver import replaced, substitute
 
 if TYPE_CHECKING:
-    pass
+    from lenetc.tensors.views import View
 
 
 def outcome(
@@ -56,6 +57,7 @@ def outcome(
         id(tensor): name for name, tensor in traced.tensors.items() if tensor._cell.trace is not trace
     }
     made: dict[Tensor, Result] = {}
+    by_cell: dict[Cell, str] = {}
     is_constant = True
 
     def come_out(tensor: Tensor, label: str, history: History | None = None) -> Result:
@@ -64,7 +66,8 @@ def outcome(
         label = free_name(label, taken)
         taken.add(label)
         results.append((label, tensor.node))
-        made[tensor] = Result(label, history or history_of(tensor, trace), bool(tensor._shares))
+        made[tensor] = Result(label, history or history_of(tensor, trace))
+        made[tensor].same = by_cell.setdefault(tensor._cell, label)
         return made[tensor]
 
     by_grad = {id(tensor._grad): tensor for tensor in trace.grads if tensor._grad is not None}
@@ -89,7 +92,7 @@ def outcome(
         keep_buffers(trace)
     sources = Sources(
         cells={node: cell for cell, node in trace.captured.items() if cell not in trace.arguments},
-        arguments={node: key for key, node in traced.inputs.items()},
+        arguments={node: key for key, node in reversed(traced.inputs.items())},
         numbers={
             **{
                 node: node.attrs["name"]
@@ -100,6 +103,7 @@ def outcome(
         },
     )
     traced.let_go(trace)
+    bases = {} if keeps or trace.exporting else _bases(trace)
     trace.bases.clear()
     trace.grads = {
         tensor: before for tensor, before in trace.grads.items() if tensor._cell.trace is not trace
@@ -109,7 +113,7 @@ def outcome(
         check_replaced(trace, escaped)
     for tensor in escaped:
         come_out(tensor, "kept", histories.get(id(tensor)))
-    _note_views(trace, traced, made)
+    _note_views(trace, traced, made, bases, come_out)
     is_repeatable = (
         is_constant and not escaped and not any(r.history and r.history.is_inner for r in made.values())
     )
@@ -125,7 +129,7 @@ def outcome(
         gradients.append((parameter, label))
     graph, cells, changed_cells, hypers, at = _graph(function, name, trace, traced, results, taken, again)
     ranges = [(at[node], wanted) for node, wanted in trace.ranges if node in at]
-    by_cell = {cell: label for label, cell in cells.items()}
+    by_state = {cell: label for label, cell in cells.items()}
     return Capture(
         graph=graph,
         feeds=[
@@ -152,7 +156,7 @@ def outcome(
         gradients=[made[g] for t in trace.grads if (g := t._grad) is not None and g in made],
         changed=changed,
         grad_inputs={
-            by_cell[b._cell]: t for t, b in trace.grads.items() if b is not None and b._cell in by_cell
+            by_state[b._cell]: t for t, b in trace.grads.items() if b is not None and b._cell in by_state
         },
         grads_read=[
             (tensor, kind_of(trace.grads[tensor])) for tensor in trace.grads_read if tensor in trace.grads
@@ -167,25 +171,47 @@ def outcome(
         }
         | {traced.names.index(key): value for key, value in traced.constants.items()},
         made=list(made.items()),
+        histories=[(t, trace.altered[t]) for key in changed if (t := traced.tensors[key]) in trace.altered],
         argument_cells={traced.names.index(key): tensor._cell for key, tensor in traced.tensors.items()},
         argument_numbers={traced.names.index(key): id(tensor) for key, tensor in traced.tensors.items()},
         sources=sources,
         effects=trace.effects,
         schedules=trace.schedules,
         is_repeatable=is_repeatable,
-        exported=exported(trace, gradients, by_cell, at),
+        exported=exported(trace, gradients, by_state, at),
         error=error,
     )
 
 
-def _note_views(trace: Trace, traced: Traced, made: Mapping[Tensor, Result]) -> None:
-    """What each result that is a view shows."""
-    names = {tensor._cell: result.name for tensor, result in made.items() if not result.is_view}
-    names |= {tensor._cell: key for key, tensor in reversed(traced.tensors.items())}
-    for tensor, result in made.items():
-        if result.is_view and tensor._view is not None:
-            cell = tensor._view.cell
-            result.view_of = names.get(cell, None if cell.trace is trace else cell)
+def _bases(trace: Trace) -> dict[Tensor, tuple[View, Tensor]]:
+    """How each view that the trace made shows which tensor."""
+    views = [tensor for made in trace.made if (tensor := made()) is not None and tensor._view is not None]
+    return {
+        tensor: (tensor._view, base)
+        for tensor in views
+        if tensor._view is not None and (base := tensor._view.base()) is not None
+    }
+
+
+def _note_views(
+    trace: Trace,
+    traced: Traced,
+    made: dict[Tensor, Result],
+    bases: Mapping[Tensor, tuple[View, Tensor]],
+    come_out: Callable[[Tensor, str], Result],
+) -> None:
+    """What each result that is a view shows. One that alone shows what does not come out is a tensor of its own; what
+    several show comes out for them."""
+    names = {tensor._cell: key for key, tensor in reversed(traced.tensors.items())}
+    results = [(result, *bases[tensor]) for tensor, result in made.items() if tensor in bases]
+    shown = Counter([tensor._cell for tensor in made] + [base._cell for _, _, base in results])
+    for result, view, base in results:
+        if base._cell.trace is not trace:
+            result.base, result.is_detached = names.get(base._cell, base), base._is_detached
+        elif shown[base._cell] > 1 or not callable(view.write):
+            result.base = come_out(base, "base")
+        if result.base is not None:
+            result.view = view
 
 
 def _is_constant(item: Any) -> bool:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from lenetc.nn.modules.module import Module
     from lenetc.optim.lr_scheduler import LRScheduler
     from lenetc.optim.optimizer import Optimizer
+    from lenetc.tensors.grad_fn import GradFn
+    from lenetc.tensors.views import View
 
 INVALID = "invalid"  # the result that tells how many computed labels and indices are out of range
 unreturned = Unreturned([0.0])  # the .grad of a parameter whose gradient stayed inside
@@ -38,14 +40,16 @@ class Hyper:
 
 @dataclass
 class Result:
-    """A tensor that comes out: which of the graph's results it is, and what backward needs to know of it. is_view:
-    whether it shows elements of another tensor; view_of: which one, by the name of an argument or of a result, or by
-    its cell, where it is there outside."""
+    """A tensor that comes out: which of the graph's results it is, and what backward needs to know of it. view: of
+    a tensor that is there outside, how it shows elements of that; base: which one: a result, an argument by its name, or
+    itself; is_detached: whether without its history. same: the result before this one that has the same storage."""
 
     name: str
     history: History | None = None
-    is_view: bool = False
-    view_of: Cell | str | None = None
+    view: View | None = None
+    base: Result | Tensor | str | None = None
+    is_detached: bool = False
+    same: str | None = None
 
 
 @dataclass
@@ -116,6 +120,8 @@ class Capture:
     sources: Sources
     floats: dict[int, Any]  # numbers among the arguments that could be inputs, by the position of the leaf
     fixed: dict[int, Any]  # numbers whose value was looked at, by the position of the argument's leaf
+    # Arguments that the function changes, with the history that they had.
+    histories: list[tuple[Tensor, GradFn | None]] = field(default_factory=list)
     # What the trace itself made, which is given its values by the run that follows.
     made: list[tuple[Tensor, Result]] = field(default_factory=list)
     observed: Observed | None = None
