@@ -260,7 +260,9 @@ class CompiledFunction:
         return found.run(leaves)
 
     def _key(self, values: dict[str, Any], leaves: list[Any], steps: tuple[Any, ...] = ()) -> tuple[Any, ...]:
-        return (steps, modes(), tuple(map(shape_of, values.values())), signature_key(leaves))
+        seen: dict[int, int] = {}
+        shapes = tuple([shape_of(value, seen) for value in values.values()])
+        return (steps, modes(), shapes, signature_key(leaves))
 
     def _by_trace(self, values: dict[str, Any], leaves: list[Any], key: tuple[Any, ...]) -> Any:
         """The call by a trace; from then on by runs, if they stand for calls."""

@@ -81,13 +81,23 @@ def rebuild(value: Any, leaves: Iterator[Any]) -> Any:
     return type(value)(*items) if _is_record(value) else type(value)(items)
 
 
-def shape_of(value: Any) -> Any:
-    """What tells the structure of `value` from another: kinds, lengths and keys of its containers, in order."""
+def containers(value: Any) -> Iterator[Any]:
+    """`value` and what it holds, as far as they are containers."""
+    if is_container(value):
+        yield value
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from containers(item)
+
+
+def shape_of(value: Any, seen: dict[int, int]) -> Any:
+    """What tells the structure of `value` from another: kinds, lengths and keys of its containers, in order, and which
+    of the lists and dicts are one. seen: those before."""
     if not is_container(value):
         return None
+    number = -1 if isinstance(value, tuple) else seen.setdefault(id(value), len(seen))
     if isinstance(value, dict):
-        return type(value), tuple((key, shape_of(item)) for key, item in value.items())
-    return type(value), tuple(map(shape_of, value))
+        return type(value), number, tuple((key, shape_of(item, seen)) for key, item in value.items())
+    return type(value), number, tuple(shape_of(item, seen) for item in value)
 
 
 def signature_key(leaves: Sequence[Any]) -> tuple[Any, ...]:

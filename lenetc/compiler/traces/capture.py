@@ -11,7 +11,7 @@ from ir.errors import LenetcError
 from ir.types import Type
 from lenetc.compiler.reads.observed import Observed, observing
 from lenetc.compiler.structure import Arguments
-from lenetc.compiler.traces.arguments import free_scalars, give_back, prepared
+from lenetc.compiler.traces.arguments import free_scalars, give_back, prepared, put_back
 from lenetc.compiler.traces.outcome import outcome
 from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation.cell import Counts, unlocked
@@ -68,6 +68,7 @@ def capture(
                 trace.effect("it leaves the grad mode changed")
             captured = outcome(function, arguments.name, trace, traced, result, error, keeps, again)
         except BaseException as raised:
+            put_back(traced)
             trace.undo()
             if isinstance(raised, LenetcError):
                 raised.at(_users_line(raised))

@@ -14,7 +14,7 @@ from ir.node import Graph, Node, next_name
 from ir.op import leaf
 from ir.types import DType
 from lenetc.compiler.reads.entries import is_plain
-from lenetc.compiler.structure import flatten, result_names
+from lenetc.compiler.structure import containers, flatten, result_names
 from lenetc.compiler.traces.arguments import Traced, first_name
 from lenetc.compiler.traces.exporting import check_replaced, exported, keep_buffers
 from lenetc.compiler.traces.history import History, Sources, history_of
@@ -83,6 +83,8 @@ def outcome(
                 item.look()
             leaves.append(None)
             is_constant &= isinstance(item, Scalar) or _is_constant(item)
+    given = {id(container) for container, _, _ in traced.containers}
+    is_constant &= not any(id(container) in given for container in containers(result))
     shown = {node for _, node in results}
     item = None  # whoever still holds a tensor now has kept it
     grads, lost, argument_grads = _gradients_left(trace, traced, shown, error is not None, come_out)
