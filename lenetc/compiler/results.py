@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ir import ops
 from ir.types import Type
+from lenetc import runtime
 from lenetc.compiler.structure import flatten, rebuild
+from lenetc.compiler.traces.array_input import ArrayInput
 from lenetc.compiler.traces.history import Call, attach
 from lenetc.compiler.traces.records import Capture, GradOf, Result, unreturned
 from lenetc.evaluation.cell import Cell
@@ -47,8 +51,12 @@ def finished(captured: Capture, values: Mapping[str, Value], leaves: Sequence[An
     # What is handed out is not kept.
     static = [plain(item) if what is None else None for what, item in zip(captured.leaves, flat, strict=True)]
     captured.result = rebuild(result, iter(static))
-    if any(isinstance(item, Scalar) for item in flat):
-        return rebuild(result, iter([plain(item) for item in flat]))
+    if any(isinstance(item, Scalar) or type(item) is ArrayInput for item in flat):
+        out = [
+            leaves[captured.positions[what]] if isinstance(what, str) else plain(item)
+            for what, item in zip(captured.leaves, flat, strict=True)
+        ]
+        return rebuild(result, iter(out))
     return result
 
 
@@ -101,6 +109,9 @@ def _change(captured: Capture, values: Mapping[str, Value], leaves: Sequence[Any
     found = []
     for name, result in captured.changed.items():
         tensor = leaves[captured.positions[name]]
+        if isinstance(tensor, np.ndarray):
+            tensor[...] = runtime.to_numpy(values[result.name])
+            continue
         new = Tensor._from_cell(Cell(tensor._cell.type, value=values[result.name]))
         if result.history is not None:  # which may go on to what the arguments were
             attach(new, result.history, call, _arguments(captured, leaves))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ir.errors import LenetcError
 from ir.node import next_name
 from ir.types import Array, Type
 from lenetc import runtime
@@ -130,6 +131,7 @@ class Specialization:
             and (first.history is None or first.history.is_freed or self.steps is not None)
             and not (captured.grads or captured.changed or captured.argument_grads)
         )
+        self.changed_arrays = [p for name in captured.changed if (p := captured.positions[name]) not in captured.argument_cells]
         self.single_history = first.history if isinstance(first, Result) and self.steps is None else None
         self.remembers = self.steps is None and any(
             r.history is not None and not r.history.is_freed for r in captured.results()
@@ -247,6 +249,8 @@ class Specialization:
             Counts.evaluate_pending()
         if self.is_empty:
             return [], None
+        if self.changed_arrays:
+            self._check_arrays(leaves)
         is_alone = Counts.changes == self.changes
         owner = self.session.owner
         if owner is not self.exchange:
@@ -324,7 +328,11 @@ class Specialization:
             numbers,
             {cell: cell.numpy() for cell in random},
             frozenset(captured.cells[name] for name in captured.updated)
-            | {leaves[captured.positions[name]]._cell for name in captured.changed},
+            | {
+                leaf._cell
+                for name in captured.changed
+                if isinstance(leaf := leaves[captured.positions[name]], Tensor)
+            },
         )
 
     def _check_computed(self, values: list[Value]) -> None:
@@ -345,6 +353,20 @@ class Specialization:
             cell.catch_up = hook
         for parameter in self.capture.lost_grads:
             parameter._grad = unreturned
+
+    def _check_arrays(self, leaves: Sequence[Any]) -> None:
+        """Raise LenetcError where an array that the function changes shares memory with another argument, or is for
+        reading only."""
+        for position in self.changed_arrays:
+            array = leaves[position]
+            if not array.flags.writeable:
+                raise LenetcError("a compiled function changes an argument, a NumPy array, that is read-only")
+            for other, leaf in enumerate(leaves):
+                if other != position and isinstance(leaf, np.ndarray) and np.may_share_memory(array, leaf):
+                    raise LenetcError(
+                        "a compiled function changes an argument, a NumPy array, that shares memory with another "
+                        "argument: pass a copy of one of them, or tensors"
+                    )
 
     def _check_ranges(self, name: str, value: Value | Array) -> None:
         for wanted in self.ranges.get(name, ()):

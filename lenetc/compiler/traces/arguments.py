@@ -14,6 +14,7 @@ from ir.node import Node
 from ir.op import leaf
 from ir.types import Type
 from lenetc.compiler.structure import Arguments, flatten, is_array, is_container
+from lenetc.compiler.traces.array_input import ArrayInput
 from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.scalars import Scalar, is_float, plain, scalar_of
@@ -71,7 +72,7 @@ def prepared(
             known = trace.captured.get(value._cell) if is_one else None
             traced.inputs[name] = node = known or leaf(name, types[name])
             if not is_one:
-                tensor = Tensor._from_node(node)
+                tensor = ArrayInput.of(node)
             elif types[name] == value._cell.type:
                 trace.captured[value._cell] = node
                 trace.arguments.add(value._cell)

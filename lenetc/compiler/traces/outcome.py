@@ -16,6 +16,7 @@ from ir.types import DType
 from lenetc.compiler.reads.entries import is_plain
 from lenetc.compiler.structure import containers, flatten, result_names
 from lenetc.compiler.traces.arguments import Traced, first_name
+from lenetc.compiler.traces.array_input import ArrayInput
 from lenetc.compiler.traces.exporting import check_replaced, exported, keep_buffers
 from lenetc.compiler.traces.history import History, Sources, history_of
 from lenetc.compiler.traces.naming import free_name, state_names
@@ -72,7 +73,9 @@ def outcome(
 
     by_grad = {id(tensor._grad): tensor for tensor in trace.grads if tensor._grad is not None}
     for label, (_, item) in zip(names, flatten(result, ""), strict=True):
-        if isinstance(item, Tensor) and item._cell.trace is trace:
+        if type(item) is ArrayInput:
+            leaves.append(next(name for name, tensor in traced.tensors.items() if tensor is item))
+        elif isinstance(item, Tensor) and item._cell.trace is trace:
             leaves.append(come_out(item, label))
         elif isinstance(item, Tensor) and id(item) in by_grad:
             leaves.append(GradOf(by_grad[id(item)]))
@@ -173,7 +176,11 @@ def outcome(
         }
         | {traced.names.index(key): value for key, value in traced.constants.items()},
         made=list(made.items()),
-        histories=[(t, trace.altered[t]) for key in changed if (t := traced.tensors[key]) in trace.altered],
+        histories=[
+            (tensor, trace.altered[tensor])
+            for key in changed
+            if (tensor := traced.tensors.get(key)) is not None and tensor in trace.altered
+        ],
         argument_cells={traced.names.index(key): tensor._cell for key, tensor in traced.tensors.items()},
         argument_numbers={traced.names.index(key): id(tensor) for key, tensor in traced.tensors.items()},
         sources=sources,
@@ -233,17 +240,16 @@ def _changed_arguments(
             taken.add(label)
             results.append((label, trace.current[cell]))
             changed[key] = Result(label, history_of(tensor, trace) if tensor in trace.altered else None)
+        elif cell.trace is trace and cell.node is not traced.inputs[key]:  # a NumPy array
+            label = free_name(next_name(key).replace(".", "_"), taken)
+            taken.add(label)
+            results.append((label, cell.node))
+            changed[key] = Result(label)
     return changed
 
 
 def _check_changes(trace: Trace, traced: Traced) -> None:
     """Raise LenetcError for what was changed in place and cannot be outside."""
-    for key, tensor in traced.tensors.items():
-        if tensor._cell.trace is trace and tensor._cell.node is not traced.inputs[key]:
-            raise LenetcError(
-                f"a compiled function changed its argument {key}, a NumPy array, in place, which would not reach the "
-                "array: it is a tensor inside. Pass a tensor, or return the new value"
-            )
     # What .data gave inside takes its history along; the tensor that it shares storage with has none.
     aliases = {id(alias()) for alias in trace.aliases}
     for tensor in trace.altered:

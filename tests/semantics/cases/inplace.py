@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tests.semantics.another import parameter
-from tests.semantics.case import case, refused
+from tests.semantics.case import case
 from tests.semantics.programs import expressions
 
 # What a function does to its argument x, of shape [2, 2], with a number k and another tensor y.
@@ -102,7 +102,7 @@ def tensors_in_containers(torch, compile):
     return [(f([a, b], {"b": c}), a.tolist(), b.tolist(), c.tolist()) for _ in range(3)]
 
 
-@refused("NumPy")
+@case
 def numpy_array_as_an_argument(torch, compile):
     @compile
     def f(x):
