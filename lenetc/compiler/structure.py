@@ -32,7 +32,11 @@ from lenetc.tensors.tensor import Tensor
 
 
 def is_array(value: Any) -> bool:
-    return isinstance(value, (Tensor, np.ndarray))
+    """Whether `value` is an input of a program: a tensor, or an array of numbers."""
+    return isinstance(value, Tensor) or (isinstance(value, np.ndarray) and value.dtype.kind not in _NO_NUMBERS)
+
+
+_NO_NUMBERS = frozenset("OSUVMm")  # kinds of NumPy's: objects, texts, records, times
 
 
 def type_of(value: Tensor | Array, name: str = "an argument") -> Type:
@@ -115,7 +119,7 @@ def signature_key(leaves: Sequence[Any]) -> tuple[Any, ...]:
                 key.append(cells.setdefault(cell, len(cells)))
                 if leaf._view is not None:
                     key.append(cells.setdefault(leaf._root()._cell, len(cells)))
-        elif isinstance(leaf, np.ndarray):
+        elif isinstance(leaf, np.ndarray) and is_array(leaf):
             key += (leaf.dtype, leaf.shape)
         elif is_float(leaf):
             key.append(type(leaf))
@@ -153,7 +157,7 @@ def quick_key(args: tuple[Any, ...]) -> tuple[Any, ...] | None:
     is_view = False
     for arg in args:
         kind = type(arg)
-        if kind is np.ndarray:
+        if kind is np.ndarray and arg.dtype.kind not in _NO_NUMBERS:
             key += (arg.dtype, arg.shape)
         elif issubclass(kind, Tensor):
             if arg._view is not None:
