@@ -13,7 +13,7 @@ from lenetc import runtime
 from lenetc.compiler.structure import flatten, rebuild
 from lenetc.compiler.traces.array_input import ArrayInput
 from lenetc.compiler.traces.history import Call, attach
-from lenetc.compiler.traces.records import Capture, GradOf, Result, unreturned
+from lenetc.compiler.traces.records import Capture, GradOf, Result
 from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.scalars import Scalar, plain
 from lenetc.runtime import Value
@@ -42,8 +42,6 @@ def finished(captured: Capture, values: Mapping[str, Value], leaves: Sequence[An
     for name, label in captured.argument_grads.items():
         if not label:
             leaves[captured.positions[name]]._grad = None
-    for parameter in captured.lost_grads:
-        parameter._grad = unreturned
     if captured.error is not None:
         raise captured.error
     result = captured.result

@@ -14,10 +14,11 @@ from ir.node import next_name
 from ir.types import Array, Type
 from lenetc import runtime
 from lenetc.compiler.guard import Guard
+from lenetc.compiler.lost import Lost
 from lenetc.compiler.program import Compilation, Program
 from lenetc.compiler.results import finished, handed_out
 from lenetc.compiler.traces.history import Call
-from lenetc.compiler.traces.records import INVALID, Capture, Result, unreturned
+from lenetc.compiler.traces.records import INVALID, Capture, Result
 from lenetc.evaluation import anomaly
 from lenetc.evaluation.cell import Cell, Counts, Exchange, pending
 from lenetc.evaluation.random import generator_cells
@@ -54,6 +55,7 @@ class Specialization:
         compiled: Compilation,
         steps: int | None = None,
         cuda_graphs: bool = True,
+        looked: Callable[[], None] = lambda: None,
     ) -> None:
         device = compiled.target.device
         graph = compiled.graph
@@ -91,6 +93,8 @@ class Specialization:
         self.read_late = [name for name in self.slots if self.session.is_read_late(name)]
         # A batch that the update reads is the caller's again when the call returns, so that the update has to be done.
         self.holds_batch = any(self.session.is_read_late(name) for name, _ in captured.feeds)
+        # looked: called when people look at gradients that stay inside, again and again.
+        self.lost = Lost(self, looked) if captured.lost_grads else None
         self._take(captured)
 
     def take(self, captured: Capture) -> bool:
@@ -107,6 +111,7 @@ class Specialization:
             or [(h.input, h.optimizer, h.group, h.key) for h in mine.hypers]
             != [(h.input, h.optimizer, h.group, h.key) for h in captured.hypers]
             or mine.updated != captured.updated
+            or [tensor for tensor, _ in mine.lost_grads] != [tensor for tensor, _ in captured.lost_grads]
         ):
             return False
         self.capture = captured
@@ -275,6 +280,8 @@ class Specialization:
                     slot.write(value)
                     value = slot.value
             binding.feed(name, value)
+            if self.lost is not None:
+                self.lost.fed[name] = value
         if self.scalars:
             self.exchange.wait()
             for slot, position in self.scalars:
@@ -299,6 +306,10 @@ class Specialization:
         self.exchange.runs += 1
         if not is_alone:
             self._come_back()
+        if self.lost is not None:
+            self.lost.ran(captured or self.capture, leaves, is_alone)
+            for parameter, _ in self.capture.lost_grads if not is_alone or captured else ():
+                parameter._grad = self.lost.stand_in
         self.turns[self.turn] = binding
         self.turn ^= 1
         Counts.changes += 1
@@ -351,8 +362,6 @@ class Specialization:
         hook = self.exchange.catch_up
         for cell in self.exchange.cells:
             cell.catch_up = hook
-        for parameter in self.capture.lost_grads:
-            parameter._grad = unreturned
 
     def _check_arrays(self, leaves: Sequence[Any]) -> None:
         """Raise LenetcError where an array that the function changes shares memory with another argument, or is for

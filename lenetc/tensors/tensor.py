@@ -256,13 +256,10 @@ class Tensor(Methods):
     @property
     def grad(self) -> Tensor | None:
         """The gradient accumulated by backward(), or None."""
+        if isinstance(self._grad, Unreturned):
+            self._grad.recover()
         if Context.trace is not None:
             Context.trace.saw_grad(self, is_read=True)
-        if isinstance(self._grad, Unreturned):
-            raise LenetcError(
-                "this gradient was computed inside a compiled function and not kept: return it from the function, "
-                "or clear it with zero_grad()"
-            )
         return self._grad
 
     @grad.setter
@@ -399,9 +396,12 @@ def _constructed(data: tuple[Any, ...]) -> Cell:
 
 
 class Unreturned(Tensor):
-    """Stands for a gradient that a compiled function computed and did not return."""
+    """Stands for a gradient that a compiled function computed and did not return. recover: puts it in its place, or
+    raises LenetcError."""
 
-    __slots__ = ()
+    __slots__ = ("recover",)
+
+    recover: Callable[[], None]
 
 
 def apply(

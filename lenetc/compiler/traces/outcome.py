@@ -27,7 +27,6 @@ from lenetc.compiler.traces.records import (
     Hyper,
     Result,
     kind_of,
-    unreturned,
 )
 from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.scalars import Scalar
@@ -49,6 +48,7 @@ def outcome(
     error: BaseException | None,
     keeps: bool,
     again: bool,
+    returns_gradients: bool,
 ) -> Capture:
     taken = set(traced.inputs) | set(traced.scalars)
     names = result_names(function, result)
@@ -90,7 +90,9 @@ def outcome(
     is_constant &= not any(id(container) in given for container in containers(result))
     shown = {node for _, node in results}
     item = None  # whoever still holds a tensor now has kept it
-    grads, lost, argument_grads = _gradients_left(trace, traced, shown, error is not None, come_out)
+    grads, lost, argument_grads = _gradients_left(
+        trace, traced, shown, returns_gradients or error is not None, come_out
+    )
     changed = _changed_arguments(trace, traced, results, taken)
     _check_changes(trace, traced)
     if keeps:
@@ -366,7 +368,7 @@ def _gradients_left(
     shown: Collection[Node],
     keeps: bool,
     come_out: Callable[[Tensor, str], Result],
-) -> tuple[list[tuple[Tensor, str]], list[Tensor], dict[str, str]]:
+) -> tuple[list[tuple[Tensor, str]], list[tuple[Tensor, Node]], dict[str, str]]:
     """What becomes of each `.grad` that the function touched.
 
     One that an optimizer has used up, and nobody has read or returned, stays inside. Any other comes out.
@@ -382,8 +384,8 @@ def _gradients_left(
             is_inside = after._cell.trace is trace
             is_used_up = tensor in trace.stepped and tensor not in trace.grads_read
             if is_used_up and not keeps and after.node not in shown:
-                lost.append(tensor)
-                tensor._grad = unreturned
+                lost.append((tensor, after.node))
+                tensor._grad = None
                 continue
             if is_inside:
                 label = come_out(after, "grad").name

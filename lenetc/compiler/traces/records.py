@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ir.node import Graph, Where
+from ir.node import Graph, Node, Where
 from ir.types import Array, Type
 from lenetc.compiler.reads.observed import Observed
 from lenetc.compiler.traces.history import History, Sources
 from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.ranges import Probabilities, Range
-from lenetc.tensors.tensor import Tensor, Unreturned
+from lenetc.tensors.tensor import Tensor
 
 if TYPE_CHECKING:
     from lenetc.nn.modules.module import Module
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from lenetc.tensors.views import View
 
 INVALID = "invalid"  # the result that tells how many computed labels and indices are out of range
-unreturned = Unreturned([0.0])  # the .grad of a parameter whose gradient stayed inside
 
 
 @dataclass
@@ -106,7 +105,7 @@ class Capture:
     grads: list[
         tuple[Tensor, str]
     ]  # tensors whose .grad is left behind, with the result that holds it, "" for none
-    lost_grads: list[Tensor]  # ... and those whose .grad stays inside
+    lost_grads: list[tuple[Tensor, Node]]  # ... and those whose .grad stays inside, with its formula
     argument_grads: dict[str, str]  # the same by the argument's name
     gradients: list[Result]  # the results that are a .grad
     changed: dict[str, Result]
