@@ -10,6 +10,7 @@ import numpy as np
 from ir import ops
 from ir.types import Type
 from lenetc import runtime
+from lenetc.autograd.engine import backward
 from lenetc.compiler.structure import flatten, rebuild
 from lenetc.compiler.traces.array_input import ArrayInput
 from lenetc.compiler.traces.history import Call, attach
@@ -39,6 +40,7 @@ def finished(captured: Capture, values: Mapping[str, Value], leaves: Sequence[An
     by_label = {result.name: tensor for tensor, result in captured.made}
     _show(captured.made, captured, leaves, lambda base: by_label[base.name])
     captured.made = []
+    _go_on(captured, leaves, lambda result: by_label[result.name])
     for name, label in captured.argument_grads.items():
         if not label:
             leaves[captured.positions[name]]._grad = None
@@ -99,7 +101,15 @@ def handed_out(
             tensor_of(result.base)
     _change(captured, {name: value for name, (_, value) in values.items()}, leaves, call)
     _show([(made[name], result) for name, result in shown.items()], captured, leaves, tensor_of)
+    _go_on(captured, leaves, tensor_of)
     return rebuild(captured.result, iter(out))
+
+
+def _go_on(captured: Capture, leaves: Sequence[Any], made: Callable[[Result], Tensor]) -> None:
+    """Go on outside with what backward began inside."""
+    for where, gradient, retains in captured.outer:
+        tensor = leaves[captured.positions[where]] if isinstance(where, str) else where
+        backward(tensor, made(gradient), retain_graph=retains)
 
 
 def _change(captured: Capture, values: Mapping[str, Value], leaves: Sequence[Any], call: Call | None) -> None:

@@ -101,6 +101,10 @@ class Trace:
         self.modules: dict[Module, None] = {}  # that were called
         self.grads: dict[Tensor, Tensor | None] = {}
         self.grads_read: set[Tensor] = set()
+        # Where backward goes on outside: a tensor of there, its gradient, whether the graph is retained; and the leaves
+        # that it reaches.
+        self.outer: list[tuple[Tensor, Tensor, bool]] = []
+        self.awaited: set[Tensor] = set()
         self.stepped: set[Tensor] = set()  # parameters that an optimizer has changed
         self.ranges: list[tuple[Node, Range]] = []
         self.checks: list[
@@ -172,6 +176,13 @@ class Trace:
 
     def saw_grad(self, tensor: Tensor, is_read: bool) -> None:
         """Note the `.grad` that `tensor` had at entry, and whether the function used it."""
+        if tensor in self.awaited:
+            raise self.refused(
+                LenetcError(
+                    f"a compiled function looks at the gradient of a {tensor.type_text()}, to which a backward() in it "
+                    "goes on outside, when it is done: call backward() outside, or compute all of the loss inside"
+                )
+            )
         if tensor not in self.grads:
             self.grads[tensor] = tensor._grad
             if is_read:

@@ -93,6 +93,11 @@ def outcome(
     grads, lost, argument_grads = _gradients_left(
         trace, traced, shown, returns_gradients or error is not None, come_out
     )
+    outer = [
+        (by_tensor.get(id(tensor), tensor), come_out(gradient, "gradient"), retains)
+        for tensor, gradient, retains in trace.outer
+    ]
+    trace.outer.clear()
     changed = _changed_arguments(trace, traced, results, taken)
     _check_changes(trace, traced)
     if keeps:
@@ -178,6 +183,7 @@ def outcome(
         }
         | {traced.names.index(key): value for key, value in traced.constants.items()},
         made=list(made.items()),
+        outer=outer,
         histories=[
             (tensor, trace.altered[tensor])
             for key in changed

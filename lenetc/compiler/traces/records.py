@@ -39,9 +39,12 @@ class Hyper:
 
 @dataclass
 class Result:
-    """A tensor that comes out: which of the graph's results it is, and what backward needs to know of it. view: of
-    a tensor that is there outside, how it shows elements of that; base: which one: a result, an argument by its name, or
-    itself; is_detached: whether without its history. same: the result before this one that has the same storage."""
+    """A tensor that comes out: which of the graph's results it is, and what backward needs to know of it.
+
+    view: of a tensor that is there outside, how it shows elements of that; base: which one: a result, an argument by
+    its name, or itself; is_detached: whether without its history. same: the result before this one that has the same
+    storage.
+    """
 
     name: str
     history: History | None = None
@@ -119,6 +122,8 @@ class Capture:
     sources: Sources
     floats: dict[int, Any]  # numbers among the arguments that could be inputs, by the position of the leaf
     fixed: dict[int, Any]  # numbers whose value was looked at, by the position of the argument's leaf
+    # Where backward goes on outside: an argument by its name or another tensor, its gradient, whether the graph is kept.
+    outer: list[tuple[Tensor | str, Result, bool]] = field(default_factory=list)
     # Arguments that the function changes, with the history that they had.
     histories: list[tuple[Tensor, GradFn | None]] = field(default_factory=list)
     # What the trace itself made, which is given its values by the run that follows.
