@@ -59,16 +59,22 @@ def _go_on(tensor: Tensor, gradient: Node, retain_graph: bool) -> None:
     assert trace is not None
     assert tensor._grad_fn is not None
     trace.outer.append((tensor, wrap_gradient(gradient, False, ()), retain_graph))
-    seen, stack = {tensor._grad_fn}, [tensor._grad_fn]
+    trace.awaited |= _leaves_of(tensor._grad_fn)
+
+
+def _leaves_of(fn: GradFn) -> set[Tensor]:
+    """The leaves that gradients reach from `fn`, inside and outside."""
+    seen, stack, found = {fn}, [fn], set()
     while stack:
         fn = stack.pop()
-        trace.awaited.update(leaf for leaf, _ in fn._leaves)
+        found.update(leaf for leaf, _ in fn._leaves)
         if isinstance(fn, AccumulateGrad):
-            trace.awaited.add(fn.variable)
+            found.add(fn.variable)
         for child, _ in fn.next_functions:
             if child is not None and child not in seen:
                 seen.add(child)
                 stack.append(child)
+    return found
 
 
 def _listed(what: str, tensors: Any) -> list[Tensor]:
@@ -263,6 +269,7 @@ def grad(
         )
     allow_unused = materialize_grads if allow_unused is None else allow_unused
     outputs, inputs = _listed("outputs", outputs), _listed("inputs", inputs)
+    asked = set(inputs)
     for output in outputs:
         _check_inner(output)
     given = (
@@ -273,6 +280,10 @@ def grad(
     _check_not_freed(functions)
     with phase("backward"), building_at(where_now()):
         leaves = [leaf for fn in functions for leaf in fn._leaves]
+        for tensor in {tensor for tensor, _ in leaves if _is_outer(tensor) and tensor not in asked}:
+            assert tensor._grad_fn is not None
+            if not asked.isdisjoint(_leaves_of(tensor._grad_fn)):
+                _check_inner(tensor)
         # A leaf's value may have been computed since, and is another node then than the one that was read.
         nodes = [_read_as(t, leaves) for t in inputs]
         wanted = [node for several in nodes for node in several]

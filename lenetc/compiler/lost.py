@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ir import ops
 from ir.errors import LenetcError
-from ir.node import topological
 from lenetc import runtime
 from lenetc.compiler.traces.history import Call, replaced
 from lenetc.compiler.traces.records import Capture
@@ -55,7 +53,7 @@ class Lost:
         with lock, tracing(None), set_grad_enabled(False):
             captured, call = self._call()
             nodes = [node for _, node in captured.lost_grads]
-            new = {node: call.value(node) for node in topological((), nodes) if node.op is ops.input}
+            new = dict(call.values(nodes))
             for (tensor, _), node in zip(captured.lost_grads, replaced(nodes, new), strict=True):
                 tensor._grad = Tensor._from_node(node)
             Counts.changes += 1

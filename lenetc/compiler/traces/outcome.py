@@ -127,7 +127,9 @@ def outcome(
         come_out(tensor, "kept", histories.get(id(tensor)))
     _note_views(trace, traced, made, bases, come_out)
     is_repeatable = (
-        is_constant and not escaped and not any(r.history and r.history.is_inner for r in made.values())
+        is_constant and not escaped and not any(
+            r.history and (r.history.is_inner or r.history.functions) for r in made.values()
+        )
     )
     if trace.checks:
         counts = [ops.reshape(count, shape=(1,)) for count, _ in trace.checks]
