@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ir.errors import LenetcError
-from ir.node import next_name
+from ir.node import next_name, topological
 from ir.types import Array, Type
 from lenetc import runtime
 from lenetc.compiler.guard import Guard
@@ -95,6 +95,7 @@ class Specialization:
         self.holds_batch = any(self.session.is_read_late(name) for name, _ in captured.feeds)
         # looked: called when people look at gradients that stay inside, again and again.
         self.lost = Lost(self, looked) if captured.lost_grads else None
+        self.used: tuple[Capture, frozenset[Cell | str]] | None = None
         self._take(captured)
 
     def take(self, captured: Capture) -> bool:
@@ -333,18 +334,31 @@ class Specialization:
             if rate is not None
         )
         random = generator_cells() & set(captured.cells.values())
+        used = self._used_before(captured) if captured.changed or captured.updated else frozenset()
+        changed = {
+            leaf._cell: name
+            for name in captured.changed
+            if isinstance(leaf := leaves[captured.positions[name]], Tensor)
+        }
+        replaced = frozenset(captured.cells[name] for name in captured.updated)
+        before = random | {cell for cell in replaced if cell in used}
+        before |= {cell for cell, name in changed.items() if name in used}
         return Call(
             captured.sources,
             arguments,
             numbers,
-            {cell: cell.numpy() for cell in random},
-            frozenset(captured.cells[name] for name in captured.updated)
-            | {
-                leaf._cell
-                for name in captured.changed
-                if isinstance(leaf := leaves[captured.positions[name]], Tensor)
-            },
+            {cell: cell.numpy() for cell in before},
+            replaced | changed.keys(),
         )
+
+    def _used_before(self, captured: Capture) -> frozenset[Cell | str]:
+        """State, and arguments by their names, that results with history may be computed from, as they were."""
+        if self.used is None or self.used[0] is not captured:
+            nodes = [r.history.node for r in captured.results() if r.history and not r.history.is_freed]
+            tables = (captured.sources.cells, captured.sources.arguments)
+            found = {table[node] for node in topological((), nodes) for table in tables if node in table}
+            self.used = captured, frozenset(found)
+        return self.used[1]
 
     def _check_computed(self, values: list[Value]) -> None:
         """Raise LabelError where the program itself computed a label or an index that is out of range."""

@@ -108,7 +108,7 @@ class Sources:
 @dataclass
 class Call:
     """What one call computed with: for its backward. arguments: their cells, or copies of arrays; numbers: by the
-    input's name; before: values of state that the call itself replaced, of random counters; versions: of cells."""
+    input's name; before: values that the call itself replaced and its results were computed from; versions: of cells."""
 
     sources: Sources
     arguments: Mapping[str, Cell | Array]
@@ -137,6 +137,8 @@ class Call:
             given = self.arguments[self.sources.arguments[node]]
             if not isinstance(given, Cell):
                 return known(given).own_node()
+            if given in self.before:
+                return known(self.before[given]).own_node()
             return self._unchanged(given)
         cell = self.sources.cells[node]
         if cell in self.before:

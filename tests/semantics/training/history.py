@@ -326,14 +326,15 @@ def results_that_alias_others_are_changed_in_place(torch, compile):
     p = parameter(torch, 1, 2)
 
     @compile
-    def f(x):
+    def f(x, other):
         y = p * x
-        return y, y.detach(), *(y * 2.0).chunk(2), x[:1]
+        z = y * 2.0
+        return y, y.detach(), z[:1], z[1:], other[:1]
 
     made = []
     for k in range(3):
-        x = torch.ones(2) * k
-        y, d, a, b, c = f(x)
+        x = torch.ones(2)
+        y, d, a, b, c = f(torch.ones(2) * k, x)
         d.mul_(5.0)
         a.add_(1.0)
         c.fill_(9.0)
