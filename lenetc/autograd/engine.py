@@ -64,12 +64,14 @@ def _go_on(tensor: Tensor, gradient: Node, retain_graph: bool) -> None:
 
 def _leaves_of(fn: GradFn) -> set[Tensor]:
     """The leaves that gradients reach from `fn`, inside and outside."""
-    seen, stack, found = {fn}, [fn], set()
+    seen, stack = {fn}, [fn]
+    found: set[Tensor] = set()
     while stack:
         fn = stack.pop()
         found.update(leaf for leaf, _ in fn._leaves)
-        if isinstance(fn, AccumulateGrad):
-            found.add(fn.variable)
+        variable = fn.variable if isinstance(fn, AccumulateGrad) else None
+        if variable is not None:
+            found.add(variable)
         for child, _ in fn.next_functions:
             if child is not None and child not in seen:
                 seen.add(child)

@@ -137,7 +137,9 @@ class Specialization:
             and (first.history is None or first.history.is_freed or self.steps is not None)
             and not (captured.grads or captured.changed or captured.argument_grads)
         )
-        self.changed_arrays = [p for name in captured.changed if (p := captured.positions[name]) not in captured.argument_cells]
+        self.changed_arrays = [
+            p for name in captured.changed if (p := captured.positions[name]) not in captured.argument_cells
+        ]
         self.single_history = first.history if isinstance(first, Result) and self.steps is None else None
         self.remembers = self.steps is None and any(
             r.history is not None and not r.history.is_freed for r in captured.results()

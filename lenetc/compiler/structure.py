@@ -33,7 +33,9 @@ from lenetc.tensors.tensor import Tensor
 
 def is_array(value: Any) -> bool:
     """Whether `value` is an input of a program: a tensor, or an array of numbers."""
-    return isinstance(value, Tensor) or (isinstance(value, np.ndarray) and value.dtype.kind not in _NO_NUMBERS)
+    return isinstance(value, Tensor) or (
+        isinstance(value, np.ndarray) and value.dtype.kind not in _NO_NUMBERS
+    )
 
 
 _NO_NUMBERS = frozenset("OSUVMm")  # kinds of NumPy's: objects, texts, records, times

@@ -123,7 +123,9 @@ def _tuple_like(value: Any, items: Sequence[Any]) -> Any:
 
 def _put_items(container: Any, items: Sequence[Any]) -> None:
     """Let a list or dict hold `items` in the places of its own."""
-    for place, item in zip(container if isinstance(container, dict) else range(len(items)), items, strict=True):
+    for place, item in zip(
+        container if isinstance(container, dict) else range(len(items)), items, strict=True
+    ):
         if container[place] is not item:
             container[place] = item
 

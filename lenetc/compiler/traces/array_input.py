@@ -25,7 +25,7 @@ class ArrayInput(Tensor):
         made._init(Cell(node.ty, node))
         return made
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
         return ArrayInput if is_ours(sys._getframe(1).f_code.co_filename) else np.ndarray
 

@@ -68,7 +68,9 @@ def capture(
             give_back(traced, trace)
             if grad_mode is not is_grad_enabled():
                 trace.effect("it leaves the grad mode changed")
-            captured = outcome(function, arguments.name, trace, traced, result, error, keeps, again, returns_gradients)
+            captured = outcome(
+                function, arguments.name, trace, traced, result, error, keeps, again, returns_gradients
+            )
         except BaseException as raised:
             put_back(traced)
             trace.undo()

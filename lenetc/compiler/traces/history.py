@@ -108,7 +108,7 @@ class Sources:
 @dataclass
 class Call:
     """What one call computed with: for its backward. arguments: their cells, or copies of arrays; numbers: by the
-    input's name; before: values that the call itself replaced and its results were computed from; versions: of cells."""
+    input's name; before: values that the call itself replaced and results were computed from; versions: of cells."""
 
     sources: Sources
     arguments: Mapping[str, Cell | Array]
@@ -200,9 +200,7 @@ def _backward(history: History, call: Call, positions: Sequence[int], gradient: 
     return [None if node is None else renewed[node] for node in found]
 
 
-def _with_hooks(
-    history: History, call: Call, positions: Sequence[int], gradient: Node
-) -> list[Node | None]:
+def _with_hooks(history: History, call: Call, positions: Sequence[int], gradient: Node) -> list[Node | None]:
     """The same with the formula of this call's values, which is what hooks see."""
     places = [history.node, *(node for _, node in history.operands), *(fn.node for fn in history.functions)]
     node, *others = replaced(places, dict(call.values(places)))

@@ -127,9 +127,9 @@ def outcome(
         come_out(tensor, "kept", histories.get(id(tensor)))
     _note_views(trace, traced, made, bases, come_out)
     is_repeatable = (
-        is_constant and not escaped and not any(
-            r.history and (r.history.is_inner or r.history.functions) for r in made.values()
-        )
+        is_constant
+        and not escaped
+        and not any(r.history and (r.history.is_inner or r.history.functions) for r in made.values())
     )
     if trace.checks:
         counts = [ops.reshape(count, shape=(1,)) for count, _ in trace.checks]
@@ -188,8 +188,8 @@ def outcome(
         outer=outer,
         histories=[
             (tensor, trace.altered[tensor])
-            for key in changed
-            if (tensor := traced.tensors.get(key)) is not None and tensor in trace.altered
+            for key, tensor in traced.tensors.items()
+            if key in changed and tensor in trace.altered
         ],
         argument_cells={traced.names.index(key): tensor._cell for key, tensor in traced.tensors.items()},
         argument_numbers={traced.names.index(key): id(tensor) for key, tensor in traced.tensors.items()},

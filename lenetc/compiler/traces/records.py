@@ -122,7 +122,7 @@ class Capture:
     sources: Sources
     floats: dict[int, Any]  # numbers among the arguments that could be inputs, by the position of the leaf
     fixed: dict[int, Any]  # numbers whose value was looked at, by the position of the argument's leaf
-    # Where backward goes on outside: an argument by its name or another tensor, its gradient, whether the graph is kept.
+    # Where backward goes on outside: an argument by its name, or a tensor; its gradient; whether the graph is kept.
     outer: list[tuple[Tensor | str, Result, bool]] = field(default_factory=list)
     # Arguments that the function changes, with the history that they had.
     histories: list[tuple[Tensor, GradFn | None]] = field(default_factory=list)

@@ -287,7 +287,8 @@ def f(x, y):
 f = compile(f)
 base = torch.arange(8.0)
 made = []
-for x, y in ((base[:2], torch.ones(2)), (base[2:4], base[3:5]), (base.view(4, 2)[1], base), (torch.ones(4)[:2], base[6:])):
+pairs = (base[:2], torch.ones(2)), (base[2:4], base[3:5]), (base.view(4, 2)[1], base), (torch.ones(4)[:2], base[6:])
+for x, y in pairs:
     made += [f(x, y), x.tolist(), y.tolist(), base.tolist()]
 return made
 """
