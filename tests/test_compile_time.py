@@ -52,8 +52,8 @@ def costs(problem: Problem) -> tuple[int, dict[str, int]]:
 # both nets get the same strategies, and their ends count for less in a deep one.
 SIZES = {
     **{"chain": (500, 2000, 1.05), "counted": (250, 1000, 1.05), "summed": (300, 1200, 1.05)},
-    **{"unrolled": (500, 2000, 1.05)},
-    **{"mlp": (500, 2000, 1.05), "conv": (200, 800, 1.1), "normalized": (400, 1600, 1.1)},
+    **{"unrolled": (500, 2000, 1.05), "mlp": (500, 2000, 1.05)},
+    **{"conv": (200, 800, 1.1), "normalized": (400, 1600, 1.1)},
 }
 # Calls for each node of the traced graph, from the trace to the model, in one program and in parts; half as many again
 # as there are.

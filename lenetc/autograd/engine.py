@@ -33,17 +33,50 @@ def _reachable(roots: Sequence[GradFn]) -> list[GradFn]:
     return list(seen)
 
 
+def _is_outer(tensor: Tensor) -> bool:
+    """Whether, under compile, `tensor` is from outside and has a history there, along which gradients go on."""
+    trace, fn = Context.trace, tensor._grad_fn
+    return trace is not None and fn is not None and fn.trace is not trace
+
+
 def _check_inner(tensor: Tensor) -> None:
-    """Under compile, refuse a tensor from outside with a history: gradients would have to go on along it."""
+    """Refuse gradients that would have to go on outside of a compiled function at once."""
     trace = Context.trace
-    fn = tensor._grad_fn
-    if trace is not None and fn is not None and fn.trace is not trace:
+    if trace is not None and _is_outer(tensor):
         raise trace.refused(
             LenetcError(
-                f"backward() in a compiled function reaches a {tensor.type_text()} that was computed outside of it and "
-                "has a history there: call backward() outside, compute the tensor inside, or pass it by detach()"
+                f"gradients in a compiled function reach a {tensor.type_text()} that was computed outside of it and "
+                "has a history there: call backward() or grad() outside, compute the tensor inside, or pass it by "
+                "detach()"
             )
         )
+
+
+def _go_on(tensor: Tensor, gradient: Node, retain_graph: bool) -> None:
+    """Note that backward goes on from `tensor` outside when the compiled function is done, which must not look at the
+    gradients of the leaves there by then."""
+    trace = Context.trace
+    assert trace is not None
+    assert tensor._grad_fn is not None
+    trace.outer.append((tensor, wrap_gradient(gradient, False, ()), retain_graph))
+    trace.awaited |= _leaves_of(tensor._grad_fn)
+
+
+def _leaves_of(fn: GradFn) -> set[Tensor]:
+    """The leaves that gradients reach from `fn`, inside and outside."""
+    seen, stack = {fn}, [fn]
+    found: set[Tensor] = set()
+    while stack:
+        fn = stack.pop()
+        found.update(leaf for leaf, _ in fn._leaves)
+        variable = fn.variable if isinstance(fn, AccumulateGrad) else None
+        if variable is not None:
+            found.add(variable)
+        for child, _ in fn.next_functions:
+            if child is not None and child not in seen:
+                seen.add(child)
+                stack.append(child)
+    return found
 
 
 def _listed(what: str, tensors: Any) -> list[Tensor]:
@@ -60,7 +93,6 @@ def _cotangents(outputs: Sequence[Tensor], given: Sequence[Tensor | None]) -> li
     if len(outputs) != len(given):
         raise LenetcError(f"there are {len(outputs)} outputs, but {len(given)} gradients for them").at(here())
     for output, gradient in zip(outputs, given, strict=True):
-        _check_inner(output)
         if not output.requires_grad:
             raise LenetcError(
                 "element 0 of tensors does not require grad and does not have a grad_fn: nothing that it was computed "
@@ -131,16 +163,16 @@ def _backward(
     targets: dict[Node, dict[Tensor, None]] = {}
     for fn in functions:
         for tensor, node in fn._leaves:
-            _check_inner(tensor)
             targets.setdefault(node, {})[tensor] = None
         if fn.retained is not None and (kept := fn.retained()) is not None:
             targets.setdefault(fn.node, {})[kept] = None
     for tensor in tensors:
-        if tensor.grad_fn is None:
+        if tensor.grad_fn is None or _is_outer(tensor):
             targets.setdefault(tensor.node, {})[tensor] = None
-    if inputs is not None:
-        for tensor in inputs:
+    if inputs is not None or create_graph or (Context.trace is not None and Context.trace.exporting):
+        for tensor in (*(tensor for several in targets.values() for tensor in several), *(inputs or ())):
             _check_inner(tensor)
+    if inputs is not None:
         targets = {tensor.node: {tensor: None} for tensor in inputs}
     with phase("backward"), building_at(where_now()):
         leaves = [leaf for fn in functions for leaf in fn._leaves]
@@ -149,7 +181,10 @@ def _backward(
         for node, gradient in zip(list(targets), found, strict=True):
             for tensor in targets[node] if gradient is not None else ():
                 assert gradient is not None
-                _accumulate(tensor, gradient, create_graph, functions)
+                if _is_outer(tensor):
+                    _go_on(tensor, gradient, bool(retain_graph))
+                else:
+                    _accumulate(tensor, gradient, create_graph, functions)
     if not (create_graph if retain_graph is None else retain_graph):
         for fn in functions:
             fn.freed = fn.saves
@@ -172,6 +207,10 @@ def backward_from(
 
 
 def _accumulate(tensor: Tensor, gradient: Node, create_graph: bool, functions: Sequence[GradFn]) -> None:
+    trace = Context.trace
+    is_awaited = trace is not None and tensor in trace.awaited
+    if trace is not None:  # it adds up in any order
+        trace.awaited.discard(tensor)
     with set_grad_enabled(False):
         if tensor.grad is None:
             tensor.grad = wrap_gradient(gradient, create_graph, functions)
@@ -179,6 +218,8 @@ def _accumulate(tensor: Tensor, gradient: Node, create_graph: bool, functions: S
             tensor.grad = wrap_gradient(tensor.grad.node + gradient, True, functions)
         else:
             tensor.grad._cell.node = tensor.grad.node + gradient
+    if trace is not None and is_awaited:
+        trace.awaited.add(tensor)
     for hook in tuple((tensor.after_grad or {}).values()):
         hook(tensor)
 
@@ -230,6 +271,9 @@ def grad(
         )
     allow_unused = materialize_grads if allow_unused is None else allow_unused
     outputs, inputs = _listed("outputs", outputs), _listed("inputs", inputs)
+    asked = set(inputs)
+    for output in outputs:
+        _check_inner(output)
     given = (
         [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs or [None] * len(outputs))
     )
@@ -238,6 +282,10 @@ def grad(
     _check_not_freed(functions)
     with phase("backward"), building_at(where_now()):
         leaves = [leaf for fn in functions for leaf in fn._leaves]
+        for tensor in {tensor for tensor, _ in leaves if _is_outer(tensor) and tensor not in asked}:
+            assert tensor._grad_fn is not None
+            if not asked.isdisjoint(_leaves_of(tensor._grad_fn)):
+                _check_inner(tensor)
         # A leaf's value may have been computed since, and is another node then than the one that was read.
         nodes = [_read_as(t, leaves) for t in inputs]
         wanted = [node for several in nodes for node in several]

@@ -108,11 +108,13 @@ def hooks_of(
         *((node, tensor.hooks) for tensor, node in leaves),
     ):
         if table:
-            found[node] = _calling(tuple(table.values()))
+            found[node] = calling(tuple(table.values()))
     return found
 
 
-def _calling(hooks: Sequence[Callable[[Tensor], Any]]) -> Callable[[Node], Node]:
+def calling(hooks: Sequence[Callable[[Tensor], Any]]) -> Callable[[Node], Node]:
+    """What calls `hooks` with a gradient, one after the other, and gives what they make of it."""
+
     def call(gradient: Node) -> Node:
         with set_grad_enabled(False):
             for hook in hooks:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _FIELDS = frozenset(
     (
         "function follows strategies tuned cuda_graphs dynamic device arguments _kept _last _codes "
-        "_misses _story _sizes __wrapped__"
+        "_misses _story _sizes _returns_gradients __wrapped__"
     ).split()
 )
 
@@ -107,6 +107,7 @@ class CompiledFunction:
         # That of the last call with plain arguments, which the next call is likely to want.
         self._last: tuple[Any, Specialization | None] = (None, None)
         self._codes: dict[int, CodeType] = {}  # that ran in any trace
+        self._returns_gradients = False
         self._misses = 0  # traces since a run last stood for a call
         self._story = Story()
         self._kept = Kept(self._story)
@@ -255,11 +256,14 @@ class CompiledFunction:
             return self._by_trace(values, leaves, key)
         self._misses = 0
         if len(leaves) == len(args) and all(a is b for a, b in zip(leaves, args, strict=True)):
-            self._last = quick_key(args), found
+            quick = quick_key(args)
+            self._last = quick, None if quick is None else found
         return found.run(leaves)
 
     def _key(self, values: dict[str, Any], leaves: list[Any], steps: tuple[Any, ...] = ()) -> tuple[Any, ...]:
-        return (steps, modes(), tuple(map(shape_of, values.values())), signature_key(leaves))
+        seen: dict[int, int] = {}
+        shapes = tuple([shape_of(value, seen) for value in values.values()])
+        return (steps, modes(), shapes, signature_key(leaves))
 
     def _by_trace(self, values: dict[str, Any], leaves: list[Any], key: tuple[Any, ...]) -> Any:
         """The call by a trace; from then on by runs, if they stand for calls."""
@@ -289,6 +293,7 @@ class CompiledFunction:
             observes,
             floats=not asks_kind,
             again=self._misses > 2,
+            returns_gradients=self._returns_gradients,
         )
         traced = Attempt(captured)
         observed = captured.observed
@@ -303,6 +308,11 @@ class CompiledFunction:
         if (observed.looked or before.looks or before.formats) and captured.floats:
             captured.fixed.update(captured.floats)
         return traced
+
+    def _return_gradients(self) -> None:
+        """From the next call on, give back the gradients that optimizers use up: people look at them."""
+        self._returns_gradients = True
+        self._last, self._kept = (None, None), Kept(self._story)
 
     def _followed(self, values: dict[str, Any], assumes: bool) -> Followed:
         followed = Followed(self._codes.values(), assumes)
@@ -321,7 +331,9 @@ class CompiledFunction:
         found = self._kept.take_traced(compiled)
         if found is None or not found.take(captured):
             try:
-                found = Specialization(captured, compiled, cuda_graphs=self.cuda_graphs)
+                found = Specialization(
+                    captured, compiled, cuda_graphs=self.cuda_graphs, looked=self._return_gradients
+                )
             except Exception:
                 if compiled.general is None:
                     raise

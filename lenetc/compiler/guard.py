@@ -46,6 +46,7 @@ class Guard:
             position: cell if cell in self.elsewhere else None
             for position, cell in captured.argument_cells.items()
         }
+        self.changes_tensors = bool(captured.changed or captured.updated)
         self.epoch = Counts.epoch
 
     def fits(self, leaves: Sequence[Any]) -> bool:
@@ -54,8 +55,11 @@ class Guard:
             if not same(leaves[position], value):
                 return False
         for position, cell in self.bound.items():
-            now = leaves[position]._cell
+            leaf = leaves[position]
+            now = leaf._cell
             if now is not cell if cell is not None else now in self.elsewhere:
+                return False
+            if self.changes_tensors and leaf._view is not None and leaf._root()._cell in self.elsewhere:
                 return False
         return True
 

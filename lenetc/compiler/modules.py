@@ -22,20 +22,19 @@ class CompiledModule:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._compiled(*args, **kwargs)
 
+    def __copy__(self) -> Any:
+        return compiled_module(copy.copy(self._original), *self._options())
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        compiled = self._compiled
-        original = copy.deepcopy(self._original, memo)
-        return compiled_module(
-            original,
-            compiled.device,
-            compiled.strategies,
-            compiled.tuned,
-            compiled.cuda_graphs,
-            compiled.dynamic,
-        )
+        return compiled_module(copy.deepcopy(self._original, memo), *self._options())
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return self._original.__reduce_ex__(protocol)
+        """What pickles it: the original, compiled anew where it is loaded."""
+        return compiled_module, (self._original, *self._options())
+
+    def _options(self) -> tuple[Any, ...]:
+        made = self._compiled
+        return made.device, made.strategies, made.tuned, made.cuda_graphs, made.dynamic
 
     def __getattr__(self, name: str) -> Any:
         """What the module has; else what a compiled function has."""
@@ -52,7 +51,15 @@ _OF_FUNCTIONS = ("lower", "scan", "profile", "explain", "programs", "forget", "d
 
 @functools.cache
 def _class_for(kind: type) -> type:
-    fields = {"__slots__": ("_compiled", "_original"), "__module__": kind.__module__, "__doc__": kind.__doc__}
+    def new(cls: type, *args: Any, **kwargs: Any) -> Any:
+        return kind(*args, **kwargs)  # what a method makes of its own class is not compiled
+
+    fields = {
+        "__slots__": ("_compiled", "_original"),
+        "__module__": kind.__module__,
+        "__doc__": kind.__doc__,
+        "__new__": new,
+    }
     return type(kind.__name__, (CompiledModule, kind), fields)
 
 

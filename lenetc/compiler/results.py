@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from ir import ops
 from ir.types import Type
+from lenetc import runtime
+from lenetc.autograd.engine import backward
 from lenetc.compiler.structure import flatten, rebuild
+from lenetc.compiler.traces.array_input import ArrayInput
 from lenetc.compiler.traces.history import Call, attach
-from lenetc.compiler.traces.records import Capture, GradOf, Result, unreturned
+from lenetc.compiler.traces.records import Capture, GradOf, Result
 from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.scalars import Scalar, plain
 from lenetc.runtime import Value
+from lenetc.tensors.grad_fn import set_grad_enabled
 from lenetc.tensors.tensor import Tensor
 from lenetc.tensors.views import View
 
@@ -19,6 +26,8 @@ from lenetc.tensors.views import View
 def finished(captured: Capture, values: Mapping[str, Value], leaves: Sequence[Any], call: Call | None) -> Any:
     """The result of the traced call itself: what the trace made gets its values, and what the function returned is
     returned as it is. Raises what the function raised."""
+    for tensor, fn in captured.histories:
+        tensor._grad_fn = fn
     given: dict[Cell, None] = {}
     for tensor, result in captured.made:
         if tensor._cell not in given:
@@ -29,13 +38,12 @@ def finished(captured: Capture, values: Mapping[str, Value], leaves: Sequence[An
             attach(tensor, result.history, call, {})
     _change(captured, values, leaves, call)
     by_label = {result.name: tensor for tensor, result in captured.made}
-    _mark_views(captured.made, captured, leaves, by_label)
+    _show(captured.made, captured, leaves, lambda base: by_label[base.name])
     captured.made = []
+    _go_on(captured, leaves, lambda result: by_label[result.name])
     for name, label in captured.argument_grads.items():
         if not label:
             leaves[captured.positions[name]]._grad = None
-    for parameter in captured.lost_grads:
-        parameter._grad = unreturned
     if captured.error is not None:
         raise captured.error
     result = captured.result
@@ -43,8 +51,12 @@ def finished(captured: Capture, values: Mapping[str, Value], leaves: Sequence[An
     # What is handed out is not kept.
     static = [plain(item) if what is None else None for what, item in zip(captured.leaves, flat, strict=True)]
     captured.result = rebuild(result, iter(static))
-    if any(isinstance(item, Scalar) for item in flat):
-        return rebuild(result, iter([plain(item) for item in flat]))
+    if any(isinstance(item, Scalar) or type(item) is ArrayInput for item in flat):
+        out = [
+            leaves[captured.positions[what]] if isinstance(what, str) else plain(item)
+            for what, item in zip(captured.leaves, flat, strict=True)
+        ]
+        return rebuild(result, iter(out))
     return result
 
 
@@ -61,7 +73,8 @@ def handed_out(
     def tensor_of(result: Result) -> Tensor:
         if result.name not in made:
             type, value = values[result.name]
-            made[result.name] = tensor = Tensor._from_cell(Cell(type, value=value))
+            cell = made[result.same]._cell if result.same in made else Cell(type, value=value)
+            made[result.name] = tensor = Tensor._from_cell(cell)
             if result.history is not None and has_history:
                 attach(tensor, result.history, call, _arguments(captured, leaves))
         return made[result.name]
@@ -72,7 +85,6 @@ def handed_out(
         parameter._grad = tensor_of(by_label[name]) if name else None
     for name, label in captured.argument_grads.items():
         leaves[captured.positions[name]]._grad = tensor_of(by_label[label]) if label else None
-    _change(captured, {name: value for name, (_, value) in values.items()}, leaves, call)
 
     def leaf_of(what: Result | GradOf | str | None, item: Any) -> Any:
         if isinstance(what, Result):
@@ -81,21 +93,51 @@ def handed_out(
             return what.tensor._grad
         return plain(item) if what is None else leaves[captured.positions[what]]
 
+    views = (what for what in captured.leaves if isinstance(what, Result) and what.view is not None)
+    shown = {what.name: what for what in views if has_history}
     out = [leaf_of(what, item) for what, item in zip(captured.leaves, static, strict=True)]
-    if has_history:
-        results = [(tensor, by_label[name]) for name, tensor in made.items() if name in by_label]
-        _mark_views(results, captured, leaves, made)
+    for result in shown.values():
+        if isinstance(result.base, Result):
+            tensor_of(result.base)
+    _change(captured, {name: value for name, (_, value) in values.items()}, leaves, call)
+    _show([(made[name], result) for name, result in shown.items()], captured, leaves, tensor_of)
+    _go_on(captured, leaves, tensor_of)
     return rebuild(captured.result, iter(out))
+
+
+def _go_on(captured: Capture, leaves: Sequence[Any], made: Callable[[Result], Tensor]) -> None:
+    """Go on outside with what backward began inside."""
+    for where, gradient, retains in captured.outer:
+        tensor = leaves[captured.positions[where]] if isinstance(where, str) else where
+        backward(tensor, made(gradient), retain_graph=retains)
 
 
 def _change(captured: Capture, values: Mapping[str, Value], leaves: Sequence[Any], call: Call | None) -> None:
     """Give the arguments that the function changes in place their new values."""
+    found = []
     for name, result in captured.changed.items():
         tensor = leaves[captured.positions[name]]
-        tensor._cell.given(values[result.name])
-        if result.history is not None:
-            tensor._grad_fn = None
-            attach(tensor, result.history, call, _arguments(captured, leaves))
+        if isinstance(tensor, np.ndarray):
+            tensor[...] = runtime.to_numpy(values[result.name])
+            continue
+        new = Tensor._from_cell(Cell(tensor._cell.type, value=values[result.name]))
+        if result.history is not None:  # which may go on to what the arguments were
+            attach(new, result.history, call, _arguments(captured, leaves))
+        found.append((tensor, new))
+    for tensor, new in found:
+        if tensor._view is not None:
+            with set_grad_enabled(new._grad_fn is not None):
+                tensor._change("copy_", new)
+            continue
+        before = tensor._cell.own_node() if tensor._grad_fn is not None else None
+        tensor._cell.given(new._cell._value)
+        if new._grad_fn is not None:
+            tensor._cell._node = new._cell._node
+            tensor._set_grad_fn(new._grad_fn)
+            tensor._is_detached = False
+        elif before is not None:
+            tensor._cell._node = ops.with_gradient(tensor._cell.own_node(), before)
+            tensor._cell.has_history = True
 
 
 def _arguments(captured: Capture, leaves: Sequence[Any]) -> dict[int, Tensor]:
@@ -103,20 +145,22 @@ def _arguments(captured: Capture, leaves: Sequence[Any]) -> dict[int, Tensor]:
     return {number: leaves[position] for position, number in captured.argument_numbers.items()}
 
 
-def _mark_views(
+def _show(
     results: Iterable[tuple[Tensor, Result]],
     captured: Capture,
     leaves: Sequence[Any],
-    made: Mapping[str, Tensor],
+    made: Callable[[Result], Tensor],
 ) -> None:
-    """Let results that are views of something be values of their own, which are not changed in place and not shown
-    once that has changed."""
+    """Let results that are views show what they are views of, which is there outside."""
     for tensor, result in results:
-        if not result.is_view:
+        tensor._shares, tensor._view = "", None
+        view, base = result.view, result.base
+        if view is None or base is None:
             continue
-        tensor._shares, tensor._view, of = "a view", None, result.view_of
-        if isinstance(of, str):
-            base = made[of] if of in made else leaves[captured.positions[of]]
-            of = base._cell if isinstance(base, Tensor) else None
-        if of is not None:
-            tensor._view = View.came_out(of)
+        if isinstance(base, Result):
+            base = made(base)
+        elif isinstance(base, str):
+            base = leaves[captured.positions[base]]
+        assert isinstance(base, Tensor)
+        base = base.detach() if result.is_detached else base
+        tensor._shares, tensor._view = "a view", View(base, view.read, view.write, view.is_tracked)

@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from ir.node import next_name
+from ir.errors import LenetcError
+from ir.node import next_name, topological
 from ir.types import Array, Type
 from lenetc import runtime
 from lenetc.compiler.guard import Guard
+from lenetc.compiler.lost import Lost
 from lenetc.compiler.program import Compilation, Program
 from lenetc.compiler.results import finished, handed_out
 from lenetc.compiler.traces.history import Call
-from lenetc.compiler.traces.records import INVALID, Capture, Result, unreturned
+from lenetc.compiler.traces.records import INVALID, Capture, Result
 from lenetc.evaluation import anomaly
 from lenetc.evaluation.cell import Cell, Counts, Exchange, pending
 from lenetc.evaluation.random import generator_cells
@@ -53,6 +55,7 @@ class Specialization:
         compiled: Compilation,
         steps: int | None = None,
         cuda_graphs: bool = True,
+        looked: Callable[[], None] = lambda: None,
     ) -> None:
         device = compiled.target.device
         graph = compiled.graph
@@ -90,6 +93,9 @@ class Specialization:
         self.read_late = [name for name in self.slots if self.session.is_read_late(name)]
         # A batch that the update reads is the caller's again when the call returns, so that the update has to be done.
         self.holds_batch = any(self.session.is_read_late(name) for name, _ in captured.feeds)
+        # looked: called when people look at gradients that stay inside, again and again.
+        self.lost = Lost(self, looked) if captured.lost_grads else None
+        self.used: tuple[Capture, frozenset[Cell | str]] | None = None
         self._take(captured)
 
     def take(self, captured: Capture) -> bool:
@@ -106,6 +112,7 @@ class Specialization:
             or [(h.input, h.optimizer, h.group, h.key) for h in mine.hypers]
             != [(h.input, h.optimizer, h.group, h.key) for h in captured.hypers]
             or mine.updated != captured.updated
+            or [tensor for tensor, _ in mine.lost_grads] != [tensor for tensor, _ in captured.lost_grads]
         ):
             return False
         self.capture = captured
@@ -126,10 +133,13 @@ class Specialization:
             len(self.types) == 1
             and isinstance(captured.result, Tensor)
             and isinstance(first, Result)
-            and not first.is_view
+            and first.view is None
             and (first.history is None or first.history.is_freed or self.steps is not None)
             and not (captured.grads or captured.changed or captured.argument_grads)
         )
+        self.changed_arrays = [
+            p for name in captured.changed if (p := captured.positions[name]) not in captured.argument_cells
+        ]
         self.single_history = first.history if isinstance(first, Result) and self.steps is None else None
         self.remembers = self.steps is None and any(
             r.history is not None and not r.history.is_freed for r in captured.results()
@@ -247,6 +257,8 @@ class Specialization:
             Counts.evaluate_pending()
         if self.is_empty:
             return [], None
+        if self.changed_arrays:
+            self._check_arrays(leaves)
         is_alone = Counts.changes == self.changes
         owner = self.session.owner
         if owner is not self.exchange:
@@ -271,6 +283,8 @@ class Specialization:
                     slot.write(value)
                     value = slot.value
             binding.feed(name, value)
+            if self.lost is not None:
+                self.lost.fed[name] = value
         if self.scalars:
             self.exchange.wait()
             for slot, position in self.scalars:
@@ -295,6 +309,10 @@ class Specialization:
         self.exchange.runs += 1
         if not is_alone:
             self._come_back()
+        if self.lost is not None:
+            self.lost.ran(captured or self.capture, leaves, is_alone)
+            for parameter, _ in self.capture.lost_grads if not is_alone or captured else ():
+                parameter._grad = self.lost.stand_in
         self.turns[self.turn] = binding
         self.turn ^= 1
         Counts.changes += 1
@@ -318,14 +336,31 @@ class Specialization:
             if rate is not None
         )
         random = generator_cells() & set(captured.cells.values())
+        used = self._used_before(captured) if captured.changed or captured.updated else frozenset()
+        changed = {
+            leaf._cell: name
+            for name in captured.changed
+            if isinstance(leaf := leaves[captured.positions[name]], Tensor)
+        }
+        replaced = frozenset(captured.cells[name] for name in captured.updated)
+        before = random | {cell for cell in replaced if cell in used}
+        before |= {cell for cell, name in changed.items() if name in used}
         return Call(
             captured.sources,
             arguments,
             numbers,
-            {cell: cell.numpy() for cell in random},
-            frozenset(captured.cells[name] for name in captured.updated)
-            | {leaves[captured.positions[name]]._cell for name in captured.changed},
+            {cell: cell.numpy() for cell in before},
+            replaced | changed.keys(),
         )
+
+    def _used_before(self, captured: Capture) -> frozenset[Cell | str]:
+        """State, and arguments by their names, that results with history may be computed from, as they were."""
+        if self.used is None or self.used[0] is not captured:
+            nodes = [r.history.node for r in captured.results() if r.history and not r.history.is_freed]
+            tables = (captured.sources.cells, captured.sources.arguments)
+            found = {table[node] for node in topological((), nodes) for table in tables if node in table}
+            self.used = captured, frozenset(found)
+        return self.used[1]
 
     def _check_computed(self, values: list[Value]) -> None:
         """Raise LabelError where the program itself computed a label or an index that is out of range."""
@@ -343,8 +378,20 @@ class Specialization:
         hook = self.exchange.catch_up
         for cell in self.exchange.cells:
             cell.catch_up = hook
-        for parameter in self.capture.lost_grads:
-            parameter._grad = unreturned
+
+    def _check_arrays(self, leaves: Sequence[Any]) -> None:
+        """Raise LenetcError where an array that the function changes shares memory with another argument, or is for
+        reading only."""
+        for position in self.changed_arrays:
+            array = leaves[position]
+            if not array.flags.writeable:
+                raise LenetcError("a compiled function changes an argument, a NumPy array, that is read-only")
+            for other, leaf in enumerate(leaves):
+                if other != position and isinstance(leaf, np.ndarray) and np.may_share_memory(array, leaf):
+                    raise LenetcError(
+                        "a compiled function changes an argument, a NumPy array, that shares memory with another "
+                        "argument: pass a copy of one of them, or tensors"
+                    )
 
     def _check_ranges(self, name: str, value: Value | Array) -> None:
         for wanted in self.ranges.get(name, ()):

@@ -32,7 +32,13 @@ from lenetc.tensors.tensor import Tensor
 
 
 def is_array(value: Any) -> bool:
-    return isinstance(value, (Tensor, np.ndarray))
+    """Whether `value` is an input of a program: a tensor, or an array of numbers."""
+    return isinstance(value, Tensor) or (
+        isinstance(value, np.ndarray) and value.dtype.kind not in _NO_NUMBERS
+    )
+
+
+_NO_NUMBERS = frozenset("OSUVMm")  # kinds of NumPy's: objects, texts, records, times
 
 
 def type_of(value: Tensor | Array, name: str = "an argument") -> Type:
@@ -81,13 +87,23 @@ def rebuild(value: Any, leaves: Iterator[Any]) -> Any:
     return type(value)(*items) if _is_record(value) else type(value)(items)
 
 
-def shape_of(value: Any) -> Any:
-    """What tells the structure of `value` from another: kinds, lengths and keys of its containers, in order."""
+def containers(value: Any) -> Iterator[Any]:
+    """`value` and what it holds, as far as they are containers."""
+    if is_container(value):
+        yield value
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from containers(item)
+
+
+def shape_of(value: Any, seen: dict[int, int]) -> Any:
+    """What tells the structure of `value` from another: kinds, lengths and keys of its containers, in order, and which
+    of the lists and dicts are one. seen: those before."""
     if not is_container(value):
         return None
+    number = -1 if isinstance(value, tuple) else seen.setdefault(id(value), len(seen))
     if isinstance(value, dict):
-        return type(value), tuple((key, shape_of(item)) for key, item in value.items())
-    return type(value), tuple(map(shape_of, value))
+        return type(value), number, tuple((key, shape_of(item, seen)) for key, item in value.items())
+    return type(value), number, tuple(shape_of(item, seen) for item in value)
 
 
 def signature_key(leaves: Sequence[Any]) -> tuple[Any, ...]:
@@ -103,7 +119,9 @@ def signature_key(leaves: Sequence[Any]) -> tuple[Any, ...]:
             key.append(bool(leaf.__dict__))
             if len(leaves) > 1:
                 key.append(cells.setdefault(cell, len(cells)))
-        elif isinstance(leaf, np.ndarray):
+                if leaf._view is not None:
+                    key.append(cells.setdefault(leaf._root()._cell, len(cells)))
+        elif isinstance(leaf, np.ndarray) and is_array(leaf):
             key += (leaf.dtype, leaf.shape)
         elif is_float(leaf):
             key.append(type(leaf))
@@ -135,16 +153,18 @@ def modes() -> tuple[Any, ...]:
 
 def quick_key(args: tuple[Any, ...]) -> tuple[Any, ...] | None:
     """What tells calls with plain positional arguments apart: modes and, for each argument, as much as `signature_key`
-    has. None where the arguments are not plain: containers, one tensor twice."""
+    has. None where the arguments are not plain: containers, one tensor twice, views of one."""
     key: list[Any] = [*modes()]
     cell = None
+    is_view = False
     for arg in args:
         kind = type(arg)
-        if kind is np.ndarray:
+        if kind is np.ndarray and arg.dtype.kind not in _NO_NUMBERS:
             key += (arg.dtype, arg.shape)
         elif issubclass(kind, Tensor):
             if arg._view is not None:
                 arg._refresh()
+                is_view = True
             if cell is arg._cell:
                 return None
             cell = arg._cell
@@ -164,12 +184,12 @@ def quick_key(args: tuple[Any, ...]) -> tuple[Any, ...] | None:
             key += (kind, _hashable(arg))
         else:
             key += (kind, id(arg))
-    return tuple(key) if len(args) < 3 or not _is_twice(args) else None
+    return None if (len(args) > 2 or is_view) and _is_twice(args) else tuple(key)
 
 
 def _is_twice(args: tuple[Any, ...]) -> bool:
-    """Whether one tensor stands twice among `args`."""
-    cells = [arg._cell for arg in args if isinstance(arg, Tensor)]
+    """Whether one tensor, or views of one, stand twice among `args`."""
+    cells = [arg._root()._cell for arg in args if isinstance(arg, Tensor)]
     return len(set(cells)) < len(cells)
 
 

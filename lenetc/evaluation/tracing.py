@@ -84,6 +84,9 @@ class Trace:
         self.captured: dict[Cell, Node] = {}
         self.current: dict[Cell, Node] = {}
         self.arguments: set[Cell] = set()
+        # Those that are views, by the cell of what they are views of; and those that are read through that by now.
+        self.views: dict[Cell, list[Tensor]] = {}
+        self.joined: set[Cell] = set()
         self.names: set[str] = set()  # of arguments, which no other input may have
         self.made: list[ref[Tensor]] = []  # tensors that were made
         self.bases: list[Tensor] = []  # that views were taken of: held as long as the function runs
@@ -98,6 +101,10 @@ class Trace:
         self.modules: dict[Module, None] = {}  # that were called
         self.grads: dict[Tensor, Tensor | None] = {}
         self.grads_read: set[Tensor] = set()
+        # Where backward goes on outside: a tensor of there, its gradient, whether the graph is retained; and the leaves
+        # that it reaches.
+        self.outer: list[tuple[Tensor, Tensor, bool]] = []
+        self.awaited: set[Tensor] = set()
         self.stepped: set[Tensor] = set()  # parameters that an optimizer has changed
         self.ranges: list[tuple[Node, Range]] = []
         self.checks: list[
@@ -119,20 +126,63 @@ class Trace:
         if node is None:
             node = self.captured[cell] = leaf(f"state{cell.number}", cell.type, "state")
             traced_leaves.add(node)
+            if any(view._cell in self.current for view in self.views.get(cell, ())):
+                self.join(cell)
+                node = self.current[cell]
         return node
 
     def write(self, cell: Cell, node: Node) -> None:
         if cell.trace is self:
             cell.replace(node)
             return
+        if cell in self.views:
+            self.join(cell)
         if self.read(cell).type != node.type:
             raise self.refused(
                 LenetcError(f"an in-place operation under compile cannot change {cell.type} into {node.type}")
             )
         self.current[cell] = node
 
+    def is_fed(self, cell: Cell) -> bool:
+        """Whether it is an argument that stands for itself, whatever it is a view of."""
+        return cell in self.arguments and cell not in self.joined
+
+    def before_argument_changes(self, tensor: Tensor) -> None:
+        """A view that is an argument is about to be changed in place. What comes out is its new value, which is then
+        written to its base, unless the function sees the base in another way."""
+        root = tensor._root()._cell
+        if root in self.captured or len(self.views.get(root, ())) > 1:
+            self.join(root)
+
+    def join(self, root: Cell) -> None:
+        """Let the arguments that are views of `root` be read and written through it from now on. It is state of this
+        call alone."""
+        views = self.views.pop(root, [])
+        self.effect("it changes a tensor that an argument is a view of")
+        self.read(root)
+        for view in views:
+            if view.requires_grad:
+                raise self.refused(
+                    LenetcError(
+                        f"a {view.type_text()} among the arguments is a view of a tensor that the function changes in "
+                        "place, and requires gradients: take the view inside, or pass a clone()"
+                    )
+                )
+            assert view._view is not None
+            self.joined.add(view._cell)
+            new = self.current.pop(view._cell, None)
+            if new is not None and callable(view._view.write):
+                self.current[root] = view._view.write(self.read(root), new)
+
     def saw_grad(self, tensor: Tensor, is_read: bool) -> None:
         """Note the `.grad` that `tensor` had at entry, and whether the function used it."""
+        if tensor in self.awaited:
+            raise self.refused(
+                LenetcError(
+                    f"a compiled function looks at the gradient of a {tensor.type_text()}, to which a backward() in it "
+                    "goes on outside, when it is done: call backward() outside, or compute all of the loss inside"
+                )
+            )
         if tensor not in self.grads:
             self.grads[tensor] = tensor._grad
             if is_read:

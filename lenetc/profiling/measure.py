@@ -190,7 +190,10 @@ def _state_kept() -> Iterator[Callable[[Capture], None]]:
                 value = cell.numpy()
                 undo[cell] = cell.saved()
                 cell.set_value(value)  # in memory of its own, so that what was saved stays as it is
-        for tensor in (*(tensor for tensor, _ in captured.grads), *captured.lost_grads):
+        for tensor in (
+            *(tensor for tensor, _ in captured.grads),
+            *(tensor for tensor, _ in captured.lost_grads),
+        ):
             undo.setdefault(tensor, partial(setattr, tensor, "_grad", tensor._grad))
         for optimizer in captured.optimizers:
             undo.setdefault(optimizer, partial(setattr, optimizer, "_step_count", optimizer._step_count))

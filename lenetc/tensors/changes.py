@@ -21,8 +21,7 @@ def change(self: Tensor, name: str, value: Tensor) -> Tensor:
     base = None
     if self._shares:
         base = self._view.base() if self._view is not None and callable(self._view.write) else None
-        is_argument = Context.trace is not None and self._cell in Context.trace.arguments
-        if base is None or is_argument:
+        if base is None:
             raise LenetcError(
                 f"{name}: in-place changes of {self._shares} would not reach the tensor it was taken from; "
                 "write `x = x.operation(...)`, or change the whole tensor"
@@ -40,9 +39,11 @@ def change(self: Tensor, name: str, value: Tensor) -> Tensor:
         raise DTypeError(
             f"{name}: the result is {value.type_text()}, which cannot be stored in {self.type_text()}"
         ).at(here())
-    if base is not None:
-        return _change_base(self, name, base, value)
     trace = Context.trace
+    if base is not None and trace is not None and trace.is_fed(self._cell):
+        trace.before_argument_changes(self)
+    if base is not None and (trace is None or not trace.is_fed(self._cell)):
+        return _change_base(self, name, base, value)
     if trace is not None and self._cell.trace is not trace:
         trace.changed(self)
     self._cell.node = _with_history(self, value)

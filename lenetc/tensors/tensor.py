@@ -128,7 +128,14 @@ class Tensor(Methods):
         """Whether it is a view from outside of the trace that is running, and no argument: then the program reads the
         base, which may be state that it changes."""
         trace = Context.trace
-        return trace is not None and self._cell.trace is not trace and self._cell not in trace.arguments
+        return trace is not None and self._cell.trace is not trace and not trace.is_fed(self._cell)
+
+    def _root(self) -> Tensor:
+        """What it is a view of in the end; itself where that is gone, and of one that is no view."""
+        found = self
+        while found._view is not None and (base := found._view.base()) is not None:
+            found = base
+        return found
 
     @property
     def node(self) -> Node:
@@ -261,13 +268,10 @@ class Tensor(Methods):
     @property
     def grad(self) -> Tensor | None:
         """The gradient accumulated by backward(), or None."""
+        if isinstance(self._grad, Unreturned):
+            self._grad.recover()
         if Context.trace is not None:
             Context.trace.saw_grad(self, is_read=True)
-        if isinstance(self._grad, Unreturned):
-            raise LenetcError(
-                "this gradient was computed inside a compiled function and not kept: return it from the function, "
-                "or clear it with zero_grad()"
-            )
         return self._grad
 
     @grad.setter
@@ -406,9 +410,12 @@ def _constructed(data: tuple[Any, ...]) -> Cell:
 
 
 class Unreturned(Tensor):
-    """Stands for a gradient that a compiled function computed and did not return."""
+    """Stands for a gradient that a compiled function computed and did not return. recover: puts it in its place, or
+    raises LenetcError."""
 
-    __slots__ = ()
+    __slots__ = ("recover",)
+
+    recover: Callable[[], None]
 
 
 def apply(

@@ -42,16 +42,6 @@ class View:
         self.is_tracked = is_tracked
         self.seen = self.cell.present()
 
-    @classmethod
-    def came_out(cls, cell: Cell) -> View:
-        """What comes out of a compiled function as a view of the value of `cell`: a value of its own, which is not
-        shown any more once the other has changed."""
-        view = cls.__new__(cls)
-        view._base, view.cell, view.is_tracked, view.write = None, cell, False, True
-        view.read = lambda base: base
-        view.seen = cell.present()
-        return view
-
     def base(self) -> Tensor | None:
         """The base; None where it is gone, or has become a tensor of another shape."""
         base = self._base() if isinstance(self._base, weakref.ref) else self._base

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ir.node import Node
 from ir.op import leaf
 from ir.types import Type
-from lenetc.compiler.structure import Arguments, is_array, is_container
+from lenetc.compiler.structure import Arguments, flatten, is_array, is_container
+from lenetc.compiler.traces.array_input import ArrayInput
 from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.scalars import Scalar, is_float, plain, scalar_of
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class Traced:
-    """The arguments as the traced function gets them: arrays and numbers stand-ins, tensors themselves."""
+    """The arguments as the traced function gets them: arrays and numbers stand-ins, tensors, lists and dicts
+    themselves."""
 
     values: dict[str, Any]
     names: list[str]  # of all leaves
@@ -34,8 +36,9 @@ class Traced:
     tensors: dict[str, Tensor] = field(default_factory=dict)
     scalars: dict[str, Scalar] = field(default_factory=dict)
     constants: dict[str, Any] = field(default_factory=dict)  # numbers that are no inputs
-    # Containers that were copied: the caller's, the copy, what it held.
-    copies: list[tuple[Any, Any, list[Any]]] = field(default_factory=list)
+    # Lists and dicts: what each held, and what it holds for the function.
+    containers: list[tuple[Any, Any, list[Any]]] = field(default_factory=list)
+    originals: dict[int, Any] = field(default_factory=dict)  # what a stand-in in one of them stands for
 
     def leaves(self) -> dict[str, list[Node]]:
         """The inputs of the program by the argument's name, in the order of the arguments."""
@@ -49,7 +52,7 @@ class Traced:
 
     def let_go(self, trace: Trace) -> None:
         """Forget the stand-ins: whoever still holds one has kept it."""
-        self.values, self.copies = {}, []
+        self.values, self.containers, self.originals = {}, [], {}
         self.tensors = {
             name: tensor for name, tensor in self.tensors.items() if tensor._cell.trace is not trace
         }
@@ -69,10 +72,12 @@ def prepared(
             known = trace.captured.get(value._cell) if is_one else None
             traced.inputs[name] = node = known or leaf(name, types[name])
             if not is_one:
-                tensor = Tensor._from_node(node)
+                tensor = ArrayInput.of(node)
             elif types[name] == value._cell.type:
                 trace.captured[value._cell] = node
                 trace.arguments.add(value._cell)
+                if (root := value._root()) is not value and not known:
+                    trace.views.setdefault(root._cell, []).append(value)
                 tensor = value
             else:  # with symbolic dims
                 tensor = type(value)._from_node(node)
@@ -87,26 +92,42 @@ def prepared(
             return traced.scalars[name]
         return value
 
+    seen: dict[int, Any] = {}
+
     def taken(value: Any) -> Any:
         if not is_container(value):
             return stand_in(value)
+        if id(value) in seen:  # as before, under names that stand for nothing
+            for _ in flatten(value, ""):
+                next(names)
+            return seen[id(value)]
         held = list(value.values()) if isinstance(value, dict) else list(value)
         items = [taken(item) for item in held]
-        if all(a is b for a, b in zip(items, held, strict=True)):
-            return value
-        copy = rebuild_one(value, items)
-        traced.copies.append((value, copy, items))
-        return copy
+        if isinstance(value, tuple):
+            same = all(a is b for a, b in zip(items, held, strict=True))
+            seen[id(value)] = value if same else _tuple_like(value, items)
+            return seen[id(value)]
+        seen[id(value)] = value
+        traced.containers.append((value, dict(value) if isinstance(value, dict) else held, items))
+        traced.originals.update((id(b), a) for a, b in zip(held, items, strict=True) if a is not b)
+        _put_items(value, items)
+        return value
 
     traced.values = {name: taken(value) for name, value in values.items()}
     return traced
 
 
-def rebuild_one(value: Any, items: Sequence[Any]) -> Any:
-    """A container like `value` with other items."""
-    if isinstance(value, dict):
-        return type(value)(zip(value, items, strict=True))
+def _tuple_like(value: Any, items: Sequence[Any]) -> Any:
     return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+
+
+def _put_items(container: Any, items: Sequence[Any]) -> None:
+    """Let a list or dict hold `items` in the places of its own."""
+    for place, item in zip(
+        container if isinstance(container, dict) else range(len(items)), items, strict=True
+    ):
+        if container[place] is not item:
+            container[place] = item
 
 
 def free_scalars(captured: Capture, traced: Traced) -> None:
@@ -134,26 +155,29 @@ def _put(holder: Any, old: Any, new: Any) -> None:
 
 
 def give_back(traced: Traced, trace: Trace) -> None:
-    """What the function did to a copied list or dict, done to the caller's."""
+    """Lists and dicts hold what they did again, or what the function has put there."""
     if any(tensor.__dict__ for tensor in traced.tensors.values()):  # which no guard looks into
         trace.effect("an argument is a tensor with attributes of its own")
-    for original, copy, held in traced.copies:
-        now = list(copy.values()) if isinstance(copy, dict) else list(copy)
-        keys_kept = not isinstance(copy, dict) or list(copy) == list(original)
-        if keys_kept and len(now) == len(held) and all(a is b for a, b in zip(now, held, strict=True)):
-            continue
-        trace.effect("an argument that is a list or dict was changed")
-        if isinstance(original, dict):
-            trace.before_change(partial(_refill, original, dict(original)))
-            _refill(original, {key: plain(value) for key, value in copy.items()})
-        elif isinstance(original, list):
-            trace.before_change(partial(original.__setitem__, slice(None), list(original)))
-            original[:] = map(plain, now)
+    for container, held, items in traced.containers:
+        is_dict = isinstance(container, dict)
+        now = list(container.values()) if is_dict else list(container)
+        is_same = len(now) == len(items) and all(a is b for a, b in zip(now, items, strict=True))
+        if not is_same or (is_dict and list(container) != list(held)):
+            trace.effect("an argument that is a list or dict was changed")
+            trace.before_change(partial(_refill, container, held))
+    put_back(traced)
 
 
-def _refill(held: dict[Any, Any], items: dict[Any, Any]) -> None:
-    held.clear()
-    held.update(items)
+def put_back(traced: Traced) -> None:
+    """Replace the stand-ins in lists and dicts by what they stand for."""
+    for container, _, _ in traced.containers:
+        now = list(container.values()) if isinstance(container, dict) else list(container)
+        _put_items(container, [plain(traced.originals.get(id(item), item)) for item in now])
+
+
+def _refill(container: Any, held: Any) -> None:
+    container.clear()
+    container.update(held) if isinstance(container, dict) else container.extend(held)
 
 
 def first_name(traced: Traced, cell: Cell) -> str:

@@ -11,7 +11,7 @@ from ir.errors import LenetcError
 from ir.types import Type
 from lenetc.compiler.reads.observed import Observed, observing
 from lenetc.compiler.structure import Arguments
-from lenetc.compiler.traces.arguments import free_scalars, give_back, prepared
+from lenetc.compiler.traces.arguments import free_scalars, give_back, prepared, put_back
 from lenetc.compiler.traces.outcome import outcome
 from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation.cell import Counts, unlocked
@@ -32,6 +32,7 @@ def capture(
     keeps: bool = False,
     again: bool = False,
     exporting: Exporting | None = None,
+    returns_gradients: bool = False,
 ) -> Capture:
     """Trace `function` called with `values`, whose arrays are replaced by inputs of `types`.
 
@@ -39,6 +40,7 @@ def capture(
     keeps: whether buffers that are assigned anew are state that the program replaces; for a call they are new tensors.
     again: whether the same trace is expected soon, so that its nodes are kept for it. exporting: where to note what
     files that are cut out of the graph need; the gradients that optimizers' steps read become results.
+    returns_gradients: whether gradients that optimizers use up come out too.
     What the function raises is raised, and tensors are as they were; but an exception of the user's own comes as
     `Capture.error`, with the graph of what had been done before it.
     """
@@ -66,8 +68,11 @@ def capture(
             give_back(traced, trace)
             if grad_mode is not is_grad_enabled():
                 trace.effect("it leaves the grad mode changed")
-            captured = outcome(function, arguments.name, trace, traced, result, error, keeps, again)
+            captured = outcome(
+                function, arguments.name, trace, traced, result, error, keeps, again, returns_gradients
+            )
         except BaseException as raised:
+            put_back(traced)
             trace.undo()
             if isinstance(raised, LenetcError):
                 raised.at(_users_line(raised))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -20,6 +20,7 @@ from ir.errors import LenetcError
 from ir.node import Node, Where, building_at, topological
 from ir.op import leaf
 from ir.types import Array, Type
+from lenetc.autograd.hooks import calling
 from lenetc.evaluation.cell import Cell, known
 from lenetc.evaluation.tracing import Trace, here
 from lenetc.tensors.grad_fn import GradFn, grad_fn_class
@@ -33,7 +34,8 @@ _calls = itertools.count()
 @dataclass
 class History:
     """How a result was computed inside. node: its formula; operands: the tensors that gradients go on to, each with its
-    node; name: of its last operation; is_freed: whether a backward() inside has freed it."""
+    node; name: of its last operation; is_freed: whether a backward() inside has freed it; functions: operations that
+    have hooks."""
 
     node: Node
     operands: list[tuple[Tensor | weakref.ref[Tensor], Node]]
@@ -41,7 +43,9 @@ class History:
     is_freed: bool
     is_inner: bool  # whether a leaf made inside is among the operands, by a weak reference
     where: Where
+    functions: list[GradFn] = field(default_factory=list)
     found: tuple[Node, list[Node | None]] | None = None
+    has_custom: bool | None = None
     freed: GradFn | None = None  # what stands for it outside then, the same for every call
 
     def differentiated(self) -> tuple[Node, list[Node | None]]:
@@ -51,6 +55,12 @@ class History:
             with building_at(self.where._replace(phase="backward")):
                 self.found = gradient, gradients([(self.node, gradient)], [node for _, node in self.operands])
         return self.found
+
+    def calls_back(self) -> bool:
+        """Whether backward calls the user's functions: hooks, or the backward of an autograd.Function."""
+        if self.has_custom is None:
+            self.has_custom = any(node.op is ops.custom for node in topological((), [self.node]))
+        return self.has_custom or bool(self.functions)
 
     def freed_for(self, tensor: Tensor) -> None:
         """Give `tensor` the history that a backward() inside has freed."""
@@ -82,7 +92,8 @@ def history_of(tensor: Tensor, trace: Trace) -> History | None:
     for operand, at in () if freed else operands.items():
         kept.append((weakref.ref(operand) if operand._cell.trace is trace else operand, at))
     is_inner = any(isinstance(operand, weakref.ref) for operand, _ in kept)
-    return History(node, kept, fn.name(), freed, is_inner, node.where)
+    hooked = [] if freed else [one for one in seen if one.hooks]
+    return History(node, kept, fn.name(), freed, is_inner, node.where, hooked)
 
 
 @dataclass
@@ -97,7 +108,7 @@ class Sources:
 @dataclass
 class Call:
     """What one call computed with: for its backward. arguments: their cells, or copies of arrays; numbers: by the
-    input's name; before: values of state that the call itself replaced, of random counters; versions: of cells."""
+    input's name; before: values that the call itself replaced and results were computed from; versions: of cells."""
 
     sources: Sources
     arguments: Mapping[str, Cell | Array]
@@ -111,6 +122,13 @@ class Call:
         cells = [*self.sources.cells.values(), *(x for x in self.arguments.values() if isinstance(x, Cell))]
         self.versions = {cell: cell.version for cell in cells}
 
+    def values(self, nodes: Sequence[Node], *known: Node) -> Iterator[tuple[Node, Node]]:
+        """The leaves of the trace that `nodes` are computed from, each with its node outside."""
+        tables = {*self.sources.cells, *self.sources.arguments, *self.sources.numbers}
+        for node in topological((), nodes):
+            if node in tables and node not in known:
+                yield node, self.value(node)
+
     def value(self, node: Node) -> Node:
         """The node outside of the trace for one of its leaves. Raises LenetcError where its value is gone."""
         if node in self.sources.numbers:
@@ -119,6 +137,8 @@ class Call:
             given = self.arguments[self.sources.arguments[node]]
             if not isinstance(given, Cell):
                 return known(given).own_node()
+            if given in self.before:
+                return known(self.before[given]).own_node()
             return self._unchanged(given)
         cell = self.sources.cells[node]
         if cell in self.before:
@@ -169,17 +189,26 @@ def attach(tensor: Tensor, history: History, call: Call | None, given: Mapping[i
 
 def _backward(history: History, call: Call, positions: Sequence[int], gradient: Node) -> list[Node | None]:
     """Gradients of the operands at `positions`, by that of the result."""
+    if history.calls_back():
+        return _with_hooks(history, call, positions, gradient)
     given, every = history.differentiated()
     found = [every[position] for position in positions]
     wanted = [node for node in found if node is not None]
     new = {given: gradient}
-    new.update(
-        (node, call.value(node))
-        for node in topological((), wanted)
-        if node.op is ops.input and node is not given
-    )
+    new.update(call.values(wanted, given))
     renewed = dict(zip(wanted, replaced(wanted, new), strict=True))
     return [None if node is None else renewed[node] for node in found]
+
+
+def _with_hooks(history: History, call: Call, positions: Sequence[int], gradient: Node) -> list[Node | None]:
+    """The same with the formula of this call's values, which is what hooks see."""
+    places = [history.node, *(node for _, node in history.operands), *(fn.node for fn in history.functions)]
+    node, *others = replaced(places, dict(call.values(places)))
+    operands = [others[position] for position in positions]
+    hooked = zip(history.functions, others[len(history.operands) :], strict=True)
+    hooks = {at: calling(tuple(fn.hooks.values())) for fn, at in hooked if fn.hooks}
+    with building_at(history.where._replace(phase="backward")):
+        return gradients([(node, gradient)], operands, hooks)
 
 
 def replaced(nodes: Sequence[Node], leaves: Mapping[Node, Node]) -> list[Node]:

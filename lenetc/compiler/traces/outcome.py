@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -13,8 +14,9 @@ from ir.node import Graph, Node, next_name
 from ir.op import leaf
 from ir.types import DType
 from lenetc.compiler.reads.entries import is_plain
-from lenetc.compiler.structure import flatten, result_names
+from lenetc.compiler.structure import containers, flatten, result_names
 from lenetc.compiler.traces.arguments import Traced, first_name
+from lenetc.compiler.traces.array_input import ArrayInput
 from lenetc.compiler.traces.for_export import check_replaced, exported, keep_buffers
 from lenetc.compiler.traces.history import History, Sources, history_of
 from lenetc.compiler.traces.naming import free_name, state_names
@@ -25,7 +27,6 @@ from lenetc.compiler.traces.records import (
     Hyper,
     Result,
     kind_of,
-    unreturned,
 )
 from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.scalars import Scalar
@@ -35,7 +36,7 @@ from lenetc.tensors.tensor import Tensor
 from passes.rewrite.driver import replaced, substitute
 
 if TYPE_CHECKING:
-    pass
+    from lenetc.tensors.views import View
 
 
 def outcome(
@@ -47,6 +48,7 @@ def outcome(
     error: BaseException | None,
     keeps: bool,
     again: bool,
+    returns_gradients: bool,
 ) -> Capture:
     taken = set(traced.inputs) | set(traced.scalars)
     names = result_names(function, result)
@@ -56,6 +58,7 @@ def outcome(
         id(tensor): name for name, tensor in traced.tensors.items() if tensor._cell.trace is not trace
     }
     made: dict[Tensor, Result] = {}
+    by_cell: dict[Cell, str] = {}
     is_constant = True
 
     def come_out(tensor: Tensor, label: str, history: History | None = None) -> Result:
@@ -64,12 +67,15 @@ def outcome(
         label = free_name(label, taken)
         taken.add(label)
         results.append((label, tensor.node))
-        made[tensor] = Result(label, history or history_of(tensor, trace), bool(tensor._shares))
+        made[tensor] = Result(label, history or history_of(tensor, trace))
+        made[tensor].same = by_cell.setdefault(tensor._cell, label)
         return made[tensor]
 
     by_grad = {id(tensor._grad): tensor for tensor in trace.grads if tensor._grad is not None}
     for label, (_, item) in zip(names, flatten(result, ""), strict=True):
-        if isinstance(item, Tensor) and item._cell.trace is trace:
+        if type(item) is ArrayInput:
+            leaves.append(next(name for name, tensor in traced.tensors.items() if tensor is item))
+        elif isinstance(item, Tensor) and item._cell.trace is trace:
             leaves.append(come_out(item, label))
         elif isinstance(item, Tensor) and id(item) in by_grad:
             leaves.append(GradOf(by_grad[id(item)]))
@@ -80,16 +86,25 @@ def outcome(
                 item.look()
             leaves.append(None)
             is_constant &= isinstance(item, Scalar) or _is_constant(item)
+    given = {id(container) for container, _, _ in traced.containers}
+    is_constant &= not any(id(container) in given for container in containers(result))
     shown = {node for _, node in results}
     item = None  # whoever still holds a tensor now has kept it
-    grads, lost, argument_grads = _gradients_left(trace, traced, shown, error is not None, come_out)
+    grads, lost, argument_grads = _gradients_left(
+        trace, traced, shown, returns_gradients or error is not None, come_out
+    )
+    outer = [
+        (by_tensor.get(id(tensor), tensor), come_out(gradient, "gradient"), retains)
+        for tensor, gradient, retains in trace.outer
+    ]
+    trace.outer.clear()
     changed = _changed_arguments(trace, traced, results, taken)
     _check_changes(trace, traced)
     if keeps:
         keep_buffers(trace)
     sources = Sources(
         cells={node: cell for cell, node in trace.captured.items() if cell not in trace.arguments},
-        arguments={node: key for key, node in traced.inputs.items()},
+        arguments={node: key for key, node in reversed(traced.inputs.items())},
         numbers={
             **{
                 node: node.attrs["name"]
@@ -100,6 +115,7 @@ def outcome(
         },
     )
     traced.let_go(trace)
+    bases = {} if keeps or trace.exporting else _bases(trace)
     trace.bases.clear()
     trace.grads = {
         tensor: before for tensor, before in trace.grads.items() if tensor._cell.trace is not trace
@@ -109,9 +125,11 @@ def outcome(
         check_replaced(trace, escaped)
     for tensor in escaped:
         come_out(tensor, "kept", histories.get(id(tensor)))
-    _note_views(trace, traced, made)
+    _note_views(trace, traced, made, bases, come_out)
     is_repeatable = (
-        is_constant and not escaped and not any(r.history and r.history.is_inner for r in made.values())
+        is_constant
+        and not escaped
+        and not any(r.history and (r.history.is_inner or r.history.functions) for r in made.values())
     )
     if trace.checks:
         counts = [ops.reshape(count, shape=(1,)) for count, _ in trace.checks]
@@ -125,7 +143,7 @@ def outcome(
         gradients.append((parameter, label))
     graph, cells, changed_cells, hypers, at = _graph(function, name, trace, traced, results, taken, again)
     ranges = [(at[node], wanted) for node, wanted in trace.ranges if node in at]
-    by_cell = {cell: label for label, cell in cells.items()}
+    by_state = {cell: label for label, cell in cells.items()}
     return Capture(
         graph=graph,
         feeds=[
@@ -152,7 +170,7 @@ def outcome(
         gradients=[made[g] for t in trace.grads if (g := t._grad) is not None and g in made],
         changed=changed,
         grad_inputs={
-            by_cell[b._cell]: t for t, b in trace.grads.items() if b is not None and b._cell in by_cell
+            by_state[b._cell]: t for t, b in trace.grads.items() if b is not None and b._cell in by_state
         },
         grads_read=[
             (tensor, kind_of(trace.grads[tensor])) for tensor in trace.grads_read if tensor in trace.grads
@@ -167,25 +185,52 @@ def outcome(
         }
         | {traced.names.index(key): value for key, value in traced.constants.items()},
         made=list(made.items()),
+        outer=outer,
+        histories=[
+            (tensor, trace.altered[tensor])
+            for key, tensor in traced.tensors.items()
+            if key in changed and tensor in trace.altered
+        ],
         argument_cells={traced.names.index(key): tensor._cell for key, tensor in traced.tensors.items()},
         argument_numbers={traced.names.index(key): id(tensor) for key, tensor in traced.tensors.items()},
         sources=sources,
         effects=trace.effects,
         schedules=trace.schedules,
         is_repeatable=is_repeatable,
-        exported=exported(trace, gradients, by_cell, at),
+        exported=exported(trace, gradients, by_state, at),
         error=error,
     )
 
 
-def _note_views(trace: Trace, traced: Traced, made: Mapping[Tensor, Result]) -> None:
-    """What each result that is a view shows."""
-    names = {tensor._cell: result.name for tensor, result in made.items() if not result.is_view}
-    names |= {tensor._cell: key for key, tensor in reversed(traced.tensors.items())}
-    for tensor, result in made.items():
-        if result.is_view and tensor._view is not None:
-            cell = tensor._view.cell
-            result.view_of = names.get(cell, None if cell.trace is trace else cell)
+def _bases(trace: Trace) -> dict[Tensor, tuple[View, Tensor]]:
+    """How each view that the trace made shows which tensor."""
+    views = [tensor for made in trace.made if (tensor := made()) is not None and tensor._view is not None]
+    return {
+        tensor: (tensor._view, base)
+        for tensor in views
+        if tensor._view is not None and (base := tensor._view.base()) is not None
+    }
+
+
+def _note_views(
+    trace: Trace,
+    traced: Traced,
+    made: dict[Tensor, Result],
+    bases: Mapping[Tensor, tuple[View, Tensor]],
+    come_out: Callable[[Tensor, str], Result],
+) -> None:
+    """What each result that is a view shows. One that alone shows what does not come out is a tensor of its own; what
+    several show comes out for them."""
+    names = {tensor._cell: key for key, tensor in reversed(traced.tensors.items())}
+    results = [(result, *bases[tensor]) for tensor, result in made.items() if tensor in bases]
+    shown = Counter([tensor._cell for tensor in made] + [base._cell for _, _, base in results])
+    for result, view, base in results:
+        if base._cell.trace is not trace:
+            result.base, result.is_detached = names.get(base._cell, base), base._is_detached
+        elif shown[base._cell] > 1 or not callable(view.write):
+            result.base = come_out(base, "base")
+        if result.base is not None:
+            result.view = view
 
 
 def _is_constant(item: Any) -> bool:
@@ -205,17 +250,16 @@ def _changed_arguments(
             taken.add(label)
             results.append((label, trace.current[cell]))
             changed[key] = Result(label, history_of(tensor, trace) if tensor in trace.altered else None)
+        elif cell.trace is trace and cell.node is not traced.inputs[key]:  # a NumPy array
+            label = free_name(next_name(key).replace(".", "_"), taken)
+            taken.add(label)
+            results.append((label, cell.node))
+            changed[key] = Result(label)
     return changed
 
 
 def _check_changes(trace: Trace, traced: Traced) -> None:
     """Raise LenetcError for what was changed in place and cannot be outside."""
-    for key, tensor in traced.tensors.items():
-        if tensor._cell.trace is trace and tensor._cell.node is not traced.inputs[key]:
-            raise LenetcError(
-                f"a compiled function changed its argument {key}, a NumPy array, in place, which would not reach the "
-                "array: it is a tensor inside. Pass a tensor, or return the new value"
-            )
     # What .data gave inside takes its history along; the tensor that it shares storage with has none.
     aliases = {id(alias()) for alias in trace.aliases}
     for tensor in trace.altered:
@@ -332,7 +376,7 @@ def _gradients_left(
     shown: Collection[Node],
     keeps: bool,
     come_out: Callable[[Tensor, str], Result],
-) -> tuple[list[tuple[Tensor, str]], list[Tensor], dict[str, str]]:
+) -> tuple[list[tuple[Tensor, str]], list[tuple[Tensor, Node]], dict[str, str]]:
     """What becomes of each `.grad` that the function touched.
 
     One that an optimizer has used up, and nobody has read or returned, stays inside. Any other comes out.
@@ -348,8 +392,8 @@ def _gradients_left(
             is_inside = after._cell.trace is trace
             is_used_up = tensor in trace.stepped and tensor not in trace.grads_read
             if is_used_up and not keeps and after.node not in shown:
-                lost.append(tensor)
-                tensor._grad = unreturned
+                lost.append((tensor, after.node))
+                tensor._grad = None
                 continue
             if is_inside:
                 label = come_out(after, "grad").name

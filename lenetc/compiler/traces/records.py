@@ -6,21 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ir.node import Graph, Where
+from ir.node import Graph, Node, Where
 from ir.types import Array, Type
 from lenetc.compiler.reads.observed import Observed
 from lenetc.compiler.traces.history import History, Sources
 from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.ranges import Probabilities, Range
-from lenetc.tensors.tensor import Tensor, Unreturned
+from lenetc.tensors.tensor import Tensor
 
 if TYPE_CHECKING:
     from lenetc.nn.modules.module import Module
     from lenetc.optim.lr_scheduler import LRScheduler
     from lenetc.optim.optimizer import Optimizer
+    from lenetc.tensors.grad_fn import GradFn
+    from lenetc.tensors.views import View
 
 INVALID = "invalid"  # the result that tells how many computed labels and indices are out of range
-unreturned = Unreturned([0.0])  # the .grad of a parameter whose gradient stayed inside
 
 
 @dataclass
@@ -38,14 +39,19 @@ class Hyper:
 
 @dataclass
 class Result:
-    """A tensor that comes out: which of the graph's results it is, and what backward needs to know of it. is_view:
-    whether it shows elements of another tensor; view_of: which one, by the name of an argument or of a result, or by
-    its cell, where it is there outside."""
+    """A tensor that comes out: which of the graph's results it is, and what backward needs to know of it.
+
+    view: of a tensor that is there outside, how it shows elements of that; base: which one: a result, an argument by
+    its name, or itself; is_detached: whether without its history. same: the result before this one that has the same
+    storage.
+    """
 
     name: str
     history: History | None = None
-    is_view: bool = False
-    view_of: Cell | str | None = None
+    view: View | None = None
+    base: Result | Tensor | str | None = None
+    is_detached: bool = False
+    same: str | None = None
 
 
 @dataclass
@@ -102,7 +108,7 @@ class Capture:
     grads: list[
         tuple[Tensor, str]
     ]  # tensors whose .grad is left behind, with the result that holds it, "" for none
-    lost_grads: list[Tensor]  # ... and those whose .grad stays inside
+    lost_grads: list[tuple[Tensor, Node]]  # ... and those whose .grad stays inside, with its formula
     argument_grads: dict[str, str]  # the same by the argument's name
     gradients: list[Result]  # the results that are a .grad
     changed: dict[str, Result]
@@ -116,6 +122,10 @@ class Capture:
     sources: Sources
     floats: dict[int, Any]  # numbers among the arguments that could be inputs, by the position of the leaf
     fixed: dict[int, Any]  # numbers whose value was looked at, by the position of the argument's leaf
+    # Where backward goes on outside: an argument by its name, or a tensor; its gradient; whether the graph is kept.
+    outer: list[tuple[Tensor | str, Result, bool]] = field(default_factory=list)
+    # Arguments that the function changes, with the history that they had.
+    histories: list[tuple[Tensor, GradFn | None]] = field(default_factory=list)
     # What the trace itself made, which is given its values by the run that follows.
     made: list[tuple[Tensor, Result]] = field(default_factory=list)
     observed: Observed | None = None

@@ -224,3 +224,29 @@ def dtypes_of_an_argument(torch, compile):
 def shapes_of_an_argument(torch, compile):
     f = compile(lambda x: x.sum() * x.shape[0] + len(x.shape) * 100.0 + x.numel())
     return [f(torch.ones(*s)) for s in ((2,), (3,), (2, 2), (3, 1), (1,), (2,))]
+
+
+@case
+def list_that_the_function_turns_around(torch, compile):
+    @compile
+    def f(xs):
+        xs.reverse()
+        return xs[0] * 2.0
+
+    a, b, _ = three(torch)
+    xs = [a, b]
+    return [(f(xs), xs[0] is a) for _ in range(3)]
+
+
+@case
+def dict_that_is_known_by_another_name_too(torch, compile):
+    options = {"k": 2.0}
+
+    @compile
+    def f(x, given):
+        given["k"] += 1.0
+        return x * options["k"], given is options, given
+
+    x = torch.ones(1)
+    made = [f(x, options)[:2], f(x, {"k": 9.0})[:2], f(x, options)[2] is options]
+    return made, options, type(options["k"]).__name__

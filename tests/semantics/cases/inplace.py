@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tests.semantics.another import parameter
-from tests.semantics.case import case, refused
+from tests.semantics.case import case
 from tests.semantics.programs import expressions
 
 # What a function does to its argument x, of shape [2, 2], with a number k and another tensor y.
@@ -102,7 +102,7 @@ def tensors_in_containers(torch, compile):
     return [(f([a, b], {"b": c}), a.tolist(), b.tolist(), c.tolist()) for _ in range(3)]
 
 
-@refused("NumPy")
+@case
 def numpy_array_as_an_argument(torch, compile):
     @compile
     def f(x):
@@ -268,3 +268,28 @@ def retained_gradient(torch, compile):
 
     x = torch.tensor([1.0, 2.0], requires_grad=True)
     return f(x), f(x), x.grad
+
+
+# What a function does to its arguments, x a view of a tensor and y that or another view.
+VIEWS = {
+    "written": "x.mul_(2.0)",
+    "written by rows": "x[0] = y[0]\nx[1:].add_(1.0)",
+    "written, the other read": "x.add_(1.0)\ny = y * 2.0",
+    "read, then the base written": "k = x.sum()\nbase.add_(k)\nx.mul_(2.0)",
+    "base read, then written": "k = base.sum()\nx.sub_(k)\ny.add_(x.sum())",
+    "written, then the base read": "x.mul_(3.0)\ny = y + base.sum()",
+    "both written": "x.add_(1.0)\ny.mul_(2.0)",
+}
+VIEW = """
+def f(x, y):
+    {use}
+    return x.sum() + y.sum() * 10.0
+f = compile(f)
+base = torch.arange(8.0)
+made = []
+pairs = (base[:2], torch.ones(2)), (base[2:4], base[3:5]), (base.view(4, 2)[1], base), (torch.ones(4)[:2], base[6:])
+for x, y in pairs:
+    made += [f(x, y), x.tolist(), y.tolist(), base.tolist()]
+return made
+"""
+TABLE += expressions("views", VIEWS, VIEW, {})

@@ -167,21 +167,3 @@ def a_good_call_after_a_refused_one(torch, compile):
             attempt(lambda look=look: step(torch.ones(2), look))
         made.append(p.tolist())
     return made
-
-
-@refused("gradient", "return")
-def gradient_that_the_step_would_clear_at_its_next_call(torch, compile):
-    p = parameter(torch, 1, 2)
-    optimizer = torch.optim.SGD([p], lr=0.1)
-
-    @compile
-    def step(x):
-        optimizer.zero_grad()
-        (p * x).sum().backward()
-        optimizer.step()
-
-    made = []
-    for k in range(2):
-        step(torch.ones(2) * k)
-        made.append(p.grad.tolist())
-    return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tests.semantics.another import parameter
-from tests.semantics.case import case, refused
+from tests.semantics.case import case
 
 
 @case
@@ -66,7 +66,7 @@ def one_result_twice(torch, compile):
     return a is b, b.tolist(), c.tolist()
 
 
-@refused("view")
+@case
 def result_that_is_a_view_of_another(torch, compile):
     @compile
     def f(x):
@@ -78,7 +78,7 @@ def result_that_is_a_view_of_another(torch, compile):
     return a.tolist(), b.tolist(), c.tolist()
 
 
-@refused("view")
+@case
 def result_that_is_a_view_of_an_argument(torch, compile):
     f = compile(lambda x: x.view(-1))
     x = torch.ones(2, 2)
@@ -89,7 +89,7 @@ def result_that_is_a_view_of_an_argument(torch, compile):
     return y.tolist(), z.tolist(), x.tolist()
 
 
-@refused("view")
+@case
 def result_that_is_a_view_of_a_weight(torch, compile):
     w = torch.ones(2, 2)
     f = compile(lambda x: w[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.semantics.another import gradients, network, parameter
-from tests.semantics.case import case, refused
+from tests.semantics.case import case, fails, refused
 
 
 @case
@@ -94,7 +94,7 @@ def function_with_a_backward_of_its_own_that_runs_outside(torch, compile):
     return made
 
 
-@refused("backward", "outside")
+@case
 def backward_inside_reaches_what_was_computed_outside(torch, compile):
     net = network(torch)
 
@@ -111,7 +111,7 @@ def backward_inside_reaches_what_was_computed_outside(torch, compile):
     return made
 
 
-@refused("backward", "outside")
+@case
 def closed_over_tensor_with_history(torch, compile):
     p, w = parameter(torch, 1, 2), None
 
@@ -137,3 +137,40 @@ def inside_the_graph_of_something_uncompiled(torch, compile):
         (y * f(y)).sum().backward()
         made += [p.grad.clone(), q.grad.clone()]
     return made
+
+
+@case
+def backward_inside_of_a_loss_of_weights_that_are_used_on_both_sides(torch, compile):
+    p, net = parameter(torch, 2), network(torch)
+
+    @compile
+    def f(y, k):
+        (y * p * k).sum().backward(retain_graph=k > 1.0)
+        return p * 1.0
+
+    made = []
+    for k in (1.0, 2.0, 3.0):
+        f(p * k, k)
+        y = net(torch.ones(1, 2))
+        f(y, k)
+        made += [p.grad.clone(), gradients(net), fails(lambda y=y: y.sum().backward())]
+    return made
+
+
+@refused("backward", "outside")
+def gradient_that_comes_from_outside_looked_at_inside(torch, compile):
+    p = parameter(torch, 1, 2)
+
+    @compile
+    def f(y):
+        y.sum().backward()
+        return p.grad * 1.0
+
+    return f(p * 2.0), p.grad
+
+
+@refused("grad", "outside")
+def gradient_by_autograd_grad_of_what_was_computed_outside(torch, compile):
+    p = parameter(torch, 1, 2)
+    f = compile(lambda y: torch.autograd.grad((y * y).sum(), [p]))
+    return f(p * 2.0)

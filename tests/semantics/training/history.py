@@ -291,3 +291,71 @@ def a_frozen_parameter_gets_no_gradient(torch, compile):
     net.zero_grad()
     f(torch.ones(1, 2)).backward()
     return gradients(net)
+
+
+@case
+def hooks_inside_are_called_at_every_backward(torch, compile):
+    p, seen, net = parameter(torch, 1, 2), [], network(torch)
+    net.register_full_backward_hook(lambda module, grads, gradient: seen.append(gradient[0].tolist()))
+
+    class Scale(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * 2.0
+
+        @staticmethod
+        def backward(ctx, gradient):
+            (x,) = ctx.saved_tensors
+            seen.append(gradient.sum().item())
+            return gradient * x
+
+    @compile
+    def f(x):
+        h = p * x
+        h.register_hook(lambda g: (seen.append(g.tolist()), g * 3.0)[1])
+        return (Scale.apply(h) * h).sum() + net(x[None]).sum()
+
+    for k in range(1, 4):
+        f(torch.ones(2) * k).backward()
+    return p.grad, seen
+
+
+@case
+def results_that_alias_others_are_changed_in_place(torch, compile):
+    p = parameter(torch, 1, 2)
+
+    @compile
+    def f(x, other):
+        y = p * x
+        z = y * 2.0
+        return y, y.detach(), z[:1], z[1:], other[:1]
+
+    made = []
+    for k in range(3):
+        x = torch.ones(2)
+        y, d, a, b, c = f(torch.ones(2) * k, x)
+        d.mul_(5.0)
+        a.add_(1.0)
+        c.fill_(9.0)
+        made += [y.detach(), d, a.detach(), b.detach(), c, x.clone()]
+    a.sum().backward()
+    return made, p.grad
+
+
+@case
+def argument_with_history_changed_in_place(torch, compile):
+    p = parameter(torch, 1, 2)
+
+    @compile
+    def f(h):
+        h.mul_(3.0)
+        return h.sum()
+
+    made = []
+    for k in range(1, 4):
+        h = p * k
+        y = f(h)
+        (y + h.sum()).backward()
+        made += [y.detach(), h.detach(), p.grad.clone()]
+    return made

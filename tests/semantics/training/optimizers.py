@@ -368,3 +368,21 @@ def warm_up_by_a_counter(torch, compile):
         return p.detach() * 1.0
 
     return [step(torch.ones(2)) for _ in range(5)], optimizer.param_groups[0]["lr"]
+
+
+@case
+def gradients_looked_at_after_a_step_that_used_them_up(torch, compile):
+    p = parameter(torch, 1, 2)
+    optimizer = torch.optim.SGD([p], lr=0.1)
+
+    @compile
+    def step(x):
+        optimizer.zero_grad()
+        (p * x).sum().backward()
+        optimizer.step()
+
+    made = []
+    for k in range(4):
+        step(torch.ones(2) * k)
+        made.append(p.grad.tolist())
+    return made
