@@ -20,6 +20,7 @@ from ir.errors import UnsupportedError
 from lenetc import cuda as _cuda
 from lenetc.evaluation.cell import Context
 from lenetc.evaluation.lazy import default_device
+from lenetc.evaluation.tracing import asked
 from lenetc.missing import names_of
 from lenetc.nn.modules.module import Module
 from lenetc.operations.autocast import autocast
@@ -79,6 +80,7 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
 
 def are_deterministic_algorithms_enabled() -> bool:
     """What was said last (torch.are_deterministic_algorithms_enabled)."""
+    asked("a setting")
     return _deterministic[0]
 
 
@@ -112,6 +114,7 @@ def set_warn_always(b: bool, /) -> None:
 
 def is_warn_always_enabled() -> bool:
     """What was said last (torch.is_warn_always_enabled)."""
+    asked("a setting")
     return _warn_always[0]
 
 
@@ -134,7 +137,7 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
 
 def get_deterministic_debug_mode() -> int:
     """2 where determinism was asked for, else 0 (torch.get_deterministic_debug_mode)."""
-    return 2 if _deterministic[0] else 0
+    return 2 if are_deterministic_algorithms_enabled() else 0
 
 
 def get_default_device() -> device:

@@ -307,6 +307,7 @@ class CompiledFunction:
     def _followed(self, values: dict[str, Any], assumes: bool) -> Followed:
         followed = Followed(self._codes.values(), assumes)
         followed.add(self.follows, self.arguments.name)
+        followed.add(Tensor, "Tensor")  # into which the user may have put methods
         for name, leaf in self.arguments.leaves(values):
             if not is_array(leaf):
                 followed.add(leaf, name)

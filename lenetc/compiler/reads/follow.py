@@ -331,7 +331,12 @@ class Followed:
             self.entries.append(Is(path, "__class__", kind, type))
             self.follow_class(made, path)
         for base in kind.__mro__:
-            if base.__module__ in ("typing", "abc") or is_ours_type(base):
+            if base.__module__ in ("typing", "abc"):
+                continue
+            if is_ours_type(base):
+                if id(base) not in self._seen or base is kind:
+                    self._seen[id(base)] = base
+                    self._put_into(base, path)
                 continue
             if base is decimal.Decimal:  # computes by a context of the thread's
                 self.opaque.append((path, base))
@@ -354,6 +359,14 @@ class Followed:
                     self.todo.append((value, f"{path}.{key}"))
             if issubclass(base, enum.Enum):
                 self.todo.append((base._member_map_, path))
+
+    def _put_into(self, base: type, path: str) -> None:
+        """What the user has put into a class of this package."""
+        for key in self.names & base.__dict__.keys():
+            value = base.__dict__[key]
+            if isinstance(value, FunctionType) and not is_ours(value.__code__.co_filename):
+                self.entries.append(Named(f"{path}.{key}", key, base.__dict__))
+                self.todo.append((value, f"{path}.{key}"))
 
     def _attributes(self, value: Any, path: str) -> None:
         """Those of an object of a class of Python's."""

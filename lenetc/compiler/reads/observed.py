@@ -50,8 +50,8 @@ _PACKAGES = ("lenetc", "passes", "ir")
 _OF_OURS = re.compile(r"site-packages[\\/](onnxruntime|onnx|networkx|ml_dtypes|safetensors|google)[\\/]")
 _NUMPY = os.path.dirname(np.__file__) + os.sep
 
-# What of the code of a file is noted: nothing, its functions and its calls, that it was called, that it opens files.
-_PASSED_OVER, _FOLLOWED, _IS_SETTING, _IS_NUMPYS = range(4)
+# What of the code of a file is noted: nothing, its functions and its calls, that it was called.
+_PASSED_OVER, _FOLLOWED, _IS_SETTING = range(3)
 
 
 class Effect:
@@ -92,8 +92,7 @@ class Observed:
             is_trusted = is_ours(file) or file.startswith((*_TRUSTED_FILES, _NUMPY))
             kind = _FOLLOWED
             if is_trusted:
-                kind = _IS_NUMPYS if file.startswith(_NUMPY) else _PASSED_OVER
-                kind = _IS_SETTING if file.endswith(_SETTINGS) else kind
+                kind = _IS_SETTING if file.endswith(_SETTINGS) else _PASSED_OVER
             self._files[file] = kind
         return kind
 
@@ -111,6 +110,15 @@ class Observed:
             frame = frame.f_back
         return True
 
+    def _users(self, frame: FrameType) -> FrameType:
+        """The innermost frame of the user's on whose behalf `frame` runs."""
+        found: FrameType | None = frame
+        while found is not None and not (
+            self.is_followed(found.f_code.co_filename) and self._is_users(found)
+        ):
+            found = found.f_back
+        return found or frame
+
     def hook(self) -> Callable[[FrameType, str, Any], None]:
         """What Python calls at every call and return; nearly all are of this package's code, or of returns."""
         files, ran = self._files, self._ran
@@ -118,6 +126,8 @@ class Observed:
         def observe(frame: FrameType, event: str, arg: Any) -> None:
             code = frame.f_code
             kind = files.get(code.co_filename)
+            if arg is open and event == "c_call":  # a file, whoever opens it
+                self._called(self._users(frame), arg)
             if kind == _PASSED_OVER or event == "return" or event == "c_return":
                 return
             if kind is None:
@@ -129,10 +139,8 @@ class Observed:
                     )
                 elif kind == _FOLLOWED and id(code) not in ran and self._is_users(frame):
                     ran[id(code)] = code, frame.f_globals
-            elif event == "c_call" and kind == _FOLLOWED and self._is_users(frame):
+            elif event == "c_call" and kind == _FOLLOWED and arg is not open and self._is_users(frame):
                 self._called(frame, arg)
-            elif event == "c_call" and kind == _IS_NUMPYS and arg is open:
-                self.effects.append(Effect(arg.__name__, None, frame))
 
         return observe
 
