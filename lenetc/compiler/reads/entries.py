@@ -122,14 +122,14 @@ class Got(Entry):
         now = self._now()
         return now is self.value or same(now, self.value)
 
+    def key(self) -> Any:
+        return id(self.owner), self.name
+
 
 class Is(Got):
     """The same, where it never fails and its being another object tells all: a class, the code of a function."""
 
     __slots__ = ()
-
-    def key(self) -> Any:
-        return id(self.owner), id(self.get)
 
 
 class Which(Entry):

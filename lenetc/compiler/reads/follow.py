@@ -47,6 +47,7 @@ from lenetc.compiler.reads.kinds import (
     EVERYTHING,
     ITEMS,
     LEAVES,
+    LIBRARY,
     NOT_READ,
     OBJECTS,
     PACKAGES,
@@ -116,10 +117,11 @@ class Followed:
         # This package calls forward() of its own accord.
         self.names = frozenset(("forward",)).union(*(names.attributes for names in found))
         self.formats = any(names.formats for names in found)
-        self.handed: frozenset[str] = frozenset().union(*(names.handed for names in found))
         self.everything = bool((self.names | self.outer) & EVERYTHING or self.outer & {"vars", "dir"})
+        self.handed: frozenset[str] = frozenset()
         if not self.assumes:  # what is only taken to run names too much
             self.everything |= any(names.computes for names in found)
+            self.handed = self.handed.union(*(names.handed for names in found))
         # Whether the class of a number may be looked at, which a stand-in would show.
         self.asks_kind = "type" in self.outer or "__class__" in self.names
 
@@ -282,7 +284,8 @@ class Followed:
                 self.entries.append(entry)
             if entry.value is not ABSENT:
                 self.todo.append((entry.value, key))
-        for name, up in {name for code in codes for name in names_of(code).imports}:
+        users = [code for code in codes if not code.co_filename.startswith((LIBRARY, "<frozen"))]
+        for name, up in {name for code in users for name in names_of(code).imports}:
             self._imported(name, up, space)
 
     def _imported(self, name: str, up: int, space: dict[str, Any]) -> None:
@@ -346,7 +349,7 @@ class Followed:
             if id(base) in self._seen and base is not kind:
                 continue
             self._seen[id(base)] = base
-            space = base.__dict__
+            space, is_users = base.__dict__, not is_of_others(base)
             wanted = self.names | {key for key in space if is_special(key) and key not in CLASS_FIELDS}
             self.entries.append(Which(path, space, wanted | SPECIAL))
             self.entries.append(Is(path, "__mro__", base, mro_of))
@@ -354,8 +357,12 @@ class Followed:
                 self.entries.append(Got(path, "register", base, registered))
             for key, value in (*space.items(),):
                 is_run = is_special(key) and key not in CLASS_FIELDS and callable(value)
-                if is_run or key in self.names or (self.everything and not is_special(key)):
+                is_read = key in self.names or (
+                    is_users and (is_run or (self.everything and not is_special(key)))
+                )
+                if is_read:
                     self.entries.append(Named(f"{path}.{key}", key, space))
+                if is_read or is_run:
                     self.todo.append((value, f"{path}.{key}"))
             if issubclass(base, enum.Enum):
                 self.todo.append((base._member_map_, path))

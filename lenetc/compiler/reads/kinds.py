@@ -11,9 +11,11 @@ import fractions
 import functools
 import gc
 import operator
+import os
 import pathlib
 import re
 import sys
+import sysconfig
 import threading
 import types
 from collections.abc import Callable, Iterable
@@ -33,6 +35,7 @@ ITEMS = 512  # of a container that is compared at every call
 BYTES = 2**16  # of an array that is
 OBJECTS = 5_000  # in all
 ASSUMED = 500  # functions that are taken to run before anything has
+LIBRARY = sysconfig.get_paths()["stdlib"] + os.sep  # the folder of Python's own
 PACKAGES = ("lenetc", "ir", "passes")
 # Names by which code reaches attributes that it does not name.
 EVERYTHING = frozenset(
@@ -67,7 +70,13 @@ LEAVES = (
         pathlib.PurePath,
     ),
     *(datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo, decimal.Decimal, fractions.Fraction),
-    *(type(threading.Lock()), type(threading.RLock()), types.GenericAlias, types.UnionType),
+    *(
+        type(threading.Lock()),
+        type(threading.RLock()),
+        types.GenericAlias,
+        types.UnionType,
+        types.NotImplementedType,
+    ),
 )
 STANDARD_STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
 CACHED = type(functools.lru_cache(len))

@@ -110,15 +110,21 @@ def _texts(constants: tuple[object, ...] | frozenset[object]) -> Iterator[str]:
 
 
 def line_of(code: CodeType, name: str) -> int | None:
-    """The last line of `code` that names `name`, where a change of it is likelier than at the first."""
-    found = None
+    """The line of `code` where `name` is likely to be changed: the last that assigns to it, or to a part of what it
+    names; else the last that names it at all."""
+    naming, assigning, parts = set[int](), set[int](), set[int]()
     line = code.co_firstlineno
     for instruction in dis.get_instructions(code):
         if instruction.starts_line is not None:
             line = _line(instruction, line)
         if instruction.argval == name:
-            found = line
-    return found
+            naming.add(line)
+            if instruction.opname.startswith(("STORE_", "DELETE_")):
+                assigning.add(line)
+        elif instruction.opname in ("STORE_SUBSCR", "DELETE_SUBSCR", "STORE_ATTR", "DELETE_ATTR"):
+            parts.add(line)
+    likely = assigning or parts & naming or naming
+    return max(likely, default=None)
 
 
 def _line(instruction: dis.Instruction, before: int) -> int:
