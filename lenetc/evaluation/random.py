@@ -219,6 +219,7 @@ def fork_rng(devices: Any = None, enabled: bool = True, **unused: Any) -> Iterat
     if not enabled:
         yield
         return
+    put_back: Callable[[], Any]
     if Context.trace is None:
         state = default_generator.get_state()
         put_back = functools.partial(default_generator.set_state, state)

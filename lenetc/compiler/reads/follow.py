@@ -118,9 +118,9 @@ class Followed:
         self.names = frozenset(("forward",)).union(*(names.attributes for names in found))
         self.formats = any(names.formats for names in found)
         self.everything = bool((self.names | self.outer) & EVERYTHING or self.outer & {"vars", "dir"})
+        self.everything |= any(names.computes for names in found)
         self.handed: frozenset[str] = frozenset()
         if not self.assumes:  # what is only taken to run names too much
-            self.everything |= any(names.computes for names in found)
             self.handed = self.handed.union(*(names.handed for names in found))
         # Whether the class of a number may be looked at, which a stand-in would show.
         self.asks_kind = "type" in self.outer or "__class__" in self.names
@@ -214,7 +214,7 @@ class Followed:
         ):
             self.opaque.append((path, value))
         elif issubclass(kind, LEAVES) or kind is object:
-            if not is_of_c(kind) and not is_of_others(kind):
+            if not is_of_c(cast(Any, kind)) and not is_of_others(kind):
                 self._attributes(value, path)
         elif is_ours_type(kind) and hasattr(value, "__lenetc_follow__"):
             self.todo.append((value.__lenetc_follow__, path))

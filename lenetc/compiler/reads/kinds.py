@@ -20,7 +20,7 @@ import threading
 import types
 from collections.abc import Callable, Iterable
 from types import CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -172,7 +172,7 @@ def fields_of(value: Any) -> Any:
 
 def getter_of_fields(kind: type) -> Callable[[Any], Any]:
     """What does the same for instances of `kind`, quickly where it can."""
-    return _fields if kind.__getattribute__ is object.__getattribute__ else fields_of
+    return _fields if cast(Any, kind).__getattribute__ is object.__getattribute__ else fields_of
 
 
 _fields = operator.attrgetter("__dict__")
