@@ -18,7 +18,7 @@ import sys
 import types
 from collections.abc import Iterable
 from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
