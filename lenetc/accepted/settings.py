@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lenetc.evaluation.lazy import default_device
+from lenetc.evaluation.tracing import asked
 from lenetc.runtime.device import device, resolve_device
 
 _deterministic = [False]
@@ -18,6 +19,7 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
 
 def are_deterministic_algorithms_enabled() -> bool:
     """What was said last (torch.are_deterministic_algorithms_enabled)."""
+    asked("a setting")
     return _deterministic[0]
 
 
@@ -53,6 +55,7 @@ def set_warn_always(b: bool, /) -> None:
 
 def is_warn_always_enabled() -> bool:
     """What was said last (torch.is_warn_always_enabled)."""
+    asked("a setting")
     return _warn_always[0]
 
 
@@ -75,7 +78,7 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
 
 def get_deterministic_debug_mode() -> int:
     """2 where determinism was asked for, else 0 (torch.get_deterministic_debug_mode)."""
-    return 2 if _deterministic[0] else 0
+    return 2 if are_deterministic_algorithms_enabled() else 0
 
 
 def get_default_device() -> device:

@@ -22,6 +22,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from ir.errors import LenetcError
+from lenetc.evaluation.tracing import asked
 from lenetc.files import atomic_write
 from lenetc.nn.parameter import Parameter
 from lenetc.tensors.tensor import Tensor
@@ -162,6 +163,7 @@ def load(path: str | Path | BinaryIO, tensor: Callable[[NDArray[Any]], Any] = _s
         FileNotFoundError: there is no such file.
         CheckpointError: the file is truncated, corrupt or no safetensors file.
     """
+    asked("a file")
     tensors, metadata = load_tensors(path)
     try:
         return decode_state(tensors, metadata, tensor)

@@ -52,10 +52,12 @@ _FIELDS = frozenset(
 
 @dataclass
 class Attempt:
-    """A trace of a call. reasons: why a run can never stand for it; is_followed: whether all was followed that ran."""
+    """A trace of a call. reasons: why a run cannot stand for it; sure: those of them that no later trace may find
+    otherwise, as what is read was not only taken to be; is_followed: whether all was followed that ran."""
 
     captured: Capture
     reasons: list[Reason] = field(default_factory=list)
+    sure: list[Reason] = field(default_factory=list)
     is_followed: bool = False
     specialization: Specialization | None = None  # the program of an earlier trace that stands for it
 
@@ -302,9 +304,21 @@ class CompiledFunction:
         changed = [entry for entry in before.every() if not entry.holds()]
         home = getattr(inspect.unwrap(self.function), "__code__", None)
         before.reach(observed.ran)
-        traced.reasons = reasons_of(changed, before.opaque, observed, before, captured.effects, home)
+        found = functools.partial(
+            reasons_of, observed=observed, followed=before, effects=captured.effects, home=home
+        )
+        traced.reasons = traced.sure = found(changed, before.opaque)
         traced.is_followed = all(id(code) in before.codes for code, _ in observed.ran)
         self._codes.update((id(code), code) for code, _ in observed.ran)
+        if before.assumes and traced.reasons:
+            after = self._followed(values, assumes=False)
+            after.reach(observed.ran)
+            entries = {(type(entry), entry.key()) for entry in after.every()}
+            met = {id(value) for _, value in after.opaque}
+            traced.sure = found(
+                [entry for entry in changed if (type(entry), entry.key()) in entries],
+                [(path, value) for path, value in before.opaque if id(value) in met],
+            )
         if (observed.looked or before.looks or before.formats) and captured.floats:
             captured.fixed.update(captured.floats)
         return traced
@@ -317,6 +331,7 @@ class CompiledFunction:
     def _followed(self, values: dict[str, Any], assumes: bool) -> Followed:
         followed = Followed(self._codes.values(), assumes)
         followed.add(self.follows, self.arguments.name)
+        followed.add(Tensor, "Tensor")  # into which the user may have put methods
         for name, leaf in self.arguments.leaves(values):
             if not is_array(leaf):
                 followed.add(leaf, name)
@@ -346,10 +361,10 @@ class CompiledFunction:
     def _guard(self, attempt: Attempt, values: dict[str, Any]) -> Guard | None:
         """What must hold for runs of the traced program to stand for calls; None where they never do."""
         captured, observed = attempt.captured, attempt.captured.observed
-        self._story.reasons = attempt.reasons
-        if attempt.reasons and not self._story.has_warned:
+        self._story.reasons = attempt.sure
+        if attempt.sure and not self._story.has_warned:
             self._story.has_warned = True
-            warn(self.arguments.name, attempt.reasons)
+            warn(self.arguments.name, attempt.sure)
         is_proven = attempt.is_followed and captured.is_repeatable and captured.error is None
         if attempt.reasons or not is_proven or observed is None:
             return None

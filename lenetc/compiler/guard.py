@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from operator import is_, itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lenetc.compiler.reads.entries import ABSENT, Entry, Items, Named, Which, same
+from lenetc.compiler.reads.entries import ABSENT, Entry, Is, Items, Named, Which, same
 from lenetc.compiler.reads.follow import Followed
 from lenetc.compiler.traces.records import Capture, kind_of
 from lenetc.evaluation.cell import Counts
@@ -26,13 +26,14 @@ class Guard:
         # By kind, the frequent ones as what a look at them takes.
         entries = list({(type(e), e.key()): e for e in followed.entries}.values())
         self.named = [(e.space.get, e.name, e.value, e) for e in entries if type(e) is Named]
-        self.spaces = [(e.space, e.size, e) for e in entries if type(e) is Which]
+        self.spaces = [(e.space, e) for e in entries if type(e) is Which and e.is_small]
         self.lists = [
             (e.container, len(e.values), e.values, e)
             for e in entries
             if type(e) is Items and type(e.container) is list
         ]
-        listed = {id(e) for *_, e in (*self.named, *self.spaces, *self.lists)}
+        self.same = [(e.get, e.owner, e.value, e) for e in entries if type(e) is Is]
+        listed = {id(e) for e in self._quick()}
         self.entries = [e for e in entries if id(e) not in listed]
         self.settled = [*followed.settled, *followed.managed]
         self.baked = captured.baked
@@ -72,8 +73,11 @@ class Guard:
         for get, name, value, named in self.named:
             if get(name, ABSENT) is not value and not named.holds():
                 return False
-        for space, size, which in self.spaces:
-            if len(space) != size and not which.holds():
+        for get_, owner, value, _ in self.same:
+            if get_(owner) is not value:
+                return False
+        for space, which in self.spaces:
+            if [*space] != which.shown and not which.holds():
                 return False
         for container, length, values, items in self.lists:
             if (len(container) != length or not all(map(is_, container, values))) and not items.holds():
@@ -98,9 +102,12 @@ class Guard:
         ]
         return list(dict.fromkeys(found))
 
+    def _quick(self) -> list[Entry]:
+        """The entries that are looked at all in one go."""
+        return [e for kind in (self.named, self.spaces, self.lists, self.same) for *_, e in kind]
+
     def _every(self) -> list[Entry]:
-        kinds = (self.named, self.spaces, self.lists)
-        return [*self.settled, *(entry for kind in kinds for *_, entry in kind), *self.entries]
+        return [*self.settled, *self._quick(), *self.entries]
 
     def promote(self) -> None:
         """Make hyperparameters that have changed since the trace inputs of the next one."""

@@ -53,13 +53,13 @@ def reasons_of(
         file, line = _place(codes, name)
         found.setdefault(what, Reason(what, file, line, way))
 
-    for entry in changed:
-        add(f"it changes {entry.path}, which it reads", entry.name, _KEEP)
     for call in observed.changed:
         if id(call.owner) in followed.containers:
             path = followed.containers[id(call.owner)]
             what = f"it changes {path}, which it reads"
             found.setdefault(what, Reason(what, call.code.co_filename, call.line, _KEEP))
+    for entry in changed:
+        add(f"it changes {entry.path}, which it reads", entry.name, _KEEP)
     for call in observed.effects:
         of = (
             ""

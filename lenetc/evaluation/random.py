@@ -24,7 +24,7 @@ from ir.types import Array, DType
 from lenetc.evaluation import bits
 from lenetc.evaluation.bits import Kind, plain
 from lenetc.evaluation.cell import Cell, Context, known
-from lenetc.evaluation.tracing import here, tracing, where_now
+from lenetc.evaluation.tracing import asked, here, tracing, where_now
 
 _SEEDS = 1 << 64
 _DEFAULT = 67280421310721  # the seed of a new generator, as PyTorch has it
@@ -76,10 +76,18 @@ class Generator:
                 cell.node = literal(value)
 
     def initial_seed(self) -> int:
+        asked("the seed of a generator")
         return self._seed
 
     def get_state(self) -> Any:
-        """Key, count and seed as bytes, u8[28]."""
+        """Key, count and seed as bytes, u8[28]. Raises LenetcError in a compiled function, whose draws move it on."""
+        if Context.trace is not None:
+            raise Context.trace.refused(
+                LenetcError(
+                    "get_rng_state (get_state of a generator) looks at random numbers that only exist when the program "
+                    "runs: call it outside of the compiled function, or put `with fork_rng()` around the draws in it"
+                )
+            )
         seed = np.array([self._seed], np.uint64)
         parts = (self._key.numpy(), self._counter.numpy().reshape(1), seed)
         return self.tensor_of(np.concatenate([part.view(np.uint8) for part in parts]))
@@ -95,6 +103,17 @@ class Generator:
         self._seed = int(state[20:].view(np.uint64)[0])
         self._set(state[:16].view(np.int32).copy(), int(state[16:20].view(np.int32)[0]))
         return self
+
+    def _put_back(self) -> Callable[[], None]:
+        """What makes a compiled function's draws go on from here, whatever is drawn in between."""
+        seed, nodes = self._seed, [cell.node for cell in self.cells()]
+
+        def put_back() -> None:
+            self._seed = seed
+            for cell, node in zip(self.cells(), nodes, strict=True):
+                cell.node = node
+
+        return put_back
 
     def clone_state(self) -> Generator:
         """Another generator that goes on from here."""
@@ -203,11 +222,16 @@ def fork_rng(devices: Any = None, enabled: bool = True, **unused: Any) -> Iterat
     if not enabled:
         yield
         return
-    state = default_generator.get_state()
+    put_back: Callable[[], Any]
+    if Context.trace is None:
+        state = default_generator.get_state()
+        put_back = functools.partial(default_generator.set_state, state)
+    else:
+        put_back = default_generator._put_back()
     try:
         yield
     finally:
-        default_generator.set_state(state)
+        put_back()
 
 
 def generator_of(generator: Any) -> Generator:

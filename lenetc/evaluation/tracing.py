@@ -229,6 +229,12 @@ class Trace:
         )
 
 
+def asked(what: str) -> None:
+    """Note that the user's code asks for something that may be set otherwise between two calls."""
+    if Context.trace is not None:
+        Context.trace.effect(f"it asks for {what}")
+
+
 @contextlib.contextmanager
 def tracing(trace: Trace | None) -> Iterator[None]:
     """Run the block under `trace`; None suspends the one that is running."""

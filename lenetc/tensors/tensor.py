@@ -286,6 +286,14 @@ class Tensor(Methods):
         Counts.changes += 1
         self._grad = value
 
+    def _known_grad(self) -> Tensor | None:
+        """The gradient for code that is about to fill it: any where a compiled function has not kept it."""
+        if isinstance(self._grad, Unreturned):
+            if Context.trace is not None:
+                Context.trace.saw_grad(self, is_read=True)
+            self.grad = self.detach() * 1.0
+        return self.grad
+
     def _accumulator(self) -> AccumulateGrad:
         fn = self._accumulate() if self._accumulate is not None else None
         if fn is None:

@@ -104,7 +104,8 @@ CONTAINERS = (
 )  # fmt: skip
 
 INDIRECT = (
-    _attribute("`getattr`", _OBJECT, 'getattr(c, "k")'),
+    _attribute("name given to `getattr`", _OBJECT, 'getattr(c, "k")'),
+    _attribute("computed name given to `getattr`", f"{_OBJECT}\nname = 'K'", "getattr(c, name.lower())"),
     _attribute("`vars`", _OBJECT, 'vars(c)["k"]'),
     _attribute("`operator.attrgetter`", f"{_OBJECT}\nget = operator.attrgetter('k')", "get(c)"),
     Place("`globals()`", "k = {first}", 'globals()["k"]', declare="global k", top=True),

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from operator import is_
 from types import CellType, MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -122,30 +122,55 @@ class Got(Entry):
         now = self._now()
         return now is self.value or same(now, self.value)
 
+    def key(self) -> Any:
+        return id(self.owner), self.name
+
+
+class Is(Got):
+    """The same, where it never fails and its being another object tells all: a class, the code of a function."""
+
+    __slots__ = ()
+
 
 class Which(Entry):
-    """Which of the names that matter a namespace has. Only a change of its size is looked into."""
+    """Which of the names that matter a namespace has. Of a large one only its size and its last name are looked at."""
 
-    __slots__ = ("found", "size", "space", "wanted")
+    __slots__ = ("found", "shown", "space", "wanted")
 
     def __init__(self, path: str, space: Mapping[str, Any], wanted: frozenset[str] | None) -> None:
         super().__init__(path, path.rpartition(".")[2])
         self.space, self.wanted = space, wanted
-        self.found, self.size = self._now(), len(space)
+        self.found, self.shown = self._now(), self._shown()
+
+    @property
+    def is_small(self) -> bool:
+        """Whether `shown` is all of its names."""
+        return type(self.shown) is list
+
+    def _shown(self) -> Any:
+        return (
+            [*self.space]
+            if len(self.space) <= _NAMES
+            else (len(self.space), next(reversed(cast(Any, self.space))))
+        )
 
     def _now(self) -> Any:
         return frozenset(self.space) if self.wanted is None else self.wanted & self.space.keys()
 
     def holds(self) -> bool:
-        if len(self.space) == self.size:
+        shown = self._shown()
+        if shown == self.shown:
             return True
         if self._now() != self.found:
             return False
-        self.size = len(self.space)
+        self.shown = shown
         return True
 
     def key(self) -> Any:
         return id(self.space), self.wanted
+
+
+_NAMES = 32  # of a namespace that are compared one by one
 
 
 class Bare(Entry):
@@ -162,22 +187,19 @@ class Bare(Entry):
 
 
 class Items(Entry):
-    """What a list, a deque or a dict holds, in order; of a set, what is in it."""
+    """What a list, a deque, a dict or a set holds, in order."""
 
-    __slots__ = ("container", "is_set", "keys", "values")
+    __slots__ = ("container", "keys", "values")
 
     def __init__(self, path: str, container: Any) -> None:
         super().__init__(path, path.rpartition(".")[2])
         self.container = container
-        self.is_set = issubclass(type(container), (set, frozenset))
         self.keys, self.values = held(container)
 
     def holds(self) -> bool:
         keys, values = held(self.container)
         if len(values) != len(self.values):
             return False
-        if self.is_set:
-            return {*map(_key, values)} == {*map(_key, self.values)}
         return _alike(keys, self.keys) and _alike(values, self.values)
 
     def key(self) -> Any:
@@ -191,6 +213,9 @@ def _alike(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
 def held(container: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Keys, of a dict, and values, whatever a subclass makes of them."""
     kind = type(container)
+    if issubclass(kind, collections.OrderedDict):  # whose order is its own
+        keys = (*collections.OrderedDict.__iter__(container),)
+        return keys, (*(dict.__getitem__(container, key) for key in keys),)
     if issubclass(kind, dict):
         return (*dict.keys(container),), (*dict.values(container),)
     if kind is MappingProxyType:
@@ -200,10 +225,6 @@ def held(container: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
 
 
 _SEQUENCES: tuple[Any, ...] = (list, tuple, collections.deque, set, frozenset)
-
-
-def _key(value: Any) -> Any:
-    return (type(value), value) if is_plain(value) else id(value)
 
 
 class Elements(Entry):
@@ -221,4 +242,4 @@ class Elements(Entry):
 
 
 def _kind(array: Array) -> tuple[Any, ...]:
-    return array.dtype, array.shape
+    return array.dtype, array.shape, array.strides, array.flags.writeable

@@ -9,8 +9,11 @@ generator of NumPy's, is told by `opaque`.
 from __future__ import annotations
 
 import abc
+import builtins
 import decimal
+import enum
 import functools
+import io
 import sys
 import types
 from collections.abc import Iterable
@@ -19,12 +22,14 @@ from typing import Any, cast
 
 import numpy as np
 
+from lenetc.compiler.reads.calls import EFFECT, kind_of_call
 from lenetc.compiler.reads.entries import (
     ABSENT,
     Bare,
     Elements,
     Entry,
     Got,
+    Is,
     Items,
     Named,
     Variable,
@@ -34,7 +39,6 @@ from lenetc.compiler.reads.entries import (
 )
 from lenetc.compiler.reads.kinds import (
     ASSUMED,
-    BOOKKEEPING,
     BYTES,
     CACHED,
     CLASS_FIELDS,
@@ -43,33 +47,36 @@ from lenetc.compiler.reads.kinds import (
     EVERYTHING,
     ITEMS,
     LEAVES,
+    LIBRARY,
+    NOT_READ,
     OBJECTS,
-    OF_OPTIMIZERS,
     PACKAGES,
-    cells_of,
-    class_of,
+    SPECIAL,
+    STANDARD_STREAMS,
+    WORDS,
     code_of,
     fields_of,
-    hooks_of,
+    getter_of_fields,
+    is_installed,
     is_of_c,
+    is_of_others,
     is_ours_type,
     is_special,
-    library_names,
     mro_of,
+    named_as,
     nested,
+    parts_of,
     registered,
     remembered,
-    requires_grad_of,
+    said,
     solid,
-    type_of,
 )
+from lenetc.compiler.reads.library import follow_module, follow_optimizer, follow_schedule, follow_tensor
 from lenetc.compiler.reads.names import names_of
 from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.random import Generator
 from lenetc.evaluation.tracing import is_ours
-from lenetc.nn.modules.hooks import everywhere
 from lenetc.nn.modules.module import Module
-from lenetc.nn.parameter import Parameter
 from lenetc.optim.lr_scheduler import LRScheduler
 from lenetc.optim.optimizer import Optimizer
 from lenetc.tensors.tensor import Tensor
@@ -89,7 +96,7 @@ class Followed:
         self.assumes = assumes
         self._clear()
         self._roots: list[tuple[Any, str]] = []
-        self._todo: list[tuple[Any, str]] = []
+        self.todo: list[tuple[Any, str]] = []
         self._names()
 
     def _clear(self) -> None:
@@ -100,7 +107,7 @@ class Followed:
         self.tensors: dict[Cell, str] = {}
         self.looks = False
         self.containers: dict[int, str] = {}
-        self._bare: Bare | None = None  # of the tensors without attributes of the user's
+        self.bare: Bare | None = None  # of the tensors without attributes of the user's
         self.reached: set[int] = set()
         self._seen: dict[int, Any] = {}  # with the object, whose number would be another's after it
 
@@ -111,6 +118,10 @@ class Followed:
         self.names = frozenset(("forward",)).union(*(names.attributes for names in found))
         self.formats = any(names.formats for names in found)
         self.everything = bool((self.names | self.outer) & EVERYTHING or self.outer & {"vars", "dir"})
+        self.everything |= any(names.computes for names in found)
+        self.handed: frozenset[str] = frozenset()
+        if not self.assumes:  # what is only taken to run names too much
+            self.handed = self.handed.union(*(names.handed for names in found))
         # Whether the class of a number may be looked at, which a stand-in would show.
         self.asks_kind = "type" in self.outer or "__class__" in self.names
 
@@ -134,63 +145,80 @@ class Followed:
             known = len(self.codes)
 
     def _follow(self, value: Any, path: str) -> None:
-        self._todo.append((value, path))
-        while self._todo:
-            self._one(*self._todo.pop())
+        self.todo.append((value, path))
+        while self.todo:
+            self._one(*self.todo.pop())
 
     def _one(self, value: Any, path: str) -> None:
         if is_plain(value) or id(value) in self._seen:
             return
         if len(self._seen) > OBJECTS:
             self.opaque.append((path, None))
-            self._todo.clear()
+            self.todo.clear()
             return
         self._seen[id(value)] = value
         kind = type(value)  # not isinstance, which asks the object itself
         if issubclass(kind, Tensor):
-            self._tensor(value, path)
+            follow_tensor(self, value, path)
         elif kind is Generator:
             self.tensors.update(dict.fromkeys(value.cells(), path))
         elif kind is FunctionType:
             self._function(value, path)
         elif kind is MethodType:
-            self._todo += [(value.__self__, path.rpartition(".")[0] or path), (value.__func__, path)]
+            self.todo += [(value.__self__, path.rpartition(".")[0] or path), (value.__func__, path)]
         elif issubclass(kind, Module):
-            self._module(value, path)
+            follow_module(self, value, path)
         elif issubclass(kind, Optimizer):
-            self._optimizer(value, path)
+            follow_optimizer(self, value, path)
         elif issubclass(kind, LRScheduler) and is_ours_type(kind):
-            self._schedule(value, path)
+            follow_schedule(self, value, path)
         elif issubclass(kind, ModuleType):
             self._namespace(value, path)
         elif issubclass(kind, type):
-            self._class(value, path)
+            self.follow_class(value, path)
+            if self.names & set(WORDS):
+                self.entries.append(Got(path, "__name__", value, named_as))
+            if value.__dict__.get("_is_runtime_protocol"):  # asks objects for attributes that no code names
+                self.opaque.append((path, value))
         elif kind is functools.partial:
-            self._todo += [
+            self.todo += [
                 (value.func, path),
                 (value.args, f"{path}.args"),
                 (value.keywords, f"{path}.keywords"),
             ]
-            self._spaced(value.__dict__, path, self.names, self.entries)
+            self.entries.append(Got(path, path.rpartition(".")[2], value, parts_of))
+            if type(value.func) is types.BuiltinFunctionType and kind_of_call(value.func) == EFFECT:
+                self.opaque.append((path, value))  # its call is none of a C function, as Python tells it
+            self.spaced(value.__dict__, path, self.names, self.entries)
         elif issubclass(kind, (classmethod, staticmethod)):
-            self._todo.append((value.__func__, path))
+            self.todo.append((value.__func__, path))
         elif issubclass(kind, property):
-            self._todo += [(f, path) for f in (value.fget, value.fset, value.fdel) if f is not None]
+            self.todo += [(f, path) for f in (value.fget, value.fset, value.fdel) if f is not None]
         elif issubclass(kind, functools.cached_property):
-            self._todo.append((value.func, path))
+            self.todo.append((value.func, path))
         elif kind is types.BuiltinFunctionType:
             if value.__self__ is not None and not isinstance(value.__self__, (ModuleType, type)):
-                self._todo.append((value.__self__, path))  # the list of a bound append
+                self.todo.append((value.__self__, path))  # the list of a bound append
+            elif path.rpartition(".")[2] in self.handed and (
+                kind_of_call(value) == EFFECT or value is getattr or value is hasattr
+            ):
+                self.opaque.append((path, value))  # C functions such as map may call it
         elif kind is CACHED:
-            self.entries.append(Got(path, path.rpartition(".")[2], value, remembered))
-            self._todo.append((value.__wrapped__, path))
+            self._cached(value, path)
         elif issubclass(kind, np.ndarray):
             self._array(value, path)
+            if kind is not np.ndarray:
+                self._attributes(value, path)
+        elif issubclass(kind, io.IOBase) and not any(
+            value is getattr(sys, name) for name in STANDARD_STREAMS
+        ):
+            self.opaque.append((path, value))
         elif issubclass(kind, LEAVES) or kind is object:
-            pass
+            if not is_of_c(cast(Any, kind)) and not is_of_others(kind):
+                self._attributes(value, path)
         elif is_ours_type(kind) and hasattr(value, "__lenetc_follow__"):
-            self._todo.append((value.__lenetc_follow__, path))
-            self._spaced(value.__dict__, path, self.names - value.__lenetc_fields__, self.entries)
+            self.todo.append((value.__lenetc_follow__, path))
+            self.spaced(value.__dict__, path, self.names - value.__lenetc_fields__, self.entries)
         elif issubclass(kind, CONTAINERS):
             self._container(value, path)
             if kind not in CONTAINERS:
@@ -202,30 +230,19 @@ class Followed:
 
     # The kinds.
 
-    def _tensor(self, value: Tensor, path: str) -> None:
-        self.tensors.setdefault(value._cell, path)
-        self.settled.append(Got(path, "requires_grad", value, requires_grad_of))
-        self.settled.append(Got(path, "dtype", value, type_of))
-        self.settled.append(Got(path, "hooks", value, hooks_of))
-        if value.__dict__:
-            self._spaced(value.__dict__, path, None if self.everything else self.names, self.entries)
-        else:
-            if self._bare is None:
-                self._bare = Bare(path)
-                self.entries.append(self._bare)
-            self._bare.spaces.append(value.__dict__)
-        for table in (value.hooks, value.after_grad):
-            self._todo += [(hook, f"{path}.hooks") for hook in (table or {}).values()]
-        if isinstance(value, Parameter):  # whose own attributes count up the epoch
-            self._spaced(value.__dict__, path, self.names, self.settled)
-
     def _function(self, function: FunctionType, path: str) -> None:
         code = function.__code__
         if is_ours(code.co_filename):
             if hasattr(function, "__wrapped__"):  # of a decorator of ours
-                self._todo.append((function.__wrapped__, path))
+                self.todo.append((function.__wrapped__, path))
             return
-        self._spaced(function.__dict__, path, self.names, self.entries)
+        if function.__dict__:
+            self.is_made_so(function, path)
+        if self.names & set(WORDS):
+            self.entries.append(Got(path, "__name__", function, named_as))
+        self.spaced(function.__dict__, path, self.names, self.entries)
+        if code.co_filename == functools.__file__ and "registry" in function.__dict__:  # of singledispatch
+            self.todo.append((function.__dict__["registry"], f"{path}.registry"))
         if id(code) not in self.codes:
             if not self.assumes or len(self.codes) > ASSUMED or "site-packages" in code.co_filename:
                 return
@@ -234,7 +251,7 @@ class Followed:
         self.codes.update((id(part), part) for part in inner)
         self.reached.update(map(id, (code, *inner)))
         name = getattr(function, "__name__", path)
-        self.entries.append(Got(path, name, function, code_of))
+        self.entries.append(Is(path, name, function, code_of))
         for part, label in (
             (function.__defaults__, "__defaults__"),
             (function.__kwdefaults__, "__kwdefaults__"),
@@ -249,12 +266,12 @@ class Followed:
                 values = part if isinstance(part, tuple) else tuple(part.values())
                 if isinstance(part, dict):
                     self.entries.append(Items(path, part))
-                self._todo += [(value, key) for key, value in zip(names, values, strict=False)]
+                self.todo += [(value, key) for key, value in zip(names, values, strict=False)]
         for key, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
             entry = Variable(key, cell)
             self.entries.append(entry)
             if entry.value is not ABSENT:
-                self._todo.append((entry.value, key))
+                self.todo.append((entry.value, key))
         self._outer((code, *inner), function.__globals__)
 
     def _outer(self, codes: Iterable[CodeType], space: dict[str, Any]) -> None:
@@ -262,8 +279,28 @@ class Followed:
         for key in {name for code in codes for name in names_of(code).outer}:
             entry = Named(key, key, space)
             self.entries.append(entry)
+            if entry.value is ABSENT:
+                entry = Named(key, key, vars(builtins))
+                self.entries.append(entry)
             if entry.value is not ABSENT:
-                self._todo.append((entry.value, key))
+                self.todo.append((entry.value, key))
+        users = [code for code in codes if not code.co_filename.startswith((LIBRARY, "<frozen"))]
+        for name, up in {name for code in users for name in names_of(code).imports}:
+            self._imported(name, up, space)
+
+    def _imported(self, name: str, up: int, space: dict[str, Any]) -> None:
+        """The modules of an import statement, which finds them in a table by itself."""
+        if up:
+            base = (space.get("__package__") or "").split(".")
+            name = ".".join([*base[: len(base) - up + 1], *([name] if name else [])])
+        parts = name.split(".")
+        for n in range(len(parts)):
+            name = ".".join(parts[: n + 1])
+            entry = Named(name, name, sys.modules)
+            self.entries.append(entry)
+            self.todo.append((entry.value, name))
+            if entry.value is ABSENT:  # files decide whether it can be imported
+                self.opaque.append((name, None))
 
     def reach(self, ran: Iterable[tuple[CodeType, dict[str, Any]]]) -> None:
         """Follow the globals of code that ran, of functions that no name led to. Their closures are not known."""
@@ -273,90 +310,36 @@ class Followed:
                 self._outer((code,), space)
                 if code.co_freevars:
                     self.opaque.append((code.co_name, code))
-        while self._todo:
-            self._one(*self._todo.pop())
-
-    def _module(self, module: Module, path: str) -> None:
-        fields = module.__dict__
-        for table in ("_parameters", "_buffers", "_modules"):
-            held = fields.get(table, {})
-            if table == "_buffers":  # an assignment under a trace makes a new tensor of the same cell
-                self.settled.append(Got(f"{path}.{table}", table, held, cells_of))
-            else:
-                self.settled.append(Items(f"{path}.{table}", held))
-            self._todo += [(part, f"{path}.{key}") for key, part in held.items() if part is not None]
-        self.settled.append(Items(f"{path}.hooks", fields.get("_hooks", {})))
-        for name, hooks in (*everywhere.items(), *fields.get("_hooks", {}).items()):
-            self.settled.append(Items(f"{path}.{name}", hooks))
-            self._todo += [(hook.function, f"{path}.{name}") for hook in hooks.values()]
-        kind = type(module)
-        wanted = self.names | library_names(cast(Any, kind))
-        # A change by assignment counts up the epoch; one of the user's own classes may be made otherwise.
-        entries = self.settled if is_ours_type(kind) else self.entries
-        self._spaced(fields, path, None if self.everything else wanted, entries, skip=BOOKKEEPING)
-        for base in kind.__mro__:
-            if is_ours_type(base) and "forward" in base.__dict__:  # which somebody may have replaced
-                self.entries.append(Named(f"{path}.forward", "forward", base.__dict__))
-                self._todo.append((base.__dict__["forward"], f"{path}.forward"))
-        self._class(kind, path)
-
-    def _optimizer(self, optimizer: Optimizer, path: str) -> None:
-        self.entries.append(Items(f"{path}.param_groups", optimizer.param_groups))
-        for group in optimizer.param_groups:
-            self.entries.append(Items(f"{path}.param_groups", group["params"]))
-            self._todo.append((group["params"], f"{path}.param_groups"))
-        self.managed.append(Items(f"{path}.state", optimizer.state))
-        for state in optimizer.state.values():
-            self.managed.append(Items(f"{path}.state", state))
-            self._todo += [(value, f"{path}.state") for value in state.values() if isinstance(value, Tensor)]
-        self.entries.append(Named(f"{path}.param_groups", "param_groups", optimizer.__dict__))
-        self.entries.append(Named(f"{path}.state", "state", optimizer.__dict__))
-        for hooks in (optimizer._step_pre_hooks, optimizer._step_post_hooks):
-            self.settled.append(Items(f"{path}.hooks", hooks.hooks))  # a change of which counts up the epoch
-            self._todo += [(hook, f"{path}.hooks") for hook in hooks]
-        for group in optimizer.param_groups:
-            for key, option in group.items():  # the value of one that is a tensor is state, not an option
-                parts = option if isinstance(option, tuple) else (option,)
-                if key != "params" and any(isinstance(part, Tensor) for part in parts):
-                    self.entries.append(Named(f"{path}.param_groups", key, group))
-                    self._todo += [(part, f"{path}.param_groups") for part in parts]
-        wanted = self.names
-        own = {key for key in optimizer.__dict__ if key in wanted and key not in OF_OPTIMIZERS}
-        self._spaced(optimizer.__dict__, path, frozenset(own), self.entries)
-        if "state_dict" in wanted or self.everything:
-            wanted |= {"param_groups", "state"}
-        for key in ("param_groups", "state"):
-            if key in wanted:
-                self._todo.append((getattr(optimizer, key), f"{path}.{key}"))
-        self._class(type(optimizer), path)
-
-    def _schedule(self, schedule: LRScheduler, path: str) -> None:
-        """What a step changes is looked at only where somebody else reads it: each call steps it."""
-        fields, wanted = schedule.__dict__, self.names
-        if wanted & {"get_lr", "state_dict"}:
-            wanted |= fields.keys()
-        elif "get_last_lr" in wanted:
-            wanted |= {"_last_lr"}
-        parts = ("optimizer", "_schedulers", "lr_lambdas", "_scale_fn_custom")
-        self._todo += [(fields[name], f"{path}.{name}") for name in parts if name in fields]
-        self._spaced(fields, path, None if self.everything else wanted - {"optimizer"}, self.entries)
+        while self.todo:
+            self._one(*self.todo.pop())
 
     def _namespace(self, module: ModuleType, path: str) -> None:
         root = module.__name__.partition(".")[0]
         space = vars(module)
         self.looks |= root == "numpy"
         names = self.names & space.keys()
+        if self.everything and not is_installed(module):
+            names = frozenset(key for key in space if not is_special(key))
         for key in names:
             value = space[key]
             self.entries.append(Named(f"{path}.{key}", key, space))
             if root not in PACKAGES or isinstance(value, ModuleType):
-                self._todo.append((value, f"{path}.{key}"))
+                self.todo.append((value, f"{path}.{key}"))
         if root not in PACKAGES:
             self.entries.append(Which(path, space, self.names))
 
-    def _class(self, kind: type, path: str) -> None:
+    def follow_class(self, kind: type, path: str) -> None:
+        made = type(kind)
+        if made is not type and made.__module__ not in ("abc", "enum", "typing"):
+            self.entries.append(Is(path, "__class__", kind, type))
+            self.follow_class(made, path)
         for base in kind.__mro__:
-            if base.__module__ in ("typing", "abc") or is_ours_type(base):
+            if base.__module__ in ("typing", "abc"):
+                continue
+            if is_ours_type(base):
+                if id(base) not in self._seen or base is kind:
+                    self._seen[id(base)] = base
+                    self._put_into(base, path)
                 continue
             if base is decimal.Decimal:  # computes by a context of the thread's
                 self.opaque.append((path, base))
@@ -366,42 +349,62 @@ class Followed:
             if id(base) in self._seen and base is not kind:
                 continue
             self._seen[id(base)] = base
-            space = base.__dict__
-            self.entries.append(Which(path, space, self.names))
-            self.entries.append(Got(path, "__mro__", base, mro_of))
+            space, is_users = base.__dict__, not is_of_others(base)
+            wanted = self.names | {key for key in space if is_special(key) and key not in CLASS_FIELDS}
+            self.entries.append(Which(path, space, wanted | SPECIAL))
+            self.entries.append(Is(path, "__mro__", base, mro_of))
             if isinstance(base, abc.ABCMeta):  # which may take in any class
                 self.entries.append(Got(path, "register", base, registered))
             for key, value in (*space.items(),):
-                if key in self.names or (is_special(key) and key not in CLASS_FIELDS and callable(value)):
-                    if key in self.names:
-                        self.entries.append(Named(f"{path}.{key}", key, space))
-                    self._todo.append((value, f"{path}.{key}"))
+                is_run = is_special(key) and key not in CLASS_FIELDS and callable(value)
+                is_read = key in self.names or (
+                    is_users and (is_run or (self.everything and not is_special(key)))
+                )
+                if is_read:
+                    self.entries.append(Named(f"{path}.{key}", key, space))
+                if is_read or is_run:
+                    self.todo.append((value, f"{path}.{key}"))
+            if issubclass(base, enum.Enum):
+                self.todo.append((base._member_map_, path))
+
+    def _put_into(self, base: type, path: str) -> None:
+        """What the user has put into a class of this package."""
+        for key in self.names & base.__dict__.keys():
+            value = base.__dict__[key]
+            if isinstance(value, FunctionType) and not is_ours(value.__code__.co_filename):
+                self.entries.append(Named(f"{path}.{key}", key, base.__dict__))
+                self.todo.append((value, f"{path}.{key}"))
 
     def _attributes(self, value: Any, path: str) -> None:
         """Those of an object of a class of Python's."""
         kind = type(value)
         fields = fields_of(value)
-        self.entries.append(Got(path, "__class__", value, class_of))
-        if (
-            is_ours_type(kind)
-            or kind.__module__.partition(".")[0] in sys.stdlib_module_names
-            or self.everything
-        ):
-            wanted = None  # read by code that is not looked at
-        else:
-            wanted = self.names
+        self.is_made_so(value, path)
+        wanted = None if is_of_others(kind) or self.everything else self.names
+        if issubclass(kind, enum.Enum):
+            wanted = self.names | {"_value_"}
         if isinstance(fields, dict):
-            self._spaced(fields, path, wanted, self.entries)
+            self.spaced(fields, path, wanted, self.entries, skip=NOT_READ)
+        if issubclass(kind, BaseException):
+            entry = Got(f"{path}.args", "args", value, said)
+            self.entries.append(entry)
+            self.todo.append((entry.value, f"{path}.args"))
         for base in kind.__mro__:
             for key, member in base.__dict__.items():
                 if isinstance(member, types.MemberDescriptorType) and (wanted is None or key in wanted):
                     entry = Got(f"{path}.{key}", key, value, member.__get__)
                     self.entries.append(entry)
                     if entry.value is not ABSENT:
-                        self._todo.append((entry.value, f"{path}.{key}"))
-        self._class(kind, path)
+                        self.todo.append((entry.value, f"{path}.{key}"))
+        self.follow_class(kind, path)
 
-    def _spaced(
+    def is_made_so(self, value: Any, path: str) -> None:
+        """Of what class `value` is, and which dict its attributes are in."""
+        self.entries.append(Is(path, "__class__", value, type))
+        if fields_of(value) is not None:
+            self.entries.append(Is(path, "__dict__", value, getter_of_fields(type(value))))
+
+    def spaced(
         self,
         space: dict[str, Any],
         path: str,
@@ -413,7 +416,7 @@ class Followed:
         for key in space.keys() if wanted is None else wanted & space.keys():
             if key not in skip:
                 entries.append(Named(f"{path}.{key}", key, space))
-                self._todo.append((space[key], f"{path}.{key}"))
+                self.todo.append((space[key], f"{path}.{key}"))
 
     def _container(self, value: Any, path: str) -> None:
         if issubclass(type(value), bytearray) or len(values := (held_ := held(value))[1]) > ITEMS:
@@ -423,11 +426,22 @@ class Followed:
         if not issubclass(type(value), (tuple, frozenset)):
             self.entries.append(Items(path, value))
         keys = held_[0] or range(len(values))
-        self._todo += [
+        self.todo += [
             (item, f"{path}[{key!r}]" if is_plain(key) else path)
             for key, item in zip(keys, values, strict=True)
         ]
-        self._todo += [(key, path) for key in keys if not is_plain(key)]
+        self.todo += [(key, path) for key in keys if not is_plain(key)]
+
+    def _cached(self, value: Any, path: str) -> None:
+        """What a function has in store that `functools.cache` made: its results, and the function that makes them."""
+        self.spaced(value.__dict__, path, self.names, self.entries)
+        self.todo.append((value.__wrapped__, path))
+        entry = Got(path, path.rpartition(".")[2], value, remembered)
+        if entry.value is None or len(entry.value) > ITEMS:
+            self.opaque.append((path, value))
+            return
+        self.entries.append(entry)
+        self.todo += [(item, path) for item in entry.value]
 
     def _array(self, value: np.ndarray[Any, Any], path: str) -> None:
         self.containers[id(value)] = path

@@ -9,14 +9,18 @@ import decimal
 import enum
 import fractions
 import functools
-import io
+import gc
+import operator
+import os
 import pathlib
 import re
+import sys
+import sysconfig
 import threading
 import types
 from collections.abc import Callable, Iterable
-from types import CodeType, FunctionType
-from typing import Any
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, cast
 
 import numpy as np
 
@@ -31,12 +35,14 @@ ITEMS = 512  # of a container that is compared at every call
 BYTES = 2**16  # of an array that is
 OBJECTS = 5_000  # in all
 ASSUMED = 500  # functions that are taken to run before anything has
+LIBRARY = sysconfig.get_paths()["stdlib"] + os.sep  # the folder of Python's own
 PACKAGES = ("lenetc", "ir", "passes")
 # Names by which code reaches attributes that it does not name.
 EVERYTHING = frozenset(
     ("__dict__", "attrgetter", "getmembers", "asdict", "astuple", "__getstate__", "__reduce_ex__")
 )
-# Objects that are what they are, or whose change is the effect of a call of a C function.
+# Objects that are what they are, or whose change is the effect of a call of a C function; not those of classes that the
+# user derives from theirs.
 LEAVES = (
     *(
         types.BuiltinFunctionType,
@@ -64,8 +70,15 @@ LEAVES = (
         pathlib.PurePath,
     ),
     *(datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo, decimal.Decimal, fractions.Fraction),
-    *(io.IOBase, type(threading.Lock()), type(threading.RLock()), types.GenericAlias, types.UnionType),
+    *(
+        type(threading.Lock()),
+        type(threading.RLock()),
+        types.GenericAlias,
+        types.UnionType,
+        types.NotImplementedType,
+    ),
 )
+STANDARD_STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
 CACHED = type(functools.lru_cache(len))
 CONTAINERS = (list, tuple, dict, set, frozenset, collections.deque, bytearray, types.MappingProxyType)
 
@@ -81,6 +94,20 @@ def is_ours_type(kind: type) -> bool:
     return kind.__module__.partition(".")[0] in PACKAGES
 
 
+def is_of_others(kind: type) -> bool:
+    """Whether the methods of a class are neither the user's nor C's: what they read is not named in code that is looked
+    at."""
+    root = kind.__module__.partition(".")[0]
+    return root in PACKAGES or root == "numpy" or root in sys.stdlib_module_names
+
+
+def is_installed(module: ModuleType) -> bool:
+    """Whether a module is not the user's own: of Python's library, of this package, of one that was installed."""
+    root = module.__name__.partition(".")[0]
+    file = getattr(module, "__file__", None) or ""
+    return root in sys.stdlib_module_names or root in PACKAGES or "site-packages" in file
+
+
 def is_special(name: str) -> bool:
     return name.startswith("__") and name.endswith("__")
 
@@ -88,6 +115,22 @@ def is_special(name: str) -> bool:
 CLASS_FIELDS = frozenset(
     ("__init_subclass__", "__subclasshook__", "__class__", "__weakref__", "__dict__", "__doc__")
 )
+# Names by which Python itself runs what a class defines, whether it does or not.
+SPECIAL = frozenset(
+    f"__{name}__"
+    for name in (
+        "call getattr getattribute setattr delattr get set delete len bool iter next reversed contains getitem "
+        "setitem delitem missing eq ne lt le gt ge hash str repr format int float complex index round trunc floor "
+        "ceil abs neg pos invert enter exit new init del instancecheck subclasscheck class_getitem dir bytes "
+        "length_hint matmul array array_ufunc array_function array_interface fspath await aiter anext"
+    ).split()
+) | frozenset(
+    f"__{side}{name}__"
+    for name in "add sub mul truediv floordiv mod divmod pow lshift rshift and or xor matmul".split()
+    for side in ("", "r", "i")
+)
+# What a handler of a logger writes to, which it does not read.
+NOT_READ = frozenset(("stream",))
 # What modules keep for themselves: no result depends on it.
 BOOKKEEPING = frozenset(
     ("_parameters", "_buffers", "_modules", "_names", "_non_persistent_buffers_set", "_hooks")
@@ -98,8 +141,8 @@ DEFAULTS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def code_of(function: FunctionType) -> CodeType:
-    return function.__code__
+code_of = operator.attrgetter("__code__")
+mro_of = operator.attrgetter("__mro__")
 
 
 def requires_grad_of(tensor: Tensor) -> bool:
@@ -127,24 +170,44 @@ def fields_of(value: Any) -> Any:
         return None
 
 
-def remembered(function: Any) -> tuple[int, int]:
-    """What tells that a cached function has computed something anew, or has forgotten."""
-    info = function.cache_info()
-    return info.misses, info.currsize
+def getter_of_fields(kind: type) -> Callable[[Any], Any]:
+    """What does the same for instances of `kind`, quickly where it can."""
+    return _fields if cast(Any, kind).__getattribute__ is object.__getattribute__ else fields_of
 
 
-def mro_of(kind: type) -> tuple[type, ...]:
-    """A class and its bases."""
-    return kind.__mro__
+_fields = operator.attrgetter("__dict__")
+
+
+def remembered(function: Any) -> tuple[Any, ...] | None:
+    """What a cached function has in store, arguments and results. None where the interpreter does not tell."""
+    held = gc.get_referents(function)
+    tables = [item for item in held if type(item) is dict and item is not function.__dict__]
+    if len(tables) != 1 or len(tables[0]) != function.cache_info().currsize:
+        return None
+    stored = (item for item in (*held, *tables[0].values()) if item is not function.__wrapped__)
+    return tuple(item for item in stored if type(item) is not dict and not isinstance(item, type))
+
+
+def named_as(value: Any) -> tuple[Any, ...]:
+    """The names and words that a function or a class has, beside what it does."""
+    return tuple(getattr(value, name, None) for name in WORDS)
+
+
+WORDS = ("__name__", "__qualname__", "__doc__", "__module__")
+
+
+def said(error: BaseException) -> tuple[Any, ...]:
+    """What an exception holds that is no attribute of Python's."""
+    return error.args, error.__cause__, error.__context__
+
+
+def parts_of(partial: functools.partial[Any]) -> tuple[Any, ...]:
+    return partial.func, partial.args, partial.keywords
 
 
 def registered(kind: type) -> object:
     """What changes whenever any abstract class takes another in."""
     return abc.get_cache_token()
-
-
-def class_of(value: Any) -> type:
-    return type(value)
 
 
 def solid(kind: type) -> type:
@@ -160,10 +223,12 @@ def is_of_c(kind: type) -> bool:
     """Whether a class is not made by a class statement: its methods are of C."""
     if not kind.__flags__ & (1 << 9):  # Py_TPFLAGS_HEAPTYPE
         return True
-    members = vars(kind)
-    return isinstance(members.get("__new__"), types.BuiltinFunctionType) or any(
-        isinstance(member, (types.MethodDescriptorType, types.WrapperDescriptorType))
-        for member in members.values()
+    return any(
+        getattr(member, "__objclass__", None) is kind or getattr(member, "__self__", None) is kind
+        for member in vars(kind).values()
+        if isinstance(
+            member, (types.MethodDescriptorType, types.WrapperDescriptorType, types.BuiltinFunctionType)
+        )
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import functools
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import CodeType
@@ -18,28 +19,86 @@ class Names:
     """The names in a code object.
 
     outer: of globals and builtins. attributes: of attributes, and every string constant that could be one, as in
-    getattr(x, "name"). formats: whether it has a `%` that may format a number, which the number cannot notice.
+    getattr(x, "name"). handed: those of them that are loaded for another use than to call them here. computes: whether
+    it reads attributes by names that it computes. imports: modules that it imports, each with how many packages up.
+    formats: whether it has a `%` that may format a number, which the number cannot notice.
     """
 
     outer: frozenset[str]
     attributes: frozenset[str]
+    handed: frozenset[str]
+    computes: bool
+    imports: frozenset[tuple[str, int]]
     formats: bool
 
 
 @functools.lru_cache(maxsize=8192)
 def names_of(code: CodeType) -> Names:
     """The names in `code` itself, without functions that are defined in it."""
-    outer, attributes, is_modulo = set(), set(), False
-    for instruction in dis.get_instructions(code):
-        if instruction.opname in _GLOBAL:
-            outer.add(instruction.argval)
+    outer, attributes, handed, imports = set(), set(), set(), set()
+    is_modulo = computes = False
+    instructions = list(dis.get_instructions(code))
+    for at, instruction in enumerate(instructions):
+        name = instruction.argval
+        if instruction.opname == "IMPORT_NAME":
+            imports.add(
+                (name, instructions[at - 2].argval)
+            )  # after a constant, the level, and another, the names
+        elif instruction.opname in _GLOBAL:
+            outer.add(name)
         elif instruction.opcode in dis.hasname:
-            attributes.add(instruction.argval)
+            attributes.add(name)
         elif instruction.opname == "BINARY_OP":
             is_modulo |= "%" in instruction.argrepr
+        elif instruction.opname == "MATCH_CLASS":  # of whatever attributes the class says
+            computes = True
+        if (
+            isinstance(name, str)
+            and instruction.opcode not in dis.hasconst
+            and not _is_called(instructions, at)
+        ):
+            handed.add(name)
+        if name in _BY_NAME:
+            computes |= name == "__getattribute__" or not _names_a_constant(instructions, at)
     texts = set(_texts(code.co_consts))
     attributes |= {text for text in texts if text.isidentifier()}
-    return Names(frozenset(outer), frozenset(attributes), is_modulo and any("%" in text for text in texts))
+    return Names(
+        frozenset(outer),
+        frozenset(attributes),
+        frozenset(handed),
+        computes,
+        frozenset(imports),
+        is_modulo and any("%" in text for text in texts),
+    )
+
+
+_CALL = "CALL" if sys.version_info >= (3, 12) else "PRECALL"
+_BY_NAME = ("getattr", "hasattr", "__getattribute__")  # what reads an attribute by a string
+
+
+def _is_called(instructions: list[dis.Instruction], at: int) -> bool:
+    """Whether what is loaded there is called next, rather than passed on: CPython then leaves room on its stack."""
+    here = instructions[at]
+    if here.opname == "LOAD_METHOD" or "NULL" in here.argrepr:
+        return True
+    beside = at + 1 if sys.version_info >= (3, 13) else at - 1
+    return 0 <= beside < len(instructions) and instructions[beside].opname == "PUSH_NULL"
+
+
+def _names_a_constant(instructions: list[dis.Instruction], at: int) -> bool:
+    """Whether the call of getattr or hasattr that begins at `at` has a string for its second argument."""
+    if not _is_called(instructions, at):
+        return False
+    depth, argument = 0, None  # what is on the stack above the function; what made the second argument
+    for instruction in instructions[at + 1 :]:
+        if instruction.opname == _CALL and instruction.arg == depth:
+            return argument is not None and argument.opname == "LOAD_CONST"
+        if instruction.opcode in dis.hasjrel or instruction.opcode in dis.hasjabs:
+            return False
+        depth += dis.stack_effect(instruction.opcode, instruction.arg)
+        if depth == 2:
+            argument = instruction
+    return False
 
 
 def _texts(constants: tuple[object, ...] | frozenset[object]) -> Iterator[str]:
@@ -51,15 +110,21 @@ def _texts(constants: tuple[object, ...] | frozenset[object]) -> Iterator[str]:
 
 
 def line_of(code: CodeType, name: str) -> int | None:
-    """The last line of `code` that names `name`, where a change of it is likelier than at the first."""
-    found = None
+    """The line of `code` where `name` is likely to be changed: the last that assigns to it, or to a part of what it
+    names; else the last that names it at all."""
+    naming, assigning, parts = set[int](), set[int](), set[int]()
     line = code.co_firstlineno
     for instruction in dis.get_instructions(code):
         if instruction.starts_line is not None:
             line = _line(instruction, line)
         if instruction.argval == name:
-            found = line
-    return found
+            naming.add(line)
+            if instruction.opname.startswith(("STORE_", "DELETE_")):
+                assigning.add(line)
+        elif instruction.opname in ("STORE_SUBSCR", "DELETE_SUBSCR", "STORE_ATTR", "DELETE_ATTR"):
+            parts.add(line)
+    likely = assigning or parts & naming or naming
+    return max(likely, default=None)
 
 
 def _line(instruction: dis.Instruction, before: int) -> int:

@@ -6,8 +6,6 @@ call counts as an effect, which has to happen at every call.
 
 from __future__ import annotations
 
-import builtins
-import collections
 import gc
 import os
 import re
@@ -15,11 +13,12 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import BuiltinFunctionType, CodeType, FrameType, GeneratorType, ModuleType
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
 
+from lenetc.compiler.reads.calls import BLIND, CHANGE, EFFECT, kind_of_call
 from lenetc.evaluation.tracing import is_ours
 
 # Modules of Python's library that add nothing to what their callers do.
@@ -50,54 +49,6 @@ _PACKAGES = ("lenetc", "passes", "ir")
 # What this package itself calls.
 _OF_OURS = re.compile(r"site-packages[\\/](onnxruntime|onnx|networkx|ml_dtypes|safetensors|google)[\\/]")
 _NUMPY = os.path.dirname(np.__file__) + os.sep
-
-_EFFECTS = frozenset(
-    (
-        "print input open exec eval compile __import__ next anext setattr delattr globals vars locals "
-        "breakpoint __build_class__"
-    ).split()
-)
-_PURE_BUILTINS = frozenset(
-    value
-    for name, value in vars(builtins).items()
-    if isinstance(value, BuiltinFunctionType) and name not in _EFFECTS
-) | {builtins.__build_class__, builtins.vars, builtins.locals}
-_PURE_MODULES = frozenset(
-    ("math", "cmath", "_functools", "_operator", "_collections", "_bisect", "itertools", "_json")
-)
-_IMPURE_OPERATORS = frozenset(("setitem", "delitem"))
-_PURE_TYPES = (
-    str,
-    bytes,
-    int,
-    float,
-    complex,
-    tuple,
-    range,
-    frozenset,
-    slice,
-    np.generic,
-    np.dtype,
-    np.ufunc,
-    type(None),
-)
-# Methods of containers and arrays that change nothing.
-_READING = frozenset(
-    (
-        "copy count index get items keys values union intersection difference issubset issuperset "
-        "isdisjoint symmetric_difference fromkeys mro"
-    ).split()
-)
-_WRITING_ARRAYS = frozenset(("fill sort put itemset resize partition setfield setflags tofile dump").split())
-# Of the pure functions, those that never look at the value of a number that they are given.
-_BLIND = frozenset(
-    (
-        "len isinstance issubclass hasattr getattr callable id iter append extend insert items keys values "
-        "get copy update add appendleft setdefault pop sum max min abs round sorted any all hash format "
-        "pow divmod __build_class__ join startswith endswith split lower upper strip replace dir"
-    ).split()
-)
-
 
 # What of the code of a file is noted: nothing, its functions and its calls, that it was called.
 _PASSED_OVER, _FOLLOWED, _IS_SETTING = range(3)
@@ -159,6 +110,15 @@ class Observed:
             frame = frame.f_back
         return True
 
+    def _users(self, frame: FrameType) -> FrameType:
+        """The innermost frame of the user's on whose behalf `frame` runs."""
+        found: FrameType | None = frame
+        while found is not None and not (
+            self.is_followed(found.f_code.co_filename) and self._is_users(found)
+        ):
+            found = found.f_back
+        return found or frame
+
     def hook(self) -> Callable[[FrameType, str, Any], None]:
         """What Python calls at every call and return; nearly all are of this package's code, or of returns."""
         files, ran = self._files, self._ran
@@ -166,6 +126,8 @@ class Observed:
         def observe(frame: FrameType, event: str, arg: Any) -> None:
             code = frame.f_code
             kind = files.get(code.co_filename)
+            if arg is open and event == "c_call":  # a file, whoever opens it
+                self._called(self._users(frame), arg)
             if kind == _PASSED_OVER or event == "return" or event == "c_return":
                 return
             if kind is None:
@@ -177,48 +139,20 @@ class Observed:
                     )
                 elif kind == _FOLLOWED and id(code) not in ran and self._is_users(frame):
                     ran[id(code)] = code, frame.f_globals
-            elif event == "c_call" and kind == _FOLLOWED and self._is_users(frame):
+            elif event == "c_call" and kind == _FOLLOWED and arg is not open and self._is_users(frame):
                 self._called(frame, arg)
 
         return observe
 
     def _called(self, frame: FrameType, function: Any) -> None:
         name, owner = function.__name__, getattr(function, "__self__", None)
-        if name not in _BLIND:
+        if name not in BLIND:
             self.looked = True
-        if function in _PURE_BUILTINS if isinstance(owner, ModuleType) and owner is builtins else False:
-            return
-        if owner is None or isinstance(owner, ModuleType):
-            module = getattr(function, "__module__", None) or ""
-            if module in _PURE_MODULES and name not in _IMPURE_OPERATORS:
-                return
-            if module.startswith("numpy") and not module.startswith("numpy.random"):
-                return
-        elif isinstance(owner, type):
-            if name in (
-                "fromkeys",
-                "mro",
-                "__new__",
-                "__prepare__",
-                "__subclasses__",
-                "maketrans",
-                "fromhex",
-                "from_bytes",
-            ):
-                return
-        elif isinstance(owner, (*_PURE_TYPES, GeneratorType)):
-            return
-        elif isinstance(owner, np.ndarray):
-            if name in _WRITING_ARRAYS:
-                self.changed.append(Effect(name, owner, frame))
-            return
-        elif isinstance(owner, (list, dict, set, collections.deque, bytearray)):
-            if name not in _READING:
-                self.changed.append(Effect(name, owner, frame))
-            return
-        elif name in _READING:
-            return
-        self.effects.append(Effect(name, owner, frame))
+        kind = kind_of_call(function)
+        if kind == CHANGE:
+            self.changed.append(Effect(name, owner, frame))
+        elif kind == EFFECT:
+            self.effects.append(Effect(name, owner, frame))
 
 
 def _both(first: Callable[..., Any], second: Callable[..., Any]) -> Callable[..., None]:
@@ -233,10 +167,11 @@ def _both(first: Callable[..., Any], second: Callable[..., Any]) -> Callable[...
 def observing(observed: Observed) -> Iterator[None]:
     """Let `observed` note what runs in the block, beside a profiler of the user's; one of C rests meanwhile.
 
-    So does the garbage collector, whose callbacks and finalizers would run as if the user's code had called them.
+    So does the garbage collector, whose callbacks and finalizers would run as if the user's code had called them; the
+    function may ask whether it is enabled, and change that.
     """
-    collects = gc.isenabled()
-    gc.disable()
+    thresholds = gc.get_threshold()
+    gc.set_threshold(0)
     before: Any = sys.getprofile()
     is_of_c = hasattr(before, "enable")
     hook = observed.hook()
@@ -245,8 +180,8 @@ def observing(observed: Observed) -> Iterator[None]:
         yield
     finally:
         sys.setprofile(None)
-        if collects:
-            gc.enable()
+        if gc.get_threshold()[0] == 0:
+            gc.set_threshold(*thresholds)
         if is_of_c:  # cProfile's cannot be put back as a function
             before.enable()
         elif before is not None:

@@ -290,8 +290,8 @@ class Module(Stateful, Parts):
         for parameter in self.parameters():
             if set_to_none:
                 parameter.grad = None
-            elif parameter.grad is not None:
-                parameter.grad = zeros_like(parameter.grad)
+            elif parameter._known_grad() is not None:
+                parameter.grad = zeros_like(parameter)
 
     def to(
         self,

@@ -108,7 +108,7 @@ class Optimizer:
             for param in group["params"]:
                 if set_to_none:
                     param.grad = None
-                elif (grad := param.grad) is not None:
+                elif (grad := param._known_grad()) is not None:
                     if grad.grad_fn is not None:
                         param.grad = grad = grad.detach()
                     with set_grad_enabled(False):

@@ -222,6 +222,124 @@ _READS = {
         "torch.ones(2, 3).sum(l[0]).sum() + torch.ones(2, 3).sum(l[0]).shape[0] * x",
         "l[0] = 1",
     ),
+    "attribute swapped for another": (
+        "class C:\n    k = 2.0\nc = C()\nc.junk = 1",
+        "x * c.k",
+        "del c.junk\nc.k = 5.0",
+    ),
+    "class attribute swapped for another": (
+        "class B:\n    k = 2.0\nclass C(B):\n    junk = 1",
+        "x * C.k",
+        "del C.junk\nC.k = 5.0",
+    ),
+    "dict of an object replaced": (
+        "class C:\n    pass\nc = C()\nc.k = 2.0",
+        "x * c.k",
+        "c.__dict__ = {'k': 5.0}",
+    ),
+    "attribute of a metaclass": (
+        "class M(type):\n    k = 2.0\nclass C(metaclass=M):\n    pass",
+        "x * C.k",
+        "M.k = 5.0",
+    ),
+    "special method replaced": (
+        "class C:\n    def __call__(self):\n        return 2.0\nc = C()",
+        "x * c()",
+        "C.__call__ = lambda self: 5.0",
+    ),
+    "special method added": (
+        "class C:\n    pass\nc = C()",
+        "x * (2.0 if c else 3.0)",
+        "C.__len__ = lambda self: 0",
+    ),
+    "attribute of an enum member": (
+        "class E(enum.Enum):\n    a = 1\nE.a.k = 2.0",
+        "x * E.a.k",
+        "E.a.k = 5.0",
+    ),
+    "list in an enum member": (
+        "class E(enum.Enum):\n    a = [2.0]",
+        "x * E.a.value[0]",
+        "E.a.value[0] = 5.0",
+    ),
+    "attribute of a number": ("class K(int, enum.Enum):\n    a = 1\nK.a.k = 2.0", "x * K.a.k", "K.a.k = 5.0"),
+    "attribute of a NumPy array": (
+        "class A(np.ndarray):\n    pass\na = np.ones(2).view(A)\na.k = 2.0",
+        "x * a.k",
+        "a.k = 5.0",
+    ),
+    "list in an exception": ("e = ValueError([2.0])", "x * e.args[0][0]", "e.args[0][0] = 5.0"),
+    "name of a function": ("def h():\n    pass", "x * len(h.__name__)", "h.__name__ = 'longer'"),
+    "singledispatch": (
+        "@functools.singledispatch\ndef g(v):\n    return 2.0",
+        "x * g(1)",
+        "g.register(int, lambda v: 5.0)",
+    ),
+    "cache cleared and filled again": (
+        "k = [2.0]\n@functools.lru_cache\ndef g(n):\n    return k[0] * n",
+        "x * g(1)",
+        "k[0] = 5.0\ng.cache_clear()\ng(1)",
+    ),
+    "list in a cache": (
+        "@functools.lru_cache\ndef g():\n    return [2.0]",
+        "x * g()[0]",
+        "g()[0] = 5.0",
+    ),
+    "module imported inside": (
+        "another.k = 2.0\ndef g():\n    from tests.semantics import another as a\n    return a.k",
+        "x * g()",
+        "another.k = 5.0",
+    ),
+    "match of a class": (
+        "@dataclasses.dataclass\nclass P:\n    a: float\n    b: float\np = P(2.0, 1.0)\n"
+        "def g():\n    match p:\n        case P(a):\n            return a",
+        "x * g()",
+        "p.a = 5.0",
+    ),
+    "protocol": (
+        "import typing\n@typing.runtime_checkable\nclass P(typing.Protocol):\n    def close(self): ...\n"
+        "class C:\n    pass\nc = C()",
+        "x * (2.0 if isinstance(c, P) else 3.0)",
+        "C.close = lambda self: 1",
+    ),
+    "closed file": ("f_ = __import__('io').StringIO()", "x * (2.0 if f_.closed else 3.0)", "f_.close()"),
+    "NumPy file": (
+        "import tempfile\np = os.path.join(tempfile.mkdtemp(), 'a.npy')\nnp.save(p, np.array([2.0]))",
+        "x * float(np.load(p)[0])",
+        "np.save(p, np.array([5.0]))",
+    ),
+    "NumPy file of bytes": (
+        "import tempfile\np = os.path.join(tempfile.mkdtemp(), 'a')\nnp.array([2.0]).tofile(p)",
+        "x * float(np.fromfile(p)[0])",
+        "np.array([5.0]).tofile(p)",
+    ),
+    "file of tensors": (
+        "import tempfile\np = os.path.join(tempfile.mkdtemp(), 'a')\ntorch.save(torch.ones(1) * 2.0, p)",
+        "x * torch.load(p)",
+        "torch.save(torch.ones(1) * 5.0, p)",
+    ),
+    "C function given to map": (
+        "import tempfile\np = os.path.join(tempfile.mkdtemp(), 'a')\nopen(p, 'w').close()",
+        "x * (2.0 + sum(s.st_size for s in map(os.stat, [p])))",
+        "np.ones(1).tofile(p)",
+    ),
+    "lines of a file": (
+        "s = __import__('io').StringIO('1\\n2\\n3\\n4\\n5\\n6\\n')\n"
+        "def g():\n    for line in s:\n        return float(line)",
+        "x * g()",
+        "s.readline()",
+    ),
+    "setting": (
+        "torch.use_deterministic_algorithms(False)",
+        "x * (2.0 if torch.are_deterministic_algorithms_enabled() else 3.0)",
+        "torch.use_deterministic_algorithms(True)",
+    ),
+    "seed": ("torch.manual_seed(2)", "x * torch.initial_seed()", "torch.manual_seed(5)"),
+    "method put into tensors": (
+        "torch.Tensor.times = lambda self: self * 2.0",
+        "x.times()",
+        "torch.Tensor.times = lambda self: self * 5.0",
+    ),
     "schedule of a lambda": (
         "k = [1.0]\no = optim.SGD([nn.Parameter(torch.ones(1))], lr=1.0)\n"
         "s = optim.lr_scheduler.LambdaLR(o, lambda n: k[0])",

@@ -312,3 +312,15 @@ def number_of_threads_changed(torch, compile):
         made.append(f(torch.ones(3, 3)))
     torch.set_num_threads(before)
     return made
+
+
+@case
+def draws_forked_inside(torch, compile):
+    @compile
+    def f(x):
+        with torch.random.fork_rng():
+            a = torch.rand(4)
+        return a, torch.rand(4)
+
+    pairs = [f(torch.ones(1)) for _ in range(3)]
+    return [bool((a == b).all()) for a, b in pairs], bool((pairs[0][0] == pairs[1][0]).all())

@@ -1,0 +1,116 @@
+"""What can be read of the library's own objects: tensors, modules, optimizers, schedules of rates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from lenetc.compiler.reads.entries import Bare, Got, Items, Named
+from lenetc.compiler.reads.kinds import (
+    BOOKKEEPING,
+    OF_OPTIMIZERS,
+    cells_of,
+    hooks_of,
+    is_ours_type,
+    library_names,
+    requires_grad_of,
+    type_of,
+)
+from lenetc.nn.modules.hooks import everywhere
+from lenetc.nn.modules.module import Module
+from lenetc.nn.parameter import Parameter
+from lenetc.optim.lr_scheduler import LRScheduler
+from lenetc.optim.optimizer import Optimizer
+from lenetc.tensors.tensor import Tensor
+
+if TYPE_CHECKING:
+    from lenetc.compiler.reads.follow import Followed
+
+
+def follow_tensor(followed: Followed, value: Tensor, path: str) -> None:
+    followed.tensors.setdefault(value._cell, path)
+    followed.settled.append(Got(path, "requires_grad", value, requires_grad_of))
+    followed.settled.append(Got(path, "dtype", value, type_of))
+    followed.settled.append(Got(path, "hooks", value, hooks_of))
+    if value.__dict__:
+        followed.spaced(
+            value.__dict__, path, None if followed.everything else followed.names, followed.entries
+        )
+    else:
+        if followed.bare is None:
+            followed.bare = Bare(path)
+            followed.entries.append(followed.bare)
+        followed.bare.spaces.append(value.__dict__)
+    for table in (value.hooks, value.after_grad):
+        followed.todo += [(hook, f"{path}.hooks") for hook in (table or {}).values()]
+    if isinstance(value, Parameter):  # whose own attributes count up the epoch
+        followed.spaced(value.__dict__, path, followed.names, followed.settled)
+
+
+def follow_module(followed: Followed, module: Module, path: str) -> None:
+    fields = module.__dict__
+    for table in ("_parameters", "_buffers", "_modules"):
+        held = fields.get(table, {})
+        if table == "_buffers":  # an assignment under a trace makes a new tensor of the same cell
+            followed.settled.append(Got(f"{path}.{table}", table, held, cells_of))
+        else:
+            followed.settled.append(Items(f"{path}.{table}", held))
+        followed.todo += [(part, f"{path}.{key}") for key, part in held.items() if part is not None]
+    followed.settled.append(Items(f"{path}.hooks", fields.get("_hooks", {})))
+    for name, hooks in (*everywhere.items(), *fields.get("_hooks", {}).items()):
+        followed.settled.append(Items(f"{path}.{name}", hooks))
+        followed.todo += [(hook.function, f"{path}.{name}") for hook in hooks.values()]
+    kind = type(module)
+    wanted = followed.names | library_names(cast(Any, kind))
+    if not is_ours_type(kind):
+        followed.is_made_so(module, path)
+    # A change by assignment counts up the epoch; one of the user's own classes may be made otherwise.
+    entries = followed.settled if is_ours_type(kind) else followed.entries
+    followed.spaced(fields, path, None if followed.everything else wanted, entries, skip=BOOKKEEPING)
+    for base in kind.__mro__:
+        if is_ours_type(base) and "forward" in base.__dict__:  # which somebody may have replaced
+            followed.entries.append(Named(f"{path}.forward", "forward", base.__dict__))
+            followed.todo.append((base.__dict__["forward"], f"{path}.forward"))
+    followed.follow_class(kind, path)
+
+
+def follow_optimizer(followed: Followed, optimizer: Optimizer, path: str) -> None:
+    followed.entries.append(Items(f"{path}.param_groups", optimizer.param_groups))
+    for group in optimizer.param_groups:
+        followed.entries.append(Items(f"{path}.param_groups", group["params"]))
+        followed.todo.append((group["params"], f"{path}.param_groups"))
+    followed.managed.append(Items(f"{path}.state", optimizer.state))
+    for state in optimizer.state.values():
+        followed.managed.append(Items(f"{path}.state", state))
+        followed.todo += [(value, f"{path}.state") for value in state.values() if isinstance(value, Tensor)]
+    followed.entries.append(Named(f"{path}.param_groups", "param_groups", optimizer.__dict__))
+    followed.entries.append(Named(f"{path}.state", "state", optimizer.__dict__))
+    for hooks in (optimizer._step_pre_hooks, optimizer._step_post_hooks):
+        followed.settled.append(Items(f"{path}.hooks", hooks.hooks))  # a change of which counts up the epoch
+        followed.todo += [(hook, f"{path}.hooks") for hook in hooks]
+    for group in optimizer.param_groups:
+        for key, option in group.items():  # the value of one that is a tensor is state, not an option
+            parts = option if isinstance(option, tuple) else (option,)
+            if key != "params" and any(isinstance(part, Tensor) for part in parts):
+                followed.entries.append(Named(f"{path}.param_groups", key, group))
+                followed.todo += [(part, f"{path}.param_groups") for part in parts]
+    wanted = followed.names
+    own = {key for key in optimizer.__dict__ if key in wanted and key not in OF_OPTIMIZERS}
+    followed.spaced(optimizer.__dict__, path, frozenset(own), followed.entries)
+    if "state_dict" in wanted or followed.everything:
+        wanted |= {"param_groups", "state"}
+    for key in ("param_groups", "state"):
+        if key in wanted:
+            followed.todo.append((getattr(optimizer, key), f"{path}.{key}"))
+    followed.follow_class(type(optimizer), path)
+
+
+def follow_schedule(followed: Followed, schedule: LRScheduler, path: str) -> None:
+    """What a step changes is looked at only where somebody else reads it: each call steps it."""
+    fields, wanted = schedule.__dict__, followed.names
+    if wanted & {"get_lr", "state_dict"}:
+        wanted |= fields.keys()
+    elif "get_last_lr" in wanted:
+        wanted |= {"_last_lr"}
+    parts = ("optimizer", "_schedulers", "lr_lambdas", "_scale_fn_custom")
+    followed.todo += [(fields[name], f"{path}.{name}") for name in parts if name in fields]
+    followed.spaced(fields, path, None if followed.everything else wanted - {"optimizer"}, followed.entries)
