@@ -109,6 +109,7 @@ class Followed:
         self.containers: dict[int, str] = {}
         self.bare: Bare | None = None  # of the tensors without attributes of the user's
         self.reached: set[int] = set()
+        self.forwards: set[type] = set()  # the package's own modules that are looked at
         self._seen: dict[int, Any] = {}  # with the object, whose number would be another's after it
 
     def _names(self) -> None:
@@ -412,7 +413,9 @@ class Followed:
         entries: list[Entry],
         skip: frozenset[str] = frozenset(),
     ) -> None:
-        entries.append(Which(path, space, None if wanted is None else wanted - skip))
+        names = None if wanted is None else wanted - skip
+        if names != frozenset():
+            entries.append(Which(path, space, names))
         for key in space.keys() if wanted is None else wanted & space.keys():
             if key not in skip:
                 entries.append(Named(f"{path}.{key}", key, space))

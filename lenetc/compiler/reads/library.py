@@ -67,7 +67,8 @@ def follow_module(followed: Followed, module: Module, path: str) -> None:
     entries = followed.settled if is_ours_type(kind) else followed.entries
     followed.spaced(fields, path, None if followed.everything else wanted, entries, skip=BOOKKEEPING)
     for base in kind.__mro__:
-        if is_ours_type(base) and "forward" in base.__dict__:  # which somebody may have replaced
+        if base not in followed.forwards and is_ours_type(base) and "forward" in base.__dict__:
+            followed.forwards.add(base)  # whose forward somebody may have replaced
             followed.entries.append(Named(f"{path}.forward", "forward", base.__dict__))
             followed.todo.append((base.__dict__["forward"], f"{path}.forward"))
     followed.follow_class(kind, path)
