@@ -8,9 +8,7 @@ generator of NumPy's, is told by `opaque`.
 
 from __future__ import annotations
 
-import abc
 import builtins
-import decimal
 import enum
 import functools
 import io
@@ -23,6 +21,7 @@ from typing import Any, cast
 import numpy as np
 
 from lenetc.compiler.reads.calls import EFFECT, kind_of_call
+from lenetc.compiler.reads.classes import follow_class
 from lenetc.compiler.reads.entries import (
     ABSENT,
     Bare,
@@ -41,7 +40,6 @@ from lenetc.compiler.reads.kinds import (
     ASSUMED,
     BYTES,
     CACHED,
-    CLASS_FIELDS,
     CONTAINERS,
     DEFAULTS,
     EVERYTHING,
@@ -51,7 +49,6 @@ from lenetc.compiler.reads.kinds import (
     NOT_READ,
     OBJECTS,
     PACKAGES,
-    SPECIAL,
     STANDARD_STREAMS,
     WORDS,
     code_of,
@@ -62,11 +59,9 @@ from lenetc.compiler.reads.kinds import (
     is_of_others,
     is_ours_type,
     is_special,
-    mro_of,
     named_as,
     nested,
     parts_of,
-    registered,
     remembered,
     said,
     solid,
@@ -110,7 +105,7 @@ class Followed:
         self.bare: Bare | None = None  # of the tensors without attributes of the user's
         self.reached: set[int] = set()
         self.forwards: set[type] = set()  # the package's own modules that are looked at
-        self._seen: dict[int, Any] = {}  # with the object, whose number would be another's after it
+        self.seen: dict[int, Any] = {}  # with the object, whose number would be another's after it
 
     def _names(self) -> None:
         found = [names_of(code) for code in self.codes.values()]
@@ -118,8 +113,9 @@ class Followed:
         # This package calls forward() of its own accord.
         self.names = frozenset(("forward",)).union(*(names.attributes for names in found))
         self.formats = any(names.formats for names in found)
-        self.everything = bool((self.names | self.outer) & EVERYTHING or self.outer & {"vars", "dir"})
-        self.everything |= any(names.computes for names in found)
+        # Of an object all attributes count where code asks for all of them, or computes their names.
+        self.lists_names = bool((self.names | self.outer) & EVERYTHING or self.outer & {"vars", "dir"})
+        self.everything = self.lists_names or any(names.computes for names in found)
         self.handed: frozenset[str] = frozenset()
         if not self.assumes:  # what is only taken to run names too much
             self.handed = self.handed.union(*(names.handed for names in found))
@@ -135,7 +131,7 @@ class Followed:
         self._roots.append((value, path))
         self._follow(value, path)
         known = len(self.codes)
-        while self.assumes and len(self._seen) <= OBJECTS:
+        while self.assumes and len(self.seen) <= OBJECTS:
             # Functions that were found bring names, by which more of what was met before can be read.
             self._names()
             self._clear()
@@ -151,13 +147,13 @@ class Followed:
             self._one(*self.todo.pop())
 
     def _one(self, value: Any, path: str) -> None:
-        if is_plain(value) or id(value) in self._seen:
+        if is_plain(value) or id(value) in self.seen:
             return
-        if len(self._seen) > OBJECTS:
+        if len(self.seen) > OBJECTS:
             self.opaque.append((path, None))
             self.todo.clear()
             return
-        self._seen[id(value)] = value
+        self.seen[id(value)] = value
         kind = type(value)  # not isinstance, which asks the object itself
         if issubclass(kind, Tensor):
             follow_tensor(self, value, path)
@@ -176,7 +172,7 @@ class Followed:
         elif issubclass(kind, ModuleType):
             self._namespace(value, path)
         elif issubclass(kind, type):
-            self.follow_class(value, path)
+            follow_class(self, value, path)
             if self.names & set(WORDS):
                 self.entries.append(Got(path, "__name__", value, named_as))
             if value.__dict__.get("_is_runtime_protocol"):  # asks objects for attributes that no code names
@@ -329,53 +325,6 @@ class Followed:
         if root not in PACKAGES:
             self.entries.append(Which(path, space, self.names))
 
-    def follow_class(self, kind: type, path: str) -> None:
-        made = type(kind)
-        if made is not type and made.__module__ not in ("abc", "enum", "typing"):
-            self.entries.append(Is(path, "__class__", kind, type))
-            self.follow_class(made, path)
-        for base in kind.__mro__:
-            if base.__module__ in ("typing", "abc"):
-                continue
-            if is_ours_type(base):
-                if id(base) not in self._seen or base is kind:
-                    self._seen[id(base)] = base
-                    self._put_into(base, path)
-                continue
-            if base is decimal.Decimal:  # computes by a context of the thread's
-                self.opaque.append((path, base))
-            if is_of_c(base):  # its attributes never change
-                self.looks |= base.__module__ != "builtins"
-                continue
-            if id(base) in self._seen and base is not kind:
-                continue
-            self._seen[id(base)] = base
-            space, is_users = base.__dict__, not is_of_others(base)
-            wanted = self.names | {key for key in space if is_special(key) and key not in CLASS_FIELDS}
-            self.entries.append(Which(path, space, wanted | SPECIAL))
-            self.entries.append(Is(path, "__mro__", base, mro_of))
-            if isinstance(base, abc.ABCMeta):  # which may take in any class
-                self.entries.append(Got(path, "register", base, registered))
-            for key, value in (*space.items(),):
-                is_run = is_special(key) and key not in CLASS_FIELDS and callable(value)
-                is_read = key in self.names or (
-                    is_users and (is_run or (self.everything and not is_special(key)))
-                )
-                if is_read:
-                    self.entries.append(Named(f"{path}.{key}", key, space))
-                if is_read or is_run:
-                    self.todo.append((value, f"{path}.{key}"))
-            if issubclass(base, enum.Enum):
-                self.todo.append((base._member_map_, path))
-
-    def _put_into(self, base: type, path: str) -> None:
-        """What the user has put into a class of this package."""
-        for key in self.names & base.__dict__.keys():
-            value = base.__dict__[key]
-            if isinstance(value, FunctionType) and not is_ours(value.__code__.co_filename):
-                self.entries.append(Named(f"{path}.{key}", key, base.__dict__))
-                self.todo.append((value, f"{path}.{key}"))
-
     def _attributes(self, value: Any, path: str) -> None:
         """Those of an object of a class of Python's."""
         kind = type(value)
@@ -397,7 +346,7 @@ class Followed:
                     self.entries.append(entry)
                     if entry.value is not ABSENT:
                         self.todo.append((entry.value, f"{path}.{key}"))
-        self.follow_class(kind, path)
+        follow_class(self, kind, path)
 
     def is_made_so(self, value: Any, path: str) -> None:
         """Of what class `value` is, and which dict its attributes are in."""

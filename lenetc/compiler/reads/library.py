@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from lenetc.compiler.reads.classes import follow_class
 from lenetc.compiler.reads.entries import Bare, Got, Items, Named
 from lenetc.compiler.reads.kinds import (
     BOOKKEEPING,
@@ -71,7 +72,7 @@ def follow_module(followed: Followed, module: Module, path: str) -> None:
             followed.forwards.add(base)  # whose forward somebody may have replaced
             followed.entries.append(Named(f"{path}.forward", "forward", base.__dict__))
             followed.todo.append((base.__dict__["forward"], f"{path}.forward"))
-    followed.follow_class(kind, path)
+    follow_class(followed, kind, path)
 
 
 def follow_optimizer(followed: Followed, optimizer: Optimizer, path: str) -> None:
@@ -97,12 +98,14 @@ def follow_optimizer(followed: Followed, optimizer: Optimizer, path: str) -> Non
     wanted = followed.names
     own = {key for key in optimizer.__dict__ if key in wanted and key not in OF_OPTIMIZERS}
     followed.spaced(optimizer.__dict__, path, frozenset(own), followed.entries)
-    if "state_dict" in wanted or followed.everything:
+    if (
+        "state_dict" in wanted or followed.lists_names
+    ):  # a computed name is hardly that of what each step changes
         wanted |= {"param_groups", "state"}
     for key in ("param_groups", "state"):
         if key in wanted:
             followed.todo.append((getattr(optimizer, key), f"{path}.{key}"))
-    followed.follow_class(type(optimizer), path)
+    follow_class(followed, type(optimizer), path)
 
 
 def follow_schedule(followed: Followed, schedule: LRScheduler, path: str) -> None:

@@ -28,7 +28,7 @@ def _convolved(w: Work, columns: int) -> float:
 def im2col(w: Work) -> float:
     """Slices, and a product for each sample."""
     columns = _sliced(w, 7e-4)
-    return w.taps + 4 * NODE + columns + w.macs * (2.4e-5 if columns else 9e-6) * w.pace
+    return w.taps + 4 * NODE + w.n * 2.8 + columns + w.macs * (2.4e-5 if columns else 9e-6) * w.pace
 
 
 def _sliced(w: Work, column: float) -> float:

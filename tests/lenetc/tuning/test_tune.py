@@ -204,7 +204,7 @@ def test_without_time_nothing_is_measured_and_this_is_told() -> None:
 def test_the_next_call_is_compiled_by_the_measured_costs(monkeypatch: pytest.MonkeyPatch) -> None:
     step, images = training()
     plain, images = training(tuned=False)
-    assert "conv2d by conv," in notes(step.lower(images))[0]
+    assert "conv2d by gather," in notes(step.lower(images))[0]
 
     def measure(wanted: Any, *_: Any) -> dict[str, tuple[float, float]]:
         return {p.key: (0.1 if "by im2col" in p.key else 500.0, p.estimate) for p in wanted}
@@ -214,7 +214,7 @@ def test_the_next_call_is_compiled_by_the_measured_costs(monkeypatch: pytest.Mon
     expected = float(plain(images))
     assert tuning.tune(step.lower(images)).kept
     assert "conv2d by im2col," in notes(step.lower(images))[0]
-    assert "conv2d by conv," in notes(plain.lower(images))[0]
+    assert "conv2d by gather," in notes(plain.lower(images))[0]
     assert float(step(images)) == pytest.approx(expected, rel=1e-5)
 
 
@@ -313,7 +313,7 @@ def test_dumps_tell_what_was_chosen_and_what_else_there_is(tmp_path: Path) -> No
     program.dump(tmp_path / "dump")
     text = (tmp_path / "dump" / "4-strategies.txt").read_text()
     first = text.splitlines()[0]
-    assert first.startswith("# conv: conv2d by conv, NCHW, about ") and "; gather: " in first
+    assert first.startswith("# conv: conv2d by gather, CHWN, about ") and "; conv: " in first
     assert parse(text) is program.graph("strategies")
 
 

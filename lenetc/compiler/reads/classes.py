@@ -1,0 +1,74 @@
+"""What can be read of a class: its bases, its metaclass, the names in each of them."""
+
+from __future__ import annotations
+
+import abc
+import decimal
+import enum
+from types import FunctionType
+from typing import TYPE_CHECKING
+
+from lenetc.compiler.reads.entries import Got, Is, Named, Which
+from lenetc.compiler.reads.kinds import (
+    CLASS_FIELDS,
+    SPECIAL,
+    is_of_c,
+    is_of_others,
+    is_ours_type,
+    is_special,
+    mro_of,
+    registered,
+)
+from lenetc.evaluation.tracing import is_ours
+
+if TYPE_CHECKING:
+    from lenetc.compiler.reads.follow import Followed
+
+
+def follow_class(followed: Followed, kind: type, path: str) -> None:
+    made = type(kind)
+    if made is not type and made.__module__ not in ("abc", "enum", "typing"):
+        followed.entries.append(Is(path, "__class__", kind, type))
+        follow_class(followed, made, path)
+    for base in kind.__mro__:
+        if base.__module__ in ("typing", "abc"):
+            continue
+        if is_ours_type(base):
+            if id(base) not in followed.seen or base is kind:
+                followed.seen[id(base)] = base
+                _put_into(followed, base, path)
+            continue
+        if base is decimal.Decimal:  # computes by a context of the thread's
+            followed.opaque.append((path, base))
+        if is_of_c(base):  # its attributes never change
+            followed.looks |= base.__module__ != "builtins"
+            continue
+        if id(base) in followed.seen and base is not kind:
+            continue
+        followed.seen[id(base)] = base
+        space, is_users = base.__dict__, not is_of_others(base)
+        wanted = followed.names | {key for key in space if is_special(key) and key not in CLASS_FIELDS}
+        followed.entries.append(Which(path, space, wanted | SPECIAL))
+        followed.entries.append(Is(path, "__mro__", base, mro_of))
+        if isinstance(base, abc.ABCMeta):  # which may take in any class
+            followed.entries.append(Got(path, "register", base, registered))
+        for key, value in (*space.items(),):
+            is_run = is_special(key) and key not in CLASS_FIELDS and callable(value)
+            is_read = key in followed.names or (
+                is_users and (is_run or (followed.everything and not is_special(key)))
+            )
+            if is_read:
+                followed.entries.append(Named(f"{path}.{key}", key, space))
+            if is_read or is_run:
+                followed.todo.append((value, f"{path}.{key}"))
+        if issubclass(base, enum.Enum):
+            followed.todo.append((base._member_map_, path))
+
+
+def _put_into(followed: Followed, base: type, path: str) -> None:
+    """What the user has put into a class of this package."""
+    for key in followed.names & base.__dict__.keys():
+        value = base.__dict__[key]
+        if isinstance(value, FunctionType) and not is_ours(value.__code__.co_filename):
+            followed.entries.append(Named(f"{path}.{key}", key, base.__dict__))
+            followed.todo.append((value, f"{path}.{key}"))
