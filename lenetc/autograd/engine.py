@@ -280,6 +280,12 @@ def grad(
     pairs = _cotangents(outputs, given)
     functions = _reachable([fn for t in outputs if (fn := t.grad_fn) is not None])
     _check_not_freed(functions)
+    for tensor in inputs:
+        own = tensor.grad_fn
+        if own is not None and own.together is not None:
+            every = own.together[1]
+            if any(fn is not own and fn.together is not None and fn.together[1] is every for fn in functions):
+                own.require_last("autograd.grad()")
     with phase("backward"), building_at(where_now()):
         leaves = [leaf for fn in functions for leaf in fn._leaves]
         for tensor in {tensor for tensor, _ in leaves if _is_outer(tensor) and tensor not in asked}:

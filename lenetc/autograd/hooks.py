@@ -70,6 +70,8 @@ def register_hook(tensor: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Re
     if not tensor.requires_grad:
         raise LenetcError("cannot register a hook on a tensor that doesn't require gradient").at(here())
     trace, fn = Context.trace, tensor._grad_fn
+    if fn is not None:
+        fn.require_last("register_hook()")
     is_inner = trace is not None and (tensor._cell.trace if fn is None else fn.trace) is trace
     return RemovableHandle(_table(tensor), hook, is_inner=is_inner)
 

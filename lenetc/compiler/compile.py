@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from types import MethodType
+from types import MethodType, NoneType
 from typing import Any, overload
 
 from ir.errors import LenetcError
@@ -81,6 +81,8 @@ def compile(
             dynamic=dynamic,
             disable=disable,
         )
+    if not isinstance(dynamic, (bool, NoneType)):
+        raise ArgumentError(f"compile: dynamic is a bool or None, not {dynamic!r}").at(here())
     if disable:
         return function
     how = (device, strategies, tuned, cuda_graphs, bool(dynamic))

@@ -62,8 +62,10 @@ class Lost:
                 self._returned()
 
     def _call(self) -> tuple[Capture, Call]:
-        if self._last is None or self._program.steps is not None or self._last[0].grad_inputs:
+        if self._last is None or self._program.steps is not None:
             raise _gone("several steps were one call")
+        if self._last[0].grad_inputs:
+            raise _gone("other gradients add up beside it, from call to call")
         captured, leaves = self._last
         self._program.exchange.catch_up()
         updated = {captured.cells[name] for name in captured.updated}

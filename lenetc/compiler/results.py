@@ -163,4 +163,7 @@ def _show(
             base = leaves[captured.positions[base]]
         assert isinstance(base, Tensor)
         base = base.detach() if result.is_detached else base
-        tensor._shares, tensor._view = "a view", View(base, view.read, view.write, view.is_tracked)
+        read, write, outer = view.read, view.write, base._view
+        if outer is not None and (root := outer.base()) is not None:
+            base, (read, write) = root, outer.of(read, write)
+        tensor._shares, tensor._view = "a view", View(base, read, write, view.is_tracked)

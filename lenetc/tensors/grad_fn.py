@@ -9,8 +9,10 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ir.node import Node
+from ir.errors import LenetcError
+from ir.node import Node, topological
 from lenetc.evaluation.cell import Context
+from lenetc.evaluation.tracing import here
 
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
@@ -134,6 +136,7 @@ class GradFn:
             "node",
             "retained",
             "saves",
+            "together",
             "trace",
             "variable",
         ),
@@ -155,6 +158,21 @@ class GradFn:
         self.retained: weakref.ref[Tensor] | None = None
         self.variable: Tensor | None = None
         self.hooks: dict[int, Callable[[Tensor], Any]] | None = None
+        # Of what came out of a compiled function: its formula inside, and those of all that came out of that call.
+        self.together: tuple[Node, list[Node]] | None = None
+
+    def require_last(self, what: str) -> None:
+        """Raise LenetcError where others that came out of the same call of a compiled function are computed from this
+        result inside: outside they are not, so that their gradients would not pass it."""
+        if self.together is None:
+            return
+        own, every = self.together
+        if own in topological((), [node for node in every if node is not own]):
+            raise LenetcError(
+                f"{what}: this tensor came out of a compiled function together with others that are computed from it "
+                "there; outside they are not, and their gradients do not pass it. Do it inside of the function, or "
+                "compile what comes after this tensor by itself"
+            ).at(here())
 
     def name(self) -> str:
         """PyTorch's name of the node, e.g. "AddmmBackward0"."""

@@ -304,6 +304,7 @@ class Tensor(Methods):
     def retain_grad(self) -> None:
         """Keep `.grad` of a tensor that is not a leaf."""
         if self._grad_fn is not None:
+            self._grad_fn.require_last("retain_grad()")
             self._grad_fn.retained = weakref.ref(self)
 
     def detach(self) -> Tensor:
@@ -476,8 +477,11 @@ def _applied(
 
 
 def _view_of(x: Tensor, read: Read, write: Write) -> View:
-    base = None if x._view is None else x._view.base()
-    if x._view is None or base is None:
+    base, trace = None if x._view is None else x._view.base(), Context.trace
+    is_fed = trace is not None and trace.is_fed(
+        x._cell
+    )  # an argument stands for itself, whatever it shows outside
+    if x._view is None or base is None or is_fed:
         return View(x, read, write, is_grad_enabled())
     return View(base, *x._view.of(read, write), is_grad_enabled())
 

@@ -14,8 +14,9 @@ import lenetc
 from examples.models.run import NAMES, load
 
 STEPS = 12
-# Of random numbers in them, and of sums whose rounding grows from step to step: how far losses may part.
-APART = {"lenet_bn": 0.15, "vae": 0.02, "mobilenet": 0.02, "resnet20": 0.02}
+# Of random numbers in them, and of sums whose rounding grows from step to step: how far losses may part. PyTorch's own
+# of resnet20 part by 0.056 when weights are moved by 3e-7 of themselves.
+APART = {"lenet_bn": 0.15, "vae": 0.02, "mobilenet": 0.02, "resnet20": 0.1}
 
 
 @pytest.fixture(autouse=True)

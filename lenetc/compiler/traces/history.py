@@ -86,6 +86,12 @@ def history_of(tensor: Tensor, trace: Trace) -> History | None:
         operands.update((leaf, node) for leaf, node in one._leaves)
         stack.extend(child for child, _ in one.next_functions if child is not None)
     freed = any(one.freed for one in seen)
+    if not freed and any(one.retained is not None and one.retained() is not None for one in seen):
+        raise LenetcError(
+            "a compiled function calls retain_grad() on a tensor, and backward() is called outside, where what came "
+            "out is one operation: call backward() inside, or return the tensor and compile what comes after it "
+            "by itself"
+        ).at(here())
     node = tensor.node
     tensor._grad_fn = None
     kept: list[tuple[Tensor | weakref.ref[Tensor], Node]] = []
@@ -116,6 +122,7 @@ class Call:
     before: Mapping[Cell, Array]
     replaced: frozenset[Cell]
     versions: dict[Cell, int] = field(default_factory=dict)
+    formulas: list[Node] = field(default_factory=list)  # of the results that have history
 
     def remember(self) -> None:
         """To be called when the run is done."""
@@ -184,7 +191,10 @@ def attach(tensor: Tensor, history: History, call: Call | None, given: Mapping[i
     tensor._cell._node = node
     edges = [operand.grad_fn or operand._accumulator() for operand in operands]
     leaves = [(operand, n) for operand, n in zip(operands, nodes, strict=True) if operand.grad_fn is None]
-    tensor._set_grad_fn(grad_fn_class("CompiledFunctionBackward")(node, edges, leaves, saves=True))
+    fn = grad_fn_class("CompiledFunctionBackward")(node, edges, leaves, saves=True)
+    call.formulas.append(history.node)
+    fn.together = history.node, call.formulas
+    tensor._set_grad_fn(fn)
 
 
 def _backward(history: History, call: Call, positions: Sequence[int], gradient: Node) -> list[Node | None]:
