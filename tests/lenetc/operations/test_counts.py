@@ -102,7 +102,9 @@ def test_more_elements_than_f16_counts(name: str) -> None:
     def graded(dtype: Any) -> tuple[Array, Array]:
         given = lenetc.tensor(x.astype(dtype)).requires_grad_()
         y = function(given) if dtype is np.float16 else _in_f32(function)(given)
-        (y * 1000.0).sum().backward()
+        # A normalization takes a constant and what is linear in x out of its gradient: the square is left.
+        weights = given.detach() ** 2 if y.shape == given.shape else 1.0
+        (y * weights * 1000.0).sum().backward()
         assert y.dtype is given.dtype
         return y.detach().numpy(), given.grad.numpy()
 
