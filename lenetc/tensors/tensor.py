@@ -478,9 +478,8 @@ def _applied(
 
 def _view_of(x: Tensor, read: Read, write: Write) -> View:
     base, trace = None if x._view is None else x._view.base(), Context.trace
-    is_fed = trace is not None and trace.is_fed(
-        x._cell
-    )  # an argument stands for itself, whatever it shows outside
+    # An argument stands for itself, whatever it shows outside.
+    is_fed = trace is not None and trace.is_fed(x._cell)
     if x._view is None or base is None or is_fed:
         return View(x, read, write, is_grad_enabled())
     return View(base, *x._view.of(read, write), is_grad_enabled())

@@ -67,7 +67,14 @@ def _holds_f64(data: Any) -> bool:
 
 
 def _check_fits(array: Array, dtype: DType) -> None:
-    """Raise DTypeError where integers of `array` are beyond `dtype`; small negative ones wrap around as in PyTorch."""
+    """Raise DTypeError where numbers of `array` are beyond `dtype`; small negative integers wrap around, as in
+    PyTorch."""
+    if dtype.kind == "int" and array.dtype.kind == "f":
+        limits = np.iinfo(dtype.numpy)  # type: ignore[type-var]
+        if not np.all((array >= limits.min) & (array <= limits.max) & (array < 2.0**63)):
+            raise DTypeError(
+                f"a number among the data cannot be converted to {dtype.long_name} without overflow"
+            ).at(here())
     if dtype.kind == "int" and array.dtype.kind in "iu" and array.size:
         bits = 8 * dtype.numpy.itemsize
         least, most = (1 - 2**bits, 2**bits) if dtype is u8 else (-(2 ** (bits - 1)), 2 ** (bits - 1))

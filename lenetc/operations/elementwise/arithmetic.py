@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import lenetc.tensors.tensor as t
@@ -14,7 +15,17 @@ from ir.types import bool_, u8
 from lenetc.evaluation.tracing import here
 from lenetc.operations import integers
 from lenetc.operations.autocast import autocasts
-from lenetc.operations.elementwise.operands import Binary, binary, flat, kind, of_bools, refuse_bools, unary
+from lenetc.operations.elementwise.operands import (
+    Binary,
+    binary,
+    cast,
+    flat,
+    in_f32,
+    kind,
+    of_bools,
+    refuse_bools,
+    unary,
+)
 from lenetc.tensors.arrays import need_number
 from lenetc.tensors.convert import number_for, operand_of, result_dtype_of
 
@@ -180,7 +191,10 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     tensor1, tensor2 = _promoted(input, tensor1, tensor2)
     need_number("addcmul", "value", value)
     value = number_for(tensor1.dtype, value)
-    return input + (tensor1 * tensor2 if value == 1 else value * tensor1 * tensor2)
+    operands = (input.to(tensor1.dtype), tensor1, tensor2)
+    if value == 1:
+        return t.apply("AddcmulBackward0", in_f32(lambda a, b, c: a + b * c), *operands)
+    return _weighted("addcmul", lambda w, a, b, c: a + w * b * c, value, *operands)
 
 
 @autocasts
@@ -193,7 +207,26 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
             "convert one with .float()"
         ).at(here())
     tensor1, tensor2 = _promoted(input, tensor1, tensor2)
-    return input + (tensor1 / tensor2 if value == 1 else value * (tensor1 / tensor2))
+    operands = (input.to(tensor1.dtype), tensor1, tensor2)
+    if value == 1:
+        return t.apply("AddcdivBackward0", in_f32(lambda a, b, c: a + b / c), *operands)
+    return _weighted("addcdiv", lambda w, a, b, c: a + w * (b / c), value, *operands)
+
+
+def _weighted(what: str, formula: Callable[..., Node], weight: Any, *tensors: Tensor) -> Tensor:
+    """A formula of a number, or of a tensor of weights, and of tensors of one dtype."""
+    name, weight = f"{what.capitalize()}Backward0", operand_of(what, weight)
+    if not isinstance(weight, t.Tensor):
+
+        def build(first: Node, *others: Node) -> Node:
+            return formula(scalar(weight, first.dtype), first, *others)
+
+        return t.apply(name, in_f32(build), *tensors)
+
+    def weighed(w: Node, first: Node, *others: Node) -> Node:
+        return formula(cast(w, first.dtype), first, *others)
+
+    return t.apply(name, in_f32(weighed), weight, *tensors)
 
 
 def _promoted(input: Tensor, *factors: Tensor) -> list[Tensor]:
@@ -220,7 +253,7 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
                 "lerp: needs floating point tensors of one dtype, but they are "
                 f"{' and '.join(tensor.type_text() for tensor in given)}"
             ).at(here())
-    return input + weight * (end - input)
+    return _weighted("lerp", lambda w, a, b: a + w * (b - a), weight, input, end)
 
 
 absolute = abs

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 import lenetc
+from ir.errors import DTypeError
 from tests.parity.kinds.alike import check_all
+from tests.parity.torch_functions import torch
 
 FILLED = [
     *(
@@ -121,3 +125,30 @@ def test_what_is_missing_is_an_index_error() -> None:
     ):
         with pytest.raises(IndexError):
             wrong(lenetc.ones(3))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64"])
+def test_floats_in_lists_fit_an_integer_dtype_or_are_refused(dtype: str) -> None:
+    for value in (
+        math.nan,
+        math.inf,
+        3e9,
+        1e20,
+        300.0,
+        -1.0,
+        -129.0,
+        255.9,
+        256.0,
+        -0.5,
+        127.9,
+        128.0,
+        -(2.0**63),
+    ):
+        for data in (value, [value]):
+            try:
+                wanted = torch.tensor(data, dtype=getattr(torch, dtype)).tolist()
+            except RuntimeError:
+                with pytest.raises(DTypeError, match="without overflow"):
+                    lenetc.tensor(data, dtype=getattr(lenetc, dtype))
+            else:
+                assert lenetc.tensor(data, dtype=getattr(lenetc, dtype)).tolist() == wanted

@@ -38,6 +38,9 @@ BOTH: dict[str, Callable[[Any, Any], Any]] = {
     "times a number": lambda f, x: x * 0.3,
     "over a number": lambda f, x: x / 0.7,
     "a number over it": lambda f, x: 0.3 / x,
+    "lerp": lambda f, x: x.lerp(x * -2, 0.3),
+    "addcmul": lambda f, x: x.addcmul(x, x * 0 + 2, value=-0.3),
+    "addcdiv": lambda f, x: x.addcdiv(x, x * 0 + 2, value=-1.7),
 }
 
 
