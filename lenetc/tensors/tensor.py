@@ -109,6 +109,10 @@ class Tensor(Methods):
         base = view.base()
         if base is not None and base._view is not None:
             base._refresh()
+            # An argument that no longer stands for itself: this is a view of what it is a view of.
+            if base._is_read_through() and (root := base._view.base()) is not None:
+                self._view = view = View(root, *base._view.of(view.read, view.write), view.is_tracked)
+                base, view.seen = root, None
         if view.cell.present() == view.seen:
             return
         if base is None or self._cell.trace is not Context.trace:

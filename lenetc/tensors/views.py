@@ -40,7 +40,7 @@ class View:
         self.read = read
         self.write = write
         self.is_tracked = is_tracked
-        self.seen = self.cell.present()
+        self.seen: object = self.cell.present()
 
     def base(self) -> Tensor | None:
         """The base; None where it is gone, or has become a tensor of another shape."""

@@ -14,6 +14,7 @@ from tests.semantics.page import BEGIN, END, PAGE, updated
 def test_the_tables_are_those_of_the_cases() -> None:
     page = PAGE.read_text()
     assert updated(page) == page, "write it anew: python -m tests.semantics.page"
+    assert f"{len(all_cases()):,} cases" in (PAGE.parents[1] / "README.md").read_text()
 
 
 @pytest.mark.parametrize("case", [case for case in all_cases() if case.refused], ids=lambda case: case.name)

@@ -293,3 +293,17 @@ for x, y in pairs:
 return made
 """
 TABLE += expressions("views", VIEWS, VIEW, {})
+
+
+@case
+def views_of_an_argument_that_is_a_view_itself(torch, compile):
+    def doubled(v, kept):
+        kept.append(v[:1])
+        parts = v.view(2, 1), v.chunk(2)[1], kept[-1] * 1.0
+        v.mul_(2.0)
+        return parts
+
+    f = compile(doubled)
+    x, kept = torch.ones(4), []
+    made = [f(x[:2], kept), f(x[2:], kept), f(x[:2], kept)]
+    return made, kept, x

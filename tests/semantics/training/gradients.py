@@ -174,3 +174,45 @@ def gradient_by_autograd_grad_of_what_was_computed_outside(torch, compile):
     p = parameter(torch, 1, 2)
     f = compile(lambda y: torch.autograd.grad((y * y).sum(), [p]))
     return f(p * 2.0)
+
+
+def hidden_and_loss(torch, compile):
+    """Two results of one call, one of which is computed from the other."""
+    p = parameter(torch, 1, 2)
+
+    @compile
+    def f(x):
+        h = p * x
+        return h, (h * h).sum()
+
+    return p, *f(torch.ones(2))
+
+
+@refused("came out", "together")
+def gradient_by_another_result_of_the_call(torch, compile):
+    _, h, loss = hidden_and_loss(torch, compile)
+    return torch.autograd.grad(loss + h.sum(), [h])
+
+
+@refused("came out", "together")
+def hook_on_a_result_that_another_is_computed_from(torch, compile):
+    p, h, loss = hidden_and_loss(torch, compile)
+    h.register_hook(lambda g: g * 10.0)
+    loss.backward()
+    return p.grad
+
+
+@refused("came out", "together")
+def gradient_kept_of_a_result_that_another_is_computed_from(torch, compile):
+    _, h, loss = hidden_and_loss(torch, compile)
+    h.retain_grad()
+    loss.backward()
+    return h.grad
+
+
+@case
+def hook_on_the_last_result_and_gradients_of_all(torch, compile):
+    p, h, loss = hidden_and_loss(torch, compile)
+    loss.register_hook(lambda g: g * 10.0)
+    (loss + h.sum()).backward()
+    return p.grad
