@@ -153,3 +153,17 @@ def test_an_argument_that_is_a_view_is_read_anew_and_writes_where_it_is_of() -> 
         assert both(x, head)[1].tolist() == [9, 9]
     assert both(x, lenetc.ones(2))[1].tolist() == [1, 1]
     assert both(x, x[2:])[1].tolist() == [8, 8]
+
+
+def test_the_forward_of_every_class_of_a_module_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Convolutions and normalizations inherit theirs from a class that several share."""
+    net = nn.Sequential(nn.Conv1d(1, 1, 1), nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1), nn.ReLU())
+    used = lenetc.compile(lambda x: net[3](net[1](x)))
+    x = lenetc.ones(1, 1, 2, 2)
+    used(x)
+    for module in (net[1], net[3]):
+        owner = next(base for base in type(module).__mro__ if "forward" in base.__dict__)
+        with monkeypatch.context() as replaced:
+            replaced.setattr(owner, "forward", lambda self, x: x * 0.0 + 7.0)
+            assert used(x).flatten().tolist() == [7.0] * 4
+        assert used(x).flatten().tolist() != [7.0] * 4
