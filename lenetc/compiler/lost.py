@@ -55,7 +55,8 @@ class Lost:
             nodes = [node for _, node in captured.lost_grads]
             new = dict(call.values(nodes))
             for (tensor, _), node in zip(captured.lost_grads, replaced(nodes, new), strict=True):
-                tensor._grad = Tensor._from_node(node)
+                if tensor._grad is self.stand_in:  # not cleared or given another since
+                    tensor._grad = Tensor._from_node(node)
             Counts.changes += 1
             self._looks += 1
             if self._looks == _LOOKS:

@@ -386,3 +386,22 @@ def gradients_looked_at_after_a_step_that_used_them_up(torch, compile):
         step(torch.ones(2) * k)
         made.append(p.grad.tolist())
     return made
+
+
+@case
+def parameters_that_leave_the_optimizer(torch, compile):
+    """From then on their gradients add up, beginning with those of the last step that they were in."""
+    p, q = parameter(torch, 1.0, 2.0), parameter(torch, 1.0, 1.0)
+    optimizer = torch.optim.SGD([{"params": [p]}, {"params": [q], "lr": 0.5}], lr=0.1)
+
+    @compile
+    def step(x):
+        optimizer.zero_grad()
+        (p * q * x).sum().backward()
+        optimizer.step()
+        return p.detach() * 1.0, q.detach() * 1.0
+
+    made = [step(torch.ones(2)) for _ in range(3)]
+    optimizer.param_groups.pop()
+    made += [step(torch.ones(2)) for _ in range(3)]
+    return made, q.grad
