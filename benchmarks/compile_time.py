@@ -236,10 +236,10 @@ def measure(problem: Problem) -> tuple[int, dict[str, float]]:
     seconds["verify"] = passes - sum(stage.seconds for stage in stages)
     start = time.perf_counter()
     emitted = to_onnx(stages[-1].graph)
-    model = emitted.to_file()
+    model, is_fused = emitted.to_file("cpu")
     seconds["emit"] = time.perf_counter() - start
     start = time.perf_counter()
-    Session(model, "cpu", emitted.places)
+    Session(model, "cpu", emitted.places, is_fused=is_fused)
     seconds["session"] = time.perf_counter() - start
     return len(graph.operations()), seconds
 

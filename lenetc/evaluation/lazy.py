@@ -333,7 +333,8 @@ def load_program(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> 
         return SplitSession(split)
     lowered = run_pipeline(graph, target)[-1].graph
     emitted = to_onnx(folded(lowered))
-    return Session(emitted.to_file(), device, emitted.places, threads(lowered, available))
+    file, is_fused = emitted.to_file(device)
+    return Session(file, device, emitted.places, threads(lowered, available), is_fused)
 
 
 def graph_of(roots: Sequence[Node], inputs: Sequence[Node]) -> Graph:

@@ -152,11 +152,11 @@ def _overhead(device: str, threads: int, folder: Path) -> Overhead:
     x = leaf("x", Type(f32, (1,)))
     chain = reduce(lambda y, _: ops.neg(y), range(_CHAIN), x)
     emitted = to_onnx(Graph.make("chain", [x], [("y", chain)]))
-    model = emitted.to_file()
+    model, is_fused = emitted.to_file(device)
     feeds = {"x": to_device(np.zeros(1, np.float32), device)}
     outputs = {"y": empty([1], np.dtype(np.float32), device)}
-    plain = Session(model, device, emitted.places, threads)
-    profiled = Session(model, device, emitted.places, threads, folder / "chain")
+    plain = Session(model, device, emitted.places, threads, is_fused)
+    profiled = Session(model, device, emitted.places, threads, is_fused, folder / "chain")
     seconds: list[float] = []
     for binding in (_Timed(plain, seconds).bind(feeds, outputs), profiled.bind(feeds, outputs)):
         for _ in range(_WARM_UP + 20):

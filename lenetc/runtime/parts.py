@@ -128,27 +128,29 @@ def session_of(
     obstacles = program.obstacles if cuda_graphs else []
     if obstacles:
         log.info("runs are not captured as CUDA graphs: %s", "; ".join(obstacles))
+    file, is_fused = emitted.to_file(target.device)
     return Session(
-        emitted.to_file(),
+        file,
         target.device,
         emitted.places,
         threads(graph, target.threads),
+        is_fused,
         profile,
         large=target.device == "cpu" and memory(graph, target.batch) > _LARGE,
         captures=cuda_graphs and not obstacles,
     )
 
 
-def _model(graph: Graph) -> tuple[bytes, Mapping[str, Where]]:
-    """The ONNX file of a graph, and where its nodes came from."""
+def _model(graph: Graph) -> tuple[bytes, bool, Mapping[str, Where]]:
+    """The ONNX file of a graph, whether what the runtime would fuse in it is fused, and where its nodes came from."""
     from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
 
     emitted = to_onnx(folded(graph))
-    return emitted.to_file(), emitted.places
+    return *emitted.to_file("cpu"), emitted.places
 
 
-def _session(model: bytes, places: Mapping[str, Where], profile: Path | None) -> Session:
-    return Session(model, "cpu", places, threads=1, profile=profile)
+def _session(model: bytes, is_fused: bool, places: Mapping[str, Where], profile: Path | None) -> Session:
+    return Session(model, "cpu", places, 1, is_fused, profile)
 
 
 class SplitBinding:

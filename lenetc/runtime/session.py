@@ -100,11 +100,12 @@ class Session:
     """A loaded program, from a model or the path of one. `places` says where in the user's code each ONNX node came
     from.
 
-    profile: a new folder for a profile of the runs, and for the model as the runtime rewrote it. large: whether
-    intermediate values take many megabytes. captures: whether runs may be captured as CUDA graphs; False afterwards
-    where the runtime would not have it. on_cpu: names of the nodes that run on the CPU though the device is CUDA, at
-    the price of copies in every run. host_options: for a model that is loaded as other hosts load it, with all of the
-    runtime's optimizations: graph_optimization_level and cpu_memory_arena, as an exported manifest has them.
+    is_fused: whether the model has the runtime's fusions in it, so that there is nothing left to optimize. profile: a
+    new folder for a profile of the runs, and for the model as the runtime rewrote it. large: whether intermediate
+    values take many megabytes. captures: whether runs may be captured as CUDA graphs; False afterwards where the
+    runtime would not have it. on_cpu: names of the nodes that run on the CPU though the device is CUDA, at the price of
+    copies in every run. host_options: for a model that is loaded as other hosts load it, with all of the runtime's
+    optimizations: graph_optimization_level and cpu_memory_arena, as an exported manifest has them.
     """
 
     def __init__(
@@ -113,14 +114,15 @@ class Session:
         device: str,
         places: Mapping[str, Where],
         threads: int = 0,
+        is_fused: bool = False,
         profile: Path | None = None,
         large: bool = False,
         captures: bool = False,
         host_options: Mapping[str, Any] | None = None,
     ) -> None:
         self.device = device
-        self._disabled = [] if host_options is not None else list(_OFF)
-        if host_options is None and device == "cpu":
+        self._disabled = [] if host_options is not None or is_fused else list(_OFF)
+        if self._disabled and device == "cpu":
             self._disabled += [*_OFF_ON_CPU, *_unused(model)]
         self.places = places
         self.threads = threads
@@ -145,6 +147,8 @@ class Session:
         # number of nodes, half of the time to load 8,000. Runs are as fast without: the arena finds memory at once, and
         # what an operator overwrites in place it still does.
         options.enable_mem_reuse = host_options is not None or device == "cuda"
+        if is_fused:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         if flushed.works:  # for the runtime's own threads; `execute` sees to the thread that calls
             options.add_session_config_entry("session.set_denormal_as_zero", "1")
         if host_options is not None:

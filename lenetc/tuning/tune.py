@@ -205,7 +205,8 @@ def load(graph: Graph, values: Values, target: Target) -> Timed:
     from passes.emit.model import to_onnx  # brings onnx in, which importing lenetc should not
 
     emitted = to_onnx(folded(graph))
-    session = Session(emitted.to_file(), target.device, emitted.places, target.threads)
+    file, is_fused = emitted.to_file(target.device)
+    session = Session(file, target.device, emitted.places, target.threads, is_fused)
     names = [output.name for output in emitted.model.graph.output]
     outputs = {name: _memory(node, target.device) for name, node in zip(names, graph.outputs, strict=True)}
     return Timed(session.bind({node.attrs["name"]: values[node] for node in graph.inputs}, outputs).run)

@@ -77,6 +77,7 @@ class Builder:
         self.taken = taken
         self.counts: dict[str, int] = outer.counts if outer else {}
         self.places: dict[str, Where] = outer.places if outer else {}
+        self.types: dict[str, Type] = outer.types if outer else {}  # of the values of nodes
         self.held: dict[str, Array] = {}  # the values of initializers, by name
         self.initializers: dict[Any, onnx.TensorProto] = outer.initializers if outer else {}
         self.domains: set[str] = set()  # beside ONNX's own
@@ -121,6 +122,9 @@ class Builder:
                 self.places[copy] = node.where
                 self.nodes.append(helper.make_node("Identity", [value], [output], name=copy))
         _rename(self.nodes, renamed)
+        for node, value in self.names.items():
+            if isinstance(node.type, Type):
+                self.types[renamed.get(value, value)] = node.type
         return helper.make_graph(
             self.nodes,
             name,

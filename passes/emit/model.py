@@ -13,10 +13,11 @@ from onnx import ModelProto as ModelProto
 from onnx import TensorProto, helper
 
 from ir.node import Graph, Where, next_name
-from ir.types import Array
+from ir.types import Array, Type
 from passes.emit import table as table  # fills EMISSIONS
 from passes.emit.builder import Builder, EmitError
 from passes.emit.external import HELD, fill, named
+from passes.emit.fusions import fused
 from passes.emit.order import to_file
 from passes.target import Target
 
@@ -42,14 +43,17 @@ _LOWEST = {
 
 @dataclass(frozen=True)
 class Emitted:
-    """An ONNX model, and for each of its nodes (by name) where in the user's code it came from."""
+    """An ONNX model, for each of its nodes (by name) where in the user's code it came from, and the types of values."""
 
     model: onnx.ModelProto
     places: dict[str, Where]
+    types: dict[str, Type]
 
-    def to_file(self) -> bytes:
-        """The model as a session here loads it: with the same nodes, in another order perhaps."""
-        return to_file(self.model)
+    def to_file(self, device: str) -> tuple[bytes, bool]:
+        """The model as a session here loads it, in another order perhaps; and whether what the runtime would fuse in it
+        is fused."""
+        found = fused(self.model, self.types) if device == "cpu" else None
+        return to_file(found or self.model), found is not None
 
 
 def to_onnx(graph: Graph, inside: Mapping[str, Array] | None = None, target: Target | None = None) -> Emitted:
@@ -89,7 +93,7 @@ def to_onnx(graph: Graph, inside: Mapping[str, Array] | None = None, target: Tar
     for tensor in model.graph.initializer:
         if arrays[tensor.name].nbytes >= HELD:
             fill(tensor, arrays[tensor.name])
-    return Emitted(model, builder.places)
+    return Emitted(model, builder.places, builder.types)
 
 
 def check_opset(opset: int) -> None:

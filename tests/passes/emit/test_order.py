@@ -47,14 +47,14 @@ def values(file: bytes) -> list[np.ndarray]:
 
 def test_a_small_model_keeps_the_order_of_its_graph() -> None:
     emitted = to_onnx(two_ways(50))
-    assert emitted.to_file() == emitted.model.SerializeToString()
+    assert emitted.to_file("cpu") == (emitted.model.SerializeToString(), True)
 
 
 def test_a_large_model_has_few_nodes_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(order, "_MUCH", 10_000)
     emitted = to_onnx(two_ways(400))
     assert waiting(emitted.model) > 200_000  # four times as many for twice the length
-    file = emitted.to_file()
+    file, _ = emitted.to_file("cpu")
     other = onnx.load_from_string(file)
     assert waiting(other) < 20 * len(other.graph.node)
     assert sorted(node.name for node in other.graph.node) == sorted(
