@@ -10,9 +10,9 @@ thousands of small operators take up to a tenth longer. So small models keep the
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
-from onnx import ModelProto, NodeProto
+from onnx import GraphProto, ModelProto, NodeProto
 
 _MUCH = 10_000_000  # nodes times nodes that wait: some five seconds
 
@@ -20,29 +20,46 @@ _MUCH = 10_000_000  # nodes times nodes that wait: some five seconds
 def to_file(model: ModelProto) -> bytes:
     """`model` as a file to load; with its nodes in another order where loading it would take long."""
     nodes = model.graph.node
-    reads = producers(nodes)
-    if sum(i - max(made, default=-1) for i, made in enumerate(reads)) < _MUCH:
+    if len(nodes) ** 2 < _MUCH or waiting(nodes) < _MUCH:
         return bytes(model.SerializeToString())
     ordered = ModelProto()
     ordered.CopyFrom(model)
     del ordered.graph.node[:]
-    ordered.graph.node.extend(nodes[i] for i in as_they_can_run(reads))
+    ordered.graph.node.extend(nodes[i] for i in as_they_can_run(producers(nodes)))
     return bytes(ordered.SerializeToString())
+
+
+def waiting(nodes: Sequence[NodeProto]) -> int:
+    """For all nodes together how many could run and wait, whenever one is next in the file."""
+    maker = _makers(nodes)
+    return sum(
+        i - max([maker.get(value, -1) for value in _read(node)], default=-1) for i, node in enumerate(nodes)
+    )
 
 
 def producers(nodes: Sequence[NodeProto]) -> list[set[int]]:
     """For each node the positions of those whose values it reads."""
-    maker = {value: i for i, node in enumerate(nodes) for value in node.output if value}
-    return [{maker[value] for value in _read((node,)) if value in maker} for node in nodes]
+    maker = _makers(nodes)
+    return [{maker[value] for value in _read(node) if value in maker} for node in nodes]
 
 
-def _read(nodes: Iterable[NodeProto]) -> Iterator[str]:
-    """Names of the values that nodes read, in their bodies too."""
-    for node in nodes:
-        yield from node.input
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _read(attribute.g.node)
+def _makers(nodes: Sequence[NodeProto]) -> dict[str, int]:
+    maker = {value: i for i, node in enumerate(nodes) for value in node.output}
+    maker.pop("", None)  # a result that nobody wants
+    return maker
+
+
+def _read(node: NodeProto) -> Sequence[str]:
+    """Names of the values that a node reads, in its bodies too."""
+    inside = [value for body in bodies(node) for inner in body.node for value in _read(inner)]
+    return [*node.input, *inside] if inside else node.input
+
+
+def bodies(node: NodeProto) -> list[GraphProto]:
+    """The graphs in a node, by which it works."""
+    if node.op_type not in ("Scan", "Loop", "If"):
+        return []
+    return [attribute.g for attribute in node.attribute if attribute.HasField("g")]
 
 
 def as_they_can_run(reads: Sequence[set[int]]) -> list[int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -62,13 +63,18 @@ def rewrite(graph: Graph, rules: Iterable[tuple[str, Rule]], fired: Counter[str]
 
     fired: counts the rules that fired, by name. Raises RewriteError where a rule changes a node's type.
     """
-    rules = list(rules)
+    return _Rewriting(graph, *_table(tuple(rules)), Counter() if fired is None else fired).run()
+
+
+@lru_cache(maxsize=64)
+def _table(rules: tuple[tuple[str, Rule], ...]) -> tuple[dict[str, AtRest], AtRest]:
+    """By the ops that rules are for, a node that all of its op were tried on; and one of any other op."""
     anywhere = tuple(rule for name, rule in rules if name == "*")
     table = dict.fromkeys((name for name, _ in rules), anywhere)
     for name, rule in rules:
         if name != "*":
             table[name] += (rule,)
-    return _Rewriting(graph, table, anywhere, Counter() if fired is None else fired).run()
+    return {name: AtRest(tried, ()) for name, tried in table.items()}, AtRest(anywhere, ())
 
 
 class _Rewriting:
@@ -77,8 +83,8 @@ class _Rewriting:
     def __init__(
         self,
         graph: Graph,
-        table: dict[str, tuple[Rule, ...]],
-        anywhere: tuple[Rule, ...],
+        table: dict[str, AtRest],
+        anywhere: AtRest,
         fired: Counter[str],
     ) -> None:
         self.graph = graph
@@ -99,14 +105,15 @@ class _Rewriting:
         try:
             with building_at(Where()):
                 for node in self.graph.nodes():
-                    for x in node.inputs:
-                        if new[x] is not x:
-                            break
-                    else:  # as it was: on to the rules at once
-                        if node not in new and "body" not in node.attrs:
-                            self.place(node, self.settle(node))
-                            continue
-                    self.visit(node)
+                    if node in new:
+                        continue
+                    inputs = tuple([new[x] for x in node.inputs])
+                    attrs = self.attrs_of(node)
+                    if inputs == node.inputs and attrs is node.attrs:  # as it was: on to the rules at once
+                        self.place(node, self.settle(node))
+                        continue
+                    found = rebuilt(node, inputs, attrs)
+                    self.place(node, new[found] if found in new else self.settle(found))
         finally:
             _readers.pop()
             _asked.clear()
@@ -114,8 +121,11 @@ class _Rewriting:
 
     def settle(self, node: Node) -> Node:
         """Apply rules at `node`, whose operands are settled, and settle what they build."""
-        tried = self.table.get(node.op.name, self.anywhere)
+        at_rest = self.table.get(node.op.name, self.anywhere)
         rest: AtRest | None = node.rest
+        if rest is at_rest:
+            return node
+        tried = at_rest.rules
         if (
             rest is None
             or rest.rules[: len(tried)] != tried[: len(rest.rules)]
@@ -132,7 +142,7 @@ class _Rewriting:
             if found is not None and found is not node:
                 break
         else:
-            node.rest = AtRest(tried, (*rest.asked, *_asked))
+            node.rest = AtRest(tried, (*rest.asked, *_asked)) if rest.asked or _asked else at_rest
             return node
         if found.type != node.type:
             raise RewriteError(f"{rule.__name__} turned {node} into {found}").at(str(node.where))

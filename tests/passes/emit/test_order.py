@@ -31,12 +31,6 @@ def two_ways(length: int) -> Graph:
     return Graph.make("f", [X], [("y", down), ("z", ops.get(run, index=0))])
 
 
-def waiting(model: onnx.ModelProto) -> int:
-    """For all nodes together how many could run and wait, whenever one is next in the file."""
-    reads = order.producers(model.graph.node)
-    return sum(i - max(made, default=-1) for i, made in enumerate(reads))
-
-
 def values(file: bytes) -> list[np.ndarray]:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
@@ -53,10 +47,10 @@ def test_a_small_model_keeps_the_order_of_its_graph() -> None:
 def test_a_large_model_has_few_nodes_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(order, "_MUCH", 10_000)
     emitted = to_onnx(two_ways(400))
-    assert waiting(emitted.model) > 200_000  # four times as many for twice the length
+    assert order.waiting(emitted.model.graph.node) > 200_000  # four times as many for twice the length
     file, _ = emitted.to_file("cpu")
     other = onnx.load_from_string(file)
-    assert waiting(other) < 20 * len(other.graph.node)
+    assert order.waiting(other.graph.node) < 20 * len(other.graph.node)
     assert sorted(node.name for node in other.graph.node) == sorted(
         node.name for node in emitted.model.graph.node
     )
