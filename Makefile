@@ -46,8 +46,10 @@ test: $(VENV)/installed-test
 nightly: $(VENV)/installed-parity
 	@$(PYTEST) tests $(SIDE_BY_SIDE) -m nightly
 
+# Where there are such tests, and no others are collected beside them.
 parity: $(VENV)/installed-parity
-	@$(PYTEST) tests $(SIDE_BY_SIDE) -m "parity and not slow and not nightly"
+	@$(PYTEST) tests/parity tests/semantics tests/test_random_programs.py $(SIDE_BY_SIDE) \
+	  -m "parity and not slow and not nightly"
 
 # The runtimes' environments are made in .runtimes, one by one, when they are first needed.
 hosts: $(VENV)/installed-test
