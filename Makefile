@@ -46,8 +46,10 @@ test: $(VENV)/installed-test
 nightly: $(VENV)/installed-parity
 	@$(PYTEST) tests $(SIDE_BY_SIDE) -m nightly
 
+# Where there are such tests, and no others are collected beside them.
 parity: $(VENV)/installed-parity
-	@$(PYTEST) tests $(SIDE_BY_SIDE) -m "parity and not slow and not nightly"
+	@$(PYTEST) tests/parity tests/semantics tests/test_random_programs.py $(SIDE_BY_SIDE) \
+	  -m "parity and not slow and not nightly"
 
 # The runtimes' environments are made in .runtimes, one by one, when they are first needed.
 hosts: $(VENV)/installed-test
@@ -100,25 +102,26 @@ $(VENV)/installed: pyproject.toml | $(VENV)/created
 	@$(PIP) --editable .
 	@touch $@
 
+# By its name the package is the one that is there: only what an extra asks for is installed, and nothing built anew.
 $(VENV)/installed-test: $(VENV)/installed
 	@echo "Installing the test tools into $(VENV)"
-	@$(PIP) --editable '.[test,runtimes]'
+	@$(PIP) 'lenetc[test,runtimes]'
 	@touch $@
 
 # PyTorch goes in by itself first, so that the resolver never weighs the other packages against its many wheels.
 $(VENV)/installed-parity: $(VENV)/installed-test
 	@echo "Installing PyTorch 2.13.0 into $(VENV) (a large download the first time)"
 	@$(PIP) torch==2.13.0
-	@$(PIP) --editable '.[test,parity]'
+	@$(PIP) 'lenetc[test,parity]'
 	@touch $@
 
 # CUDA's libraries come with the extra; PyTorch for Linux brings its own.
 $(VENV)/installed-cuda: $(VENV)/installed-parity
 	@echo "Installing the CUDA libraries into $(VENV) (a large download the first time)"
-	@$(PIP) --editable '.[test,parity,cuda]'
+	@$(PIP) 'lenetc[test,parity,cuda]'
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed-test
 	@echo "Installing ruff, mypy and import-linter into $(VENV)"
-	@$(PIP) --editable '.[test,dev]'
+	@$(PIP) 'lenetc[test,dev]'
 	@touch $@

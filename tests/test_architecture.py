@@ -42,6 +42,16 @@ def test_every_package_says_what_it_may_import() -> None:
     assert [str(path) for path in inits if not re.search(r"[Mm]ay import", path.read_text())] == []
 
 
+def test_make_parity_collects_all_comparisons_with_pytorch() -> None:
+    (line,) = re.findall(r"^parity:.*\n\t@\$\(PYTEST\) (.*) \$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    collected = [ROOT / name for name in line.split()]
+    marked = [
+        path for path in (ROOT / "tests").rglob("test_*.py") if "pytest.mark." + "parity" in path.read_text()
+    ]
+    assert len(marked) > 2
+    assert [path for path in marked if not {path, *path.parents} & set(collected)] == []
+
+
 # Slow to import, and not needed by most. What is not there on Windows, and slow modules of Python's own.
 HEAVY = {"onnx", "rich", "matplotlib", "jsonschema", "tensorboardX"}
 ELSEWHERE = {"importlib.metadata", "resource"}

@@ -132,7 +132,7 @@ def test_the_parts_of_a_program_are_the_same_every_time() -> None:
     """Wherever the nodes are in memory: the order of a set of them is no order of a program."""
     target = Target(threads=2)
     found = set()
-    for i in range(8):
+    for i in range(5):
         gc.collect()
         scattered = [object() for _ in range(i * 1000)]
         run = prepared(TRAININGS["sgd"], lenetc)

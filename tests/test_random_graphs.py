@@ -96,7 +96,7 @@ def test_passes(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [100, pytest.param(1_000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("count", [50, pytest.param(1_000, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("check", [check_text, check_values, check_slopes, check_passes])
 def test_many(check, count: int) -> None:  # type: ignore[no-untyped-def]
     """Ever new ones."""

@@ -5,6 +5,7 @@ Weights come from NumPy by name and shape, so that both start alike and neither 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -22,9 +23,13 @@ BATCH = 32
 
 def digits(steps: int = STEPS, batch: int = BATCH) -> Iterator[tuple[Array, Array]]:
     """The first batches of the embedded digits, always the same: f32[B,1,32,32], i64[B]."""
+    return islice(batches(*_digits(), batch, seed=0, epoch=0), steps)
+
+
+@functools.cache
+def _digits() -> tuple[Array, Array]:
     data = load_mnist()
-    images, labels = data.train_images[: STEPS * BATCH], data.train_labels[: STEPS * BATCH]
-    return islice(batches(prepare(images), labels, batch, seed=0, epoch=0), steps)
+    return prepare(data.train_images[: STEPS * BATCH]), data.train_labels[: STEPS * BATCH]
 
 
 def lenet(torch: Any) -> Any:

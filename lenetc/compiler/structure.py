@@ -7,6 +7,7 @@ import ast
 import collections
 import functools
 import inspect
+import linecache
 import operator
 import re
 import textwrap
@@ -277,15 +278,27 @@ def result_names(function: Callable[..., Any], value: Any) -> list[str]:
 
 def _returned_names(function: Callable[..., Any]) -> list[str]:
     """Variable names in the last `return` of `function`'s source; "" for what is not a plain name."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return _returned_by(code) if isinstance(code, CodeType) else []
+    function = inspect.unwrap(function)
+    code = getattr(function, "__code__", None)
+    if not isinstance(code, CodeType):
+        return []
+    scope = getattr(function, "__globals__", {})
+    if scope.get("__file__") == code.co_filename:
+        linecache.lazycache(code.co_filename, scope)  # which may be in an archive
+    return _returned_by(code)
 
 
 @functools.lru_cache(maxsize=256)
 def _returned_by(code: CodeType) -> list[str]:
+    if code.co_name == "<lambda>":  # whose line may have a `return` that is another function's
+        return []
+    # inspect.getsource would look for the module of what has no source through all that are imported: with PyTorch
+    # among them that takes 40 ms.
+    linecache.checkcache(code.co_filename)
+    lines = linecache.getlines(code.co_filename)[code.co_firstlineno - 1 :]
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(code)))
-    except (OSError, TypeError, SyntaxError):
+        tree = ast.parse(textwrap.dedent("".join(inspect.getblock(lines))))
+    except (SyntaxError, ValueError):
         return []
     returns = [node for node in ast.walk(tree) if isinstance(node, ast.Return) and node.value is not None]
     if not returns:

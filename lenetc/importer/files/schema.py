@@ -23,14 +23,15 @@ def differences(node: onnx.NodeProto, opset: int, domain: str) -> Iterator[str]:
                 str(least) if least == most else f"{least} to {most}" if most < 1000 else f"{least} or more"
             )
             yield f"it has {found} {what}, not {wanted}"
+    attributes = schema.attributes  # a new dict at each look
     for attribute in node.attribute:
-        known = schema.attributes.get(attribute.name)
+        known = attributes.get(attribute.name)
         if known is None:
             yield f"ONNX has no attribute {attribute.name!r} of it"
         elif (wanted := str(known.type).rpartition(".")[2]) != (given := _type(attribute)):
             yield f"the attribute {attribute.name!r} is of the type {given}, not {wanted}"
     there = {attribute.name for attribute in node.attribute}
-    for name, known in schema.attributes.items():
+    for name, known in attributes.items():
         if known.required and name not in there:
             yield f"the attribute {name!r} is missing"
 

@@ -93,8 +93,8 @@ def test_training(name: str, tmp_path: Path) -> None:
     labels = np.array([1, 2, 700])
     step.lower(images, labels).export(tmp_path, infer=net)
     artifact = lenetc.load(tmp_path)
-    from_file = [float(artifact(images=images, labels=labels)["loss"]) for _ in range(5)]
+    from_file = [float(artifact(images=images, labels=labels)["loss"]) for _ in range(3)]
     del artifact
-    compiled = [float(step(images, labels).detach()) for _ in range(5)]
+    compiled = [float(step(images, labels).detach()) for _ in range(3)]
     assert compiled[-1] < compiled[0] and np.isfinite(compiled).all()
     np.testing.assert_allclose(from_file, compiled, rtol=1e-4)

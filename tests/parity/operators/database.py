@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.testing._internal import common_utils
 from torch.testing._internal.common_methods_invocations import op_db
+from torch.testing._internal.opinfo import core
 
 import lenetc
 
@@ -32,6 +34,9 @@ def infos() -> dict[str, list[Any]]:
 for _device in (torch.cuda, torch.xpu, torch.mtia):
     # There is none, and every sample is drawn with a seed for all devices, which these take a millisecond to note.
     _device.manual_seed_all = lambda seed: None  # type: ignore[attr-defined]
+for _module in (common_utils, core):
+    # It goes through the stack for a unittest.TestCase, with the source of each line on it, at every look for samples.
+    _module.extract_test_fn = lambda: None
 
 
 def samples(info: Any, dtype: str, requires_grad: bool) -> Iterator[Any]:

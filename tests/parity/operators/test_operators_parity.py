@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-
 import pytest
 
 from tests.parity.operators.checking import QUICK, failures, is_missing
@@ -16,14 +13,6 @@ from tests.parity.operators.page import PAGE, text
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 COVERED = 485  # names: a floor under what is here
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_collections() -> Iterator[None]:
-    """The database's many objects are not gone through again and again."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.mark.parametrize("name", [name for name in infos() if not is_missing(name)])
