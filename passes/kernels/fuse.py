@@ -59,7 +59,7 @@ def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     fused = factor_into_all(simplify.to_rest(graph, rules, fired), fired)
     if target.device == "cpu" and target.operators != "web":
         fused = rewrite(fused, channels.RULES, fired)
-    fused = exact(fused, target.device, fired)
+    fused = exact(fused, target, fired)
     if target.device == "cuda":  # where packing does not pay: parts of different sizes are a slice each
         legal = rewrite(fused, cuda.RULES, fired)
         return legal, simplify.counts(fired)
