@@ -307,6 +307,6 @@ ON_CPU: dict[str, Formula] = {
     "max_pool2d": finite.max_pool2d,
     "max_pool2d_with_indices": finite.max_pool2d_with_indices,
 }
-# For browsers, which have no f64, and for steps of a scan, which wait for each other: a layer of LSTM takes 1.3 times as
-# long with f64, and what the products before it lose is more than what the kernel for f32 does.
+# For browsers, which have no f64, and for steps of a scan, which wait for each other: a layer of LSTM takes 1.3 times
+# as long with f64, and what the products before it lose is more than what the kernel for f32 does.
 QUICK: dict[str, Formula] = {"tanh": _quick_tanh}
