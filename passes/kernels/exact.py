@@ -20,7 +20,7 @@ from ir.dims import Dim
 from ir.dims import product as product_of
 from ir.node import Graph, Node, building_at
 from ir.types import f32, f64, i32
-from passes.kernels import elimination
+from passes.kernels import elimination, long_sums
 from passes.rewrite.driver import rebuilt
 from passes.strategies import finite
 from passes.target import Target
@@ -39,6 +39,7 @@ def exact(graph: Graph, target: Target, fired: Counter[str], in_scan: bool = Fal
     # What is cut off at 0, with a gradient of 0 for what is below: whether it is -inf makes no difference.
     cut_off = {x for node in given if node.op is ops.relu for x in node.inputs} - set(graph.outputs)
     cut_off -= {x for node in given if node.op is not ops.relu for x in node.inputs}
+    tells = set(long_sums.tells(given))
     new: dict[Node, Node] = {}
     for node in graph.nodes():
         inputs = tuple([new[x] for x in node.inputs])
@@ -46,7 +47,7 @@ def exact(graph: Graph, target: Target, fired: Counter[str], in_scan: bool = Fal
         if node.op is ops.scan:
             attrs = {**attrs, "body": exact(attrs["body"], target, fired, in_scan=True)}
         formula = table.get(node.op.name)
-        if formula in ON_CUDA.values() and node in cut_off:
+        if node in tells or (formula in ON_CUDA.values() and node in cut_off):
             formula = None
         if formula is not None:
             with building_at(node.where):
@@ -304,9 +305,12 @@ ON_CPU: dict[str, Formula] = {
     "log_softmax": _log_softmax,
     "sin": _sin,
     "cos": _cos,
+    "sum": long_sums.sum_in_parts,
+    "cumsum": long_sums.running_sum,
+    "matmul": long_sums.product_in_parts,
     "max_pool2d": finite.max_pool2d,
     "max_pool2d_with_indices": finite.max_pool2d_with_indices,
 }
 # For browsers, which have no f64, and for steps of a scan, which wait for each other: a layer of LSTM takes 1.3 times
 # as long with f64, and what the products before it lose is more than what the kernel for f32 does.
-QUICK: dict[str, Formula] = {"tanh": _quick_tanh}
+QUICK: dict[str, Formula] = {"tanh": _quick_tanh, "cumsum": lambda x, **how: None}
