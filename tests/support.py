@@ -33,7 +33,7 @@ def lowered(graph: Graph, target: Target | None = None) -> Graph:
         ("standardize_along", write_out_standardize_along),
     ]
     chosen = choose_strategies(rewrite(graph, rules), target or Target())[0]
-    return exact(chosen, "cpu", Counter())
+    return exact(chosen, Target(), Counter())
 
 
 def checked_model(graph: Graph, target: Target | None = None) -> onnx.ModelProto:

@@ -15,7 +15,7 @@ from ir.dims import Dim, linear
 from ir.dims import product as product_of
 from ir.node import Graph, Node
 from ir.types import f32, f64, i32
-from passes.kernels import channels, cuda, lanes, operands, web
+from passes.kernels import channels, cuda, lanes, long_sums, operands, web
 from passes.kernels.exact import exact
 from passes.kernels.gemm import factor_into_all, factor_of, product_of_matrices
 from passes.kernels.integer_sums import exact_sum
@@ -59,7 +59,7 @@ def fuse(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     fused = factor_into_all(simplify.to_rest(graph, rules, fired), fired)
     if target.device == "cpu" and target.operators != "web":
         fused = rewrite(fused, channels.RULES, fired)
-    fused = exact(fused, target.device, fired)
+    fused = exact(fused, target, fired)
     if target.device == "cuda":  # where packing does not pay: parts of different sizes are a slice each
         legal = rewrite(fused, cuda.RULES, fired)
         return legal, simplify.counts(fired)
@@ -258,14 +258,20 @@ def _negative(x: Node) -> Node:
 
 @RULES.on("sum")
 def sum_of_rows(node: Node) -> Node | None:
-    """sum(x, axes=(0,)) => matmul(1, x): the runtime adds up along leading axes many times slower"""
+    """sum(x, axes=(0,)) => matmul(1, x): the runtime adds up along leading axes many times slower; so for both steps of
+    a long one"""
     x, axes = node.inputs[0], node.attrs["axes"]
     if axes != tuple(range(len(axes))) or not 0 < len(axes) < x.rank or x.dtype is not f32:
         return None
     number, width = product_of(x.shape[: len(axes)]), product_of(x.shape[len(axes) :])
     if isinstance(number, int) and number < _FEW_ROWS:
         return None
-    return ops.reshape(_ones(number) @ reshaped(x, (number, width)), shape=node.shape)
+    rows = reshaped(x, (number, width))
+    if long_sums.is_long(number):
+        rows = long_sums.in_parts(rows, 0)
+        number, part = rows.shape[:2]
+        rows = ops.reshape(_ones(part) @ rows, shape=(number, width))
+    return ops.reshape(_ones(number) @ rows, shape=node.shape)
 
 
 @RULES.on("sum")

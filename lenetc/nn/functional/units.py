@@ -80,7 +80,17 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """input * tanh(softplus(input)) (Misra 2019; torch.nn.functional.mish)."""
     need_float("mish", input)
-    value = apply("MishBackward0", in_f32(lambda x: x * ops.tanh(ops.softplus(x))), input)
+
+    def build(x: Node) -> Node:
+        # tanh(log(1 + e)) is n / (n + 2) with n = e (e + 2), which loses no digits.
+        near = ops.minimum(x, 40.0)  # from where on that is 1
+        e = ops.exp(near)
+        n = e * (e + 2.0)
+        slope = e * (e + 2.0 + near * (4.0 * (e + 1.0) / (n + 2.0))) / (n + 2.0)
+        slope = slope + (x - x)  # infinity times 0
+        return graded(x * (n / (n + 2.0)), (x, slope))
+
+    value = apply("MishBackward0", in_f32(build), input)
     return kept("mish", input, value, inplace)
 
 

@@ -116,15 +116,17 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     return binary("LogaddexpBackward0", "logaddexp", build, input, other, to_float=True)
 
 
+def _share_of_2(x: Node, y: Node) -> Node:
+    """2^x / (2^x + 2^y)"""
+    return 1.0 / (ops.exp((y - x) * _LN2) + 1.0)
+
+
 def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
     """log2(2 ** input + 2 ** other), broadcast."""
     t.require_tensors("logaddexp2", input, other)
     build = smooth_pair(
         lambda x, y: _logaddexp(x * _LN2, y * _LN2) * (1 / _LN2),
-        lambda x, y, out: (
-            1.0 / (ops.exp((y - x) * _LN2) + 1.0),
-            1.0 / (ops.exp((x - y) * _LN2) + 1.0),
-        ),
+        lambda x, y, out: (in_f64(_share_of_2, x, y), in_f64(_share_of_2, y, x)),
     )
     return binary("Logaddexp2Backward0", "logaddexp2", build, input, other, to_float=True)
 

@@ -20,7 +20,11 @@ _PEAK = 1 / math.sqrt(2 * math.pi)
 
 def erfcx(input: Tensor) -> Tensor:
     """exp(x * x) * erfc(x), which vanishes nowhere."""
-    build = smooth(scaled_complement, lambda x, out: 2.0 * x * out - 2 / math.sqrt(math.pi))
+
+    def slope(x: Node) -> Node:
+        return 2.0 * x * scaled_complement(x) - 2 / math.sqrt(math.pi)
+
+    build = smooth(scaled_complement, lambda x, out: in_f64(slope, x))
     return unary("SpecialErfcxBackward0", build, input, "erfcx")
 
 
@@ -41,7 +45,7 @@ def log_ndtr(input: Tensor) -> Tensor:
         return ops.where(ops.less(x, -1.0), below, above)
 
     def slope(x: Node, out: Node) -> Node:
-        return (2 * _PEAK) / in_f64(scaled_complement, x * -_ROOT)
+        return in_f64(lambda x: (2 * _PEAK) / scaled_complement(x * -_ROOT), x)
 
     build = smooth(value, slope)
     return unary("SpecialLogNdtrBackward0", build, input, "log_ndtr")
@@ -67,5 +71,5 @@ def entr(input: Tensor) -> Tensor:
         found = -x * ops.log(ops.where(ops.equal(x, 0.0), filled(1.0, x), x))
         return ops.where(ops.less(x, 0.0), filled(-math.inf, x), found)
 
-    build = smooth(value, lambda x, out: -ops.log(x) - 1.0)
+    build = smooth(value, lambda x, out: in_f64(lambda x: -ops.log(x) - 1.0, x))
     return unary("SpecialEntrBackward0", build, input, "entr")

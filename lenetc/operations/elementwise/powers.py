@@ -117,8 +117,10 @@ def float_power(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """input * 2 ** other, broadcast, as a float."""
     t.require_tensors("ldexp", input, other)
-    dtype = result_dtype(input, other)
-    return input * pow(2.0, other.to(dtype if dtype.is_float else get_default_dtype()))
+    if not other.dtype.is_float:
+        dtype = result_dtype(input, other)
+        other = other.to(dtype if dtype.is_float else get_default_dtype())
+    return input * pow(2.0, other)
 
 
 def sqrt(input: Tensor) -> Tensor:

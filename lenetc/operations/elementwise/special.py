@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ir import ops
 from ir.errors import LenetcError
 from ir.node import Node
+from ir.types import f64
 from lenetc.evaluation.tracing import here
 from lenetc.operations.autocast import autocasts
 from lenetc.operations.elementwise.operands import copied_sign, filled, in_f64, smooth, unary
@@ -140,20 +141,55 @@ def _sin_pi(x: Node) -> Node:
     return ops.sin((x - ops.floor(x + 0.5)) * math.pi)
 
 
-def _lgamma(x: Node) -> Node:
-    mirrored = ops.less(x, 0.5)
-    z = ops.where(mirrored, 1.0 - x, x) - 1.0
+def _lanczos(x: Node) -> Node:
+    """The logarithm of gamma from 1/2 on."""
+    z = x - 1.0
     total = filled(_LANCZOS[0], x)
     for i, c in enumerate(_LANCZOS[1:], 1):
         total = total + c / (z + float(i))
     base = z + 7.5
-    positive = (z + 0.5) * ops.log(base) - base + ops.log(total) + 0.5 * math.log(2 * math.pi)
+    return (z + 0.5) * ops.log(base) - base + ops.log(total) + 0.5 * math.log(2 * math.pi)
+
+
+def _lgamma(x: Node, of_positive: Callable[[Node], Node] = _lanczos) -> Node:
+    mirrored = ops.less(x, 0.5)
+    positive = of_positive(ops.where(mirrored, 1.0 - x, x))
     reflected = math.log(math.pi) - ops.log(ops.abs(_sin_pi(x))) - positive
     infinite = ops.logical_or(
         ops.equal(ops.abs(x), math.inf),
         ops.logical_and(mirrored, ops.logical_and(ops.equal(x, ops.floor(x)), ops.less(x, 0.5))),
     )
     return ops.where(infinite, filled(math.inf, x), ops.where(mirrored, reflected, positive))
+
+
+# zeta(k) - 1 for k = 2, 3, ...
+_ZETA = (
+    *(0.644934066848226436, 0.202056903159594285, 0.0823232337111381915, 0.0369277551433699263),
+    *(0.0173430619844491397, 0.00834927738192282684, 0.00407735619794433938, 0.00200839282608221442),
+    *(0.000994575127818085337, 0.000494188604119464559, 0.000246086553308048299, 0.000122713347578489147),
+    *(6.12481350587048293e-5, 3.05882363070204936e-5, 1.52822594086518717e-5, 7.63719763789976227e-6),
+    *(3.81729326499983986e-6, 1.90821271655393893e-6, 9.53962033872796113e-7, 4.76932986787806463e-7),
+    *(2.3845050272773299e-7, 1.19219925965311073e-7, 5.96081890512594796e-8, 2.98035035146522802e-8),
+    1.49015548283650412e-8,
+)
+_EULER = 0.577215664901532861
+
+
+def _log_gamma_near_2(z: Node) -> Node:
+    """The logarithm of gamma(2 + z) for z within [-1/2, 1/2]: (1 - euler) z + sum of (zeta(k) - 1) (-z)^k / k."""
+    terms = [(-1) ** k * value / k for k, value in enumerate(_ZETA, 2)]
+    return reduce(lambda total, c: total * z + c, reversed([1 - _EULER, *terms]), filled(0.0, z)) * z
+
+
+def _with_all_digits(x: Node) -> Node:
+    """_lanczos, by a series up to 7/2: near 1 and 2, where it is 0, little is left of the sum."""
+    inside = ops.less(x, 3.5)
+    near = ops.where(inside, x, filled(2.0, x))
+    place = ops.floor(near + 0.5)
+    besides = ops.where(ops.equal(place, 3.0), near - 1.0, filled(1.0, x))
+    below = ops.where(ops.equal(place, 1.0), near, filled(1.0, x))
+    close = _log_gamma_near_2(near - place) + ops.log(besides) - ops.log(below)
+    return ops.where(inside, close, _lanczos(x))
 
 
 _SHIFT = 10  # from there on the asymptotic series has all digits
@@ -238,7 +274,12 @@ def _with_slope(n: int) -> Callable[[Node], Node]:
 
 def lgamma(input: Tensor) -> Tensor:
     """The logarithm of the absolute value of the gamma function; infinite at 0, -1, -2 ..."""
-    return unary("LgammaBackward0", smooth(_lgamma, lambda x, out: _with_slope(0)(x)), input, "lgamma")
+
+    def build(x: Node) -> Node:
+        of_positive = _with_all_digits if x.dtype is f64 else _lanczos
+        return smooth(lambda x: _lgamma(x, of_positive), lambda x, out: _with_slope(0)(x))(x)
+
+    return unary("LgammaBackward0", build, input, "lgamma")
 
 
 def digamma(input: Tensor) -> Tensor:

@@ -135,12 +135,12 @@ def take(input: Tensor, index: Tensor) -> Tensor:
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
-    """As gather, with both broadcast along the other dimensions, and negative indices from the end; of the flattened
-    tensors without `dim` (torch.take_along_dim)."""
+    """As gather, with both broadcast along the other dimensions, and negative indices from the end; without `dim`
+    gather of the flattened tensors, where none is negative (torch.take_along_dim)."""
     t.require_tensors("take_along_dim", input, indices)
     need_positions("take_along_dim", indices)
     if dim is None:
-        return _taken_along(reshape(input, input.numel()), 0, reshape(indices, indices.numel()))
+        return gather(reshape(input, input.numel()), 0, reshape(indices, indices.numel()))
     if input.ndim != indices.ndim:
         raise ShapeError(
             f"take_along_dim: {input.type_text()} and indices {indices.type_text()} must have equally many dimensions"

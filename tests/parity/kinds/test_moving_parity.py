@@ -81,6 +81,8 @@ WRITTEN = [
         "x.index_put((i[0, :2], i[1, :2]), v[0, :2], True)",
         "x.take(i - 3)",
         "x.take_along_dim(i, 0)",
+        "x.take_along_dim(i)",
+        "x.take_along_dim(-i)",
         "x.gather(0, i)",
     ),
     *(

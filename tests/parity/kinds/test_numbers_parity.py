@@ -47,6 +47,12 @@ def test_limits_that_halves_do_not_hold() -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", ["f16", "u8", "i32", "bool"])
+def test_padding_with_a_number(dtype: str) -> None:
+    numbers = (300, 2.5, 1e6, 2**40, np.inf, True)
+    check_all([f"F.pad(x, (1, -1), value={n!r})" for n in numbers], {"x": ([0, 1, 2], dtype)})
+
+
 def test_integers_that_overflow_on_the_way() -> None:
     small, wide = ([100, 7, 0], "u8"), ([300, 5, 1], "i32")
     check_all(

@@ -78,7 +78,13 @@ POINTS: dict[str, tuple[Callable[[Any, Any], Any], tuple[float, ...]]] = {
 }
 FUNCTIONAL: dict[str, tuple[Callable[[Any, Any], Any], tuple[float, ...]]] = {
     "softplus": (lambda f, x: f.softplus(x), (*LINE, 20.0, 20.5, -100.0)),
-    "logsigmoid": (lambda f, x: f.logsigmoid(x), LINE),
+    **{
+        name: (lambda f, x, name=name: getattr(f, name)(x), (*LINE, 50.0, -50.0))
+        for name in (
+            *("logsigmoid", "elu", "celu", "selu", "silu", "mish", "softsign", "tanhshrink"),
+            *("hardswish", "leaky_relu", "hardshrink", "softshrink"),
+        )
+    },
     "huber": (lambda f, x: f.huber_loss(x, x.detach() * 0 + 1, reduction="none"), (*LINE[:7], 3.0)),
     "smooth l1": (lambda f, x: f.smooth_l1_loss(x, x.detach() * 0, beta=0.5, reduction="none"), LINE[:7]),
     "l1": (lambda f, x: f.l1_loss(x, x.detach() * 0, reduction="none"), (*LINE[:7], 1e30)),

@@ -128,7 +128,9 @@ def test_pools(dims: int) -> None:
         check_all(with_gradients(pools(dims), "x"), values, grad=True)
         check_all(indexed(dims), values)
     positive = {"x": (np.abs(normal(*shape)) + 0.1, "f64")}
-    norms = [f"F.lp_pool{dims}d(x, {p}, 2)" for p in (1, 2.5)] + [f"F.lp_pool{dims}d(x, 3, 3, 2, True)"]
+    norms = [f"F.lp_pool{dims}d(x, {p}, 2)" for p in (1, 2.5, "inf", "-inf")] + [
+        f"F.lp_pool{dims}d(x, 3, 3, 2, True)"
+    ]
     check_all(with_gradients(norms, "x"), positive, grad=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,14 @@ from ir.ops.windows import Window
 from ir.types import Array, i64
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.spatial import integers
-from lenetc.nn.functional.spatial.max_pool import checked_window, is_whole, need_images
+from lenetc.nn.functional.spatial.max_pool import (
+    checked_window,
+    is_whole,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+    need_images,
+)
 from lenetc.nn.functional.spatial.sizes import (
     Sizes,
     image_attributes,
@@ -189,6 +197,12 @@ def _lp_pool(
     what = f"lp_pool{dims}d"
     require_tensors(what, input)
     need_number(what, "norm_type", norm_type)
+    if norm_type in (math.inf, -math.inf):
+        largest = {1: max_pool1d, 2: max_pool2d, 3: max_pool3d}[dims]
+        size = elementwise.abs(input)
+        if norm_type > 0:
+            return largest(size, kernel_size, stride, ceil_mode=ceil_mode)
+        return -largest(-size, kernel_size, stride, ceil_mode=ceil_mode)
     count = 1
     for size in spread(kernel_size, dims, "kernel_size"):
         count *= size
@@ -225,7 +239,7 @@ def lp_pool2d(
     ceil_mode: bool = False,
 ) -> Tensor:
     """The sum of the elements to the power `norm_type` of each window of [N,C,H,W], or [C,H,W], to the power
-    1 / norm_type (torch.nn.functional.lp_pool2d)."""
+    1 / norm_type; of an infinite one the largest, or smallest, absolute value (torch.nn.functional.lp_pool2d)."""
     return _lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
 
 

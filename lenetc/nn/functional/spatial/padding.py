@@ -11,6 +11,7 @@ from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.spatial.windows import part
 from lenetc.operations.autocast import operand
 from lenetc.tensors.arrays import index_of, need_number
+from lenetc.tensors.convert import element_for
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 _MODES = {"reflect": "reflection", "replicate": "replication", "circular": "circular"}
@@ -37,6 +38,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     if mode != "constant":
         return _padded_with_itself(input, sides, mode, value)
     need_number("pad", "value", value or 0)
+    fill = float(element_for(input.dtype, value or 0))
     none = [(0, 0)] * (input.ndim - len(sides))
     before, after = zip(*none, *reversed(sides), strict=True) if input.ndim else ((), ())
 
@@ -46,7 +48,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         if stops != a.shape or any(starts):
             a = ops.slice(a, starts=starts, stops=stops, steps=(1,) * a.rank)
         low, high = (tuple(max(amount, 0) for amount in side) for side in (before, after))
-        return ops.pad(a, low=low, high=high, value=float(value or 0)) if any(low + high) else a
+        return ops.pad(a, low=low, high=high, value=fill) if any(low + high) else a
 
     return apply("ConstantPadNdBackward0", build, input, saves=False)
 
