@@ -39,7 +39,12 @@ class Guard:
         self.baked = captured.baked
         self.options = _options(self.baked)
         self.parts = [entry for entry in self.baked if entry[2] in entry[0]._parts]
-        self.grads = captured.grads_read
+        position_of = {number: position for position, number in captured.argument_numbers.items()}
+        # Whether an argument has a gradient, which is another's where another tensor is given.
+        self.given_grads = [
+            (position_of[id(t)], kind) for t, kind in captured.grads_read if id(t) in position_of
+        ]
+        self.grads = [(t, kind) for t, kind in captured.grads_read if id(t) not in position_of]
         self.fixed = tuple(captured.fixed.items())
         # An argument that is also read in another way fits only while it is the very same.
         self.elsewhere = frozenset((*followed.tensors, *captured.cells.values()))
@@ -47,6 +52,9 @@ class Guard:
             position: cell if cell in self.elsewhere else None
             for position, cell in captured.argument_cells.items()
         }
+        for tensor in captured.grad_inputs.values():  # whose gradient is state
+            if id(tensor) in position_of:
+                self.bound[position_of[id(tensor)]] = tensor._cell
         self.changes_tensors = bool(captured.changed or captured.updated)
         self.epoch = Counts.epoch
 
@@ -54,6 +62,9 @@ class Guard:
         """Whether arguments of the same signature are ones that the trace stands for."""
         for position, value in self.fixed:
             if not same(leaves[position], value):
+                return False
+        for position, kind in self.given_grads:
+            if kind_of(leaves[position]._grad) is not kind:
                 return False
         for position, cell in self.bound.items():
             leaf = leaves[position]

@@ -76,6 +76,8 @@ def outcome(
         if type(item) is ArrayInput:
             leaves.append(next(name for name, tensor in traced.tensors.items() if tensor is item))
         elif isinstance(item, Tensor) and item._cell.trace is trace:
+            if item._requires_grad or item.__dict__ or type(item) is not Tensor:
+                trace.effect("it returns a leaf that it has made, or one with attributes")
             leaves.append(come_out(item, label))
         elif isinstance(item, Tensor) and id(item) in by_grad:
             leaves.append(GradOf(by_grad[id(item)]))
@@ -395,8 +397,10 @@ def _gradients_left(
                 lost.append((tensor, after.node))
                 tensor._grad = None
                 continue
-            if is_inside:
-                label = come_out(after, "grad").name
+            if not is_inside:  # one that was there before: which, another run does not know
+                trace.effect("it gives a tensor from outside to a .grad")
+                continue
+            label = come_out(after, "grad").name
         if id(tensor) in named:
             of_arguments[named[id(tensor)]] = label
         else:

@@ -1,0 +1,141 @@
+"""Tensors given as arguments that take turns: their gradients, what requires grad; leaves that are given back."""
+
+from __future__ import annotations
+
+from tests.semantics.case import case
+
+
+def gradients(tensors):
+    return [None if t.grad is None else t.grad.tolist() for t in tensors]
+
+
+@case
+def gradients_that_are_there_already(torch, compile):
+    given = [torch.ones(1, requires_grad=True) for _ in range(3)]
+    f = compile(lambda p, k: (p * k).sum().backward())
+    made = []
+    for turn, k in ((0, 1.0), (0, 2.0), (1, 3.0), (2, 5.0), (1, 1.0), (0, 1.0)):
+        f(given[turn], k)
+        made.append(gradients(given))
+    given[0].grad = None
+    for turn in (0, 1, 0):
+        f(given[turn], 7.0)
+        made.append(gradients(given))
+    return made
+
+
+@case
+def gradients_read_and_set(torch, compile):
+    given = [torch.nn.Parameter(torch.ones(1) * k) for k in (1.0, 2.0)]
+
+    @compile
+    def f(p, x):
+        before = 0.0 if p.grad is None else p.grad * 1.0
+        (p * x).sum().backward()
+        p.grad = p.grad * 2.0
+        return before + p.grad
+
+    made = []
+    for turn in (0, 0, 1, 0, 1, 1):
+        made.append((f(given[turn], torch.ones(1)), gradients(given)))
+    return made
+
+
+@case
+def gradient_that_is_another_argument(torch, compile):
+    p = torch.nn.Parameter(torch.ones(2))
+
+    def f(x):
+        p.grad = x
+
+    f, made = compile(f), []
+    for k in range(3):
+        x = torch.ones(2) * k
+        f(x)
+        made.append((p.grad is x, gradients([p])))
+    return made
+
+
+@case
+def gradients_swapped(torch, compile):
+    p, q = (torch.nn.Parameter(torch.ones(1) * k) for k in (1.0, 2.0))
+
+    @compile
+    def f(p, q):
+        (p * q).sum().backward()
+        p.grad, q.grad = q.grad, p.grad
+
+    made = []
+    for _ in range(4):
+        f(p, q)
+        made.append(gradients([p, q]))
+    return made
+
+
+@case
+def requires_grad_turned_over(torch, compile):
+    f = compile(lambda x: x.requires_grad_(not x.requires_grad).sum().detach())
+    x, made = torch.ones(1), []
+    for _ in range(3):
+        f(x)
+        made.append(x.requires_grad)
+    y = torch.ones(1)
+    f(y)
+    return made, y.requires_grad
+
+
+@case
+def requires_grad_only_inside(torch, compile):
+    @compile
+    def f(x):
+        x.requires_grad_()
+        (x**2).sum().backward()
+        x.requires_grad_(False)
+        return x.grad * 1.0
+
+    x, y = torch.ones(1), torch.ones(1) * 3.0
+    return f(x), f(x), f(y), gradients([x, y]), x.requires_grad
+
+
+@case
+def argument_whose_history_ends_inside(torch, compile):
+    w = torch.nn.Parameter(torch.ones(1))
+    f = compile(lambda h: (h.detach_() * 2.0).sum())
+    made = []
+    for _ in range(3):
+        h = w * 3.0
+        f(h)
+        made.append((h.requires_grad, h.is_leaf))
+    return made
+
+
+@case
+def leaf_made_inside_and_given_back(torch, compile):
+    made = []
+    for f in (
+        lambda x: (x * 2.0).detach().requires_grad_(),
+        lambda x: torch.nn.Parameter(x * 2.0),
+        lambda x: torch.ones(2, requires_grad=True),
+    ):
+        f = compile(f)
+        for k in range(3):
+            leaf = f(torch.ones(2) * k)
+            (leaf**2).sum().backward()
+            made.append((leaf, leaf.grad, type(leaf).__name__, leaf.is_leaf))
+    return made
+
+
+@case
+def leaf_given_back_with_its_gradient(torch, compile):
+    @compile
+    def f(x):
+        h = (x * 2.0).detach().requires_grad_()
+        (h**2).sum().backward()
+        return h, h.grad
+
+    made = []
+    for k in range(3):
+        h, gradient = f(torch.ones(1) * k)
+        (h * 3.0).sum().backward()
+        made.append((gradient, h.grad))
+    return made
