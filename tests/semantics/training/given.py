@@ -139,3 +139,19 @@ def leaf_given_back_with_its_gradient(torch, compile):
         (h * 3.0).sum().backward()
         made.append((gradient, h.grad))
     return made
+
+
+@case
+def gradients_deleted(torch, compile):
+    p = torch.nn.Parameter(torch.ones(1))
+
+    @compile
+    def f(x):
+        (p * x).sum().backward()
+        found = p.grad * 1.0
+        del p.grad
+        return found
+
+    made = [(f(torch.ones(1) * k), gradients([p])) for k in (1.0, 2.0)]
+    (p * 3.0).sum().backward()
+    return made, f(torch.ones(1)), gradients([p])
