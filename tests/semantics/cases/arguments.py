@@ -254,7 +254,7 @@ def dict_that_is_known_by_another_name_too(torch, compile):
 
 @case
 def dict_keys_that_are_equal(torch, compile):
-    class Name(str, enum.Enum):
+    class Name(enum.StrEnum):
         A = "a"
 
     f = compile(lambda d: [(type(key).__name__, str(key), value * 2.0) for key, value in d.items()])
