@@ -11,6 +11,7 @@ from lenetc.compiler.reads.follow import Followed
 from lenetc.compiler.traces.records import Capture, kind_of
 from lenetc.evaluation.cell import Counts
 from lenetc.evaluation.random import default_generator
+from lenetc.tensors.storage import others
 
 if TYPE_CHECKING:
     from lenetc.optim.optimizer import Optimizer
@@ -45,6 +46,7 @@ class Guard:
             (position_of[id(t)], kind) for t, kind in captured.grads_read if id(t) in position_of
         ]
         self.grads = [(t, kind) for t, kind in captured.grads_read if id(t) not in position_of]
+        self.given_data = [(t, position_of.get(id(t))) for t in captured.given_data]
         self.fixed = tuple(captured.fixed.items())
         # An argument that is also read in another way fits only while it is the very same.
         self.elsewhere = frozenset((*followed.tensors, *captured.cells.values()))
@@ -65,6 +67,9 @@ class Guard:
                 return False
         for position, kind in self.given_grads:
             if kind_of(leaves[position]._grad) is not kind:
+                return False
+        for tensor, place in self.given_data:
+            if others(tensor if place is None else leaves[place]):
                 return False
         for position, cell in self.bound.items():
             leaf = leaves[position]

@@ -28,6 +28,7 @@ from ir.dims import Poly
 from ir.node import Graph, Node
 from ir.types import DType, Type
 from lenetc.compiler.reads.names import names_of
+from lenetc.evaluation.cell import Cell
 from lenetc.nn.modules.module import Module
 from lenetc.tensors.tensor import Tensor
 
@@ -161,8 +162,9 @@ def hooks_of(tensor: Tensor) -> tuple[int, ...]:
     return (*(tensor.hooks or ()), *(tensor.after_grad or ()))
 
 
-def type_of(tensor: Tensor) -> Type:
-    return tensor._cell.type
+def storage_of(tensor: Tensor) -> tuple[Cell, Type]:
+    """Which storage a tensor shows, and of what type: `.data` may be given other."""
+    return tensor._cell, tensor._cell.type
 
 
 def cells_of(table: dict[str, Tensor | None]) -> tuple[Any, ...]:

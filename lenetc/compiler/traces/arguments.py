@@ -78,6 +78,7 @@ def prepared(
             elif types[name] == value._cell.type:
                 trace.captured[value._cell] = node
                 trace.arguments.add(value._cell)
+                trace.given.add(id(value))
                 if (root := value._root()) is not value and not known:
                     trace.views.setdefault(root._cell, []).append(value)
                 tensor = value

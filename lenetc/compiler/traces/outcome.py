@@ -177,6 +177,7 @@ def outcome(
         grads_read=[
             (tensor, kind_of(trace.grads[tensor])) for tensor in trace.grads_read if tensor in trace.grads
         ],
+        given_data=list(dict.fromkeys(trace.given_data)),
         optimizers=dict(trace.optimizers),
         baked=list(trace.baked),
         floats={traced.names.index(scalar.path): scalar.value for scalar in traced.scalars.values()},

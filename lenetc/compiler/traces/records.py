@@ -115,6 +115,7 @@ class Capture:
     # State that is the .grad of a tensor: a new object whenever gradients are computed anew, so looked up at each run.
     grad_inputs: dict[str, Tensor]
     grads_read: list[tuple[Tensor, type | None]]
+    given_data: list[Tensor]  # whose `.data` was set, while no other showed their storage
     optimizers: dict[Optimizer, int]  # how often each stepped
     baked: list[tuple[Optimizer, int, str, Any]]  # options that were taken for constants
     argument_cells: dict[int, Cell]  # of tensors among the arguments, by the position of the leaf

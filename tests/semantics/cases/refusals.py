@@ -203,3 +203,16 @@ def step_of_lbfgs(torch, compile):
         return found
 
     return compile(lambda: optimizer.step(loss))()
+
+
+@refused("data", "storage")
+def data_of_what_was_changed_and_is_shown_outside(torch, compile):
+    x = torch.ones(2)
+    shown = x.detach()
+
+    def f(x):
+        x.mul_(2.0)
+        x.data = torch.ones(2) * 5.0
+
+    compile(f)(x)
+    return shown, x
