@@ -1,7 +1,7 @@
 """Storage that several tensors show: which they are, and what becomes of them when one is given other data.
 
-A cell is the storage. `tensor.data = value` gives the tensor other storage in PyTorch, and those that showed the old one
-with it (what `detach()` and `.data` gave, a tensor that a Parameter was made of, views) keep that.
+A cell is the storage. `tensor.data = value` gives the tensor other storage in PyTorch, and those that showed the old
+one with it (what `detach()` and `.data` gave, a tensor that a Parameter was made of, views) keep that.
 """
 
 from __future__ import annotations

@@ -133,10 +133,12 @@ def outcome(
         and not escaped
         and not any(r.history and (r.history.is_inner or r.history.functions) for r in made.values())
     )
+    invalid: Node | None = None
     if trace.checks:
         counts = [ops.reshape(count, shape=(1,)) for count, _ in trace.checks]
         taken.add(INVALID)
-        results.append((INVALID, counts[0] if len(counts) == 1 else ops.concat(*counts, axis=0)))
+        invalid = counts[0] if len(counts) == 1 else ops.concat(*counts, axis=0)
+        results.append((INVALID, invalid))
     gradients = []
     for parameter, node in trace.exporting.gradients if trace.exporting else ():
         label = free_name("gradient", taken)
@@ -164,6 +166,7 @@ def outcome(
         positions={key: i for i, key in enumerate(traced.names)},
         ranges=ranges,
         checks=[wanted for _, wanted in trace.checks],
+        invalid=invalid,
         result=result,
         leaves=leaves,
         grads=grads,

@@ -103,6 +103,7 @@ class Capture:
     positions: dict[str, int]  # of the leaves of the arguments, by name
     ranges: list[tuple[str, Range]]  # inputs and unchanged state, each with what its values must be
     checks: list[Range | Probabilities]  # what the values that the result `invalid` counts must be
+    invalid: Node | None  # the formula of that result
     result: Any
     leaves: list[Result | GradOf | str | None]
     grads: list[

@@ -116,7 +116,8 @@ if k == 2:
     optimizer.param_groups[1]["params"].append(params.pop(0))
 if k == 3:
     params.append(optimizer.param_groups[1]["params"].pop())""",
-    "the count of one is set": 'if k == 2 and "step" in optimizer.state[p]:\n    optimizer.state[p]["step"] = torch.tensor(7.0)',
+    "the count of one is set": """if k == 2 and 'step' in optimizer.state[p]:
+    optimizer.state[p]['step'] = torch.tensor(7.0)""",
 }
 MOVED = """
 p, q, r = (nn.Parameter(torch.tensor(v)) for v in ([1.0, 2.0], [3.0], [4.0]))
