@@ -153,6 +153,9 @@ class Tensor(Methods):
                 node = self._view.read(base.node)
                 return node if base.requires_grad and self.requires_grad else ops.stop_gradient(node)
         node = self._cell.node
+        if self._requires_grad and self._cell.has_history and self._grad_fn is None and not self._is_detached:
+            # Another tensor has given the storage a history, which is none of this leaf's.
+            return ops.alias(ops.stop_gradient(node), uid=self._cell.number)
         is_constant = self._is_detached or (
             self._cell.has_history and self._grad_fn is None and not self._requires_grad
         )

@@ -22,6 +22,7 @@ from lenetc.compiler.traces.history import History, Sources, history_of
 from lenetc.compiler.traces.naming import free_name, state_names
 from lenetc.compiler.traces.records import (
     INVALID,
+    AliasOf,
     Capture,
     GradOf,
     Hyper,
@@ -53,7 +54,9 @@ def outcome(
     taken = set(traced.inputs) | set(traced.scalars)
     names = result_names(function, result)
     results: list[tuple[str, Node]] = []
-    leaves: list[Result | GradOf | str | None] = []
+    leaves: list[Result | GradOf | AliasOf | str | None] = []
+    aliases = {id(alias()) for alias in trace.aliases}
+    shared: dict[int, AliasOf] = {}
     by_tensor = {
         id(tensor): name for name, tensor in traced.tensors.items() if tensor._cell.trace is not trace
     }
@@ -81,6 +84,12 @@ def outcome(
             leaves.append(come_out(item, label))
         elif isinstance(item, Tensor) and id(item) in by_grad:
             leaves.append(GradOf(by_grad[id(item)]))
+        elif isinstance(item, Tensor) and id(item) not in by_tensor and item._cell in trace.arguments:
+            if id(item) not in aliases:
+                trace.effect("it returns a tensor that shows the storage of an argument")
+            leaves.append(shared.setdefault(id(item), AliasOf(first_name(traced, item._cell))))
+        elif isinstance(item, Tensor) and id(item) in aliases:
+            leaves.append(shared.setdefault(id(item), AliasOf(item)))
         elif isinstance(item, Tensor):
             leaves.append(by_tensor.get(id(item)))
         else:

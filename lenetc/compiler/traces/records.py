@@ -62,6 +62,13 @@ class GradOf:
 
 
 @dataclass
+class AliasOf:
+    """A result that detach() or `.data` gave of what is there outside: of an argument by its name, or of a tensor."""
+
+    of: Tensor | str
+
+
+@dataclass
 class Exported:
     """What files are cut out of a traced function by. gradients: (the state's name, the result that is the gradient
     which an optimizer's step reads for it), in order. started: state of optimizers and of schedules, with what it is
@@ -105,7 +112,7 @@ class Capture:
     checks: list[Range | Probabilities]  # what the values that the result `invalid` counts must be
     invalid: Node | None  # the formula of that result
     result: Any
-    leaves: list[Result | GradOf | str | None]
+    leaves: list[Result | GradOf | AliasOf | str | None]
     grads: list[
         tuple[Tensor, str]
     ]  # tensors whose .grad is left behind, with the result that holds it, "" for none

@@ -155,3 +155,103 @@ def gradients_deleted(torch, compile):
     made = [(f(torch.ones(1) * k), gradients([p])) for k in (1.0, 2.0)]
     (p * 3.0).sum().backward()
     return made, f(torch.ones(1)), gradients([p])
+
+
+@case
+def backward_inside_from_an_argument_changed_in_place(torch, compile):
+    g, p = torch.ones(2, requires_grad=True), torch.nn.Parameter(torch.tensor([2.0, 3.0]))
+
+    @compile
+    def f(a, k):
+        (a * p).sum().backward(retain_graph=True)
+        a.mul_(k)
+        (a * p * 10.0).sum().backward()
+
+    made = []
+    for k in (1.0, 2.0, 3.0):
+        given = g * 2.0 + 1.0
+        f(given, k)
+        made.append((gradients([g, p]), given.detach()))
+    return made
+
+
+@case
+def leaf_frozen_before_backward(torch, compile):
+    p = torch.nn.Parameter(torch.ones(2))
+    f, made = compile(lambda x: (p * x).sum()), []
+    for frozen in (False, True, False):
+        loss = f(torch.ones(2))
+        p.requires_grad_(not frozen)
+        loss.backward()
+        p.requires_grad_(True)
+        made.append(gradients([p]))
+    return made
+
+
+@case
+def gradient_that_does_not_pass_what_is_freed(torch, compile):
+    g, p = torch.ones(2, requires_grad=True), torch.nn.Parameter(torch.tensor([2.0, 3.0]))
+
+    @compile
+    def f(x):
+        h = g * 2.0
+        (h * x).sum().backward()
+        (found,) = torch.autograd.grad((p * p * h).sum(), p)
+        return found
+
+    return f(torch.ones(2)), f(torch.ones(2) * 2.0), gradients([g, p])
+
+
+@case
+def storage_of_a_leaf_changed_by_what_has_history(torch, compile):
+    g, p = torch.ones(2, requires_grad=True), torch.nn.Parameter(torch.tensor([2.0, 3.0]))
+
+    @compile
+    def f(data):
+        h = g * 2.0
+        (p * h).sum().backward()
+        data.sub_(h)
+
+    made = []
+    for _ in range(3):
+        f(p.data)
+        made.append((gradients([g, p]), p.tolist()))
+    return made
+
+
+@case
+def detached_arguments_given_back(torch, compile):
+    p = torch.nn.Parameter(torch.ones(1))
+
+    @compile
+    def f(x, d):
+        found = x.detach()
+        return found, found, d["x"].data, p.detach()
+
+    made = []
+    for k in range(3):
+        x, y = torch.ones(1, requires_grad=True), torch.ones(1) * k
+        a, b, c, d = f(x * k, {"x": y})
+        made.append((a is b, a.tolist(), c.tolist(), d is f(x, {"x": y})[3], a.requires_grad))
+        c.add_(5.0)
+        d.add_(1.0)
+        made.append((y.tolist(), p.tolist()))
+    return made
+
+
+@case
+def detached_argument_that_outlives_it(torch, compile):
+    g = torch.ones(2, requires_grad=True)
+
+    @compile
+    def f(a):
+        shown = a.detach()
+        shown.add_(1.0)
+        return shown
+
+    made = []
+    for _ in range(3):
+        shown = f(g * 2.0)
+        shown.mul_(1.5)
+        made.append(shown.tolist())
+    return made
