@@ -8,7 +8,7 @@ from typing import Any
 from ir.node import Graph, Node
 from lenetc.compiler.structure import ArgumentError, flatten, result_names
 from lenetc.compiler.traces.naming import free_name
-from lenetc.compiler.traces.records import INVALID, Capture, GradOf, Result
+from lenetc.compiler.traces.records import INVALID, AliasOf, Capture, GradOf, Result
 from lenetc.tensors.tensor import Tensor
 
 
@@ -31,6 +31,7 @@ def returned(captured: Capture, function: Callable[..., Any]) -> Graph:
 
     names = result_names(function, captured.result)
     for name, what, (_, item) in zip(names, captured.leaves, flatten(captured.result, ""), strict=True):
+        what = what.of if isinstance(what, AliasOf) else what
         if isinstance(what, Result):
             add(name, nodes[what.name])
         elif isinstance(what, str):

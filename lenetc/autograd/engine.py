@@ -6,7 +6,7 @@ accumulation, `retain_graph`, `create_graph`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import reduce
 from typing import Any
 
@@ -33,10 +33,35 @@ def _reachable(roots: Sequence[GradFn]) -> list[GradFn]:
     return list(seen)
 
 
+def _outer(tensor: Tensor) -> GradFn | None:
+    """Under compile, the history that `tensor` has from outside, along which gradients go on. It may have another by
+    now, of what was changed in place."""
+    trace = Context.trace
+    fn = tensor._grad_fn if trace is None else trace.altered.get(tensor, tensor._grad_fn)
+    return None if trace is None or fn is None or fn.trace is trace else fn
+
+
+def _passed(functions: Sequence[GradFn], asked: Collection[Tensor]) -> list[GradFn]:
+    """Those of `functions` that gradients pass on their way to the tensors that are asked for."""
+    ends = {fn for tensor in asked if (fn := tensor._grad_fn) is not None}
+    users: dict[GradFn, list[GradFn]] = {}
+    for fn in functions:
+        for child, _ in fn.next_functions:
+            if child is not None:
+                users.setdefault(child, []).append(fn)
+    found: dict[GradFn, None] = {}
+    stack = [fn for fn in functions if any(leaf in asked for leaf, _ in fn._leaves)]
+    stack += [user for end in ends for user in users.get(end, ())]
+    while stack:
+        fn = stack.pop()
+        if fn not in found:
+            found[fn] = None
+            stack.extend(users.get(fn, ()))
+    return list(found)
+
+
 def _is_outer(tensor: Tensor) -> bool:
-    """Whether, under compile, `tensor` is from outside and has a history there, along which gradients go on."""
-    trace, fn = Context.trace, tensor._grad_fn
-    return trace is not None and fn is not None and fn.trace is not trace
+    return _outer(tensor) is not None
 
 
 def _check_inner(tensor: Tensor) -> None:
@@ -56,10 +81,11 @@ def _go_on(tensor: Tensor, gradient: Node, retain_graph: bool) -> None:
     """Note that backward goes on from `tensor` outside when the compiled function is done, which must not look at the
     gradients of the leaves there by then."""
     trace = Context.trace
+    fn = _outer(tensor)
     assert trace is not None
-    assert tensor._grad_fn is not None
+    assert fn is not None
     trace.outer.append((tensor, wrap_gradient(gradient, False, ()), retain_graph))
-    trace.awaited |= _leaves_of(tensor._grad_fn)
+    trace.awaited |= _leaves_of(fn)
 
 
 def _leaves_of(fn: GradFn) -> set[Tensor]:
@@ -167,7 +193,7 @@ def _backward(
         if fn.retained is not None and (kept := fn.retained()) is not None:
             targets.setdefault(fn.node, {})[kept] = None
     for tensor in tensors:
-        if tensor.grad_fn is None or _is_outer(tensor):
+        if tensor.grad_fn is None or _outer(tensor) is tensor.grad_fn:
             targets.setdefault(tensor.node, {})[tensor] = None
     if inputs is not None or create_graph or (Context.trace is not None and Context.trace.exporting):
         for tensor in (*(tensor for several in targets.values() for tensor in several), *(inputs or ())):
@@ -207,6 +233,8 @@ def backward_from(
 
 
 def _accumulate(tensor: Tensor, gradient: Node, create_graph: bool, functions: Sequence[GradFn]) -> None:
+    if tensor._grad_fn is None and not tensor._requires_grad:  # frozen since it was used
+        return
     trace = Context.trace
     is_awaited = trace is not None and tensor in trace.awaited
     if trace is not None:  # it adds up in any order
@@ -279,7 +307,8 @@ def grad(
     )
     pairs = _cotangents(outputs, given)
     functions = _reachable([fn for t in outputs if (fn := t.grad_fn) is not None])
-    _check_not_freed(functions)
+    passed = _passed(functions, asked)
+    _check_not_freed(passed)
     for tensor in inputs:
         own = tensor.grad_fn
         if own is not None and own.together is not None:
@@ -289,8 +318,8 @@ def grad(
     with phase("backward"), building_at(where_now()):
         leaves = [leaf for fn in functions for leaf in fn._leaves]
         for tensor in {tensor for tensor, _ in leaves if _is_outer(tensor) and tensor not in asked}:
-            assert tensor._grad_fn is not None
-            if not asked.isdisjoint(_leaves_of(tensor._grad_fn)):
+            fn = _outer(tensor)
+            if fn is not None and not asked.isdisjoint(_leaves_of(fn)):
                 _check_inner(tensor)
         # A leaf's value may have been computed since, and is another node then than the one that was read.
         nodes = [_read_as(t, leaves) for t in inputs]
@@ -299,7 +328,7 @@ def grad(
         each = iter(gradients(pairs, wanted, hooks, again=Context.trace is None))
         found = [_summed([next(each) for _ in several]) for several in nodes]
     if not (create_graph if retain_graph is None else retain_graph):
-        for fn in functions:
+        for fn in passed:
             fn.freed = fn.saves
     for i, gradient in enumerate(found):
         if gradient is None and not allow_unused:

@@ -25,6 +25,7 @@ from lenetc.compiler.structure import (
     Arguments,
     is_array,
     modes,
+    objects_as_keys,
     quick_key,
     shape_of,
     signature_key,
@@ -335,6 +336,9 @@ class CompiledFunction:
         for name, leaf in self.arguments.leaves(values):
             if not is_array(leaf):
                 followed.add(leaf, name)
+        for name, value in values.items():
+            for key in objects_as_keys(value):
+                followed.add(key, name)
         return followed
 
     def _bound(self, captured: Capture, compiled: Compilation | None = None) -> Specialization:

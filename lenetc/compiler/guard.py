@@ -11,6 +11,7 @@ from lenetc.compiler.reads.follow import Followed
 from lenetc.compiler.traces.records import Capture, kind_of
 from lenetc.evaluation.cell import Counts
 from lenetc.evaluation.random import default_generator
+from lenetc.tensors.storage import others
 
 if TYPE_CHECKING:
     from lenetc.optim.optimizer import Optimizer
@@ -39,7 +40,13 @@ class Guard:
         self.baked = captured.baked
         self.options = _options(self.baked)
         self.parts = [entry for entry in self.baked if entry[2] in entry[0]._parts]
-        self.grads = captured.grads_read
+        position_of = {number: position for position, number in captured.argument_numbers.items()}
+        # Whether an argument has a gradient, which is another's where another tensor is given.
+        self.given_grads = [
+            (position_of[id(t)], kind) for t, kind in captured.grads_read if id(t) in position_of
+        ]
+        self.grads = [(t, kind) for t, kind in captured.grads_read if id(t) not in position_of]
+        self.given_data = [(t, position_of.get(id(t))) for t in captured.given_data]
         self.fixed = tuple(captured.fixed.items())
         # An argument that is also read in another way fits only while it is the very same.
         self.elsewhere = frozenset((*followed.tensors, *captured.cells.values()))
@@ -47,6 +54,9 @@ class Guard:
             position: cell if cell in self.elsewhere else None
             for position, cell in captured.argument_cells.items()
         }
+        for tensor in captured.grad_inputs.values():  # whose gradient is state
+            if id(tensor) in position_of:
+                self.bound[position_of[id(tensor)]] = tensor._cell
         self.changes_tensors = bool(captured.changed or captured.updated)
         self.epoch = Counts.epoch
 
@@ -54,6 +64,12 @@ class Guard:
         """Whether arguments of the same signature are ones that the trace stands for."""
         for position, value in self.fixed:
             if not same(leaves[position], value):
+                return False
+        for position, kind in self.given_grads:
+            if kind_of(leaves[position]._grad) is not kind:
+                return False
+        for tensor, place in self.given_data:
+            if others(tensor if place is None else leaves[place]):
                 return False
         for position, cell in self.bound.items():
             leaf = leaves[position]

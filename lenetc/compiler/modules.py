@@ -56,7 +56,7 @@ def _class_for(kind: type) -> type:
 
     fields = {
         "__slots__": ("_compiled", "_original"),
-        "__module__": kind.__module__,
+        "__module__": getattr(kind, "__module__", ""),
         "__doc__": kind.__doc__,
         "__new__": new,
     }

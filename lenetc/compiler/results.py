@@ -14,7 +14,7 @@ from lenetc.autograd.engine import backward
 from lenetc.compiler.structure import flatten, rebuild
 from lenetc.compiler.traces.array_input import ArrayInput
 from lenetc.compiler.traces.history import Call, attach
-from lenetc.compiler.traces.records import Capture, GradOf, Result
+from lenetc.compiler.traces.records import AliasOf, Capture, GradOf, Result
 from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.scalars import Scalar, plain
 from lenetc.runtime import Value
@@ -36,11 +36,11 @@ def finished(captured: Capture, values: Mapping[str, Value], leaves: Sequence[An
     for tensor, result in captured.made:
         if result.history is not None:
             attach(tensor, result.history, call, {})
-    _change(captured, values, leaves, call)
     by_label = {result.name: tensor for tensor, result in captured.made}
+    _go_on(captured, leaves, lambda result: by_label[result.name])
+    _change(captured, values, leaves, call)
     _show(captured.made, captured, leaves, lambda base: by_label[base.name])
     captured.made = []
-    _go_on(captured, leaves, lambda result: by_label[result.name])
     for name, label in captured.argument_grads.items():
         if not label:
             leaves[captured.positions[name]]._grad = None
@@ -86,11 +86,18 @@ def handed_out(
     for name, label in captured.argument_grads.items():
         leaves[captured.positions[name]]._grad = tensor_of(by_label[label]) if label else None
 
-    def leaf_of(what: Result | GradOf | str | None, item: Any) -> Any:
+    aliases: dict[int, Tensor] = {}
+
+    def leaf_of(what: Result | GradOf | AliasOf | str | None, item: Any) -> Any:
         if isinstance(what, Result):
             return tensor_of(what)
         if isinstance(what, GradOf):
             return what.tensor._grad
+        if isinstance(what, AliasOf):
+            if id(what) not in aliases:
+                tensor = leaves[captured.positions[what.of]] if isinstance(what.of, str) else what.of
+                aliases[id(what)] = tensor.detach()
+            return aliases[id(what)]
         return plain(item) if what is None else leaves[captured.positions[what]]
 
     views = (what for what in captured.leaves if isinstance(what, Result) and what.view is not None)
@@ -99,14 +106,14 @@ def handed_out(
     for result in shown.values():
         if isinstance(result.base, Result):
             tensor_of(result.base)
+    _go_on(captured, leaves, tensor_of)
     _change(captured, {name: value for name, (_, value) in values.items()}, leaves, call)
     _show([(made[name], result) for name, result in shown.items()], captured, leaves, tensor_of)
-    _go_on(captured, leaves, tensor_of)
     return rebuild(captured.result, iter(out))
 
 
 def _go_on(captured: Capture, leaves: Sequence[Any], made: Callable[[Result], Tensor]) -> None:
-    """Go on outside with what backward began inside."""
+    """Go on outside with what backward began inside, from what arguments were before they were changed."""
     for where, gradient, retains in captured.outer:
         tensor = leaves[captured.positions[where]] if isinstance(where, str) else where
         backward(tensor, made(gradient), retain_graph=retains)

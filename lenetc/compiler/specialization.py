@@ -13,6 +13,7 @@ from ir.errors import LenetcError
 from ir.node import next_name, topological
 from ir.types import Array, Type
 from lenetc import runtime
+from lenetc.compiler.checked import explain_failure, refuse_computed
 from lenetc.compiler.guard import Guard
 from lenetc.compiler.lost import Lost
 from lenetc.compiler.program import Compilation, Program
@@ -299,7 +300,11 @@ class Specialization:
         call = self._call(captured or self.capture, leaves) if self.remembers else None
         binding.start()
         values = binding.received(self.shapes)
-        binding.run()
+        try:
+            binding.run()
+        except runtime.RunError:
+            explain_failure(captured or self.capture, leaves, self._numbers(captured or self.capture, leaves))
+            raise
         if self.capture.checks:
             self._check_computed(values)
         if self.holds_batch or anomaly.is_enabled():
@@ -329,12 +334,6 @@ class Specialization:
         for name, position in self.inputs:
             leaf = leaves[position]
             arguments[name] = leaf._cell if isinstance(leaf, Tensor) else np.array(leaf)
-        numbers = {name: float(leaves[position]) for name, position in captured.scalars.items()}
-        numbers.update(
-            (h.input, float(rate))
-            for (h, _), rate in zip(self.hypers, self.fed, strict=True)
-            if rate is not None
-        )
         random = generator_cells() & set(captured.cells.values())
         used = self._used_before(captured) if captured.changed or captured.updated else frozenset()
         changed = {
@@ -348,10 +347,20 @@ class Specialization:
         return Call(
             captured.sources,
             arguments,
-            numbers,
+            self._numbers(captured, leaves),
             {cell: cell.numpy() for cell in before},
             replaced | changed.keys(),
         )
+
+    def _numbers(self, captured: Capture, leaves: Sequence[Any]) -> dict[str, float]:
+        """The numbers that a call is fed, by the name of the input."""
+        numbers = {name: float(leaves[position]) for name, position in captured.scalars.items()}
+        numbers.update(
+            (h.input, float(rate))
+            for (h, _), rate in zip(self.hypers, self.fed, strict=True)
+            if rate is not None
+        )
+        return numbers
 
     def _used_before(self, captured: Capture) -> frozenset[Cell | str]:
         """State, and arguments by their names, that results with history may be computed from, as they were."""
@@ -365,11 +374,9 @@ class Specialization:
     def _check_computed(self, values: list[Value]) -> None:
         """Raise LabelError where the program itself computed a label or an index that is out of range."""
         counts = runtime.to_numpy(values[list(self.shapes).index(INVALID)])
-        counts = counts.reshape(-1, len(self.capture.checks)).sum(0)
-        for count, wanted in zip(counts, self.capture.checks, strict=True):
-            if count:
-                self.session.settle()
-                wanted.refuse()
+        if counts.any():
+            self.session.settle()
+            refuse_computed(self.capture, counts)
 
     def _come_back(self) -> None:
         """After a run that others have changed something before: leave the state so that the next may be quick."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import collections
+import enum
 import functools
 import inspect
 import linecache
@@ -74,8 +75,9 @@ def flatten(value: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _word(key: Any) -> str:
-    """A key of a dict as a part of an identifier."""
-    return re.sub(r"\W", "_", str(key))
+    """A key of a dict as a part of an identifier: of an object its class, as its text may be the user's code."""
+    is_known = is_plain(key) or isinstance(key, enum.Enum)
+    return re.sub(r"\W", "_", str(key) if is_known else type(key).__name__)
 
 
 def rebuild(value: Any, leaves: Iterator[Any]) -> Any:
@@ -96,6 +98,12 @@ def containers(value: Any) -> Iterator[Any]:
             yield from containers(item)
 
 
+def objects_as_keys(value: Any) -> Iterator[Any]:
+    """Keys of the dicts in `value` that are more than numbers and strings."""
+    for found in containers(value):
+        yield from (key for key in found if isinstance(found, dict) and not is_plain(key))
+
+
 def shape_of(value: Any, seen: dict[int, int]) -> Any:
     """What tells the structure of `value` from another: kinds, lengths and keys of its containers, in order, and which
     of the lists and dicts are one. seen: those before."""
@@ -103,8 +111,17 @@ def shape_of(value: Any, seen: dict[int, int]) -> Any:
         return None
     number = -1 if isinstance(value, tuple) else seen.setdefault(id(value), len(seen))
     if isinstance(value, dict):
-        return type(value), number, tuple((key, shape_of(item, seen)) for key, item in value.items())
+        return type(value), number, tuple((_told(key), shape_of(item, seen)) for key, item in value.items())
     return type(value), number, tuple(shape_of(item, seen) for item in value)
+
+
+def _told(key: Any) -> Any:
+    """What tells a key of a dict from others, equal ones of another type too."""
+    if type(key) is str:
+        return key
+    if type(key) is tuple:
+        return tuple, *map(_told, key)
+    return (type(key), repr(key)) if is_plain(key) else (type(key), id(key))
 
 
 def signature_key(leaves: Sequence[Any]) -> tuple[Any, ...]:
@@ -252,7 +269,13 @@ class Arguments:
 
     def leaves(self, values: dict[str, Any]) -> list[tuple[str, Any]]:
         """The leaves of all arguments, each with a name of its own."""
-        found = [leaf for name, value in values.items() for leaf in flatten(value, name)]
+        try:
+            found = [leaf for name, value in values.items() for leaf in flatten(value, name)]
+        except RecursionError:
+            raise ArgumentError(
+                f"{self.name}: an argument is a list or dict that holds itself, or is nested too deep; put it into an "
+                "attribute of an object, or pass what it holds"
+            ).at(here()) from None
         names = _unique([name for name, _ in found])
         return [(name, leaf) for name, (_, leaf) in zip(names, found, strict=True)]
 

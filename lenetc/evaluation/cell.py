@@ -13,7 +13,7 @@ import operator
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary, ref
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from lenetc.runtime import Value
 
 if TYPE_CHECKING:
     from lenetc.evaluation.tracing import Trace
+    from lenetc.tensors.tensor import Tensor
 
 _numbers = itertools.count()
 _slots = itertools.count()
@@ -79,7 +80,7 @@ class Cell:
 
     __slots__ = (
         *("__weakref__", "_back", "_back_slot", "_node", "_value"),
-        *("catch_up", "failure", "has_history", "number", "slot", "trace", "type", "version"),
+        *("catch_up", "failure", "has_history", "number", "sharers", "slot", "trace", "type", "version"),
     )
 
     def __init__(self, type: Type, node: Node | None = None, value: Value | Array | None = None) -> None:
@@ -94,6 +95,7 @@ class Cell:
         self._back: Value | None = None
         self._back_slot = -1
         self.catch_up: Callable[[], None] | None = None
+        self.sharers: dict[int, ref[Tensor]] | None = None  # of tensors that show it, if there are several
         self.trace = Context.trace
         if value is None and self.trace is None:
             pending[self.number] = self
@@ -288,7 +290,7 @@ class Cell:
             self.slot, self._back_slot = self._back_slot, self.slot
 
 
-_FIELDS = tuple(name for name in Cell.__slots__ if name != "__weakref__")
+_FIELDS = tuple(name for name in Cell.__slots__ if name not in ("__weakref__", "sharers"))
 _fields = operator.attrgetter(*_FIELDS)
 
 

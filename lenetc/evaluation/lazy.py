@@ -19,7 +19,7 @@ import numpy as np
 from ir import ops
 from ir.dims import Case, within
 from ir.errors import LenetcError
-from ir.node import Graph, Node
+from ir.node import Graph, Node, topological
 from ir.op import leaf
 from ir.types import Array, Type
 from lenetc import runtime
@@ -33,12 +33,14 @@ from lenetc.runtime.parts import SplitSession
 from passes.kernels.constants import folded
 from passes.kernels.threads import threads
 from passes.pipeline import run_pipeline, run_split
-from passes.rewrite.driver import substitute
+from passes.rewrite.driver import replaced, substitute
 from passes.target import Target
 
 log = logging.getLogger("lenetc.lazy")
 # What only differentiation looks at; a value passes through.
 _TRANSPARENT = frozenset((ops.stop_gradient, ops.alias, ops.custom, ops.with_gradient, ops.with_slope))
+
+_TWICE = frozenset((ops.with_gradient, ops.with_slope))
 
 
 @dataclass
@@ -340,4 +342,11 @@ def load_program(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> 
 def graph_of(roots: Sequence[Node], inputs: Sequence[Node]) -> Graph:
     """`roots` as a function of `inputs`, which become x0, x1, ...; results y0, y1, ..."""
     leaves = {node: leaf(f"x{i}", Type(node.dtype, node.shape)) for i, node in enumerate(inputs)}
+    known = dict(leaves)
+    # Of two formulas for one value the second is for differentiation, of values that may be gone.
+    for mark in [node for node in topological(inputs, roots) if node.op in _TWICE and node not in leaves]:
+        known[mark] = replaced([mark.inputs[0]], known)[mark.inputs[0]]
+    if len(known) > len(leaves):
+        new = replaced(roots, known)
+        return Graph.make("lazy", leaves.values(), [(f"y{i}", new[root]) for i, root in enumerate(roots)], ())
     return substitute("lazy", [(f"y{i}", root) for i, root in enumerate(roots)], leaves)

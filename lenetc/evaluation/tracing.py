@@ -84,6 +84,7 @@ class Trace:
         self.captured: dict[Cell, Node] = {}
         self.current: dict[Cell, Node] = {}
         self.arguments: set[Cell] = set()
+        self.given: set[int] = set()  # the numbers of the tensors themselves
         # Those that are views, by the cell of what they are views of; and those that are read through that by now.
         self.views: dict[Cell, list[Tensor]] = {}
         self.joined: set[Cell] = set()
@@ -91,6 +92,7 @@ class Trace:
         self.made: list[ref[Tensor]] = []  # tensors that were made
         self.bases: list[Tensor] = []  # that views were taken of: held as long as the function runs
         self.aliases: list[ref[Tensor]] = []  # made by detach() or .data, of whatever storage
+        self.given_data: list[Tensor] = []  # tensors of outside whose `.data` was set
         self.altered: dict[Tensor, GradFn | None] = {}  # changed in place, with the history they had
         # (optimizer, param group, option, value when it was read, how many of `schedules` it was read after): the
         # input that stands for it.

@@ -12,6 +12,7 @@ from lenetc.evaluation.cell import Context, Counts
 from lenetc.evaluation.tracing import here
 from lenetc.operations.creation import empty
 from lenetc.tensors.size import Size
+from lenetc.tensors.storage import share
 from lenetc.tensors.tensor import Tensor
 
 
@@ -26,7 +27,9 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
         source = empty(0) if data is None else data
-        self._init((source if isinstance(source, Tensor) else Tensor(source))._cell)
+        source = source if isinstance(source, Tensor) else Tensor(source)
+        self._init(source._cell)
+        share(source._cell, source, self)
         self.requires_grad_(requires_grad)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -51,7 +54,9 @@ class Buffer(Tensor):
 
     def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
         source = empty(0) if data is None else data
-        self._init((source if isinstance(source, Tensor) else Tensor(source))._cell)
+        source = source if isinstance(source, Tensor) else Tensor(source)
+        self._init(source._cell)
+        share(source._cell, source, self)
         self.persistent = persistent
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:

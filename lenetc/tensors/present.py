@@ -9,6 +9,7 @@ import lenetc.tensors.tensor as t
 from ir.types import Array, Type
 from lenetc.evaluation import lazy
 from lenetc.evaluation.cell import Cell, Context, lock
+from lenetc.tensors.storage import share
 from lenetc.tensors.views import Read, Write
 
 
@@ -41,6 +42,7 @@ def view_of(x: t.Tensor, array: Array, read: Read, write: Write) -> t.Tensor:
     view = tensor_of(array, x)
     view._shares = "a view"
     view._view = t._view_of(x, read, write)
+    share(view._view.cell, view)
     return view
 
 

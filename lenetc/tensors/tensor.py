@@ -30,6 +30,7 @@ from lenetc.tensors.arrays import array_of, axis_of, index_of
 from lenetc.tensors.dtypes import get_default_dtype
 from lenetc.tensors.grad_fn import AccumulateGrad, GradFn, is_grad_enabled, record, set_grad_enabled
 from lenetc.tensors.size import Size
+from lenetc.tensors.storage import set_data, share
 from lenetc.tensors.views import Read, View, Write
 
 if TYPE_CHECKING:
@@ -152,6 +153,9 @@ class Tensor(Methods):
                 node = self._view.read(base.node)
                 return node if base.requires_grad and self.requires_grad else ops.stop_gradient(node)
         node = self._cell.node
+        if self._requires_grad and self._cell.has_history and self._grad_fn is None and not self._is_detached:
+            # Another tensor has given the storage a history, which is none of this leaf's.
+            return ops.alias(ops.stop_gradient(node), uid=self._cell.number)
         is_constant = self._is_detached or (
             self._cell.has_history and self._grad_fn is None and not self._requires_grad
         )
@@ -290,6 +294,10 @@ class Tensor(Methods):
         Counts.changes += 1
         self._grad = value
 
+    @grad.deleter
+    def grad(self) -> None:
+        self.grad = None
+
     def _known_grad(self) -> Tensor | None:
         """The gradient for code that is about to fill it: any where a compiled function has not kept it."""
         if isinstance(self._grad, Unreturned):
@@ -321,6 +329,7 @@ class Tensor(Methods):
         else:
             result = Tensor._from_cell(self._cell)
             result._view = self._view
+            share(self._cell, self, result)
         result._shares = self._shares
         result._is_detached = True
         if Context.trace is not None:
@@ -337,11 +346,7 @@ class Tensor(Methods):
         require_tensors("data", value)
         if self._view is not None:
             raise LenetcError("data: a view cannot be given other storage; change it with copy_()").at(here())
-        if Context.trace is not None or value._cell.type == self._cell.type:
-            with set_grad_enabled(False):
-                self.detach().copy_(value)
-        else:
-            self._cell.become(value._cell.type, value._array())
+        set_data(self, value)
 
     # Looking at values.
 
@@ -374,6 +379,7 @@ class Tensor(Methods):
         copy: Tensor = make(*args)
         for name, value in {**(own or {}), **fields}.items():
             setattr(copy, name, value)
+        share(self._cell, self, copy)
         return copy
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -477,6 +483,7 @@ def _applied(
     if view:
         result._shares = "a view"
         result._view = _view_of(operands[0], lambda first: build(first, *nodes[1:]), view)
+        share(result._view.cell, result)
     return result
 
 

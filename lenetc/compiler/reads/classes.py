@@ -16,6 +16,7 @@ from lenetc.compiler.reads.kinds import (
     is_of_others,
     is_ours_type,
     is_special,
+    module_of,
     mro_of,
     registered,
 )
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
 
 def follow_class(followed: Followed, kind: type, path: str) -> None:
     made = type(kind)
-    if made is not type and made.__module__ not in ("abc", "enum", "typing"):
+    if made is not type and module_of(made) not in ("abc", "enum", "typing"):
         followed.entries.append(Is(path, "__class__", kind, type))
         follow_class(followed, made, path)
     for base in kind.__mro__:
-        if base.__module__ in ("typing", "abc"):
+        if module_of(base) in ("typing", "abc"):
             continue
         if is_ours_type(base):
             if id(base) not in followed.seen or base is kind:
@@ -41,7 +42,7 @@ def follow_class(followed: Followed, kind: type, path: str) -> None:
         if base is decimal.Decimal:  # computes by a context of the thread's
             followed.opaque.append((path, base))
         if is_of_c(base):  # its attributes never change
-            followed.looks |= base.__module__ != "builtins"
+            followed.looks |= module_of(base) != "builtins"
             continue
         if id(base) in followed.seen and base is not kind:
             continue

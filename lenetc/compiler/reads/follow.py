@@ -48,6 +48,7 @@ from lenetc.compiler.reads.kinds import (
     LIBRARY,
     NOT_READ,
     OBJECTS,
+    OPERATORS,
     PACKAGES,
     STANDARD_STREAMS,
     WORDS,
@@ -112,7 +113,7 @@ class Followed:
         self.outer: frozenset[str] = frozenset().union(*(names.outer for names in found))
         # This package calls forward() of its own accord.
         self.names = frozenset(("forward",)).union(*(names.attributes for names in found))
-        self.formats = any(names.formats for names in found)
+        self.formats = any(names.formats for names in found) or bool(self.names & OPERATORS)
         # Of an object all attributes count where code asks for all of them, or computes their names.
         self.lists_names = bool((self.names | self.outer) & EVERYTHING or self.outer & {"vars", "dir"})
         self.everything = self.lists_names or any(names.computes for names in found)

@@ -28,6 +28,7 @@ from ir.dims import Poly
 from ir.node import Graph, Node
 from ir.types import DType, Type
 from lenetc.compiler.reads.names import names_of
+from lenetc.evaluation.cell import Cell
 from lenetc.nn.modules.module import Module
 from lenetc.tensors.tensor import Tensor
 
@@ -91,13 +92,18 @@ OF_OPTIMIZERS = frozenset(
 
 def is_ours_type(kind: type) -> bool:
     """Whether a class is of this package."""
-    return kind.__module__.partition(".")[0] in PACKAGES
+    return module_of(kind).partition(".")[0] in PACKAGES
+
+
+def module_of(kind: type) -> str:
+    """The module that a class is of; "" where code of no module has made it."""
+    return str(getattr(kind, "__module__", ""))
 
 
 def is_of_others(kind: type) -> bool:
     """Whether the methods of a class are neither the user's nor C's: what they read is not named in code that is looked
     at."""
-    root = kind.__module__.partition(".")[0]
+    root = module_of(kind).partition(".")[0]
     return root in PACKAGES or root == "numpy" or root in sys.stdlib_module_names
 
 
@@ -129,6 +135,8 @@ SPECIAL = frozenset(
     for name in "add sub mul truediv floordiv mod divmod pow lshift rshift and or xor matmul".split()
     for side in ("", "r", "i")
 )
+# Operators by name: `float.__mul__(k, 2)` is a call that neither Python tells nor the number itself sees.
+OPERATORS = SPECIAL & {name for kind in (int, float) for name in vars(kind)} - {"__new__", "__getattribute__"}
 # What a handler of a logger writes to, which it does not read.
 NOT_READ = frozenset(("stream",))
 # What modules keep for themselves: no result depends on it.
@@ -154,8 +162,9 @@ def hooks_of(tensor: Tensor) -> tuple[int, ...]:
     return (*(tensor.hooks or ()), *(tensor.after_grad or ()))
 
 
-def type_of(tensor: Tensor) -> Type:
-    return tensor._cell.type
+def storage_of(tensor: Tensor) -> tuple[Cell, Type]:
+    """Which storage a tensor shows, and of what type: `.data` may be given other."""
+    return tensor._cell, tensor._cell.type
 
 
 def cells_of(table: dict[str, Tensor | None]) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ from lenetc.compiler.reads.kinds import (
     is_ours_type,
     library_names,
     requires_grad_of,
-    type_of,
+    storage_of,
 )
 from lenetc.nn.modules.hooks import everywhere
 from lenetc.nn.modules.module import Module
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def follow_tensor(followed: Followed, value: Tensor, path: str) -> None:
     followed.tensors.setdefault(value._cell, path)
     followed.settled.append(Got(path, "requires_grad", value, requires_grad_of))
-    followed.settled.append(Got(path, "dtype", value, type_of))
+    followed.settled.append(Got(path, "dtype", value, storage_of))
     followed.settled.append(Got(path, "hooks", value, hooks_of))
     if value.__dict__:
         followed.spaced(

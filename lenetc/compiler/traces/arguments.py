@@ -39,6 +39,8 @@ class Traced:
     # Lists and dicts: what each held, and what it holds for the function.
     containers: list[tuple[Any, Any, list[Any]]] = field(default_factory=list)
     originals: dict[int, Any] = field(default_factory=dict)  # what a stand-in in one of them stands for
+    # Of tensors: whether they required grad, and had a history.
+    flags: dict[str, tuple[bool, bool]] = field(default_factory=dict)
 
     def leaves(self) -> dict[str, list[Node]]:
         """The inputs of the program by the argument's name, in the order of the arguments."""
@@ -76,6 +78,7 @@ def prepared(
             elif types[name] == value._cell.type:
                 trace.captured[value._cell] = node
                 trace.arguments.add(value._cell)
+                trace.given.add(id(value))
                 if (root := value._root()) is not value and not known:
                     trace.views.setdefault(root._cell, []).append(value)
                 tensor = value
@@ -84,6 +87,7 @@ def prepared(
                 tensor._requires_grad = value._requires_grad
                 tensor.__dict__.update(value.__dict__)
             traced.tensors[name] = tensor
+            traced.flags[name] = tensor._requires_grad, tensor._grad_fn is not None
             return tensor
         if is_float(value) and not floats:
             traced.constants[name] = value
@@ -158,6 +162,10 @@ def give_back(traced: Traced, trace: Trace) -> None:
     """Lists and dicts hold what they did again, or what the function has put there."""
     if any(tensor.__dict__ for tensor in traced.tensors.values()):  # which no guard looks into
         trace.effect("an argument is a tensor with attributes of its own")
+    for name, (required, had_history) in traced.flags.items():
+        tensor = traced.tensors[name]
+        if tensor._requires_grad != required or (had_history and tensor._grad_fn is None):
+            trace.effect("it changes whether an argument requires grad")
     for container, held, items in traced.containers:
         is_dict = isinstance(container, dict)
         now = list(container.values()) if is_dict else list(container)

@@ -22,6 +22,7 @@ from lenetc.compiler.traces.history import History, Sources, history_of
 from lenetc.compiler.traces.naming import free_name, state_names
 from lenetc.compiler.traces.records import (
     INVALID,
+    AliasOf,
     Capture,
     GradOf,
     Hyper,
@@ -53,7 +54,9 @@ def outcome(
     taken = set(traced.inputs) | set(traced.scalars)
     names = result_names(function, result)
     results: list[tuple[str, Node]] = []
-    leaves: list[Result | GradOf | str | None] = []
+    leaves: list[Result | GradOf | AliasOf | str | None] = []
+    aliases = {id(alias()) for alias in trace.aliases}
+    shared: dict[int, AliasOf] = {}
     by_tensor = {
         id(tensor): name for name, tensor in traced.tensors.items() if tensor._cell.trace is not trace
     }
@@ -76,9 +79,17 @@ def outcome(
         if type(item) is ArrayInput:
             leaves.append(next(name for name, tensor in traced.tensors.items() if tensor is item))
         elif isinstance(item, Tensor) and item._cell.trace is trace:
+            if item._requires_grad or item.__dict__ or type(item) is not Tensor:
+                trace.effect("it returns a leaf that it has made, or one with attributes")
             leaves.append(come_out(item, label))
         elif isinstance(item, Tensor) and id(item) in by_grad:
             leaves.append(GradOf(by_grad[id(item)]))
+        elif isinstance(item, Tensor) and id(item) not in by_tensor and item._cell in trace.arguments:
+            if id(item) not in aliases:
+                trace.effect("it returns a tensor that shows the storage of an argument")
+            leaves.append(shared.setdefault(id(item), AliasOf(first_name(traced, item._cell))))
+        elif isinstance(item, Tensor) and id(item) in aliases:
+            leaves.append(shared.setdefault(id(item), AliasOf(item)))
         elif isinstance(item, Tensor):
             leaves.append(by_tensor.get(id(item)))
         else:
@@ -131,10 +142,12 @@ def outcome(
         and not escaped
         and not any(r.history and (r.history.is_inner or r.history.functions) for r in made.values())
     )
+    invalid: Node | None = None
     if trace.checks:
         counts = [ops.reshape(count, shape=(1,)) for count, _ in trace.checks]
         taken.add(INVALID)
-        results.append((INVALID, counts[0] if len(counts) == 1 else ops.concat(*counts, axis=0)))
+        invalid = counts[0] if len(counts) == 1 else ops.concat(*counts, axis=0)
+        results.append((INVALID, invalid))
     gradients = []
     for parameter, node in trace.exporting.gradients if trace.exporting else ():
         label = free_name("gradient", taken)
@@ -162,6 +175,7 @@ def outcome(
         positions={key: i for i, key in enumerate(traced.names)},
         ranges=ranges,
         checks=[wanted for _, wanted in trace.checks],
+        invalid=invalid,
         result=result,
         leaves=leaves,
         grads=grads,
@@ -175,6 +189,7 @@ def outcome(
         grads_read=[
             (tensor, kind_of(trace.grads[tensor])) for tensor in trace.grads_read if tensor in trace.grads
         ],
+        given_data=list(dict.fromkeys(trace.given_data)),
         optimizers=dict(trace.optimizers),
         baked=list(trace.baked),
         floats={traced.names.index(scalar.path): scalar.value for scalar in traced.scalars.values()},
@@ -395,8 +410,10 @@ def _gradients_left(
                 lost.append((tensor, after.node))
                 tensor._grad = None
                 continue
-            if is_inside:
-                label = come_out(after, "grad").name
+            if not is_inside:  # one that was there before: which, another run does not know
+                trace.effect("it gives a tensor from outside to a .grad")
+                continue
+            label = come_out(after, "grad").name
         if id(tensor) in named:
             of_arguments[named[id(tensor)]] = label
         else:

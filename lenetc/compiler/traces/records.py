@@ -62,6 +62,13 @@ class GradOf:
 
 
 @dataclass
+class AliasOf:
+    """A result that detach() or `.data` gave of what is there outside: of an argument by its name, or of a tensor."""
+
+    of: Tensor | str
+
+
+@dataclass
 class Exported:
     """What files are cut out of a traced function by. gradients: (the state's name, the result that is the gradient
     which an optimizer's step reads for it), in order. started: state of optimizers and of schedules, with what it is
@@ -103,8 +110,9 @@ class Capture:
     positions: dict[str, int]  # of the leaves of the arguments, by name
     ranges: list[tuple[str, Range]]  # inputs and unchanged state, each with what its values must be
     checks: list[Range | Probabilities]  # what the values that the result `invalid` counts must be
+    invalid: Node | None  # the formula of that result
     result: Any
-    leaves: list[Result | GradOf | str | None]
+    leaves: list[Result | GradOf | AliasOf | str | None]
     grads: list[
         tuple[Tensor, str]
     ]  # tensors whose .grad is left behind, with the result that holds it, "" for none
@@ -115,6 +123,7 @@ class Capture:
     # State that is the .grad of a tensor: a new object whenever gradients are computed anew, so looked up at each run.
     grad_inputs: dict[str, Tensor]
     grads_read: list[tuple[Tensor, type | None]]
+    given_data: list[Tensor]  # whose `.data` was set, while no other showed their storage
     optimizers: dict[Optimizer, int]  # how often each stepped
     baked: list[tuple[Optimizer, int, str, Any]]  # options that were taken for constants
     argument_cells: dict[int, Cell]  # of tensors among the arguments, by the position of the leaf

@@ -320,9 +320,9 @@ class RuleOptimizer(Optimizer, ABC):
         they share."""
         states = [self.state[param] for param in params]
         idle: set[Tensor | None] = set()
-        if len(params) < len(group["params"]):
-            unmoved = set(group["params"]) - set(params)
-            idle = {self.state[param].get("step") for param in unmoved if param in self.state}
+        if len(params) < len(self.state):  # of other groups too, and of parameters that have left
+            moved = set(params)
+            idle = {state.get("step") for param, state in self.state.items() if param not in moved}
         replaced: dict[Tensor, dict[str, Tensor]] = {}
         fresh: dict[bool, dict[str, Tensor]] = {}
         for state in states:

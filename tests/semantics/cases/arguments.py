@@ -250,3 +250,51 @@ def dict_that_is_known_by_another_name_too(torch, compile):
     x = torch.ones(1)
     made = [f(x, options)[:2], f(x, {"k": 9.0})[:2], f(x, options)[2] is options]
     return made, options, type(options["k"]).__name__
+
+
+@case
+def dict_keys_that_are_equal(torch, compile):
+    class Name(enum.StrEnum):
+        A = "a"
+
+    f = compile(lambda d: [(type(key).__name__, str(key), value * 2.0) for key, value in d.items()])
+    x = torch.ones(1)
+    return [f({key: x}) for key in (1, True, 1.0, "a", Name.A, 0.0, -0.0, (1, 2), (True, 2), 1)]
+
+
+@case
+def dict_keys_that_are_tensors(torch, compile):
+    p, q = (torch.nn.Parameter(torch.ones(1) * k) for k in (1.0, 2.0))
+
+    @compile
+    def f(rates):
+        sum((p**2).sum() for p in rates).backward()
+        with torch.no_grad():
+            for p, rate in rates.items():
+                p -= rate * p.grad
+                p.grad = None
+
+    made = []
+    for rates in ({p: 0.1, q: 0.2}, {p: 0.1, q: 0.5}, {q: 0.5}, {q: 0.5, p: 0.1}):
+        f(rates)
+        made.append((p.tolist(), q.tolist()))
+    return made
+
+
+@case
+def dict_keys_that_are_objects(torch, compile):
+    class Key:
+        asked = 0
+
+        def __init__(self, k):
+            self.k = k
+
+        def __str__(self):
+            Key.asked += 1
+            return "key"
+
+    f = compile(lambda d: sum(value * key.k for key, value in d.items()))
+    a, b, x = Key(1.0), Key(2.0), torch.ones(1)
+    made = [f({a: x}), f({b: x}), f({a: x, b: x})]
+    b.k = 7.0
+    return made, f({b: x}), f({a: x, b: x}), Key.asked

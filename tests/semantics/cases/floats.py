@@ -39,6 +39,8 @@ LOOKS = {
     "remainder": "x * (k % 0.7)",
     "divmod": "x * sum(divmod(k, 0.7))",
     "negated": "x * -k",
+    "method of its class": "x * float.__mul__(k, 2.0)",
+    "method of another number": "x * (2.0).__add__(k)",
     "absolute": "x * abs(k - 2.5)",
     "max": "x * max(k, 2.5)",
     "min": "x * min(k, 2.5)",

@@ -227,3 +227,20 @@ def method_of_a_library_class_patched(torch, compile):
     finally:
         torch.nn.Tanh.forward = before
     return made, f(torch.ones(1))
+
+
+@case
+def class_of_no_module(torch, compile):
+    space = {}
+    exec("def made(base, k): return type('Made', (base,), {'k': k})", {}, space)
+
+    class Model:
+        k = 1.0
+
+    model, made = Model(), []
+    f = compile(lambda x: x * model.k)
+    for k in (2.0, 3.0):
+        made.append(f(torch.ones(1)))
+        model.__class__ = space["made"](Model, k)
+        made.append(f(torch.ones(1)))
+    return made

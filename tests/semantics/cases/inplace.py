@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 
-from tests.semantics.another import parameter
+from tests.semantics.another import linear, parameter
 from tests.semantics.case import case
 from tests.semantics.programs import expressions
 
@@ -307,3 +309,86 @@ def views_of_an_argument_that_is_a_view_itself(torch, compile):
     x, kept = torch.ones(4), []
     made = [f(x[:2], kept), f(x[2:], kept), f(x[:2], kept)]
     return made, kept, x
+
+
+@case
+def data_swapped_with_that_of_another(torch, compile):
+    p, q = (torch.nn.Parameter(torch.ones(1) * k) for k in (1.0, 2.0))
+    weighed, made = compile(lambda x: (x * (p - 10.0 * q)).detach()), []
+
+    def at_once():
+        p.data, q.data = q.data, p.data
+
+    def by_a_third():
+        kept = p.data
+        p.data = q.data
+        q.data = kept
+
+    for swap in (at_once, by_a_third, compile(at_once), compile(by_a_third)):
+        for _ in range(3):
+            swap()
+            made.append((p.tolist(), q.tolist(), weighed(torch.ones(1))))
+    return made
+
+
+@case
+def data_replaced_while_others_show_what_it_was(torch, compile):
+    made = []
+    for show in (
+        lambda p: p.data,
+        lambda p: p.detach(),
+        lambda p: p.detach()[:1],
+        lambda p: copy.copy(p),
+        lambda p: p.detach().view(2, 1),
+    ):
+        for way in (lambda f: f, compile):
+            p = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+            f = way(lambda x, p=p: setattr(p, "data", p.data * x))
+            f(3.0)
+            shown = show(p)
+            for k in (2.0, 5.0):
+                f(k)
+                made.append((p.tolist(), shown.tolist()))
+    return made
+
+
+@case
+def data_of_what_a_parameter_was_made_of(torch, compile):
+    x = torch.ones(2)
+    p = torch.nn.Parameter(x)
+    f = compile(lambda k: setattr(p, "data", p.data * k))
+    made = []
+    for k in (2.0, 3.0):
+        f(k)
+        made.append((p.tolist(), x.tolist()))
+    return made
+
+
+@case
+def data_of_a_detached_tensor_replaced(torch, compile):
+    p = torch.nn.Parameter(torch.ones(2))
+
+    @compile
+    def f(k):
+        d = p.detach()
+        before = p.data
+        d.data = torch.ones(2) * k
+        p.data = p.data + 1.0
+        return d * 1.0, before * 1.0
+
+    return [(f(k), p.tolist()) for k in (2.0, 3.0)]
+
+
+@case
+def weights_kept_by_their_data(torch, compile):
+    net = linear(torch, 1, 1)
+    f = compile(lambda x: net(x).detach())
+    kept = {name: value.data for name, value in net.state_dict().items()}
+    made = [f(torch.ones(1, 1))]
+    for p in net.parameters():
+        p.data = p.data + 1.0
+    made += [f(torch.ones(1, 1)), {name: value.tolist() for name, value in kept.items()}]
+    for name, p in net.named_parameters():
+        p.data = kept[name]
+    net.double()
+    return made, f(torch.ones(1, 1).double()), {name: value.tolist() for name, value in kept.items()}

@@ -167,3 +167,52 @@ def a_good_call_after_a_refused_one(torch, compile):
             attempt(lambda look=look: step(torch.ones(2), look))
         made.append(p.tolist())
     return made
+
+
+@refused("holds itself")
+def argument_that_holds_itself(torch, compile):
+    given = [torch.ones(1)]
+    given.append(given)
+    return compile(lambda given: given[0] * 2.0)(given)
+
+
+@refused("shape", "depends", "mask")
+def shape_that_depends_on_a_mask(torch, compile):
+    return compile(lambda x: x[x > 1.0].sum())(torch.ones(2))
+
+
+@refused("shape", "depends")
+def shape_that_depends_on_values(torch, compile):
+    return compile(lambda x: x.nonzero())(torch.ones(2))
+
+
+@refused("shape", "transpose_")
+def argument_given_another_shape(torch, compile):
+    return compile(lambda x: x.transpose_(0, 1))(torch.ones(2, 3))
+
+
+@refused("LBFGS")
+def step_of_lbfgs(torch, compile):
+    p = parameter(torch, 1.0)
+    optimizer = torch.optim.LBFGS([p])
+
+    def loss():
+        optimizer.zero_grad()
+        found = (p * p).sum()
+        found.backward()
+        return found
+
+    return compile(lambda: optimizer.step(loss))()
+
+
+@refused("data", "storage")
+def data_of_what_was_changed_and_is_shown_outside(torch, compile):
+    x = torch.ones(2)
+    shown = x.detach()
+
+    def f(x):
+        x.mul_(2.0)
+        x.data = torch.ones(2) * 5.0
+
+    compile(f)(x)
+    return shown, x

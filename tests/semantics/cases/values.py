@@ -72,6 +72,40 @@ def a_bad_label_changes_no_parameter(torch, compile):
 
 
 @case
+def a_bad_index_is_an_index_error(torch, compile):
+    """Which the runtime itself meets before the count of bad indices is looked at."""
+    F = torch.nn.functional
+    net = torch.nn.Linear(3, 2, bias=False)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with torch.no_grad():
+        net.weight.copy_(torch.tensor([[1.0, 2.0, 3.0], [3.0, 1.0, 0.5]]))
+    made = []
+    for pick in (
+        lambda x, t: x[:, t + 1],
+        lambda x, t: F.embedding(t + 1, x.t()),
+        lambda x, t: x.take(t + 4),
+        lambda x, t: x[[0, 1], t + 1],
+        lambda x, t: x.t()[(t + 1).unsqueeze(1), 0],
+    ):
+
+        @compile
+        def step(t, pick=pick):
+            optimizer.zero_grad()
+            loss = pick(net.weight, t).sum()
+            loss.backward()
+            optimizer.step()
+            return loss.detach()
+
+        for t in ([0, 1], [1, 2], [1, 0]):
+            try:
+                made.append(step(torch.tensor(t)).item())
+            except IndexError:
+                made.append("out of bounds")
+            made.append(net.weight.tolist())
+    return made
+
+
+@case
 def a_bad_label_in_evaluation(torch, compile):
     F = torch.nn.functional
     f = compile(lambda x, t: (F.cross_entropy(x, t - 1), x * 2.0))

@@ -105,8 +105,41 @@ def step(x):
 step = compile(step)
 return [(step(torch.ones(2)), *[v.tolist() for v in (p, q, r)], r.grad.tolist()) for _ in range(4)]
 """
+# Parameters that leave a group, or go to another, and what their steps are counted from afterwards.
+MOVES = {
+    "a parameter rests outside of the group": """if k == 1:
+    taken = params.pop(0)
+if k == 2:
+    params.insert(0, taken)""",
+    "a parameter is in another group": """if k == 1:
+    optimizer.add_param_group({"params": [r], "lr": 0.5})
+    optimizer.param_groups[1]["params"].append(params.pop(0))
+if k == 3:
+    params.append(optimizer.param_groups[1]["params"].pop())""",
+    "the count of one is set": """if k == 2 and 'step' in optimizer.state[p]:
+    optimizer.state[p]['step'] = torch.tensor(7.0)""",
+}
+MOVED = """
+p, q, r = (nn.Parameter(torch.tensor(v)) for v in ([1.0, 2.0], [3.0], [4.0]))
+made = []
+for kind in (optim.Adam, optim.NAdam, optim.RAdam, optim.Adagrad):
+    optimizer = kind([p, q], lr=0.1)
+    params = optimizer.param_groups[0]["params"]
+    def step(x):
+        for v in (p, q, r):
+            v.grad = None
+        ((p * x).sum() * q.sum() + (r * 2.0).sum()).backward()
+        optimizer.step()
+    step = compile(step)
+    for k in range(5):
+        step(torch.ones(2) * (k + 1.0))
+        made.append([v.tolist() for v in (p, q, r)])
+        {use}
+return made
+"""
 TABLE = [
     *expressions("options", OPTIONS, BY_THE_CALLER, {}),
     *expressions("optimizers_between_calls", EDITS, BETWEEN, {}),
     *expressions("optimizers_inside", EDITS, INSIDE, {}),
+    *expressions("parameters_moved", MOVES, MOVED, {}),
 ]
