@@ -290,6 +290,10 @@ class Tensor(Methods):
         Counts.changes += 1
         self._grad = value
 
+    @grad.deleter
+    def grad(self) -> None:
+        self.grad = None
+
     def _known_grad(self) -> Tensor | None:
         """The gradient for code that is about to fill it: any where a compiled function has not kept it."""
         if isinstance(self._grad, Unreturned):
