@@ -341,9 +341,16 @@ class Tensor(Methods):
         require_tensors("data", value)
         if self._view is not None:
             raise LenetcError("data: a view cannot be given other storage; change it with copy_()").at(here())
-        if Context.trace is not None or value._cell.type == self._cell.type:
+        if value._cell.type == self._cell.type:
             with set_grad_enabled(False):
                 self.detach().copy_(value)
+        elif Context.trace is not None:
+            raise Context.trace.refused(
+                LenetcError(
+                    f"a compiled function cannot give a {self.type_text()} another type in place, {value.type_text()}, "
+                    "by .data or by the dtype of a network: do it before, outside"
+                )
+            )
         else:
             self._cell.become(value._cell.type, value._array())
 
