@@ -256,9 +256,8 @@ class Followed:
         if self.names & set(WORDS):
             self.entries.append(Got(path, "__name__", function, named_as))
         for label in self.names & OF_FUNCTIONS.keys():  # which a function need not run to be asked for
-            entry = Got(f"{path}.{label}", label, function, OF_FUNCTIONS[label])
-            self.entries.append(entry)
-            self.todo.append((entry.value, entry.path))
+            self.entries.append(Got(f"{path}.{label}", label, function, OF_FUNCTIONS[label]))
+            self.todo.append((OF_FUNCTIONS[label](function), f"{path}.{label}"))
         self.spaced(function.__dict__, path, self.names, self.entries)
         if code.co_filename == functools.__file__ and "registry" in function.__dict__:  # of singledispatch
             self.todo.append((function.__dict__["registry"], f"{path}.registry"))
@@ -364,14 +363,18 @@ class Followed:
             entry = Got(f"{path}.args", "args", value, said)
             self.entries.append(entry)
             self.todo.append((entry.value, f"{path}.args"))
-        for base in kind.__mro__:
+        self.slots(value, path, wanted)
+        follow_class(self, kind, path)
+
+    def slots(self, value: Any, path: str, wanted: frozenset[str] | None) -> None:
+        """What an object has beside its dict."""
+        for base in type(value).__mro__:
             for key, member in base.__dict__.items():
                 if isinstance(member, types.MemberDescriptorType) and (wanted is None or key in wanted):
                     entry = Got(f"{path}.{key}", key, value, member.__get__)
                     self.entries.append(entry)
                     if entry.value is not ABSENT:
                         self.todo.append((entry.value, f"{path}.{key}"))
-        follow_class(self, kind, path)
 
     def is_made_so(self, value: Any, path: str) -> None:
         """Of what class `value` is, and which dict its attributes are in."""
