@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lenetc.evaluation.lazy import default_device
-from lenetc.evaluation.tracing import asked
+from lenetc.evaluation.tracing import asked, setting
 from lenetc.runtime.device import device, resolve_device
 
 _deterministic = [False]
@@ -14,6 +14,7 @@ _deterministic = [False]
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
     """Programs here compute the same numbers at each run, whatever this says
     (torch.use_deterministic_algorithms)."""
+    setting("whether algorithms are deterministic")
     _deterministic[0] = bool(mode)
 
 
@@ -50,6 +51,7 @@ _warn_always = [False]
 
 def set_warn_always(b: bool, /) -> None:
     """Asks for nothing (torch.set_warn_always)."""
+    setting("how often is warned")
     _warn_always[0] = bool(b)
 
 

@@ -42,11 +42,11 @@ from passes.target import Target
 if TYPE_CHECKING:
     from lenetc.profiling.profile import Profile
 
-# Attributes that are the compiled function's own, beside those that its user may give it as to any function.
+# Attributes that are the compiled function's own; all others are those of the function.
 _FIELDS = frozenset(
     (
         "function follows strategies tuned cuda_graphs dynamic device arguments _kept _last _codes "
-        "_misses _story _sizes _returns_gradients __wrapped__"
+        "_misses _story _sizes _returns_gradients __wrapped__ __doc__ __module__"
     ).split()
 )
 
@@ -87,8 +87,8 @@ class CompiledFunction:
         dynamic: bool = False,
         follows: Any = None,
     ) -> None:
-        functools.update_wrapper(self, function)
-        self.function = function
+        self.function = self.__wrapped__ = function
+        self.__doc__, self.__module__ = function.__doc__, getattr(function, "__module__", "")
         if strategies is not None and not isinstance(strategies, Mapping):
             raise ArgumentError(f"compile: strategies is a dict of names, not {strategies!r}").at(here())
         self.follows = (
@@ -124,6 +124,20 @@ class CompiledFunction:
     def __lenetc_fields__(self) -> frozenset[str]:
         return _FIELDS
 
+    def __getattr__(self, name: str) -> Any:
+        if name in _FIELDS:  # of one that is just being made
+            raise AttributeError(name)
+        return getattr(self.function, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _FIELDS:
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self.function, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self.function, name)
+
     def __get__(self, owner: Any, kind: type | None = None) -> Any:
         """As a method, with its object as the first argument."""
         return self if owner is None else BoundFunction(self, owner)
@@ -143,7 +157,8 @@ class CompiledFunction:
             if last is not None and not kwargs and quick_key(args) == key:
                 guard = last.guard
                 if guard is not None and guard.fits(args) and guard.holds():
-                    self._misses = 0
+                    if self._misses:
+                        self._misses = 0
                     return last.run(args)
             return self._call(args, kwargs)
 
@@ -444,6 +459,22 @@ class BoundFunction:
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self.function(self.owner, *args, **kwargs)
+
+    def __eq__(self, other: Any) -> bool:
+        if not isinstance(other, BoundFunction):
+            return NotImplemented
+        return self.function is other.function and self.owner is other.owner
+
+    def __hash__(self) -> int:
+        return hash((id(self.function), id(self.owner)))
+
+    @property
+    def __self__(self) -> Any:
+        return self.owner
+
+    @property
+    def __func__(self) -> CompiledFunction:
+        return self.function
 
     def __getattr__(self, name: str) -> Any:
         member = getattr(self.function, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import copy
 import functools
 import inspect
@@ -18,6 +19,9 @@ class CompiledModule:
 
     _original: Module
     _compiled: CompiledFunction
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Nothing: the module's own class has been told of its subclasses."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._compiled(*args, **kwargs)
@@ -60,7 +64,9 @@ def _class_for(kind: type) -> type:
         "__doc__": kind.__doc__,
         "__new__": new,
     }
-    return type(kind.__name__, (CompiledModule, kind), fields)
+    meta = next(base for base in type.mro(type(kind)) if base in (type, abc.ABCMeta))  # not one of the user's
+    made: type = meta.__new__(type(kind), kind.__name__, (CompiledModule, kind), fields)
+    return made
 
 
 def compiled_module(

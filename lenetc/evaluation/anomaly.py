@@ -12,6 +12,7 @@ from ir.interpret import bind, evaluate_node
 from ir.node import Graph, Node
 from ir.types import Array
 from lenetc.evaluation.cell import Context, Counts
+from lenetc.evaluation.tracing import setting
 
 _enabled = [False]
 _PHASES = ("forward", "backward", "update")
@@ -53,6 +54,7 @@ class detect_anomaly:
 
 def set_detect_anomaly(mode: bool) -> None:
     """Switch the checks on or off everywhere (torch.autograd.set_detect_anomaly)."""
+    setting("the checks for anomalies")
     _enabled[0] = mode
 
 

@@ -237,6 +237,12 @@ def asked(what: str) -> None:
         Context.trace.effect(f"it asks for {what}")
 
 
+def setting(what: str) -> None:
+    """Note that the user's code sets something that may be set otherwise between two calls."""
+    if Context.trace is not None:
+        Context.trace.effect(f"it sets {what}")
+
+
 @contextlib.contextmanager
 def tracing(trace: Trace | None) -> Iterator[None]:
     """Run the block under `trace`; None suspends the one that is running."""

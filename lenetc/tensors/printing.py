@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lenetc.evaluation.tracing import setting
 from lenetc.tensors.dtypes import get_default_dtype
 
 
@@ -50,6 +51,7 @@ def set_printoptions(
     of a dimension. linewidth: columns of a line. profile: "default", "short" or "full" for all of these. sci_mode:
     whether floats print with an exponent; None lets the numbers decide.
     """
+    setting("how tensors print")
     if profile in _PROFILES:
         vars(_options).update(asdict(_PROFILES[profile]))
     given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}

@@ -62,6 +62,13 @@ def set_data(tensor: Tensor, value: Tensor) -> None:
             tensor._cell = Cell(value._cell.type, ops.stop_gradient(value.node))
             trace.made.append(weakref.ref(tensor))
             return
+        if value._cell.type != tensor._cell.type:
+            raise trace.refused(
+                LenetcError(
+                    f"a compiled function cannot give a {tensor.type_text()} another type in place, {value.type_text()}, "
+                    "by .data or by the dtype of a network: do it before, outside"
+                )
+            )
         _part(tensor, trace)
         if tensor._cell.trace is not trace:
             trace.given_data.append(tensor)

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-_EFFECTS = frozenset(
+# What an object is called by is another thing for each that an argument may be.
+BY_OBJECT = frozenset(("id", "hash"))
+_EFFECTS = BY_OBJECT | frozenset(
     (
         "print input open exec eval compile __import__ next anext setattr delattr globals vars locals "
         "breakpoint __build_class__"

@@ -54,7 +54,7 @@ def follow_class(followed: Followed, kind: type, path: str) -> None:
         if isinstance(base, abc.ABCMeta):  # which may take in any class
             followed.entries.append(Got(path, "register", base, registered))
         for key, value in (*space.items(),):
-            is_run = is_special(key) and key not in CLASS_FIELDS and callable(value)
+            is_run = is_special(key) and key not in CLASS_FIELDS and (callable(value) or key in SPECIAL)
             is_read = key in followed.names or (
                 is_users and (is_run or (followed.everything and not is_special(key)))
             )

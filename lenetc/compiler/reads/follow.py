@@ -12,6 +12,7 @@ import builtins
 import enum
 import functools
 import io
+import operator
 import sys
 import types
 from collections.abc import Iterable
@@ -41,15 +42,16 @@ from lenetc.compiler.reads.kinds import (
     BYTES,
     CACHED,
     CONTAINERS,
-    DEFAULTS,
     EVERYTHING,
     ITEMS,
     LEAVES,
     LIBRARY,
     NOT_READ,
     OBJECTS,
+    OF_FUNCTIONS,
     OPERATORS,
     PACKAGES,
+    READ_BY,
     STANDARD_STREAMS,
     WORDS,
     code_of,
@@ -60,6 +62,7 @@ from lenetc.compiler.reads.kinds import (
     is_of_others,
     is_ours_type,
     is_special,
+    library_names,
     named_as,
     nested,
     parts_of,
@@ -113,6 +116,9 @@ class Followed:
         self.outer: frozenset[str] = frozenset().union(*(names.outer for names in found))
         # This package calls forward() of its own accord.
         self.names = frozenset(("forward",)).union(*(names.attributes for names in found))
+        for name, read in READ_BY.items():
+            if name in self.names or name in self.outer:
+                self.names |= {read}
         self.formats = any(names.formats for names in found) or bool(self.names & OPERATORS)
         # Of an object all attributes count where code asks for all of them, or computes their names.
         self.lists_names = bool((self.names | self.outer) & EVERYTHING or self.outer & {"vars", "dir"})
@@ -176,7 +182,8 @@ class Followed:
             follow_class(self, value, path)
             if self.names & set(WORDS):
                 self.entries.append(Got(path, "__name__", value, named_as))
-            if value.__dict__.get("_is_runtime_protocol"):  # asks objects for attributes that no code names
+            # What asks objects for attributes that no code names.
+            if value is operator.methodcaller or value.__dict__.get("_is_runtime_protocol"):
                 self.opaque.append((path, value))
         elif kind is functools.partial:
             self.todo += [
@@ -194,10 +201,12 @@ class Followed:
             self.todo += [(f, path) for f in (value.fget, value.fset, value.fdel) if f is not None]
         elif issubclass(kind, functools.cached_property):
             self.todo.append((value.func, path))
+        elif kind is types.MethodWrapperType:  # the __next__ of an iterator, whose call Python does not tell
+            self.todo.append((value.__self__, path))
         elif kind is types.BuiltinFunctionType:
             if value.__self__ is not None and not isinstance(value.__self__, (ModuleType, type)):
                 self.todo.append((value.__self__, path))  # the list of a bound append
-            elif path.rpartition(".")[2] in self.handed and (
+            elif self._is_handed(path.rpartition(".")[2]) and (
                 kind_of_call(value) == EFFECT or value is getattr or value is hasattr
             ):
                 self.opaque.append((path, value))  # C functions such as map may call it
@@ -226,6 +235,11 @@ class Followed:
         else:
             self.opaque.append((path, value))
 
+    def _is_handed(self, name: str) -> bool:
+        """Whether what is called so may be called by others than code that ran: by C functions that it is passed on to,
+        as what a container holds may be, or by Python on behalf of an object."""
+        return name in self.handed or not name.isidentifier() or is_special(name)
+
     # The kinds.
 
     def _function(self, function: FunctionType, path: str) -> None:
@@ -234,10 +248,17 @@ class Followed:
             if hasattr(function, "__wrapped__"):  # of a decorator of ours
                 self.todo.append((function.__wrapped__, path))
             return
+        if (
+            function.__name__ in EVERYTHING and not self.everything and is_of_others(function)
+        ):  # by another name
+            self.opaque.append((path, function))
         if function.__dict__:
             self.is_made_so(function, path)
         if self.names & set(WORDS):
             self.entries.append(Got(path, "__name__", function, named_as))
+        for label in self.names & OF_FUNCTIONS.keys():  # which a function need not run to be asked for
+            self.entries.append(Got(f"{path}.{label}", label, function, OF_FUNCTIONS[label]))
+            self.todo.append((OF_FUNCTIONS[label](function), f"{path}.{label}"))
         self.spaced(function.__dict__, path, self.names, self.entries)
         if code.co_filename == functools.__file__ and "registry" in function.__dict__:  # of singledispatch
             self.todo.append((function.__dict__["registry"], f"{path}.registry"))
@@ -255,7 +276,7 @@ class Followed:
             (function.__kwdefaults__, "__kwdefaults__"),
         ):
             if part:
-                self.entries.append(Got(f"{path}.{label}", label, function, DEFAULTS[label]))
+                self.entries.append(Got(f"{path}.{label}", label, function, OF_FUNCTIONS[label]))
                 names = (
                     code.co_varnames[: code.co_argcount][-len(part) :]
                     if isinstance(part, tuple)
@@ -274,11 +295,12 @@ class Followed:
 
     def _outer(self, codes: Iterable[CodeType], space: dict[str, Any]) -> None:
         """The globals that `codes` name."""
+        table = space.get("__builtins__", builtins)
         for key in {name for code in codes for name in names_of(code).outer}:
             entry = Named(key, key, space)
             self.entries.append(entry)
             if entry.value is ABSENT:
-                entry = Named(key, key, vars(builtins))
+                entry = Named(key, key, table if type(table) is dict else vars(table))
                 self.entries.append(entry)
             if entry.value is not ABSENT:
                 self.todo.append((entry.value, key))
@@ -331,7 +353,9 @@ class Followed:
         kind = type(value)
         fields = fields_of(value)
         self.is_made_so(value, path)
-        wanted = None if is_of_others(kind) or self.everything else self.names
+        wanted = (
+            None if is_of_others(kind) or self.everything else self.names | library_names(cast(Any, kind))
+        )
         if issubclass(kind, enum.Enum):
             wanted = self.names | {"_value_"}
         if isinstance(fields, dict):
@@ -340,14 +364,18 @@ class Followed:
             entry = Got(f"{path}.args", "args", value, said)
             self.entries.append(entry)
             self.todo.append((entry.value, f"{path}.args"))
-        for base in kind.__mro__:
+        self.slots(value, path, wanted)
+        follow_class(self, kind, path)
+
+    def slots(self, value: Any, path: str, wanted: frozenset[str] | None) -> None:
+        """What an object has beside its dict."""
+        for base in type(value).__mro__:
             for key, member in base.__dict__.items():
                 if isinstance(member, types.MemberDescriptorType) and (wanted is None or key in wanted):
                     entry = Got(f"{path}.{key}", key, value, member.__get__)
                     self.entries.append(entry)
                     if entry.value is not ABSENT:
                         self.todo.append((entry.value, f"{path}.{key}"))
-        follow_class(self, kind, path)
 
     def is_made_so(self, value: Any, path: str) -> None:
         """Of what class `value` is, and which dict its attributes are in."""

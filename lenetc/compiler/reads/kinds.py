@@ -48,7 +48,6 @@ LEAVES = (
     *(
         types.BuiltinFunctionType,
         types.WrapperDescriptorType,
-        types.MethodWrapperType,
         types.MethodDescriptorType,
     ),
     *(
@@ -100,9 +99,9 @@ def module_of(kind: type) -> str:
     return str(getattr(kind, "__module__", ""))
 
 
-def is_of_others(kind: type) -> bool:
-    """Whether the methods of a class are neither the user's nor C's: what they read is not named in code that is looked
-    at."""
+def is_of_others(kind: type | FunctionType) -> bool:
+    """Whether a function, or the methods of a class, are neither the user's nor C's: what they read is named in no code
+    that is looked at."""
     root = module_of(kind).partition(".")[0]
     return root in PACKAGES or root == "numpy" or root in sys.stdlib_module_names
 
@@ -128,7 +127,7 @@ SPECIAL = frozenset(
         "call getattr getattribute setattr delattr get set delete len bool iter next reversed contains getitem "
         "setitem delitem missing eq ne lt le gt ge hash str repr format int float complex index round trunc floor "
         "ceil abs neg pos invert enter exit new init del instancecheck subclasscheck class_getitem dir bytes "
-        "length_hint matmul array array_ufunc array_function array_interface fspath await aiter anext"
+        "length_hint matmul array array_ufunc array_function array_interface fspath await aiter anext match_args"
     ).split()
 ) | frozenset(
     f"__{side}{name}__"
@@ -143,10 +142,13 @@ NOT_READ = frozenset(("stream",))
 BOOKKEEPING = frozenset(
     ("_parameters", "_buffers", "_modules", "_names", "_non_persistent_buffers_set", "_hooks")
 )
-DEFAULTS: dict[str, Callable[[Any], Any]] = {
-    "__defaults__": lambda function: function.__defaults__,
-    "__kwdefaults__": lambda function: function.__kwdefaults__,
+# What a function has beside its attributes.
+OF_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    f"__{name}__": operator.attrgetter(f"__{name}__")
+    for name in ("defaults", "kwdefaults", "annotations", "code", "closure", "globals")
 }
+# Functions of Python's library that read attributes which the code that calls them does not name.
+READ_BY = {"fields": "__dataclass_fields__", "get_type_hints": "__annotations__"}
 
 
 code_of = operator.attrgetter("__code__")
@@ -250,12 +252,14 @@ def nested(code: CodeType) -> Iterable[CodeType]:
 
 @functools.cache
 def library_names(kind: type) -> frozenset[str]:
-    """The attributes that the methods of this package read of an instance of `kind`, without those of Module itself."""
+    """The attributes that the methods of this package, but those of Module itself, and of Python's library read of
+    instances of `kind`."""
     found: set[str] = set()
     for base in kind.__mro__:
-        if is_ours_type(base) and base not in Module.__mro__:
+        if is_of_others(base) and not is_of_c(base) and base not in Module.__mro__:
             for member in vars(base).values():
                 member = getattr(member, "__func__", getattr(member, "fget", member))
                 if isinstance(member, FunctionType):
-                    found |= names_of(member.__code__).attributes
-    return frozenset(found | {"training"})
+                    for code in (member.__code__, *nested(member.__code__)):
+                        found |= names_of(code).attributes
+    return frozenset(found)

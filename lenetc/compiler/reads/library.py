@@ -61,9 +61,10 @@ def follow_module(followed: Followed, module: Module, path: str) -> None:
         followed.settled.append(Items(f"{path}.{name}", hooks))
         followed.todo += [(hook.function, f"{path}.{name}") for hook in hooks.values()]
     kind = type(module)
-    wanted = followed.names | library_names(cast(Any, kind))
+    wanted = followed.names | library_names(cast(Any, kind)) | {"training"}
     if not is_ours_type(kind):
         followed.is_made_so(module, path)
+        followed.slots(module, path, None if followed.everything else wanted)
     # A change by assignment counts up the epoch; one of the user's own classes may be made otherwise.
     entries = followed.settled if is_ours_type(kind) else followed.entries
     followed.spaced(fields, path, None if followed.everything else wanted, entries, skip=BOOKKEEPING)

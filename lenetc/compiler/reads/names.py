@@ -59,7 +59,7 @@ def names_of(code: CodeType) -> Names:
         ):
             handed.add(name)
         if name in _BY_NAME:
-            computes |= name == "__getattribute__" or not _names_a_constant(instructions, at)
+            computes |= not _names_a_constant(instructions, at, _BY_NAME[name])
     texts = set(_texts(code.co_consts))
     attributes |= {text for text in texts if text.isidentifier()}
     return Names(
@@ -73,7 +73,8 @@ def names_of(code: CodeType) -> Names:
 
 
 _CALL = "CALL" if sys.version_info >= (3, 12) else "PRECALL"
-_BY_NAME = ("getattr", "hasattr", "__getattribute__")  # what reads an attribute by a string
+# What reads or changes an attribute by a string, and which of its arguments from the last that is, or from the first.
+_BY_NAME = {"getattr": 2, "hasattr": 2, "__getattribute__": 0, "__setattr__": -2, "__delattr__": -1}
 
 
 def _is_called(instructions: list[dis.Instruction], at: int) -> bool:
@@ -85,19 +86,22 @@ def _is_called(instructions: list[dis.Instruction], at: int) -> bool:
     return 0 <= beside < len(instructions) and instructions[beside].opname == "PUSH_NULL"
 
 
-def _names_a_constant(instructions: list[dis.Instruction], at: int) -> bool:
-    """Whether the call of getattr or hasattr that begins at `at` has a string for its second argument."""
-    if not _is_called(instructions, at):
+def _names_a_constant(instructions: list[dis.Instruction], at: int, place: int) -> bool:
+    """Whether the call that begins at `at` has a string for its argument at `place`, from 1 on or from -1 back."""
+    if not place or not _is_called(instructions, at):
         return False
-    depth, argument = 0, None  # what is on the stack above the function; what made the second argument
+    made: dict[
+        int, dis.Instruction
+    ] = {}  # by how much is on the stack above the function, what came there last
+    depth = 0
     for instruction in instructions[at + 1 :]:
         if instruction.opname == _CALL and instruction.arg == depth:
+            argument = made.get(place if place > 0 else depth + 1 + place)
             return argument is not None and argument.opname == "LOAD_CONST"
         if instruction.opcode in dis.hasjrel or instruction.opcode in dis.hasjabs:
             return False
         depth += dis.stack_effect(instruction.opcode, instruction.arg)
-        if depth == 2:
-            argument = instruction
+        made[depth] = instruction
     return False
 
 

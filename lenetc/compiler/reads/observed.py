@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from lenetc.compiler.reads.calls import BLIND, CHANGE, EFFECT, kind_of_call
+from lenetc.compiler.reads.calls import BLIND, BY_OBJECT, CHANGE, EFFECT, kind_of_call
 from lenetc.evaluation.tracing import is_ours
 
 # Modules of Python's library that add nothing to what their callers do.
@@ -35,6 +35,7 @@ _LIBRARY = sysconfig.get_paths()["stdlib"] + os.sep
 _TRUSTED_FILES = (
     *(_LIBRARY + name for name in _TRUSTED),
     _LIBRARY + "collections" + os.sep,
+    _LIBRARY + "importlib" + os.sep,
     *(
         "<frozen abc>",
         "<frozen _collections_abc>",
@@ -43,8 +44,14 @@ _TRUSTED_FILES = (
         "<__array_function__",
     ),
 )
-# Code of NumPy's that reads what is set for the process.
-_SETTINGS = ("arrayprint.py", "_ufunc_config.py", "printoptions.py")
+# Code that reads what is set for the process: NumPy's settings, which modules there are.
+_SETTINGS = {
+    "arrayprint.py": "settings of NumPy's",
+    "_ufunc_config.py": "settings of NumPy's",
+    "printoptions.py": "settings of NumPy's",
+    os.path.join("importlib", "__init__.py"): "what is imported",
+    os.path.join("importlib", "util.py"): "what can be imported",
+}
 _PACKAGES = ("lenetc", "passes", "ir")
 # What this package itself calls.
 _OF_OURS = re.compile(r"site-packages[\\/](onnxruntime|onnx|networkx|ml_dtypes|safetensors|google)[\\/]")
@@ -92,7 +99,7 @@ class Observed:
             is_trusted = is_ours(file) or file.startswith((*_TRUSTED_FILES, _NUMPY))
             kind = _FOLLOWED
             if is_trusted:
-                kind = _IS_SETTING if file.endswith(_SETTINGS) else _PASSED_OVER
+                kind = _IS_SETTING if file.endswith(tuple(_SETTINGS)) else _PASSED_OVER
             self._files[file] = kind
         return kind
 
@@ -134,9 +141,8 @@ class Observed:
                 kind = self._kind_of(code.co_filename)
             if event == "call":
                 if kind == _IS_SETTING and frame.f_back and self._is_users(frame.f_back):
-                    self.effects.append(
-                        Effect(f"{code.co_name}, which depends on settings of NumPy's", None, frame.f_back)
-                    )
+                    of = next(what for end, what in _SETTINGS.items() if code.co_filename.endswith(end))
+                    self.effects.append(Effect(f"{code.co_name}, which depends on {of}", None, frame.f_back))
                 elif kind == _FOLLOWED and id(code) not in ran and self._is_users(frame):
                     ran[id(code)] = code, frame.f_globals
             elif event == "c_call" and kind == _FOLLOWED and arg is not open and self._is_users(frame):
@@ -149,10 +155,18 @@ class Observed:
         if name not in BLIND:
             self.looked = True
         kind = kind_of_call(function)
+        if kind == EFFECT and name in BY_OBJECT and _is_memo(frame):
+            return
         if kind == CHANGE:
             self.changed.append(Effect(name, owner, frame))
         elif kind == EFFECT:
             self.effects.append(Effect(name, owner, frame))
+
+
+def _is_memo(frame: FrameType) -> bool:
+    """Whether a call of id or hash tells nobody which object it was given: in Python's library, which avoids circles by
+    it, and in what a class answers to hash()."""
+    return frame.f_code.co_filename.startswith(_LIBRARY) or frame.f_code.co_name == "__hash__"
 
 
 def _both(first: Callable[..., Any], second: Callable[..., Any]) -> Callable[..., None]:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     pass
 
 
+_WITH_ATTRIBUTES = "an argument is a tensor with attributes of its own"
+
+
 @dataclass
 class Traced:
     """The arguments as the traced function gets them: arrays and numbers stand-ins, tensors, lists and dicts
@@ -71,6 +74,8 @@ def prepared(
         name = next(names)
         if is_array(value):
             is_one = isinstance(value, Tensor)
+            if is_one and value.__dict__:
+                trace.effect(_WITH_ATTRIBUTES)
             known = trace.captured.get(value._cell) if is_one else None
             traced.inputs[name] = node = known or leaf(name, types[name])
             if not is_one:
@@ -161,7 +166,7 @@ def _put(holder: Any, old: Any, new: Any) -> None:
 def give_back(traced: Traced, trace: Trace) -> None:
     """Lists and dicts hold what they did again, or what the function has put there."""
     if any(tensor.__dict__ for tensor in traced.tensors.values()):  # which no guard looks into
-        trace.effect("an argument is a tensor with attributes of its own")
+        trace.effect(_WITH_ATTRIBUTES)
     for name, (required, had_history) in traced.flags.items():
         tensor = traced.tensors[name]
         if tensor._requires_grad != required or (had_history and tensor._grad_fn is None):

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ir.errors import LenetcError
 from ir.types import Type
 from lenetc.compiler.reads.observed import Observed, observing
-from lenetc.compiler.structure import Arguments
+from lenetc.compiler.structure import Arguments, modes
 from lenetc.compiler.traces.arguments import free_scalars, give_back, prepared, put_back
 from lenetc.compiler.traces.outcome import outcome
 from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation.cell import Counts, unlocked
 from lenetc.evaluation.tracing import Exporting, Trace, is_ours_or_pythons, traced_leaves, tracing
-from lenetc.tensors.grad_fn import is_grad_enabled
 
 if TYPE_CHECKING:
     pass
@@ -49,7 +48,7 @@ def capture(
     trace.exporting = exporting
     error: BaseException | None = None
     result: Any = None
-    grad_mode = is_grad_enabled()
+    before = modes()
     with tracing(trace):
         traced = prepared(values, arguments, types, trace, floats)
         traced_leaves.update(traced.inputs.values())
@@ -66,8 +65,8 @@ def capture(
             if trace.refusal is not None:
                 raise trace.refusal
             give_back(traced, trace)
-            if grad_mode is not is_grad_enabled():
-                trace.effect("it leaves the grad mode changed")
+            if modes() != before:
+                trace.effect("it leaves a mode changed: of gradients, dtypes, precision, devices or threads")
             captured = outcome(
                 function, arguments.name, trace, traced, result, error, keeps, again, returns_gradients
             )

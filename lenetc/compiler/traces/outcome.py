@@ -137,6 +137,8 @@ def outcome(
     for tensor in escaped:
         come_out(tensor, "kept", histories.get(id(tensor)))
     _note_views(trace, traced, made, bases, come_out)
+    if any(tensor.__dict__ for tensor in made):
+        trace.effect("a result is a tensor with attributes of its own")
     is_repeatable = (
         is_constant
         and not escaped
@@ -400,11 +402,16 @@ def _gradients_left(
     grads, lost, of_arguments = [], [], {}
     for tensor, before in trace.grads.items():
         after = tensor._grad
-        if after is before or tensor._cell.trace is trace:
+        if tensor._cell.trace is trace:
+            continue
+        is_inside = after is not None and after._cell.trace is trace
+        if after is not None and not is_inside and (after is not before or tensor not in trace.grads_read):
+            trace.effect("it sets a .grad to a tensor from outside")
+        if after is before:
+            trace.grads_read.add(tensor)  # set to None, though it was: where it is not, it has to be
             continue
         label = ""
         if after is not None:
-            is_inside = after._cell.trace is trace
             is_used_up = tensor in trace.stepped and tensor not in trace.grads_read
             if is_used_up and not keeps and after.node not in shown:
                 lost.append((tensor, after.node))

@@ -57,7 +57,7 @@ class Operators:
     __rrshift__ = _operator(bits.rrshift)
     __pow__ = _operator(elementwise.pow)
     __rpow__ = _operator(powers.rpow)
-    __matmul__ = products.matmul
+    __matmul__ = _operator(products.matmul)
     __rmatmul__ = _operator(rmatmul)
     __neg__ = elementwise.neg
     __pos__ = elementwise.positive

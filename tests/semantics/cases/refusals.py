@@ -216,3 +216,25 @@ def data_of_what_was_changed_and_is_shown_outside(torch, compile):
 
     compile(f)(x)
     return shown, x
+
+
+@refused("type", "data", "outside")
+def weight_given_another_shape_inside(torch, compile):
+    p = torch.nn.Parameter(torch.ones(3))
+
+    def f(x):
+        p.data = (p.detach() * x)[:1]
+        return p * 1.0
+
+    return compile(f)(torch.ones(3))
+
+
+@refused("type", "dtype", "outside")
+def network_given_another_dtype_inside(torch, compile):
+    net = torch.nn.Linear(2, 1)
+
+    def f(x):
+        net.double()
+        return net.weight * x.double()
+
+    return compile(f)(torch.ones(2))

@@ -83,3 +83,44 @@ def compiled_module_copied(torch, compile):
             p.mul_(2.0)
     other(x).sum().backward()
     return made, net(x).detach(), other(x).detach(), gradients(net), gradients(other)
+
+
+@case
+def compiled_module_of_a_class_that_asks_its_subclasses(torch, compile):
+    classes = []
+
+    class Kind(type):
+        def __new__(kind, name, bases, space, **options):
+            classes.append(name)
+            return super().__new__(kind, name, bases, space, **options)
+
+    class Base(torch.nn.Module, metaclass=Kind):
+        def __init_subclass__(cls, *, gain):
+            super().__init_subclass__()
+            cls.gain = gain
+
+    class Net(Base, gain=2.0):
+        def forward(self, x):
+            return x * self.gain
+
+    net = Net()
+    f = compile(net)
+    made = [f(torch.ones(1)) for _ in range(3)]
+    Net.gain = 5.0
+    return made, f(torch.ones(1)), f.gain, classes, isinstance(f, Net)
+
+
+@case
+def compiled_module_with_slots(torch, compile):
+    class Net(torch.nn.Module):
+        __slots__ = ("gain",)
+
+        def forward(self, x):
+            return x * self.gain
+
+    net = Net()
+    net.gain = 2.0
+    f = compile(net)
+    made = [f(torch.ones(1)) for _ in range(3)]
+    net.gain = 5.0
+    return made, f(torch.ones(1))
