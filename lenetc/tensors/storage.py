@@ -65,8 +65,8 @@ def set_data(tensor: Tensor, value: Tensor) -> None:
         if value._cell.type != tensor._cell.type:
             raise trace.refused(
                 LenetcError(
-                    f"a compiled function cannot give a {tensor.type_text()} another type in place, {value.type_text()}, "
-                    "by .data or by the dtype of a network: do it before, outside"
+                    f"a compiled function cannot give a {tensor.type_text()} another type in place, "
+                    f"{value.type_text()}, by .data or by the dtype of a network: do it before, outside"
                 )
             )
         _part(tensor, trace)
