@@ -7,6 +7,7 @@ import ast
 import collections
 import functools
 import inspect
+import linecache
 import operator
 import re
 import textwrap
@@ -283,9 +284,11 @@ def _returned_names(function: Callable[..., Any]) -> list[str]:
 
 @functools.lru_cache(maxsize=256)
 def _returned_by(code: CodeType) -> list[str]:
+    linecache.checkcache(code.co_filename)
+    lines = linecache.getlines(code.co_filename)[code.co_firstlineno - 1 : _last_line(code)]
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(code)))
-    except (OSError, TypeError, SyntaxError):
+        tree = ast.parse(textwrap.dedent("".join(lines)))
+    except SyntaxError:
         return []
     returns = [node for node in ast.walk(tree) if isinstance(node, ast.Return) and node.value is not None]
     if not returns:
@@ -293,6 +296,13 @@ def _returned_by(code: CodeType) -> list[str]:
     value = max(returns, key=lambda node: node.lineno).value
     items = value.elts if isinstance(value, (ast.Tuple, ast.List)) else [value]
     return [item.id if isinstance(item, ast.Name) else "" for item in items]
+
+
+def _last_line(code: CodeType) -> int:
+    """Where a function's source ends, by its instructions: `inspect.getsource` looks for its module among all that are
+    imported, and through its tokens."""
+    inner = [_last_line(value) for value in code.co_consts if isinstance(value, CodeType)]
+    return max([code.co_firstlineno, *(end for _, end, _, _ in code.co_positions() if end), *inner])
 
 
 def _unique(names: Sequence[str]) -> list[str]:

@@ -73,7 +73,7 @@ class Builder:
     def __init__(self, graph: Graph, taken: set[str], target: Target, outer: Builder | None = None) -> None:
         self.graph = graph
         self.target = target
-        self.root: Builder = outer.root if outer else self
+        self.outer = outer
         self.taken = taken
         self.counts: dict[str, int] = outer.counts if outer else {}
         self.places: dict[str, Where] = outer.places if outer else {}
@@ -86,6 +86,11 @@ class Builder:
         self.names: dict[Node, Any] = {}
         self.where = Where()
         self.what = graph.name
+
+    @property
+    def root(self) -> Builder:
+        """The builder of the outermost graph."""
+        return self.outer.root if self.outer else self
 
     def nested(self, graph: Graph) -> Builder:
         """A builder for the body of a Scan; names and initializers are shared with the outermost graph."""
