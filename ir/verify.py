@@ -15,6 +15,7 @@ from ir.node import Graph, Node
 from ir.types import TupleType, Type
 
 _NONE: frozenset[str] = frozenset()
+_PLAIN = frozenset((int, float, bool, str, type(None)))
 
 
 def verify(graph: Graph, after: str = "") -> None:
@@ -71,19 +72,29 @@ def _checked(node: Node, fail: Callable[[Node, str], NoReturn], after: str) -> f
         inferred = node.op.typed(node.inputs, node.attrs)
     except LenetcError as error:
         fail(node, f"its type rule fails: {error}")
-    if inferred != node.type:
+    if inferred is not node.type and inferred != node.type:
         fail(node, f"its type rule gives {inferred}")
+    needs: Set[str] = _NONE
+    for t in node.type.items if isinstance(node.type, TupleType) else (node.type,):
+        needs |= _symbols(t.shape)
     for attr in node.attrs.values():
+        if type(attr) in _PLAIN:
+            continue
         if isinstance(attr, Graph):
             verify(attr, after)
-    types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
-    return _NONE.union(*(_symbols(t.shape) for t in types), *map(_symbols, node.attrs.values()))
+        needs |= _symbols(attr)
+    return frozenset(needs)
 
 
 def _symbols(value: object) -> Set[str]:
     """Names of the symbols in a dim, or in the dims of nested tuples and lists."""
     if isinstance(value, Poly):
         return symbols(value)
-    if not isinstance(value, (tuple, list)) or all(type(item) is int for item in value):
+    if not isinstance(value, (tuple, list)):
+        return _NONE
+    for item in value:
+        if type(item) is not int:
+            break
+    else:
         return _NONE
     return _NONE.union(*map(_symbols, value))

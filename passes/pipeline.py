@@ -22,16 +22,24 @@ from passes.tiling.hoist import hoist
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Without Python's search for cycles, which would go through all nodes of a large graph again and again, a fifth
-    of the time: what passes leave behind has none."""
+    of the time: what passes leave behind has none.
+
+    Many new objects are put among the old ones, where the search would have put them after a look at each; not where
+    some are frozen, which the way there would thaw.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if was_enabled:
+            if gc.get_count()[0] > _MANY and not gc.get_freeze_count():
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 
+_MANY = 10_000
 Pass = Callable[[Graph, Target], tuple[Graph, list[str]]]
 
 PASSES: tuple[tuple[str, Pass], ...] = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, reduce
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ class Builder:
     def __init__(self, graph: Graph, taken: set[str], target: Target, outer: Builder | None = None) -> None:
         self.graph = graph
         self.target = target
-        self.root: Builder = outer.root if outer else self
+        self.outer = outer
         self.taken = taken
         self.counts: dict[str, int] = outer.counts if outer else {}
         self.places: dict[str, Where] = outer.places if outer else {}
@@ -82,10 +83,18 @@ class Builder:
         self.initializers: dict[Any, onnx.TensorProto] = outer.initializers if outer else {}
         self.domains: set[str] = set()  # beside ONNX's own
         self.nodes: list[onnx.NodeProto] = []
+        # What each of them reads and makes, which to ask them takes long; and those with bodies.
+        self.values: list[tuple[Sequence[str], Sequence[str]]] = []
+        self.bodied: list[onnx.NodeProto] = []
         self.sizes: dict[Dim, str] = {}
         self.names: dict[Node, Any] = {}
         self.where = Where()
         self.what = graph.name
+
+    @property
+    def root(self) -> Builder:
+        """The builder of the outermost graph."""
+        return self.outer.root if self.outer else self
 
     def nested(self, graph: Graph) -> Builder:
         """A builder for the body of a Scan; names and initializers are shared with the outermost graph."""
@@ -111,7 +120,7 @@ class Builder:
                 )
             self.where, self.what = node.where, node.op.name
             self.names[node] = emission(self, node, *(self.names[x] for x in node.inputs))
-        made = {value for proto in self.nodes for value in proto.output}
+        made = set(chain.from_iterable(values for _, values in self.values))
         renamed: dict[str, str] = {}
         for node, output in zip(outputs, output_names, strict=True):
             value = self.names[node]
@@ -120,8 +129,12 @@ class Builder:
             else:  # an input, a constant, or a value with two output names
                 copy = self.fresh(f"{output}/copy")
                 self.places[copy] = node.where
-                self.nodes.append(helper.make_node("Identity", [value], [output], name=copy))
-        _rename(self.nodes, renamed)
+                self._add("Identity", [value], [output], copy, {})
+        old = renamed.keys()
+        for proto, values in zip(self.nodes, self.values, strict=True):
+            if not all(map(old.isdisjoint, values)):
+                _rename((proto,), renamed)
+        _rename(self.bodied, renamed)
         for node, value in self.names.items():
             if isinstance(node.type, Type):
                 self.types[renamed.get(value, value)] = node.type
@@ -135,7 +148,7 @@ class Builder:
 
     def _read_initializers(self) -> list[onnx.TensorProto]:
         """Those that something reads: an emission may do without the constants among its operands."""
-        read = set(_read_by(self.nodes))
+        read = set(chain(chain.from_iterable(values for values, _ in self.values), _read_by(self.bodied)))
         return [tensor for tensor in self.initializers.values() if tensor.name in read]
 
     def op(self, operator: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
@@ -149,8 +162,22 @@ class Builder:
         self.places[names[0]] = self.where
         if "domain" in attributes:
             self.root.domains.add(attributes["domain"])
-        self.nodes.append(helper.make_node(operator, list(inputs), names, name=names[0], **attributes))
+        self._add(operator, inputs, names, names[0], attributes)
         return names[0] if outputs == 1 else names
+
+    def _add(
+        self,
+        operator: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        name: str,
+        attributes: Mapping[str, Any],
+    ) -> None:
+        proto = helper.make_node(operator, inputs, outputs, name=name, **attributes)
+        self.nodes.append(proto)
+        self.values.append((inputs, outputs))
+        if any(isinstance(value, onnx.GraphProto) for value in attributes.values()):
+            self.bodied.append(proto)
 
     def need(self, what: str, opset: int) -> None:
         """Raise EmitError where the target's opset is older than the first that has `what`."""

@@ -7,7 +7,7 @@ it walks depth first from the outputs.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
 from ir import ops
 from ir.dims import evaluate, symbols
@@ -27,9 +27,9 @@ def schedule(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     Notes give the peak of live intermediate values in bytes, symbolic dims taken as the target says.
     """
     sizes = _sizes(graph, target)
-    natural = graph.nodes()
-    found = _greedy(graph, sizes)
-    before, after = (peak(graph, order, sizes) for order in (natural, found))
+    reads = memories_read(graph)
+    found = _greedy(graph, sizes, reads)
+    before, after = (peak(graph, order, sizes, reads) for order in (graph.nodes(), found))
     if after > _WORTH * before:
         return graph, [f"peak {_shown(before)} in the order given, which is kept"]
     chosen = graph.with_outputs(graph.outputs, order=found)
@@ -38,7 +38,7 @@ def schedule(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
 
 def memory(graph: Graph, batch: int) -> int:
     """Most bytes of intermediate values alive at once in the order of `graph`, symbolic dims taken as `batch`."""
-    return peak(graph, graph.nodes(), _sizes(graph, Target(batch=batch)))
+    return peak(graph, graph.nodes(), _sizes(graph, Target(batch=batch)), memories_read(graph))
 
 
 def _sizes(graph: Graph, target: Target) -> dict[Node, int]:
@@ -53,15 +53,17 @@ def _shown(size: int) -> str:
 
 def bytes_of(node: Node, target: Target) -> int:
     """Bytes that computing `node` takes up: none for inputs and views."""
-    if node.op in (ops.input, *_VIEWS):
+    if node.op is ops.input or node.op in _VIEWS:
         return 0
     types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
     return sum(_size(t, target) for t in types)
 
 
 def _size(t: Type, target: Target) -> int:
-    width = 2 if t.dtype.name == "bf16" else t.dtype.numpy.itemsize
-    return int(evaluate(t.size, {name: target.size(name) for name in symbols(t.size)})) * width
+    width, size = 2 if t.dtype.name == "bf16" else t.dtype.numpy.itemsize, t.size
+    if isinstance(size, int):
+        return size * width
+    return int(evaluate(size, {name: target.size(name) for name in symbols(size)})) * width
 
 
 def _base(node: Node) -> Node:
@@ -71,16 +73,18 @@ def _base(node: Node) -> Node:
     return node
 
 
-def _operands(node: Node) -> set[Node]:
-    """The memories that `node` reads."""
-    return {_base(x) for x in node.inputs}
+def memories_read(graph: Graph) -> dict[Node, set[Node]]:
+    """The nodes whose memories each node reads."""
+    return {node: {_base(x) if x.op in _VIEWS else x for x in node.inputs} for node in graph.nodes()}
 
 
-def peak(graph: Graph, order: Iterable[Node], sizes: dict[Node, int]) -> int:
-    """Most bytes alive at once when the nodes run in `order`; outputs stay alive to the end."""
-    order = list(order)
+def peak(
+    graph: Graph, order: Sequence[Node], sizes: Mapping[Node, int], reads: Mapping[Node, set[Node]]
+) -> int:
+    """Most bytes alive at once when the nodes run in `order`; outputs stay alive to the end. reads: what
+    `memories_read` gives."""
     kept = {_base(node) for node in graph.outputs}
-    last = {x: i for i, node in enumerate(order) for x in _operands(node)}
+    last = {x: i for i, node in enumerate(order) for x in reads[node]}
     ends: dict[int, list[Node]] = {}
     for node, i in last.items():
         if node not in kept:
@@ -93,7 +97,7 @@ def peak(graph: Graph, order: Iterable[Node], sizes: dict[Node, int]) -> int:
     return highest
 
 
-def _greedy(graph: Graph, sizes: dict[Node, int]) -> list[Node]:
+def _greedy(graph: Graph, sizes: Mapping[Node, int], reads: Mapping[Node, set[Node]]) -> list[Node]:
     """List scheduling: of the nodes that can run, the one that adds least memory (allocated minus freed).
 
     A value is freed by its last reader, so when one reader is left, that one's cost falls and it is queued
@@ -107,7 +111,7 @@ def _greedy(graph: Graph, sizes: dict[Node, int]) -> list[Node]:
     for node in nodes:
         for x in dict.fromkeys(node.inputs):
             users[x].append(node)
-        for x in _operands(node):
+        for x in reads[node]:
             readers[x].add(node)
     waiting = {node: len(set(node.inputs)) for node in nodes}
 
@@ -116,7 +120,7 @@ def _greedy(graph: Graph, sizes: dict[Node, int]) -> list[Node]:
 
     done: list[Node] = []
     queue: list[tuple[int, int, Node]] = []
-    cost = {node: sizes[node] - sum(sizes[x] for x in _operands(node) if has_one_reader(x)) for node in nodes}
+    cost = {node: sizes[node] - sum(sizes[x] for x in reads[node] if has_one_reader(x)) for node in nodes}
 
     def offer(node: Node) -> None:
         heapq.heappush(queue, (cost[node], position[node], node))
@@ -131,7 +135,7 @@ def _greedy(graph: Graph, sizes: dict[Node, int]) -> list[Node]:
             continue
         placed.add(node)
         done.append(node)
-        for x in _operands(node):
+        for x in reads[node]:
             readers[x].discard(node)
             if has_one_reader(x):
                 (last,) = readers[x]

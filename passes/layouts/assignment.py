@@ -150,31 +150,38 @@ class Layouts:
     the cuts that are asked for. transpose_cost: of changing the layout of a value, in µs."""
 
     def __init__(self, graph: Graph, transpose_cost: Callable[[Node], float]) -> None:
-        self._transpose_cost = transpose_cost
         batched = batched_values(graph)
         self._movable = [node for node in graph.nodes() if movable(node, batched)]
         self._number = {node: index + 2 for index, node in enumerate(self._movable)}
+        self._operands = {node: batched_operands(node) for node in self._movable}
         self._edges: list[_Edge] = []
         self._count = len(self._movable) + 2
         table = users(graph)
         outputs = set(graph.outputs)
         for value in graph.nodes():
             if value in batched and (table[value] or value in outputs):
-                self._read(value, table[value], value in outputs, batched)
+                self._read(value, table[value], value in outputs, batched, transpose_cost)
 
-    def _read(self, value: Node, read_by: list[Node], is_output: bool, batched: set[Node]) -> None:
+    def _read(
+        self,
+        value: Node,
+        read_by: list[Node],
+        is_output: bool,
+        batched: set[Node],
+        transpose_cost: Callable[[Node], float],
+    ) -> None:
         """Pay for one transpose of `value` if it is made on one side and read, however often, on the other."""
         readers = {_FIRST} if is_output else set()
         for user in read_by:
             for position, operand in enumerate(user.inputs):
                 if operand is value and not takes_either(user, position, batched):
-                    follows = user in self._number and position in batched_operands(user)
+                    follows = user in self._number and position in self._operands[user]
                     readers.add(self._number[user] if follows else _FIRST)
         maker = self._number.get(value, _FIRST)
         readers.discard(maker)
         if not readers:
             return
-        cost = self._transpose_cost(value)
+        cost = transpose_cost(value)
         if len(readers) == 1:
             (reader,) = readers
             self._edges += [*_edge(maker, reader, cost), *_edge(reader, maker, cost)]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ir import ops
-from ir.node import Graph, Node, building_at, users
+from ir.node import Graph, Node, Where, build_at, building_at, users
 from passes.layouts.assignment import CHWN, ELEMENTWISE, HEAVY, REDUCTIONS, batched_operands
 from passes.layouts.batch_last import (
     PIXEL,
@@ -21,6 +21,7 @@ from passes.layouts.batch_last import (
     to_batch_last,
 )
 from passes.layouts.windows import planes_of, windows_of
+from passes.rewrite.driver import rebuilt
 
 # How to build a heavy node: (node, *operands) batch-first, (node, block of the result, *operands) batch-last.
 Expand = Callable[..., "Node | Stored"]
@@ -139,13 +140,14 @@ class Lowering:
 
     def graph(self, graph: Graph) -> Graph:
         """`graph` rebuilt."""
-        for node in graph.nodes():
-            with building_at(node.where):
+        with building_at(Where()):
+            for node in graph.nodes():
+                build_at(node.where)
                 result = self.build(node)
-            if isinstance(result, Stored):
-                self.lasts[node] = result
-            else:
-                self.firsts[node] = result
+                if isinstance(result, Stored):
+                    self.lasts[node] = result
+                else:
+                    self.firsts[node] = result
         return graph.with_outputs(self.first(node) for node in graph.outputs)
 
     def first(self, value: Node) -> Node:
@@ -181,9 +183,7 @@ class Lowering:
         attrs: Mapping[str, Any] = node.attrs
         if node.op is ops.scan:
             attrs = {**attrs, "body": self.body(node)}
-        elif inputs == node.inputs:
-            return node
-        return node.op.over(inputs, attrs, node.where)
+        return rebuilt(node, inputs, attrs)
 
     def reduced(self, node: Node, x: Stored) -> Node:
         """A reduction over the batch and other axes."""

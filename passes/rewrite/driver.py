@@ -100,7 +100,7 @@ class _Rewriting:
         self.depth = 0
 
     def run(self) -> Graph:
-        new = self.new
+        new, bodied = self.new, (ops.scan, ops.cond)
         _readers.append(self.readers)
         try:
             with building_at(Where()):
@@ -108,7 +108,7 @@ class _Rewriting:
                     if node in new:
                         continue
                     inputs = tuple([new[x] for x in node.inputs])
-                    attrs = self.attrs_of(node)
+                    attrs = self.attrs_of(node) if node.op in bodied else node.attrs
                     if inputs == node.inputs and attrs is node.attrs:  # as it was: on to the rules at once
                         self.place(node, self.settle(node))
                         continue

@@ -178,12 +178,13 @@ class Choice:
     ) -> tuple[float, dict[Node, str], dict[Node, Block]]:
         """The whole cost, and layouts that are cheapest if heavy nodes work in the blocks `wanted`, and the
         blocks that follow from them. Nodes without a strategy on the first of `sides` may take either."""
-        layouts, _ = self.assign(
+        layouts, total = self.assign(
             wanted, lambda node: sides if self.best(node, sides[0], PIXEL) else (NCHW, CHWN)
         )
         blocks, moves = choose_blocks(self.graph, layouts, self.in_blocks, self.moved)
         real = {node: blocks.get(steering(node), PIXEL) for node in self.heavy}
-        _, total = self.assign(real, lambda node: (layouts[node],))
+        if any(layouts[node] == CHWN and real[node] != wanted[node] for node in self.heavy):
+            _, total = self.assign(real, lambda node: (layouts[node],))
         return total + moves, layouts, blocks
 
     def assign(

@@ -34,12 +34,14 @@ from lenetc.evaluation.scalars import Scalar
 from lenetc.evaluation.tracing import Trace
 from lenetc.tensors.size import Size
 from lenetc.tensors.tensor import Tensor
+from passes.pipeline import undisturbed
 from passes.rewrite.driver import replaced, substitute
 
 if TYPE_CHECKING:
     from lenetc.tensors.views import View
 
 
+@undisturbed()
 def outcome(
     function: Callable[..., Any],
     name: str,

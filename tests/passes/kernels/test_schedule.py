@@ -19,7 +19,7 @@ from tests.passes.rewriting import N, arg, assert_same, check_golden, graph_of, 
 
 def peak(graph: Graph, batch: int = 64) -> int:
     sizes = {node: scheduling.bytes_of(node, Target(batch=batch)) for node in graph.nodes()}
-    return scheduling.peak(graph, graph.nodes(), sizes)
+    return scheduling.peak(graph, graph.nodes(), sizes, scheduling.memories_read(graph))
 
 
 def wide(branches: int, size: int) -> Graph:
