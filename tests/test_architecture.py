@@ -43,7 +43,9 @@ def test_every_package_says_what_it_may_import() -> None:
 
 
 def test_make_parity_collects_all_comparisons_with_pytorch() -> None:
-    (line,) = re.findall(r"^parity:.*\n\t@\$\(PYTEST\) (.*) \$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    (line,) = re.findall(
+        r"^parity:.*\n\t@\$\(PYTEST\) (.*) \$", (ROOT / "Makefile").read_text(), re.MULTILINE
+    )
     collected = [ROOT / name for name in line.split()]
     marked = [
         path for path in (ROOT / "tests").rglob("test_*.py") if "pytest.mark." + "parity" in path.read_text()
