@@ -20,6 +20,13 @@ from passes.pipeline import PASSES, run_pipeline, run_split, undisturbed
 from passes.target import Target
 
 
+@pytest.fixture(autouse=True, scope="module")
+def nothing_of_others() -> None:
+    """What other tests left is not gone through at every collection here."""
+    gc.collect()
+    gc.freeze()
+
+
 def calls(work: Callable[[], Any]) -> tuple[Any, int]:
     """What `work` returns, and how many functions it called, those written in C too.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
@@ -134,6 +135,25 @@ def test_onnx_names_carry_the_module(lenet: Any) -> None:
     outputs = [output.name for output in lenet[0].onnx.graph.output]
     assert outputs[0] == "loss" and "conv1.weight.next" in outputs
     assert "conv1.weight.momentum_buffer.next" in outputs
+
+
+def test_results_have_the_names_that_are_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function without a source has none, and nobody looks through all modules for it."""
+
+    def named(x: Any) -> Any:
+        double, half = x * 2.0, x * 0.5
+        return double, half
+
+    scope: dict[str, Any] = {}
+    exec("def made(x):\n    double = x * 2.0\n    return double", scope)
+    monkeypatch.setattr(inspect, "getmodule", None)
+    for function, names in (
+        (named, ["double", "half"]),
+        (lambda x: (x * 2.0, x * 0.5), ["result0", "result1"]),
+        (scope["made"], ["result"]),
+    ):
+        outputs = lenetc.compile(function).lower(lenetc.ones(2)).onnx.graph.output
+        assert [output.name for output in outputs] == names
 
 
 @pytest.mark.parametrize("name", TRAININGS)
