@@ -47,7 +47,7 @@ def moved(value: Value | Array, device: str) -> Value:
         overwrite(copy, value)
         return copy
     if value.device_name() != device or device == "cpu":
-        return to_device(_view(value), device)
+        return to_device(view(value), device)
     copy = ort.OrtValue.ortvalue_from_shape_and_type(value.shape(), value.element_type(), device, 0)
     overwrite(copy, value)
     return copy
@@ -59,7 +59,7 @@ def empty(shape: Sequence[int], dtype: np.dtype[Any], device: str) -> Value:
     return ort.OrtValue.ortvalue_from_shape_and_type(list(shape), kind, device, 0)
 
 
-def _view(value: Value) -> Array:
+def view(value: Value) -> Array:
     """The contents of `value`, perhaps in its memory."""
     if value.element_type() != _BF16_TYPE:
         return value.numpy()  # type: ignore[no-any-return]
@@ -74,12 +74,12 @@ def _view(value: Value) -> Array:
 
 def to_numpy(value: Value) -> Array:
     """The contents of `value` as an array of the caller's own."""
-    return np.array(_view(value))  # the runtime gives a view of its memory, which it may free or write again
+    return np.array(view(value))  # the runtime gives a view of its memory, which it may free or write again
 
 
 def item(value: Value) -> int | float | bool:
     """The contents of a `value` of one element as a Python number."""
-    number: int | float | bool = _view(value).item()
+    number: int | float | bool = view(value).item()
     return number
 
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from ir.node import Graph, Where
 from ir.types import Array
-from lenetc.runtime.memory import Value, empty, stored
+from lenetc.runtime.memory import Value, empty, stored, view
 from lenetc.runtime.session import Session
 from passes.kernels.constants import folded
 from passes.kernels.schedule import memory
@@ -197,7 +197,7 @@ class SplitBinding:
                 part.feed(name, value)
                 continue
             if samples is None:
-                samples = value if isinstance(value, np.ndarray) else value.numpy()  # a view of its memory
+                samples = value if isinstance(value, np.ndarray) else view(value)
             part.feed(name, samples[start:stop])
         self._fed[name] = value
 

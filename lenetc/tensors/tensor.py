@@ -319,6 +319,12 @@ class Tensor(Methods):
             self._grad_fn.require_last("retain_grad()")
             self._grad_fn.retained = weakref.ref(self)
 
+    @property
+    def retains_grad(self) -> bool:
+        """Whether `.grad` of a tensor that is not a leaf is kept (torch.Tensor.retains_grad)."""
+        retained = None if self._grad_fn is None else self._grad_fn.retained
+        return retained is not None and retained() is self
+
     def detach(self) -> Tensor:
         """The same storage, without history."""
         base = None if self._view is None else self._view.base()

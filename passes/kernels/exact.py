@@ -33,7 +33,7 @@ Formula = Callable[..., "Node | None"]  # (*operands, **attributes); None where 
 def exact(graph: Graph, target: Target, fired: Counter[str], in_scan: bool = False) -> Graph:
     """`graph` with every op of the tables replaced, in bodies of scans too; `fired` counts them."""
     table = TABLE | WITHOUT_KERNEL | (ON_CPU if target.device == "cpu" else ON_CUDA)
-    if target.device == "cpu" and (in_scan or target.operators == "web"):
+    if target.device == "cpu" and (in_scan or target.operators != "ort"):
         table |= QUICK
     given = set(graph.nodes())
     # What is cut off at 0, with a gradient of 0 for what is below: whether it is -inf makes no difference.
@@ -311,6 +311,6 @@ ON_CPU: dict[str, Formula] = {
     "max_pool2d": finite.max_pool2d,
     "max_pool2d_with_indices": finite.max_pool2d_with_indices,
 }
-# For browsers, which have no f64, and for steps of a scan, which wait for each other: a layer of LSTM takes 1.3 times
-# as long with f64, and what the products before it lose is more than what the kernel for f32 does.
+# For files that browsers run too, which have no f64, and for steps of a scan, which wait for each other: a layer of an
+# LSTM takes 1.3 times as long with f64, and what the products before it lose is more than what the kernel for f32 does.
 QUICK: dict[str, Formula] = {"tanh": _quick_tanh, "cumsum": lambda x, **how: None}

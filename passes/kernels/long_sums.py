@@ -41,7 +41,8 @@ def sum_in_parts(x: Node, *, axes: tuple[int, ...], keepdims: bool = False) -> N
     if x.dtype not in (f32, f64):
         return None
     merged: list[Dim] = []
-    long, other = [], []
+    long: list[int] = []
+    other: list[int] = []
     for added, run in groupby(range(x.rank), key=lambda axis: axis in axes):
         sizes = [x.shape[axis] for axis in run]
         if added and is_long(row := product(tuple(sizes))):

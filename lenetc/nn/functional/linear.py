@@ -10,6 +10,7 @@ from ir.types import f16, f32, f64
 from lenetc.evaluation.tracing import here
 from lenetc.operations import integers, shaping
 from lenetc.operations.autocast import autocasts
+from lenetc.operations.elementwise.operands import HALVES
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 
@@ -63,7 +64,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _addmm(bias: Node, x: Node, y: Node) -> Node:
-    return ops.matmul(x, y) + bias
+    """Of halves rounded once, as PyTorch's kernels do."""
+    found = ops.matmul(x, y) + bias
+    return ops.with_gradient(ops.gemm(x, y, bias), found) if x.dtype in HALVES else found
 
 
 def same_dtype(what: str, input: Tensor, *others: Tensor | None) -> None:

@@ -50,7 +50,8 @@ def tensor(
     if dtype is not None:
         if not is_array:
             _check_fits(array, dtype)
-        array = array.astype(dtype.numpy)
+        with np.errstate(over="ignore"):  # which gives infinity
+            array = array.astype(dtype.numpy)
     elif not is_array and array.dtype == np.float64 and not _holds_f64(data):
         array = array.astype(get_default_dtype().numpy)
     result = Tensor._from_array(array)

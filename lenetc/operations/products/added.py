@@ -9,10 +9,11 @@ from ir import ops
 from ir.errors import DTypeError
 from ir.node import Node
 from ir.op import scalar
-from ir.types import bool_
+from ir.types import bool_, f32
 from lenetc.evaluation.tracing import here
 from lenetc.operations.autocast import autocasts
 from lenetc.operations.elementwise import logical_and, logical_or
+from lenetc.operations.elementwise.operands import HALVES, cast
 from lenetc.operations.products.matrices import bmm, mm, mv, need_ranks
 from lenetc.operations.products.vectors import outer
 from lenetc.operations.reductions.sums import sum
@@ -44,6 +45,18 @@ def _added(what: str, x: Tensor, product: Tensor, beta: Number, alpha: Number) -
     shape = tuple(product.shape)
 
     def build(a: Node, made: Node) -> Node:
+        found = summed(a, made)
+        numbers = type(alpha) in (int, float) and type(beta) in (int, float)
+        if made.dtype not in HALVES or made.op is not ops.matmul or beta == 0 or not numbers:
+            return found
+        x, y = made.inputs
+        if made.rank == 2:
+            once = ops.gemm(x, y, a, alpha=float(alpha), beta=float(beta))
+        else:
+            once = cast(summed(cast(a, f32), ops.matmul(cast(x, f32), cast(y, f32))), made.dtype)
+        return ops.with_gradient(once, found)  # which is rounded more than once
+
+    def summed(a: Node, made: Node) -> Node:
         made = made if alpha == 1 else made * scalar(alpha, made.dtype)
         a = a if a.shape == shape else ops.broadcast_to(a, shape=shape)
         if beta == 0:

@@ -10,7 +10,9 @@ from ir import ops
 from ir.errors import DTypeError
 from ir.node import Node
 from ir.op import scalar
+from ir.types import f64
 from lenetc.evaluation.tracing import here
+from lenetc.operations.elementwise.operands import cast
 from lenetc.operations.reductions.dims import Axes, axes_of, need_float, numpy_names
 from lenetc.operations.reductions.sums import mean
 from lenetc.tensors.arrays import need_number
@@ -43,7 +45,8 @@ def var(
 def _variance(
     what: str, x: Tensor, dim: Axes, unbiased: bool, keepdim: bool, correction: Number | None
 ) -> Callable[[Node], Node]:
-    """The variance of x, of a half in f32; the arguments are those of `var`, for which `what` stands."""
+    """The variance of x in f64, as PyTorch has it: squares of an f32 can be too large for one, and too small. The
+    arguments are those of `var`, for which `what` stands."""
     if isinstance(dim, bool):
         if unbiased is not True:
             raise DTypeError(f"{what}: dim is an int or several, not {dim}").at(here())
@@ -54,9 +57,10 @@ def _variance(
     need_number(what, "correction", less)
 
     def build(a: Node) -> Node:
-        n, a = means.count(a, axes), means.widened(a)
-        centred = a - ops.sum(a, axes=axes, keepdims=True) / n
-        degrees = ops.maximum(n - scalar(less, n.dtype), 0.0) if less else n
+        a = means.widened(a)
+        centred = cast(a - means.mean(a, axes, keepdims=True), f64)
+        n = means.count(centred, axes)
+        degrees = ops.maximum(n - scalar(less, f64), 0.0) if less else n
         return ops.sum(centred * centred, axes=axes, keepdims=keepdim) / degrees
 
     return build

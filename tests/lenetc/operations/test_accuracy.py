@@ -163,6 +163,8 @@ def test_values_and_gradients(name: str, dtype: Any, mode: str) -> None:
         wide = x.astype(WIDE[dtype])
         value, derivative = case.value(wide), case.derivative(wide)
     in_f64 = 1e-14 / np.finfo(np.float64).eps
+    if mode == "exported" and name == "tanh":  # by the kernel for f32, as not all runtimes have f64
+        case = case._replace(ulps=(6.0, 4.0))
     ulps = case.ulps if dtype is np.float32 else (in_f64, max(in_f64, case.ulps[1] * 10))
     assert_right(name, x, y, value, ulps[0])
     kink = name.startswith(("rsqrt", "x**")) & (x == 0)  # of either sign, where derivatives differ in theirs

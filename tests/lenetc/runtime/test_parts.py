@@ -46,6 +46,30 @@ def test_training_in_parts_is_the_same_training(threads: int, monkeypatch: pytes
     np.testing.assert_allclose(losses, wanted, rtol=1e-4)
 
 
+def test_a_batch_of_bf16_is_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = lenetc.tensor(np.random.default_rng(0).standard_normal((4096, 64)).astype(np.float32)).bfloat16()
+    y = lenetc.zeros(4096, dtype=lenetc.int64)
+    losses = []
+    for threads in (1, 2):
+        monkeypatch.setattr("lenetc.runtime.threads._threads", [threads])
+        lenetc.manual_seed(0)
+        net = lenetc.nn.Sequential(lenetc.nn.Linear(64, 512), lenetc.nn.ReLU(), lenetc.nn.Linear(512, 8))
+        net = net.bfloat16()
+        optimizer = lenetc.optim.SGD(net.parameters(), lr=0.1)
+
+        def train(x: Any, y: Any, net: Any = net, optimizer: Any = optimizer) -> Any:
+            loss = lenetc.nn.functional.cross_entropy(net(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        step = CompiledFunction(train, "cpu")
+        losses.append([float(step(x, y)) for _ in range(3)])
+    assert isinstance(session_of(step, x, y), SplitSession)
+    np.testing.assert_allclose(losses[1], losses[0], rtol=2e-2)
+
+
 def test_equal_parts_of_a_large_program_share_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lenetc.runtime.parts._SHARED", 20)
     step, losses = trained(2, monkeypatch, batch=60)

@@ -121,6 +121,31 @@ def test_what_is_no_probability_is_refused() -> None:
         step(lenetc.tensor([0.5]), lenetc.tensor([2.0])).item()
 
 
+@pytest.mark.parametrize("loss", ["binary_cross_entropy", "binary_cross_entropy_with_logits"])
+def test_losses_name_the_argument_that_is_not_float(loss: str) -> None:
+    function = getattr(lenetc.nn.functional, loss)
+    half, one = lenetc.tensor([0.5]), lenetc.tensor([1])
+    with pytest.raises(DTypeError, match=f"{loss}: the target i64.1. should have the dtype of the input"):
+        function(half, one)
+    with pytest.raises(DTypeError, match=f"{loss}: the weight bool"):
+        function(half, half, weight=one.bool())
+    with pytest.raises(DTypeError, match=f"{loss}: the input must be floating point"):
+        function(one, one)
+
+
+def test_numbers_that_halves_take_for_infinite() -> None:
+    check_all(["t.tensor([1e6, -1e6], dtype=t.float16)", "t.tensor(1e6, dtype=t.float16)"], {})
+
+
+def test_what_retains_its_gradient() -> None:
+    for library in (torch, lenetc):
+        x = library.ones(2, requires_grad=True)
+        y = x * 2
+        before = y.retains_grad
+        y.retain_grad()
+        assert (x.retains_grad, before, y.retains_grad, (y * 1).retains_grad) == (False, False, True, False)
+
+
 def test_what_is_missing_is_an_index_error() -> None:
     for wrong in (
         lambda x: x[:0].argmax(),

@@ -83,6 +83,32 @@ def test_no_further_off_than_pytorch(name: str, dtype: str) -> None:
         )
 
 
+PRODUCTS: dict[str, Callable[..., Any]] = {
+    "linear": lambda lib, a, x, y: lib.nn.functional.linear(x, y.t(), a[0]),
+    "linear of a stack": lambda lib, a, x, y: lib.nn.functional.linear(x[None], y.t(), a[0]),
+    "addmm": lambda lib, a, x, y: lib.addmm(a, x, y),
+    "addmm with factors": lambda lib, a, x, y: lib.addmm(a, x, y, beta=0.3, alpha=1.7),
+    "baddbmm": lambda lib, a, x, y: lib.baddbmm(a[None], x[None], y[None], beta=0.3, alpha=1.7),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_products_with_what_is_added_are_rounded_once(name: str, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(shape).astype(np.float32) for shape in ((32, 48), (32, 64), (64, 48))]
+    narrow = [torch.from_numpy(array).to(getattr(torch, dtype)).float().numpy() for array in arrays]
+    with torch.no_grad():
+        exact = PRODUCTS[name](torch, *(torch.from_numpy(array).double() for array in narrow)).numpy()
+    leaves = [lenetc.tensor(array).to(getattr(lenetc, dtype)).requires_grad_() for array in narrow]
+    found = PRODUCTS[name](lenetc, *leaves)
+    unit = 2.0**-10 if dtype == "float16" else 2.0**-7
+    off = np.abs(found.detach().double().numpy() - exact) / (unit * np.maximum(np.abs(exact), 2.0**-6))
+    assert off.max() < 0.6
+    found.float().sum().backward()
+    assert all(leaf.grad is not None for leaf in leaves)
+
+
 @pytest.mark.parametrize("name", ["hardswish", "gelu by tanh", "elu", "selu", "celu"])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 def test_slopes_where_nothing_is_finite(name: str, dtype: str) -> None:

@@ -192,3 +192,15 @@ def test_reductions(name: str) -> None:
     function = REDUCED[name]
     x = np.array(ROWS, np.float64)
     check(lambda lib, x: function(lib, TF if lib is torch else F, x), x, (1.0, -0.5, 2.0))
+
+
+@pytest.mark.parametrize("scale", [1e-19, 3e18, 1e25])
+def test_deviations_whose_squares_are_no_f32(scale: float) -> None:
+    x = (np.random.default_rng(0).standard_normal((3, 5)) * scale).astype(np.float32)
+    for function in (
+        lambda lib, x: x.std() / scale,
+        lambda lib, x: x.std(1) / scale,
+        lambda lib, x: lib.std_mean(x, 0, unbiased=False)[0] / scale,
+        lambda lib, x: x.var(0) / scale / scale if 1 < scale < 1e19 else x.sum(),
+    ):
+        check(function, x, (1.0, -0.5))

@@ -45,7 +45,7 @@ SUMS: dict[str, tuple[tuple[int, ...], Callable[[Node], Node]]] = {
 def test_of_many_equal_numbers_nothing_is_lost(name: str) -> None:
     shape, build = SUMS[name]
     x = leaf("x", Type(f32, shape))
-    model = to_onnx(run_pipeline(graph_to(build(x), inputs=[x]), Target())[-1].graph).model
+    model = to_onnx(run_pipeline(graph_to(build(x), inputs=[x]), Target(operators="ort"))[-1].graph).model
     wide = leaf("x", Type(f64, shape))
     values = np.full(shape, 0.1, np.float32)
     (found,) = run_model(model, {"x": values})
@@ -63,4 +63,4 @@ def test_what_is_short_or_only_told_by_is_left() -> None:
         ops.is_nan(total - total),
     ):
         graph = graph_to(node, inputs=[x, long])
-        assert exact(graph, Target(), Counter()) is graph
+        assert exact(graph, Target(operators="ort"), Counter()) is graph

@@ -7,22 +7,39 @@ import math
 import numpy as np
 
 from ir import ops
-from ir.errors import ShapeError
+from ir.errors import DTypeError, ShapeError
 from ir.node import Node
+from ir.types import DType, f32
 from lenetc.evaluation.ranges import require_probabilities
 from lenetc.evaluation.tracing import here
 from lenetc.nn.functional.losses.reduction import check_reduction, chosen, reduced
 from lenetc.operations.autocast import autocasts
-from lenetc.operations.elementwise.operands import in_f32
+from lenetc.operations.elementwise.operands import HALVES, in_f32
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 
-def _same_size(what: str, input: Tensor, target: Tensor, *factors: Tensor | None) -> None:
-    require_tensors(what, input, target, optional=factors)
+def _check(what: str, input: Tensor, target: Tensor, **factors: Tensor | None) -> None:
+    """Raise DTypeError for what is not float as the input is, ShapeError for a target of another size."""
+    require_tensors(what, input, target, optional=tuple(factors.values()))
+    if not input.dtype.is_float:
+        raise DTypeError(f"{what}: the input must be floating point, but it is {input.type_text()}").at(
+            here()
+        )
+    for name, x in {"target": target, **factors}.items():
+        if x is not None and _wide(x.dtype) is not _wide(input.dtype):
+            raise DTypeError(
+                f"{what}: the {name} {x.type_text()} should have the dtype of the input {input.type_text()}; "
+                f"convert it with .to(input.dtype)"
+            ).at(here())
     if input.shape != target.shape:
         raise ShapeError(f"Target size ({target.shape}) must be the same as input size ({input.shape})").at(
             here()
         )
+
+
+def _wide(dtype: DType) -> DType:
+    """What a dtype is computed in."""
+    return f32 if dtype in HALVES else dtype
 
 
 @autocasts
@@ -37,12 +54,12 @@ def binary_cross_entropy(
     """-(target log(input) + (1 - target) log(1 - input)), for inputs in [0, 1].
 
     Logarithms are cut off at -100. weight: factors of the elements, broadcast. Raises LenetcError for an input or a
-    target outside of [0, 1].
+    target outside of [0, 1], DTypeError for integers.
     Source: torch.nn.functional.binary_cross_entropy.
     """
     reduction = chosen(size_average, reduce, reduction)
     check_reduction(reduction)
-    _same_size("binary_cross_entropy", input, target, weight)
+    _check("binary_cross_entropy", input, target, weight=weight)
     require_probabilities("binary_cross_entropy", "input", input)
     require_probabilities("binary_cross_entropy", "target", target)
 
@@ -85,7 +102,7 @@ def binary_cross_entropy_with_logits(
     """
     reduction = chosen(size_average, reduce, reduction)
     check_reduction(reduction)
-    _same_size("binary_cross_entropy_with_logits", input, target, weight, pos_weight)
+    _check("binary_cross_entropy_with_logits", input, target, weight=weight, pos_weight=pos_weight)
     given = [x for x in (weight, pos_weight) if x is not None]
 
     def build(x: Node, y: Node, *extra: Node) -> Node:

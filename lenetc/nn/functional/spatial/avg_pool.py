@@ -199,10 +199,9 @@ def _lp_pool(
     need_number(what, "norm_type", norm_type)
     if norm_type in (math.inf, -math.inf):
         largest = {1: max_pool1d, 2: max_pool2d, 3: max_pool3d}[dims]
-        size = elementwise.abs(input)
-        if norm_type > 0:
-            return largest(size, kernel_size, stride, ceil_mode=ceil_mode)
-        return -largest(-size, kernel_size, stride, ceil_mode=ceil_mode)
+        sign = 1 if norm_type > 0 else -1
+        found: Tensor = largest(elementwise.abs(input) * sign, kernel_size, stride, ceil_mode=ceil_mode)
+        return found * sign
     count = 1
     for size in spread(kernel_size, dims, "kernel_size"):
         count *= size
