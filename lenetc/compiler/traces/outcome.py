@@ -401,6 +401,8 @@ def _gradients_left(
     for tensor, before in trace.grads.items():
         after = tensor._grad
         if after is before or tensor._cell.trace is trace:
+            if after is None:  # it would have been cleared, if there had been one
+                trace.grads_read.add(tensor)
             continue
         label = ""
         if after is not None:

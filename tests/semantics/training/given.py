@@ -255,3 +255,24 @@ def detached_argument_that_outlives_it(torch, compile):
         shown.mul_(1.5)
         made.append(shown.tolist())
     return made
+
+
+@case
+def gradients_cleared_that_were_not_there_at_first(torch, compile):
+    made = []
+    for clear in (lambda o, p: o.zero_grad(), lambda o, p: setattr(p, "grad", None)):
+        p = torch.nn.Parameter(torch.ones(1))
+        optimizer = torch.optim.SGD([p], lr=0.1)
+
+        @compile
+        def f(x, p=p, optimizer=optimizer, clear=clear):
+            clear(optimizer, p)
+            return x * 2.0
+
+        for k in range(6):
+            f(torch.ones(1))
+            made.append(gradients([p]))
+            if k % 2:
+                p.grad = torch.ones(1)
+                made.append(gradients([p]))
+    return made
