@@ -289,8 +289,12 @@ class Tensor(Methods):
             raise ShapeError(
                 f"assigned grad has type {value.type_text()}, but the tensor is {self.type_text()}"
             )
-        if Context.trace is not None:
-            Context.trace.saw_grad(self, is_read=False)
+        trace = Context.trace
+        if trace is not None:
+            trace.saw_grad(self, is_read=False)
+            if value is not None and value is not self._grad and value._cell.trace is not trace:
+                # One that was there before: which, another run does not know.
+                trace.effect("it gives a tensor from outside to a .grad")
         Counts.changes += 1
         self._grad = value
 

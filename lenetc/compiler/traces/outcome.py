@@ -412,8 +412,7 @@ def _gradients_left(
                 lost.append((tensor, after.node))
                 tensor._grad = None
                 continue
-            if not is_inside:  # one that was there before: which, another run does not know
-                trace.effect("it gives a tensor from outside to a .grad")
+            if not is_inside:  # then it is traced at every call
                 continue
             label = come_out(after, "grad").name
         if id(tensor) in named:

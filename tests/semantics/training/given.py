@@ -276,3 +276,41 @@ def gradients_cleared_that_were_not_there_at_first(torch, compile):
                 p.grad = torch.ones(1)
                 made.append(gradients([p]))
     return made
+
+
+@case
+def gradient_that_is_set_to_what_it_was(torch, compile):
+    p, kept = torch.nn.Parameter(torch.ones(1)), torch.ones(1) * 5.0
+
+    @compile
+    def f(x):
+        p.grad = torch.ones(1)
+        p.grad = kept
+        return x * 2.0
+
+    made = []
+    for k in range(6):
+        f(torch.ones(1))
+        made.append((gradients([p]), p.grad is kept))
+        if k % 2:
+            p.grad = None
+    return made
+
+
+@case
+def backward_inside_from_an_argument_that_was_overwritten(torch, compile):
+    g, p = torch.ones(2, requires_grad=True), torch.nn.Parameter(torch.tensor([2.0, 3.0]))
+
+    @compile
+    def f(a, b, whole):
+        if whole:
+            a.copy_(b)
+        else:
+            a[0] = b[0]
+        (a * a * p).sum().backward()
+
+    made = []
+    for whole in (True, False, True, False):
+        f(g * 2.0, torch.ones(2) * 5.0, whole)
+        made.append(gradients([g, p]))
+    return made
