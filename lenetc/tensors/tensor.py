@@ -292,7 +292,8 @@ class Tensor(Methods):
         trace = Context.trace
         if trace is not None:
             trace.saw_grad(self, is_read=False)
-            if value is not None and value is not self._grad and value._cell.trace is not trace:
+            is_same = value is self._grad and self in trace.grads_read
+            if value is not None and value._cell.trace is not trace and not is_same:
                 # One that was there before: which, another run does not know.
                 trace.effect("it gives a tensor from outside to a .grad")
         Counts.changes += 1

@@ -284,7 +284,6 @@ def gradient_that_is_set_to_what_it_was(torch, compile):
 
     @compile
     def f(x):
-        p.grad = torch.ones(1)
         p.grad = kept
         return x * 2.0
 
@@ -292,7 +291,7 @@ def gradient_that_is_set_to_what_it_was(torch, compile):
     for k in range(6):
         f(torch.ones(1))
         made.append((gradients([p]), p.grad is kept))
-        if k % 2:
+        if k % 3 == 1:
             p.grad = None
     return made
 
@@ -313,4 +312,23 @@ def backward_inside_from_an_argument_that_was_overwritten(torch, compile):
     for whole in (True, False, True, False):
         f(g * 2.0, torch.ones(2) * 5.0, whole)
         made.append(gradients([g, p]))
+    return made
+
+
+@case
+def detached_view_of_an_argument_that_changes(torch, compile):
+    whole = torch.arange(6.0).view(3, 2)
+
+    @compile
+    def f(a):
+        shown = a.detach()
+        a[0] = 9.0
+        return shown
+
+    made = []
+    for _ in range(3):
+        shown = f(whole[:2])
+        made.append(shown.tolist())
+        whole.add_(1.0)
+        made.append(shown.tolist())
     return made
