@@ -332,3 +332,15 @@ def detached_view_of_an_argument_that_changes(torch, compile):
         whole.add_(1.0)
         made.append(shown.tolist())
     return made
+
+
+@case
+def detached_views_of_arguments_that_show_other_places(torch, compile):
+    whole = torch.arange(6.0).view(3, 2)
+    f, made = compile(lambda a: a.detach()), []
+    for view in (whole.t()[:2, :2], whole[::2], whole[1:], whole[:2]):
+        shown = f(view)
+        whole.add_(1.0)
+        shown.mul_(2.0)
+        made.append((shown.tolist(), whole.tolist()))
+    return made
