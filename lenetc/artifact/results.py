@@ -30,8 +30,8 @@ def returned(captured: Capture, function: Callable[..., Any]) -> Graph:
         found[free_name(name, {*found, *leaves})] = node
 
     names = result_names(function, captured.result)
-    for name, what, (_, item) in zip(names, captured.leaves, flatten(captured.result, ""), strict=True):
-        what = what.of if isinstance(what, AliasOf) else what
+    for name, leaf, (_, item) in zip(names, captured.leaves, flatten(captured.result, ""), strict=True):
+        what = leaf.of if isinstance(leaf, AliasOf) else leaf
         if isinstance(what, Result):
             add(name, nodes[what.name])
         elif isinstance(what, str):
@@ -53,8 +53,8 @@ def returned(captured: Capture, function: Callable[..., Any]) -> Graph:
     for argument, label in captured.argument_grads.items():
         if label and nodes[label] not in found.values():
             add(f"{argument}.grad", nodes[label])
-    for what in captured.changed.values():
-        add(what.name, nodes[what.name])
+    for result in captured.changed.values():
+        add(result.name, nodes[result.name])
     kept = {INVALID} | {label for _, label in (captured.exported.gradients if captured.exported else ())}
     found |= {name: node for name, node in graph.results if name in kept}
     return Graph.make(graph.name, graph.inputs, found.items(), graph.updates)

@@ -174,3 +174,5 @@ def _show(
         if outer is not None and (root := outer.base()) is not None:
             base, (read, write) = root, outer.of(read, write)
         tensor._shares, tensor._view = "a view", View(base, read, write, view.is_tracked)
+        if result.is_detached and captured.changed:  # perhaps since it was taken
+            tensor._view.seen = None

@@ -342,11 +342,13 @@ def load_program(roots: Sequence[Node], inputs: Sequence[Node], device: str) -> 
 def graph_of(roots: Sequence[Node], inputs: Sequence[Node]) -> Graph:
     """`roots` as a function of `inputs`, which become x0, x1, ...; results y0, y1, ..."""
     leaves = {node: leaf(f"x{i}", Type(node.dtype, node.shape)) for i, node in enumerate(inputs)}
-    known = dict(leaves)
-    # Of two formulas for one value the second is for differentiation, of values that may be gone.
-    for mark in [node for node in topological(inputs, roots) if node.op in _TWICE and node not in leaves]:
-        known[mark] = replaced([mark.inputs[0]], known)[mark.inputs[0]]
-    if len(known) > len(leaves):
+    nodes = list(topological(inputs, roots))
+    if any(node.op is ops.input and node not in leaves for node in nodes):
+        # Of two formulas for one value the second, which only differentiation looks at, may be of values that are gone.
+        known = dict(leaves)
+        for node in nodes:
+            if node.op in _TWICE and node not in leaves:
+                known[node] = replaced([node.inputs[0]], known)[node.inputs[0]]
         new = replaced(roots, known)
         return Graph.make("lazy", leaves.values(), [(f"y{i}", new[root]) for i, root in enumerate(roots)], ())
     return substitute("lazy", [(f"y{i}", root) for i, root in enumerate(roots)], leaves)

@@ -220,6 +220,8 @@ def record(name: str, node: Node, operands: Sequence[Tensor | GradFn | None], sa
             if fn is None or (
                 trace is not None and operand._cell.trace is not trace and fn.trace is not trace
             ):
-                leaves.append((operand, operand.node))
+                # Gradients go on outside to what it was, whatever it has become by a change in place.
+                was = trace is not None and fn is not None and operand._cell in trace.current
+                leaves.append((operand, trace.captured[operand._cell] if trace and was else operand.node))
             edges.append(operand._accumulator() if fn is None else fn)
     return grad_fn_class(name)(node, edges, leaves, saves)

@@ -289,8 +289,13 @@ class Tensor(Methods):
             raise ShapeError(
                 f"assigned grad has type {value.type_text()}, but the tensor is {self.type_text()}"
             )
-        if Context.trace is not None:
-            Context.trace.saw_grad(self, is_read=False)
+        trace = Context.trace
+        if trace is not None:
+            trace.saw_grad(self, is_read=False)
+            is_same = value is self._grad and self in trace.grads_read
+            if value is not None and value._cell.trace is not trace and not is_same:
+                # One that was there before: which, another run does not know.
+                trace.effect("it gives a tensor from outside to a .grad")
         Counts.changes += 1
         self._grad = value
 
@@ -331,7 +336,14 @@ class Tensor(Methods):
         if self._view is not None and base is not None:
             self._refresh()
             result = Tensor._from_node(ops.stop_gradient(self.node))
-            result._view = View(base.detach(), self._view.read, self._view.write, is_tracked=False)
+            trace = Context.trace
+            is_fed = trace is not None and trace.is_fed(self._cell)
+            if is_fed and not self.requires_grad:  # another call's argument may be another view
+                result._view = View(self, lambda x: x, lambda _, value: value, is_tracked=False)
+            else:
+                if trace is not None and is_fed:
+                    trace.effect("it detaches an argument that is a view")
+                result._view = View(base.detach(), self._view.read, self._view.write, is_tracked=False)
         else:
             result = Tensor._from_cell(self._cell)
             result._view = self._view

@@ -404,23 +404,19 @@ def _gradients_left(
     grads, lost, of_arguments = [], [], {}
     for tensor, before in trace.grads.items():
         after = tensor._grad
-        if tensor._cell.trace is trace:
-            continue
-        is_inside = after is not None and after._cell.trace is trace
-        if after is not None and not is_inside and (after is not before or tensor not in trace.grads_read):
-            trace.effect("it sets a .grad to a tensor from outside")
-        if after is before:
-            trace.grads_read.add(tensor)  # set to None, though it was: where it is not, it has to be
+        if after is before or tensor._cell.trace is trace:
+            if after is None:  # it would have been cleared, if there had been one
+                trace.grads_read.add(tensor)
             continue
         label = ""
         if after is not None:
+            is_inside = after._cell.trace is trace
             is_used_up = tensor in trace.stepped and tensor not in trace.grads_read
             if is_used_up and not keeps and after.node not in shown:
                 lost.append((tensor, after.node))
                 tensor._grad = None
                 continue
-            if not is_inside:  # one that was there before: which, another run does not know
-                trace.effect("it gives a tensor from outside to a .grad")
+            if not is_inside:  # then it is traced at every call
                 continue
             label = come_out(after, "grad").name
         if id(tensor) in named:

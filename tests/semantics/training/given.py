@@ -255,3 +255,92 @@ def detached_argument_that_outlives_it(torch, compile):
         shown.mul_(1.5)
         made.append(shown.tolist())
     return made
+
+
+@case
+def gradients_cleared_that_were_not_there_at_first(torch, compile):
+    made = []
+    for clear in (lambda o, p: o.zero_grad(), lambda o, p: setattr(p, "grad", None)):
+        p = torch.nn.Parameter(torch.ones(1))
+        optimizer = torch.optim.SGD([p], lr=0.1)
+
+        @compile
+        def f(x, p=p, optimizer=optimizer, clear=clear):
+            clear(optimizer, p)
+            return x * 2.0
+
+        for k in range(6):
+            f(torch.ones(1))
+            made.append(gradients([p]))
+            if k % 2:
+                p.grad = torch.ones(1)
+                made.append(gradients([p]))
+    return made
+
+
+@case
+def gradient_that_is_set_to_what_it_was(torch, compile):
+    p, kept = torch.nn.Parameter(torch.ones(1)), torch.ones(1) * 5.0
+
+    @compile
+    def f(x):
+        p.grad = kept
+        return x * 2.0
+
+    made = []
+    for k in range(6):
+        f(torch.ones(1))
+        made.append((gradients([p]), p.grad is kept))
+        if k % 3 == 1:
+            p.grad = None
+    return made
+
+
+@case
+def backward_inside_from_an_argument_that_was_overwritten(torch, compile):
+    g, p = torch.ones(2, requires_grad=True), torch.nn.Parameter(torch.tensor([2.0, 3.0]))
+
+    @compile
+    def f(a, b, whole):
+        if whole:
+            a.copy_(b)
+        else:
+            a[0] = b[0]
+        (a * a * p).sum().backward()
+
+    made = []
+    for whole in (True, False, True, False):
+        f(g * 2.0, torch.ones(2) * 5.0, whole)
+        made.append(gradients([g, p]))
+    return made
+
+
+@case
+def detached_view_of_an_argument_that_changes(torch, compile):
+    whole = torch.arange(6.0).view(3, 2)
+
+    @compile
+    def f(a):
+        shown = a.detach()
+        a[0] = 9.0
+        return shown
+
+    made = []
+    for _ in range(3):
+        shown = f(whole[:2])
+        made.append(shown.tolist())
+        whole.add_(1.0)
+        made.append(shown.tolist())
+    return made
+
+
+@case
+def detached_views_of_arguments_that_show_other_places(torch, compile):
+    whole = torch.arange(6.0).view(3, 2)
+    f, made = compile(lambda a: a.detach()), []
+    for view in (whole.t()[:2, :2], whole[::2], whole[1:], whole[:2]):
+        shown = f(view)
+        whole.add_(1.0)
+        shown.mul_(2.0)
+        made.append((shown.tolist(), whole.tolist()))
+    return made
