@@ -342,8 +342,9 @@ class Followed:
         self.looks |= root == "numpy"
         is_ours = root in PACKAGES
         entries = self.settled if is_ours else self.entries
-        wanted = self.names if is_ours else self.names | {"__getattr__", "__dir__"}
-        names = wanted & space.keys()
+        names = self.names if is_ours else self.names | {"__getattr__", "__dir__"}
+        wanted: frozenset[str] | None = names
+        names &= space.keys()
         if self.everything and not is_installed(module):
             wanted, names = None, frozenset(key for key in space if not is_special(key))
         for key in names:
