@@ -15,7 +15,7 @@ from lenetc.compiler.structure import flatten, rebuild
 from lenetc.compiler.traces.array_input import ArrayInput
 from lenetc.compiler.traces.history import Call, attach
 from lenetc.compiler.traces.records import AliasOf, Capture, GradOf, Result
-from lenetc.evaluation.cell import Cell
+from lenetc.evaluation.cell import Cell, Counts
 from lenetc.evaluation.scalars import Scalar, plain
 from lenetc.runtime import Value
 from lenetc.tensors.grad_fn import set_grad_enabled
@@ -140,6 +140,7 @@ def _change(captured: Capture, values: Mapping[str, Value], leaves: Sequence[Any
         tensor._cell.given(new._cell._value)
         if new._grad_fn is not None:
             tensor._cell._node = new._cell._node
+            Counts.epoch += before is None
             tensor._set_grad_fn(new._grad_fn)
             tensor._is_detached = False
         elif before is not None:

@@ -48,6 +48,8 @@ def change(self: Tensor, name: str, value: Tensor) -> Tensor:
         trace.changed(self)
     self._cell.node = _with_history(self, value)
     if value._grad_fn is not None:
+        if self._grad_fn is None:
+            Counts.epoch += 1  # compiled functions may have read it without history
         self._set_grad_fn(value._grad_fn)
         self._is_detached = False
     return self

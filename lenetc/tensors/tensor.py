@@ -384,7 +384,7 @@ class Tensor(Methods):
         if self._grad_fn is not None:
             raise LenetcError("only leaf tensors support deepcopy; use detach() or clone()")
         copy = type(self).__new__(type(self))
-        copy._init(known(self._array()))
+        copy._init(known(self._array()) if Context.trace is None else self.detach().clone()._cell)
         copy._requires_grad = self._requires_grad
         memo[id(self)] = copy
         if type(self) is Tensor:  # as in PyTorch, not of parameters

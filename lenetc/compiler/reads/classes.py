@@ -12,12 +12,14 @@ from lenetc.compiler.reads.entries import Got, Is, Named, Which
 from lenetc.compiler.reads.kinds import (
     CLASS_FIELDS,
     SPECIAL,
+    WORDS,
     is_of_c,
     is_of_others,
     is_ours_type,
     is_special,
     module_of,
     mro_of,
+    named_as,
     registered,
 )
 from lenetc.evaluation.tracing import is_ours
@@ -49,7 +51,11 @@ def follow_class(followed: Followed, kind: type, path: str) -> None:
         followed.seen[id(base)] = base
         space, is_users = base.__dict__, not is_of_others(base)
         wanted = followed.names | {key for key in space if is_special(key) and key not in CLASS_FIELDS}
-        followed.entries.append(Which(path, space, wanted | SPECIAL))
+        followed.entries.append(
+            Which(path, space, None if is_users and followed.everything else wanted | SPECIAL)
+        )
+        if is_users and followed.names & set(WORDS):
+            followed.entries.append(Got(path, "__name__", base, named_as))
         followed.entries.append(Is(path, "__mro__", base, mro_of))
         if isinstance(base, abc.ABCMeta):  # which may take in any class
             followed.entries.append(Got(path, "register", base, registered))

@@ -41,6 +41,7 @@ from lenetc.compiler.reads.kinds import (
     ASSUMED,
     BYTES,
     CACHED,
+    CALLED,
     CONTAINERS,
     EVERYTHING,
     ITEMS,
@@ -70,7 +71,13 @@ from lenetc.compiler.reads.kinds import (
     said,
     solid,
 )
-from lenetc.compiler.reads.library import follow_module, follow_optimizer, follow_schedule, follow_tensor
+from lenetc.compiler.reads.library import (
+    follow_module,
+    follow_optimizer,
+    follow_schedule,
+    follow_tensor,
+    watch,
+)
 from lenetc.compiler.reads.names import names_of
 from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.random import Generator
@@ -114,8 +121,7 @@ class Followed:
     def _names(self) -> None:
         found = [names_of(code) for code in self.codes.values()]
         self.outer: frozenset[str] = frozenset().union(*(names.outer for names in found))
-        # This package calls forward() of its own accord.
-        self.names = frozenset(("forward",)).union(*(names.attributes for names in found))
+        self.names = CALLED.union(*(names.attributes for names in found))
         for name, read in READ_BY.items():
             if name in self.names or name in self.outer:
                 self.names |= {read}
@@ -180,8 +186,6 @@ class Followed:
             self._namespace(value, path)
         elif issubclass(kind, type):
             follow_class(self, value, path)
-            if self.names & set(WORDS):
-                self.entries.append(Got(path, "__name__", value, named_as))
             # What asks objects for attributes that no code names.
             if value is operator.methodcaller or value.__dict__.get("_is_runtime_protocol"):
                 self.opaque.append((path, value))
@@ -337,16 +341,21 @@ class Followed:
         root = module.__name__.partition(".")[0]
         space = vars(module)
         self.looks |= root == "numpy"
-        names = self.names & space.keys()
+        is_ours = root in PACKAGES
+        entries = self.settled if is_ours else self.entries
+        names = self.names if is_ours else self.names | {"__getattr__", "__dir__"}
+        wanted: frozenset[str] | None = names
+        names &= space.keys()
         if self.everything and not is_installed(module):
-            names = frozenset(key for key in space if not is_special(key))
+            wanted, names = None, frozenset(key for key in space if not is_special(key))
         for key in names:
             value = space[key]
-            self.entries.append(Named(f"{path}.{key}", key, space))
-            if root not in PACKAGES or isinstance(value, ModuleType):
+            entries.append(Named(f"{path}.{key}", key, space))
+            if not (is_ours and isinstance(value, type) and is_ours_type(value)):
                 self.todo.append((value, f"{path}.{key}"))
-        if root not in PACKAGES:
-            self.entries.append(Which(path, space, self.names))
+        entries.append(Which(path, space, wanted))
+        if is_ours:
+            watch(module)
 
     def _attributes(self, value: Any, path: str) -> None:
         """Those of an object of a class of Python's."""

@@ -38,6 +38,8 @@ OBJECTS = 5_000  # in all
 ASSUMED = 500  # functions that are taken to run before anything has
 LIBRARY = sysconfig.get_paths()["stdlib"] + os.sep  # the folder of Python's own
 PACKAGES = ("lenetc", "ir", "passes")
+# Methods of the user's that this package calls of its own accord.
+CALLED = frozenset(("forward", "backward", "setup_context"))
 # Names by which code reaches attributes that it does not name.
 EVERYTHING = frozenset(
     ("__dict__", "attrgetter", "getmembers", "asdict", "astuple", "__getstate__", "__reduce_ex__")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 from lenetc.compiler.reads.classes import follow_class
-from lenetc.compiler.reads.entries import Bare, Got, Items, Named
+from lenetc.compiler.reads.entries import Bare, Got, Is, Items, Named
 from lenetc.compiler.reads.kinds import (
     BOOKKEEPING,
     OF_OPTIMIZERS,
@@ -16,6 +17,8 @@ from lenetc.compiler.reads.kinds import (
     requires_grad_of,
     storage_of,
 )
+from lenetc.evaluation.cell import Counts
+from lenetc.nn import functional
 from lenetc.nn.modules.hooks import everywhere
 from lenetc.nn.modules.module import Module
 from lenetc.nn.parameter import Parameter
@@ -25,6 +28,23 @@ from lenetc.tensors.tensor import Tensor
 
 if TYPE_CHECKING:
     from lenetc.compiler.reads.follow import Followed
+
+
+class Watched(ModuleType):
+    """A module of this package's that compiled functions read: whatever is put into it counts up the epoch."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        Counts.epoch += 1
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        Counts.epoch += 1
+
+
+def watch(module: ModuleType) -> None:
+    if type(module) is ModuleType:
+        module.__class__ = Watched
 
 
 def follow_tensor(followed: Followed, value: Tensor, path: str) -> None:
@@ -70,9 +90,13 @@ def follow_module(followed: Followed, module: Module, path: str) -> None:
     followed.spaced(fields, path, None if followed.everything else wanted, entries, skip=BOOKKEEPING)
     for base in kind.__mro__:
         if base not in followed.forwards and is_ours_type(base) and "forward" in base.__dict__:
-            followed.forwards.add(base)  # whose forward somebody may have replaced
+            followed.forwards.add(base)  # whose forward somebody may have replaced, or what it calls
             followed.entries.append(Named(f"{path}.forward", "forward", base.__dict__))
             followed.todo.append((base.__dict__["forward"], f"{path}.forward"))
+            watch(functional)
+            for name in library_names(cast(Any, base)) & vars(functional).keys():
+                followed.settled.append(Named(f"functional.{name}", name, vars(functional)))
+                followed.todo.append((vars(functional)[name], f"functional.{name}"))
     follow_class(followed, kind, path)
 
 
@@ -99,6 +123,9 @@ def follow_optimizer(followed: Followed, optimizer: Optimizer, path: str) -> Non
     wanted = followed.names
     own = {key for key in optimizer.__dict__ if key in wanted and key not in OF_OPTIMIZERS}
     followed.spaced(optimizer.__dict__, path, frozenset(own), followed.entries)
+    followed.entries.append(
+        Is(path, "step", optimizer.__dict__, len)
+    )  # few, and one more may be put over a method
     if (
         "state_dict" in wanted or followed.lists_names
     ):  # a computed name is hardly that of what each step changes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import functools
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,6 +61,10 @@ def names_of(code: CodeType) -> Names:
             handed.add(name)
         if name in _BY_NAME:
             computes |= not _names_a_constant(instructions, at, _BY_NAME[name])
+        if name in _BY_FORMAT and instruction.opcode in dis.hasname and instruction.opname not in _GLOBAL:
+            text = instructions[at - 1].argval if at and instructions[at - 1].opname == "LOAD_CONST" else None
+            computes |= not isinstance(text, str)
+            attributes.update(re.findall(r"[^\W\d]\w*", text) if isinstance(text, str) else ())
     texts = set(_texts(code.co_consts))
     attributes |= {text for text in texts if text.isidentifier()}
     return Names(
@@ -75,6 +80,9 @@ def names_of(code: CodeType) -> Names:
 _CALL = "CALL" if sys.version_info >= (3, 12) else "PRECALL"
 # What reads or changes an attribute by a string, and which of its arguments from the last that is, or from the first.
 _BY_NAME = {"getattr": 2, "hasattr": 2, "__getattribute__": 0, "__setattr__": -2, "__delattr__": -1}
+
+
+_BY_FORMAT = ("format", "format_map")  # what reads attributes that a text names
 
 
 def _is_called(instructions: list[dis.Instruction], at: int) -> bool:

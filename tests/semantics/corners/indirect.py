@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 from tests.semantics.case import case
 from tests.semantics.programs import expressions
 
@@ -86,6 +88,49 @@ _READS = {
         "x * operator.methodcaller('tick')(c)",
         "",
     ),
+    "attribute that a text names": (
+        "class C:\n    k = 2\nc = C()\nc.k = 2\ntexts = ['{0.k}']",
+        "x * float(texts[0].format(c))",
+        "c.k = 5",
+    ),
+    "name added to a class that is listed": (
+        "class C:\n    a = 1",
+        "x * len([n for n in vars(C) if not n.startswith('_')])",
+        "C.b = 2",
+    ),
+    "name of an object's class": (
+        "class C:\n    pass\nc = C()",
+        "x * len(type(c).__name__)",
+        "C.__name__ = 'longer'",
+    ),
+    "getattr of a module added": (
+        "m = types.ModuleType('m')\n"
+        "def g():\n    try:\n        return m.k\n    except AttributeError:\n        return 2.0",
+        "x * g()",
+        "m.__getattr__ = lambda name: 5.0",
+    ),
+    "name added to a module that is listed": (
+        "m = types.ModuleType('m')\nm.op_a = 2.0",
+        "x * sum(getattr(m, n) for n in dir(m) if n.startswith('op_'))",
+        "m.op_b = 3.0",
+    ),
+    "step put over an optimizer's own": (
+        "p = nn.Parameter(torch.ones(1))\no = optim.SGD([p], lr=0.5)\n"
+        "def g():\n    p.sum().backward()\n    o.step()\n    return p",
+        "x * g()",
+        "o.step = lambda: None",
+    ),
+    "backward of a function of one's own": (
+        "class G(torch.autograd.Function):\n    @staticmethod\n    def forward(ctx, x):\n        return x * 1.0\n"
+        "    @staticmethod\n    def backward(ctx, g):\n        return g * 2.0\np = nn.Parameter(torch.ones(1))",
+        "torch.autograd.grad(G.apply(p * x).sum(), p)[0]",
+        "G.backward = staticmethod(lambda ctx, g: g * 5.0)",
+    ),
+    "history of a tensor": (
+        "c, p = torch.zeros(1), nn.Parameter(torch.ones(1))\ndef g(y):\n    return y.requires_grad",
+        "[x, (c * x).requires_grad]",
+        "c.add_(p)",
+    ),
     "product with an object of the user's": (
         "class N:\n    k = 2.0\n    def __rmatmul__(self, other):\n        return other * self.k\nn = N()",
         "x @ n",
@@ -130,8 +175,8 @@ _WRITES = {
     "attribute of an argument deleted": ("x.mark = 1", "del x.mark", "x.mark = 1", "hasattr(x, 'mark')"),
     "number of threads": (
         "n = torch.get_num_threads()",
-        "torch.set_num_threads(1)",
         "torch.set_num_threads(2)",
+        "torch.set_num_threads(n)",
         "torch.get_num_threads()",
     ),
     "precision of products": (
@@ -269,3 +314,23 @@ def gradients_cleared_that_come_from_elsewhere(torch, compile):
             frozen.grad = torch.ones(1)
         made += [step(torch.ones(1)), frozen.detach().clone(), weight.detach().clone(), frozen.grad]
     return made
+
+
+@case
+def name_put_into_the_library(torch, compile):
+    f = compile(lambda x: x * getattr(torch, "my_gain", 2.0))
+    made = [f(torch.ones(1)) for _ in range(3)]
+    torch.my_gain = 5.0
+    made += [f(torch.ones(1)) for _ in range(2)]
+    del torch.my_gain
+    return made, f(torch.ones(1))
+
+
+@case
+def functions_that_layers_call_are_patched(torch, compile):
+    functional, net = torch.nn.functional, torch.nn.ReLU()
+    relu, f, g = functional.relu, compile(net), compile(lambda x: functional.relu(x))
+    made = [[f(torch.ones(1)), g(torch.ones(1))] for _ in range(3)]
+    with mock.patch.object(functional, "relu", wraps=relu) as patched:
+        made += [[f(torch.ones(1)), g(torch.ones(1)), patched.call_count] for _ in range(3)]
+    return made, f(torch.ones(1)), patched.call_count

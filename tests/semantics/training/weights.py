@@ -159,3 +159,24 @@ def compiled_function_of_a_closure_copied(torch, compile):
     made = [f(torch.ones(1)), g(torch.ones(1))]
     w.mul_(3.0)
     return made, f(torch.ones(1)), g(torch.ones(1))
+
+
+@case
+def network_and_its_state_copied_inside(torch, compile):
+    net = torch.nn.Linear(2, 1)
+    with torch.no_grad():
+        net.weight.fill_(0.5), net.bias.fill_(0.0)
+    optimizer, best = torch.optim.SGD(net.parameters(), lr=0.1), {}
+
+    @compile
+    def step(x):
+        fast = copy.deepcopy(net)
+        optimizer.zero_grad()
+        loss = (net(x) + fast(x)).pow(2).sum()
+        loss.backward()
+        optimizer.step()
+        best["state"] = copy.deepcopy(net.state_dict())
+        return loss
+
+    made = [(step(torch.ones(1, 2)), best["state"]["weight"]) for _ in range(4)]
+    return made, net.weight.grad
