@@ -120,6 +120,7 @@ class Followed:
         if not self.assumes:  # what is only taken to run names too much
             self.handed = self.handed.union(*(names.handed for names in found))
         # Whether the class of a number may be looked at, which a stand-in would show.
+        self.asks_whether = bool(self.outer & {"getattr", "hasattr"})
         self.asks_kind = "type" in self.outer or "__class__" in self.names
 
     def every(self) -> list[Entry]:
@@ -302,6 +303,9 @@ class Followed:
     def reach(self, ran: Iterable[tuple[CodeType, dict[str, Any]]]) -> None:
         """Follow the globals of code that ran, of functions that no name led to. Their closures are not known."""
         for code, space in ran:
+            names = names_of(code).attributes
+            if "datetime64" in names and names & {"now", "today"}:  # whose clock no call tells
+                self.opaque.append(("the clock by datetime64", np.datetime64))
             if id(code) not in self.reached:
                 self.reached.add(id(code))
                 self._outer((code,), space)
@@ -320,9 +324,9 @@ class Followed:
         for key in names:
             value = space[key]
             self.entries.append(Named(f"{path}.{key}", key, space))
-            if root not in PACKAGES or isinstance(value, ModuleType):
+            if root not in PACKAGES or isinstance(value, (ModuleType, type)):
                 self.todo.append((value, f"{path}.{key}"))
-        if root not in PACKAGES:
+        if root not in PACKAGES or self.asks_whether:
             self.entries.append(Which(path, space, self.names))
 
     def _attributes(self, value: Any, path: str) -> None:
