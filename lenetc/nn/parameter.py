@@ -11,6 +11,7 @@ from ir.types import DType, Type
 from lenetc.evaluation.cell import Context, Counts
 from lenetc.evaluation.tracing import here
 from lenetc.operations.creation import empty
+from lenetc.tensors.convert import is_tensor
 from lenetc.tensors.size import Size
 from lenetc.tensors.tensor import Tensor
 
@@ -26,7 +27,7 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
         source = empty(0) if data is None else data
-        self._init((source if isinstance(source, Tensor) else Tensor(source))._cell)
+        self._init((source if is_tensor(source) else Tensor(source))._cell)
         self.requires_grad_(requires_grad)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -51,7 +52,7 @@ class Buffer(Tensor):
 
     def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
         source = empty(0) if data is None else data
-        self._init((source if isinstance(source, Tensor) else Tensor(source))._cell)
+        self._init((source if is_tensor(source) else Tensor(source))._cell)
         self.persistent = persistent
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
