@@ -12,7 +12,6 @@ from ir.types import Type
 from lenetc import runtime
 from lenetc.autograd.engine import backward
 from lenetc.compiler.structure import flatten, rebuild
-from lenetc.compiler.traces.array_input import ArrayInput
 from lenetc.compiler.traces.history import Call, attach
 from lenetc.compiler.traces.records import AliasOf, Capture, GradOf, Result
 from lenetc.evaluation.cell import Cell, Counts
@@ -51,7 +50,10 @@ def finished(captured: Capture, values: Mapping[str, Value], leaves: Sequence[An
     # What is handed out is not kept.
     static = [plain(item) if what is None else None for what, item in zip(captured.leaves, flat, strict=True)]
     captured.result = rebuild(result, iter(static))
-    if any(isinstance(item, Scalar) or type(item) is ArrayInput for item in flat):
+    returned = [leaves[captured.positions[what]] for what in captured.leaves if isinstance(what, str)]
+    if any(isinstance(item, Scalar) for item in flat) or any(
+        isinstance(leaf, np.ndarray) for leaf in returned
+    ):
         out = [
             leaves[captured.positions[what]] if isinstance(what, str) else plain(item)
             for what, item in zip(captured.leaves, flat, strict=True)

@@ -393,8 +393,8 @@ class Specialization:
             array = leaves[position]
             if not array.flags.writeable:
                 raise LenetcError("a compiled function changes an argument, a NumPy array, that is read-only")
-            for other, leaf in enumerate(leaves):
-                if other != position and isinstance(leaf, np.ndarray) and np.may_share_memory(array, leaf):
+            for leaf in leaves:
+                if leaf is not array and isinstance(leaf, np.ndarray) and np.may_share_memory(array, leaf):
                     raise LenetcError(
                         "a compiled function changes an argument, a NumPy array, that shares memory with another "
                         "argument: pass a copy of one of them, or tensors"

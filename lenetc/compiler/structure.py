@@ -44,9 +44,15 @@ _NO_NUMBERS = frozenset("OSUVMm")  # kinds of NumPy's: objects, texts, records, 
 
 
 def type_of(value: Tensor | Array, name: str = "an argument") -> Type:
-    """The type of a tensor or array. Raises DTypeError, with its `name`, for a dtype that the IR lacks."""
+    """The type of a tensor or array. Raises DTypeError, with its `name`, for a dtype that the IR lacks, and for another
+    class of arrays."""
     if isinstance(value, Tensor):
         return value._cell.type
+    if type(value) not in (np.ndarray, np.memmap):
+        raise DTypeError(
+            f"{name} is a {type(value).__module__}.{type(value).__name__}, whose operations may be others than an "
+            "array's; pass numpy.asarray of it"
+        ).at(here())
     try:
         return Type(dtype_of(value), value.shape)
     except TypeError as error:
@@ -126,9 +132,11 @@ def _told(key: Any) -> Any:
 
 def signature_key(leaves: Sequence[Any]) -> tuple[Any, ...]:
     """What a program depends on: of tensors type and whether gradients are wanted, types of arrays and of numbers that
-    are inputs, values of other numbers and strings, identity of everything else; and which of the tensors are one."""
+    are inputs, values of other numbers and strings, identity of everything else; and which of the tensors, and of the
+    arrays, are one."""
     key: list[Any] = []
     cells: dict[Cell, int] = {}
+    arrays: dict[int, int] = {}
     for leaf in leaves:
         if isinstance(leaf, Tensor):
             leaf._refresh()
@@ -140,7 +148,9 @@ def signature_key(leaves: Sequence[Any]) -> tuple[Any, ...]:
                 if leaf._view is not None:
                     key.append(cells.setdefault(leaf._root()._cell, len(cells)))
         elif isinstance(leaf, np.ndarray) and is_array(leaf):
-            key += (leaf.dtype, leaf.shape)
+            key += (type(leaf), leaf.dtype, leaf.shape)
+            if len(leaves) > 1:
+                key.append(arrays.setdefault(id(leaf), len(arrays)))
         elif is_float(leaf):
             key.append(type(leaf))
         elif is_plain(leaf):
@@ -171,13 +181,16 @@ def modes() -> tuple[Any, ...]:
 
 def quick_key(args: tuple[Any, ...]) -> tuple[Any, ...] | None:
     """What tells calls with plain positional arguments apart: modes and, for each argument, as much as `signature_key`
-    has. None where the arguments are not plain: containers, one tensor twice, views of one."""
+    has. None where the arguments are not plain: containers, one tensor or array twice, views of one."""
     key: list[Any] = [*modes()]
-    cell = None
+    cell = array = None
     is_view = False
     for arg in args:
         kind = type(arg)
         if kind is np.ndarray and arg.dtype.kind not in _NO_NUMBERS:
+            if arg is array:
+                return None
+            array = arg
             key += (arg.dtype, arg.shape)
         elif issubclass(kind, Tensor):
             if arg._view is not None:
@@ -206,9 +219,10 @@ def quick_key(args: tuple[Any, ...]) -> tuple[Any, ...] | None:
 
 
 def _is_twice(args: tuple[Any, ...]) -> bool:
-    """Whether one tensor, or views of one, stand twice among `args`."""
-    cells = [arg._root()._cell for arg in args if isinstance(arg, Tensor)]
-    return len(set(cells)) < len(cells)
+    """Whether one tensor, views of one, or one array stand twice among `args`."""
+    given: list[Any] = [arg._root()._cell for arg in args if isinstance(arg, Tensor)]
+    given += [id(arg) for arg in args if isinstance(arg, np.ndarray)]
+    return len(set(given)) < len(given)
 
 
 class ArgumentError(LenetcError, TypeError):

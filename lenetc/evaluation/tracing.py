@@ -90,6 +90,7 @@ class Trace:
         self.joined: set[Cell] = set()
         self.names: set[str] = set()  # of arguments, which no other input may have
         self.made: list[ref[Tensor]] = []  # tensors that were made
+        self.arrays: list[ref[Any]] = []  # what stands for NumPy arrays
         self.bases: list[Tensor] = []  # that views were taken of: held as long as the function runs
         self.aliases: list[ref[Tensor]] = []  # made by detach() or .data, of whatever storage
         self.given_data: list[Tensor] = []  # tensors of outside whose `.data` was set

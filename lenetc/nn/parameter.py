@@ -11,6 +11,7 @@ from ir.types import DType, Type
 from lenetc.evaluation.cell import Context, Counts
 from lenetc.evaluation.tracing import here
 from lenetc.operations.creation import empty
+from lenetc.tensors.convert import is_tensor
 from lenetc.tensors.size import Size
 from lenetc.tensors.storage import share
 from lenetc.tensors.tensor import Tensor
@@ -27,7 +28,7 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
         source = empty(0) if data is None else data
-        source = source if isinstance(source, Tensor) else Tensor(source)
+        source = source if is_tensor(source) else Tensor(source)
         self._init(source._cell)
         share(source._cell, source, self)
         self.requires_grad_(requires_grad)
@@ -54,7 +55,7 @@ class Buffer(Tensor):
 
     def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
         source = empty(0) if data is None else data
-        source = source if isinstance(source, Tensor) else Tensor(source)
+        source = source if is_tensor(source) else Tensor(source)
         self._init(source._cell)
         share(source._cell, source, self)
         self.persistent = persistent

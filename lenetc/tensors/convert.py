@@ -30,8 +30,10 @@ promoted = promote_types
 
 def result_dtype(x: Tensor, y: Tensor | Number) -> DType:
     """The dtype of an operation on x and y by PyTorch's promotion: kind, then tensors over scalars, then width."""
-    if not isinstance(y, t.Tensor):
+    if not isinstance(y, t.Tensor) or y._is_number:
         return _with_number(x.dtype, y)
+    if x._is_number:
+        return _with_number(y.dtype, x)
     a, b = x.dtype, y.dtype
     if a is b:
         return a
@@ -40,13 +42,15 @@ def result_dtype(x: Tensor, y: Tensor | Number) -> DType:
     return promote_types(a, b)
 
 
-def _with_number(dtype: DType, y: Number) -> DType:
+def _with_number(dtype: DType, y: Number | Tensor) -> DType:
     kind = _kind_of(y)
     return dtype if promote_types(dtype, kind).kind == dtype.kind else kind
 
 
 def _kind_of(number: Any) -> DType:
     """The dtype of a tensor made of a number."""
+    if isinstance(number, t.Tensor):  # one of NumPy's that is not known
+        return i64 if number.dtype.kind == "int" else get_default_dtype()
     if isinstance(number, bool):
         return bool_
     return i64 if isinstance(number, int) else get_default_dtype()
@@ -57,7 +61,7 @@ def result_dtype_of(*operands: Any) -> DType:
     operand is of their kind or a larger one."""
     classes: tuple[list[DType], list[DType], list[DType]] = ([], [], [])
     for x in operands:
-        if isinstance(x, t.Tensor):
+        if isinstance(x, t.Tensor) and not x._is_number:
             classes[x.ndim == 0].append(x.dtype)
         else:
             classes[2].append(_kind_of(x))
@@ -78,7 +82,7 @@ def result_type(tensor1: Any, tensor2: Any) -> DType:
 
 def is_tensor(obj: Any) -> bool:
     """Whether `obj` is a tensor."""
-    return isinstance(obj, t.Tensor)
+    return isinstance(obj, t.Tensor) and t.of_array(obj) is None
 
 
 def is_operand(value: Any) -> bool:

@@ -47,6 +47,7 @@ class Tensor(Methods):
     """
 
     __lenetc_tensor__ = True  # for numbers that stand before one in an operation
+    _is_number = False  # whether it stands for a number of NumPy's, which counts as one of Python's
     __slots__ = (
         "__dict__",  # of attributes of the user's own
         "__weakref__",
@@ -424,6 +425,11 @@ class Tensor(Methods):
         return self.to("cuda")
 
 
+def of_array(value: Any) -> Tensor | None:
+    """A tensor with a copy of a NumPy array of the function that is being traced; None for all else."""
+    return Tensor._from_node(value.node) if getattr(type(value), "__lenetc_array__", False) else None
+
+
 def _restored(kind: type[Tensor], array: Array, requires_grad: bool) -> Tensor:
     """What was pickled."""
     made = kind.__new__(kind)
@@ -435,6 +441,8 @@ def _restored(kind: type[Tensor], array: Array, requires_grad: bool) -> Tensor:
 def _constructed(data: tuple[Any, ...]) -> Cell:
     """The storage of Tensor(*data)."""
     only = data[0] if len(data) == 1 else None
+    if (copy := of_array(only)) is not None:
+        return copy.to(get_default_dtype())._cell
     if isinstance(only, Tensor):
         return only._cell
     if isinstance(only, (list, tuple, range, np.ndarray)) and not isinstance(only, Size) and np.ndim(only):

@@ -116,3 +116,10 @@ def cycle() -> list[Any]:
     made: list[Any] = [2.0]
     made.append(made)
     return made
+
+
+def kept_over_a_change(a: Any) -> Any:
+    """A number of an array, which stays when the array changes, beside a part of it, which does not."""
+    number, part = a[0, 0], a[0]
+    a[0] = 9
+    return number + part

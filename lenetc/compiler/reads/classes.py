@@ -5,8 +5,8 @@ from __future__ import annotations
 import abc
 import decimal
 import enum
-from types import FunctionType
-from typing import TYPE_CHECKING
+from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
+from typing import TYPE_CHECKING, Any
 
 from lenetc.compiler.reads.entries import Got, Is, Named, Which
 from lenetc.compiler.reads.kinds import (
@@ -73,9 +73,21 @@ def follow_class(followed: Followed, kind: type, path: str) -> None:
 
 
 def _put_into(followed: Followed, base: type, path: str) -> None:
-    """What the user has put into a class of this package."""
-    for key in followed.names & base.__dict__.keys():
-        value = base.__dict__[key]
-        if isinstance(value, FunctionType) and not is_ours(value.__code__.co_filename):
-            followed.entries.append(Named(f"{path}.{key}", key, base.__dict__))
-            followed.todo.append((value, f"{path}.{key}"))
+    """What the user has put into a class of this package. Where code asks whether there is something, its absence
+    counts as well."""
+    space = base.__dict__
+    for key in followed.names & space.keys():
+        if not _is_of_this_package(space[key]):
+            followed.entries.append(Named(f"{path}.{key}", key, space))
+            followed.todo.append((space[key], f"{path}.{key}"))
+    if followed.asks_whether:
+        followed.entries.append(Which(path, space, followed.names))
+
+
+def _is_of_this_package(member: Any) -> bool:
+    """Whether a member of a class is a method, a property or a slot that the package defines."""
+    function = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+    function = getattr(function, "func", function)  # of a partialmethod or a cached_property
+    if isinstance(function, FunctionType):
+        return is_ours(function.__code__.co_filename)
+    return isinstance(function, (MemberDescriptorType, GetSetDescriptorType))

@@ -133,6 +133,7 @@ class Followed:
         if not self.assumes:  # what is only taken to run names too much
             self.handed = self.handed.union(*(names.handed for names in found))
         # Whether the class of a number may be looked at, which a stand-in would show.
+        self.asks_whether = bool(self.outer & {"getattr", "hasattr"})
         self.asks_kind = "type" in self.outer or "__class__" in self.names
 
     def every(self) -> list[Entry]:
@@ -329,6 +330,9 @@ class Followed:
     def reach(self, ran: Iterable[tuple[CodeType, dict[str, Any]]]) -> None:
         """Follow the globals of code that ran, of functions that no name led to. Their closures are not known."""
         for code, space in ran:
+            names = names_of(code).attributes
+            if "datetime64" in names and names & {"now", "today"}:  # whose clock no call tells
+                self.opaque.append(("the clock by datetime64", np.datetime64))
             if id(code) not in self.reached:
                 self.reached.add(id(code))
                 self._outer((code,), space)
@@ -342,7 +346,6 @@ class Followed:
         space = vars(module)
         self.looks |= root == "numpy"
         is_ours = root in PACKAGES
-        entries = self.settled if is_ours else self.entries
         names = self.names if is_ours else self.names | {"__getattr__", "__dir__"}
         wanted: frozenset[str] | None = names
         names &= space.keys()
@@ -350,10 +353,10 @@ class Followed:
             wanted, names = None, frozenset(key for key in space if not is_special(key))
         for key in names:
             value = space[key]
-            entries.append(Named(f"{path}.{key}", key, space))
-            if not (is_ours and isinstance(value, type) and is_ours_type(value)):
-                self.todo.append((value, f"{path}.{key}"))
-        entries.append(Which(path, space, wanted))
+            self.entries.append(Named(f"{path}.{key}", key, space))
+            self.todo.append((value, f"{path}.{key}"))
+        # Names that are put into this package's modules count up the epoch, but past `setattr`.
+        (self.settled if is_ours and not self.asks_whether else self.entries).append(Which(path, space, wanted))
         if is_ours:
             watch(module)
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from types import CellType
+from types import CellType, FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+from ir.errors import LenetcError
 from ir.node import Node
 from ir.op import leaf
 from ir.types import Type
+from lenetc.compiler.arrays import TracedArray, live, named, tensor_in
 from lenetc.compiler.structure import Arguments, flatten, is_array, is_container
-from lenetc.compiler.traces.array_input import ArrayInput
 from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.scalars import Scalar, is_float, plain, scalar_of
@@ -44,6 +46,8 @@ class Traced:
     originals: dict[int, Any] = field(default_factory=dict)  # what a stand-in in one of them stands for
     # Of tensors: whether they required grad, and had a history.
     flags: dict[str, tuple[bool, bool]] = field(default_factory=dict)
+    arrays: dict[int, str] = field(default_factory=dict)  # the tensors of NumPy arrays by their numbers
+    arrays_given: dict[int, Any] = field(default_factory=dict)  # and the arrays themselves
 
     def leaves(self) -> dict[str, list[Node]]:
         """The inputs of the program by the argument's name, in the order of the arguments."""
@@ -69,6 +73,8 @@ def prepared(
     traced = Traced({}, [name for name, _ in arguments.leaves(values)])
     trace.names.update(traced.names)
     names = iter(traced.names)
+    arrays: dict[int, Tensor] = {}  # by the numbers of NumPy's, of which one may be given twice
+    stand_ins: dict[int, TracedArray] = {}
 
     def stand_in(value: Any) -> Any:
         name = next(names)
@@ -78,8 +84,13 @@ def prepared(
                 trace.effect(_WITH_ATTRIBUTES)
             known = trace.captured.get(value._cell) if is_one else None
             traced.inputs[name] = node = known or leaf(name, types[name])
-            if not is_one:
-                tensor = ArrayInput.of(node)
+            if not is_one and id(value) in arrays:  # once more
+                tensor = arrays[id(value)]
+                traced.inputs[name] = tensor.node
+            elif not is_one:
+                tensor = arrays[id(value)] = Tensor._from_node(node)
+                traced.arrays[id(tensor)] = name
+                traced.arrays_given[id(tensor)] = value
             elif types[name] == value._cell.type:
                 trace.captured[value._cell] = node
                 trace.arguments.add(value._cell)
@@ -92,8 +103,10 @@ def prepared(
                 tensor._requires_grad = value._requires_grad
                 tensor.__dict__.update(value.__dict__)
             traced.tensors[name] = tensor
-            traced.flags[name] = tensor._requires_grad, tensor._grad_fn is not None
-            return tensor
+            if is_one:
+                traced.flags[name] = tensor._requires_grad, tensor._grad_fn is not None
+                return tensor
+            return stand_ins.setdefault(id(value), named(tensor, name))
         if is_float(value) and not floats:
             traced.constants[name] = value
         elif is_float(value):
@@ -123,6 +136,9 @@ def prepared(
         return value
 
     traced.values = {name: taken(value) for name, value in values.items()}
+    seen.clear()
+    stand_ins.clear()
+    arrays.clear()  # what still holds a tensor after the call has kept it
     return traced
 
 
@@ -149,13 +165,45 @@ def free_scalars(captured: Capture, traced: Traced) -> None:
             _put(holder, scalar, scalar.value)
 
 
+def free_arrays(traced: Traced, trace: Trace, is_over: bool) -> None:
+    """Where the function has kept an array that it was given, put the array itself for its stand-in, and a tensor for
+    what it has computed of it. Raises LenetcError where it is kept in a way that cannot be changed, if the call is
+    over; an exception holds what was being done."""
+    traced.values = {}
+    traced.containers = [(container, held, []) for container, held, _ in traced.containers]
+    for array in live(trace.arrays):
+        tensor = tensor_in(array)
+        kept = traced.arrays_given.get(id(tensor), tensor)
+        for holder in _holders(array):
+            _put(holder, array, kept)
+        if is_over and _holders(array):
+            gc.collect()  # what is held by nobody but itself
+        for holder in _holders(array) if is_over else ():
+            raise LenetcError(
+                f"a compiled function keeps a NumPy array {tensor.type_text()} that it was given, or has computed, "
+                f"in a {type(holder).__name__} beyond the call: keep a tensor, lenetc.tensor(array)"
+            )
+
+
+def _holders(array: TracedArray) -> list[Any]:
+    """What refers to `array`, without the frames of an exception."""
+    own = sys._getframe(1).f_locals
+    return [
+        holder
+        for holder in gc.get_referrers(array)
+        if not isinstance(holder, (FrameType, TracebackType)) and holder is not own
+    ]
+
+
 def _put(holder: Any, old: Any, new: Any) -> None:
-    """Replace `old` in a dict, a list or a variable."""
+    """Replace `old` in a dict, a list, a variable or an object's attributes."""
+    if not isinstance(holder, (dict, list, deque, CellType)):
+        holder = getattr(holder, "__dict__", None)
     if isinstance(holder, dict):
         for key, value in holder.items():
             if value is old:
                 holder[key] = new
-    elif isinstance(holder, list):
+    elif isinstance(holder, (list, deque)):
         for i, value in enumerate(holder):
             if value is old:
                 holder[i] = new

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from ir.errors import LenetcError
 from ir.types import Type
+from lenetc.compiler.arrays import TracedArray, tensor_in
+from lenetc.compiler.arrays.kinds import refuse_comparison
 from lenetc.compiler.reads.observed import Observed, observing
-from lenetc.compiler.structure import Arguments, modes
-from lenetc.compiler.traces.arguments import free_scalars, give_back, prepared, put_back
+from lenetc.compiler.structure import Arguments, flatten, modes, rebuild
+from lenetc.compiler.traces.arguments import free_arrays, free_scalars, give_back, prepared, put_back
 from lenetc.compiler.traces.outcome import outcome
 from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation.cell import Counts, unlocked
@@ -65,6 +67,10 @@ def capture(
             if trace.refusal is not None:
                 raise trace.refusal
             give_back(traced, trace)
+            if trace.arrays:
+                result = _unwrapped(result)
+                free_arrays(traced, trace, error is None)
+                refuse_comparison(code for code, _ in observed.ran)
             if modes() != before:
                 trace.effect("it leaves a mode changed: of gradients, dtypes, precision, devices or threads")
             captured = outcome(
@@ -85,6 +91,14 @@ def capture(
     captured.observed = observed if observes else None
     captured.undo, captured.undo_gradients = trace.undo, trace.undo_gradients
     return captured
+
+
+def _unwrapped(result: Any) -> Any:
+    """`result` with tensors for arrays."""
+    leaves = [leaf for _, leaf in flatten(result, "")]
+    if not any(type(leaf) is TracedArray for leaf in leaves):
+        return result
+    return rebuild(result, iter([*map(tensor_in, leaves)]))
 
 
 def _users_line(error: BaseException) -> str:

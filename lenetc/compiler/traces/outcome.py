@@ -16,7 +16,6 @@ from ir.types import DType
 from lenetc.compiler.reads.entries import is_plain
 from lenetc.compiler.structure import containers, flatten, result_names
 from lenetc.compiler.traces.arguments import Traced, first_name
-from lenetc.compiler.traces.array_input import ArrayInput
 from lenetc.compiler.traces.for_export import check_replaced, exported, keep_buffers
 from lenetc.compiler.traces.history import History, Sources, history_of
 from lenetc.compiler.traces.naming import free_name, state_names
@@ -78,8 +77,8 @@ def outcome(
 
     by_grad = {id(tensor._grad): tensor for tensor in trace.grads if tensor._grad is not None}
     for label, (_, item) in zip(names, flatten(result, ""), strict=True):
-        if type(item) is ArrayInput:
-            leaves.append(next(name for name, tensor in traced.tensors.items() if tensor is item))
+        if id(item) in traced.arrays:
+            leaves.append(traced.arrays[id(item)])
         elif isinstance(item, Tensor) and item._cell.trace is trace:
             if item._requires_grad or item.__dict__ or type(item) is not Tensor:
                 trace.effect("it returns a leaf that it has made, or one with attributes")
@@ -269,7 +268,9 @@ def _changed_arguments(
             taken.add(label)
             results.append((label, trace.current[cell]))
             changed[key] = Result(label, history_of(tensor, trace) if tensor in trace.altered else None)
-        elif cell.trace is trace and cell.node is not traced.inputs[key]:  # a NumPy array
+        elif (  # a NumPy array
+            cell.trace is trace and cell.node is not traced.inputs[key] and key == first_name(traced, cell)
+        ):
             label = free_name(next_name(key).replace(".", "_"), taken)
             taken.add(label)
             results.append((label, cell.node))

@@ -16,7 +16,7 @@ from lenetc.tensors.arrays import array_of
 from lenetc.tensors.convert import as_tensor as to_tensor
 from lenetc.tensors.convert import operand_of
 from lenetc.tensors.dtypes import get_default_dtype
-from lenetc.tensors.tensor import Tensor
+from lenetc.tensors.tensor import Tensor, of_array
 
 __all__ = ["as_tensor", "asarray", "complex", "from_numpy", "frombuffer", "polar", "scalar_tensor", "tensor"]
 
@@ -85,8 +85,9 @@ def _check_fits(array: Array, dtype: DType) -> None:
 
 def from_numpy(ndarray: Any) -> Tensor:
     """A tensor with a copy of a NumPy array, dtype kept. Raises DTypeError for lists and numbers."""
-    if isinstance(ndarray, Tensor):  # an argument of a compiled function
-        return ndarray
+    if isinstance(ndarray, Tensor):  # a tensor that stands for one, in a compiled function
+        copy = of_array(ndarray)
+        return ndarray if copy is None else copy
     if not hasattr(ndarray, "__array__"):
         raise DTypeError(
             f"from_numpy: expected a NumPy array, not a {type(ndarray).__name__}; lenetc.tensor takes lists"
@@ -109,7 +110,9 @@ def frombuffer(
 def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tensor:
     """`data` itself if it is a tensor of that dtype, else a tensor made of it."""
     if isinstance(data, Tensor):
-        return data.to(dtype) if dtype is not None else data
+        copy = of_array(data)
+        found = data if copy is None else copy
+        return found.to(dtype) if dtype is not None else found
     return tensor(data, dtype=dtype, device=device)
 
 

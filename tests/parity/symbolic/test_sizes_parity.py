@@ -65,7 +65,7 @@ def traced(function: Callable[..., Any], inputs: Sequence[str]) -> Any:
     compiled = CompiledFunction(
         eval(f"lambda {signature}: function({signature})", {"function": function}), "cpu"
     )
-    values = compiled.arguments.bind(drawn(inputs, SIZES[0], 0), {})
+    values = compiled.arguments.bind(tuple(map(lenetc.from_numpy, drawn(inputs, SIZES[0], 0))), {})
     return compiled.capture(values, types_of(inputs), exporting=Exporting())
 
 

@@ -222,6 +222,37 @@ _READS = {
         "torch.ones(2, 3).sum(l[0]).sum() + torch.ones(2, 3).sum(l[0]).shape[0] * x",
         "l[0] = 1",
     ),
+    "attribute put on a class of the library": (
+        "nn.Linear.gain_ = 2.0\nn = nn.Linear(1, 1)",
+        "x * n.gain_",
+        "nn.Linear.gain_ = 5.0",
+    ),
+    "attribute put on a class of the library after a look": (
+        "nn.Module.gain_of = 0.0\ndel nn.Module.gain_of\nn = nn.Linear(1, 1)",
+        "x * getattr(n, 'gain_of', 2.0)",
+        "nn.Module.gain_of = 5.0",
+    ),
+    "attribute read from a class of the library": (
+        "nn.Linear.gain__ = [2.0]",
+        "x * nn.Linear.gain__[0]",
+        "nn.Linear.gain__[0] = 5.0",
+    ),
+    "method put on tensors": (
+        "torch.Tensor.doubled_ = lambda self: self * 2.0",
+        "(x + 1.0).doubled_()",
+        "torch.Tensor.doubled_ = lambda self: self * 5.0",
+    ),
+    "attribute put on tensors": ("torch.Tensor.gain_ = 2.0", "x * x.gain_", "torch.Tensor.gain_ = 5.0"),
+    "name put into the dict of a module of the library": (
+        "vars(F)['mine_'] = lambda x: x * 2.0",
+        "F.mine_(x)",
+        "vars(F)['mine_'] = lambda x: x * 5.0",
+    ),
+    "name that a module of the library gets": (
+        "vars(F).pop('gain_', None)",
+        "x * getattr(F, 'gain_', 2.0)",
+        "vars(F)['gain_'] = 5.0",
+    ),
     "attribute swapped for another": (
         "class C:\n    k = 2.0\nc = C()\nc.junk = 1",
         "x * c.k",
