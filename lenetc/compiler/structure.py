@@ -38,6 +38,7 @@ def is_array(value: Any) -> bool:
     )
 
 
+_ARRAY = np.ndarray
 _NO_NUMBERS = frozenset("OSUVMm")  # kinds of NumPy's: objects, texts, records, times
 
 
@@ -153,13 +154,14 @@ def modes() -> tuple[Any, ...]:
 
 def quick_key(args: tuple[Any, ...]) -> tuple[Any, ...] | None:
     """What tells calls with plain positional arguments apart: modes and, for each argument, as much as `signature_key`
-    has. None where the arguments are not plain: containers, one tensor twice, views of one."""
+    has. None where the arguments are not plain: containers, one tensor twice, views of one. Of an array of other things
+    than numbers it says too little to be kept."""
     key: list[Any] = [*modes()]
     cell = None
     is_view = False
     for arg in args:
         kind = type(arg)
-        if kind is np.ndarray and arg.dtype.kind not in _NO_NUMBERS:
+        if kind is _ARRAY:
             key += (arg.dtype, arg.shape)
         elif issubclass(kind, Tensor):
             if arg._view is not None:
