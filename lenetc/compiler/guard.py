@@ -137,8 +137,8 @@ class Guard:
                 f"{key!r} not in {space}" if value is ABSENT else f"{space}[{key!r}] is {given(value)}"
             )
         tests += [f"{given(get)}({given(owner)}) is {given(value)}" for get, owner, value, _ in self.same]
-        for names, which in self.spaces:
-            space = given(names)
+        for shown, which in self.spaces:
+            space = given(shown)
             tests.append(f"[*{space}] == {given(which)}.shown")
             if not which.shown:
                 tests[-1] = f"(not {space} or {tests[-1]})"
