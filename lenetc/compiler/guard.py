@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import is_, itemgetter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lenetc.compiler.reads.entries import ABSENT, Bare, Entry, Is, Items, Named, Which, same
@@ -133,9 +134,12 @@ class Guard:
         tests = ["Counts.epoch == guard.epoch"]
         for _, key, value, entry in self.named:
             space = given(entry.space)
-            tests.append(
-                f"{key!r} not in {space}" if value is ABSENT else f"{space}[{key!r}] is {given(value)}"
-            )
+            if type(entry.space) not in (dict, MappingProxyType):  # which may answer in its own way
+                tests.append(f"{space}.get({key!r}, {given(ABSENT)}) is {given(value)}")
+            elif value is ABSENT:
+                tests.append(f"{key!r} not in {space}")
+            else:
+                tests.append(f"{space}[{key!r}] is {given(value)}")
         tests += [f"{given(get)}({given(owner)}) is {given(value)}" for get, owner, value, _ in self.same]
         for shown, which in self.spaces:
             space = given(shown)
