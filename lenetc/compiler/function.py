@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from ir.types import Type
 from lenetc import runtime
 from lenetc.compiler.guard import Guard, has_found
@@ -156,7 +158,7 @@ class CompiledFunction:
             key, last = self._last
             if last is not None and not kwargs and quick_key(args) == key:
                 guard = last.guard
-                if guard is not None and guard.fits(args) and guard.holds():
+                if guard is not None and (guard.fits_all or guard.fits(args)) and guard.look(guard):
                     if self._misses:
                         self._misses = 0
                     return last.run(args)
@@ -274,7 +276,8 @@ class CompiledFunction:
             return self._by_trace(values, leaves, key)
         self._misses = 0
         if len(leaves) == len(args) and all(a is b for a, b in zip(leaves, args, strict=True)):
-            quick = quick_key(args)
+            is_told = all(is_array(arg) for arg in args if isinstance(arg, np.ndarray))
+            quick = quick_key(args) if is_told else None
             self._last = quick, None if quick is None else found
         return found.run(leaves)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import is_, itemgetter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lenetc.compiler.reads.entries import ABSENT, Entry, Is, Items, Named, Which, same
+from lenetc.compiler.reads.entries import ABSENT, Bare, Entry, Is, Items, Named, Which, same
 from lenetc.compiler.reads.follow import Followed
 from lenetc.compiler.traces.records import Capture, kind_of
 from lenetc.evaluation.cell import Counts
@@ -15,6 +16,19 @@ from lenetc.tensors.storage import others
 
 if TYPE_CHECKING:
     from lenetc.optim.optimizer import Optimizer
+
+_OFTEN = 8  # times that a guard has held when it is written out
+_LOOK = """
+def made({names}):
+    def look(guard):
+        try:
+            if {tests}:
+                return True
+        except LookupError:  # a name, or a param group, is gone
+            pass
+        return guard.holds()
+    return look
+"""
 
 # An option that a trace took for a constant: the optimizer, the number of its param group, the name, the value.
 Baked: TypeAlias = "tuple[Optimizer, int, str, Any]"
@@ -57,8 +71,12 @@ class Guard:
         for tensor in captured.grad_inputs.values():  # whose gradient is state
             if id(tensor) in position_of:
                 self.bound[position_of[id(tensor)]] = tensor._cell
+        self.fits_all = not (self.fixed or self.bound or self.given_grads or self.given_data)
         self.changes_tensors = bool(captured.changed or captured.updated)
         self.epoch = Counts.epoch
+        # `holds`, and after a while something quicker; with the guard as its argument, so that there is no circle.
+        self.look: Callable[[Guard], bool] = Guard.holds
+        self.held = 0
 
     def fits(self, leaves: Sequence[Any]) -> bool:
         """Whether arguments of the same signature are ones that the trace stands for."""
@@ -82,6 +100,14 @@ class Guard:
 
     def holds(self) -> bool:
         """Whether everything that was read is what it was."""
+        if not self._holds():
+            return False
+        self.held += 1
+        if self.held == _OFTEN:
+            self.look = self._written()
+        return True
+
+    def _holds(self) -> bool:
         if self.epoch != Counts.epoch:
             if not all(entry.holds() for entry in self.settled):
                 return False
@@ -108,6 +134,53 @@ class Guard:
             if get_(optimizer.param_groups[index]) != values:
                 return False
         return not self.parts or not _changed(self.parts)
+
+    def _written(self) -> Callable[[Guard], bool]:
+        """`holds` as one expression over the very objects; where one of them is another, be it alike, `holds` itself.
+
+        After a run of a program what Python touches has to come from memory again, ten times as slow: a loop over
+        entries touches its own code, and for each entry three objects more.
+        """
+        objects: list[Any] = []
+
+        def given(value: Any) -> str:
+            objects.append(value)
+            return f"x{len(objects) - 1}"
+
+        tests = ["Counts.epoch == guard.epoch"]
+        for _, key, value, entry in self.named:
+            space = given(entry.space)
+            if type(entry.space) not in (dict, MappingProxyType):  # which may answer in its own way
+                tests.append(f"{space}.get({key!r}, {given(ABSENT)}) is {given(value)}")
+            elif value is ABSENT:
+                tests.append(f"{key!r} not in {space}")
+            else:
+                tests.append(f"{space}[{key!r}] is {given(value)}")
+        tests += [f"{given(get)}({given(owner)}) is {given(value)}" for get, owner, value, _ in self.same]
+        for shown, which in self.spaces:
+            space = given(shown)
+            tests.append(f"[*{space}] == {given(which)}.shown")
+            if not which.shown:
+                tests[-1] = f"(not {space} or {tests[-1]})"
+        for container, length, values, _ in self.lists:
+            items = given(container)
+            tests.append(f"len({items}) == {length} and all(map(is_, {items}, {given(values)}))")
+        tests += [
+            f"not any({given(entry.spaces)})" if type(entry) is Bare else f"{given(entry)}.holds()"
+            for entry in self.entries
+        ]
+        tests += [f"kind_of({given(tensor)}._grad) is {given(kind)}" for tensor, kind in self.grads]
+        tests += [
+            f"{given(get)}({given(optimizer)}.param_groups[{index}]) == {given(values)}"
+            for optimizer, index, get, values in self.options
+        ]
+        if self.parts:
+            tests.append(f"not _changed({given(self.parts)})")
+        names = ", ".join(f"x{i}" for i in range(len(objects)))
+        known: dict[str, Any] = {"Counts": Counts, "is_": is_, "kind_of": kind_of, "_changed": _changed}
+        exec(_LOOK.format(names=names, tests=" and ".join(tests)), known)
+        found: Callable[[Guard], bool] = known["made"](*objects)
+        return found
 
     def changed(self) -> list[str]:
         """The paths of what is no longer what it was."""

@@ -40,6 +40,7 @@ def is_array(value: Any) -> bool:
     )
 
 
+_ARRAY = np.ndarray
 _NO_NUMBERS = frozenset("OSUVMm")  # kinds of NumPy's: objects, texts, records, times
 
 
@@ -181,13 +182,14 @@ def modes() -> tuple[Any, ...]:
 
 def quick_key(args: tuple[Any, ...]) -> tuple[Any, ...] | None:
     """What tells calls with plain positional arguments apart: modes and, for each argument, as much as `signature_key`
-    has. None where the arguments are not plain: containers, one tensor or array twice, views of one."""
+    has. None where the arguments are not plain: containers, one tensor or array twice, views of one. Of an array of
+    other things than numbers it says too little to be kept."""
     key: list[Any] = [*modes()]
     cell = array = None
     is_view = False
     for arg in args:
         kind = type(arg)
-        if kind is np.ndarray and arg.dtype.kind not in _NO_NUMBERS:
+        if kind is _ARRAY:
             if arg is array:
                 return None
             array = arg

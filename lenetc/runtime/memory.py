@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -55,6 +56,11 @@ def moved(value: Value | Array, device: str) -> Value:
 
 def empty(shape: Sequence[int], dtype: np.dtype[Any], device: str) -> Value:
     """Uninitialized memory on `device`."""
+    if device == "cpu" and dtype != BF16 and math.prod(shape) == 1:
+        array = np.empty(shape, dtype)
+        value = _shared(array, device)
+        value.array = array  # from which `item` takes the number in a third of the time
+        return value
     kind = _BF16_TYPE if dtype == BF16 else dtype.type
     return ort.OrtValue.ortvalue_from_shape_and_type(list(shape), kind, device, 0)
 
@@ -79,7 +85,8 @@ def to_numpy(value: Value) -> Array:
 
 def item(value: Value) -> int | float | bool:
     """The contents of a `value` of one element as a Python number."""
-    number: int | float | bool = view(value).item()
+    array = getattr(value, "array", None)
+    number: int | float | bool = (view(value) if array is None else array).item()
     return number
 
 

@@ -188,6 +188,28 @@ def gemm_takes_bias(node: Node) -> Node | None:
 
 
 @RULES.on("add", "sub")
+def reshaped_gemm_takes_bias(node: Node) -> Node | None:
+    """add(reshape(matmul(x, y)), mul(c, 0.9)) => reshape(gemm(x, y, reshape(c), beta=0.9)): momentum of a convolution's
+    weights, and of a bias, which stays a row"""
+    for i, outer in enumerate(node.inputs):
+        gemm = product_of_matrices(outer.inputs[0]) if outer.op is ops.reshape else None
+        found = factor_of(node.inputs[1 - i]) if used_once(node.inputs[1 - i]) else None
+        if gemm is None or found is None or gemm.c is not None or outer.type != node.type:
+            continue
+        product = outer.inputs[0]
+        if not (used_once(outer) and used_once(product)) or found[0].type != node.type:
+            continue
+        signs = (1.0, -1.0 if node.op is ops.sub else 1.0)
+        gemm.alpha *= signs[i]
+        row = found[0].rank == 1 and joint_shape(found[0], product) == product.shape
+        gemm.c = found[0] if row else reshaped(found[0], product.shape)
+        gemm.beta = found[1] * signs[1 - i]
+        built = gemm.built()
+        return None if built is None else reshaped(built, node.shape)
+    return None
+
+
+@RULES.on("add", "sub")
 def put_into_sum(node: Node) -> Node | None:
     """add(put_along_axis(u, i), y) => scatter(y, i, u, "add"); of sub(put_along_axis(u, i), mul(x, y)) the smaller of x
     and y changes its sign"""
@@ -318,21 +340,22 @@ def sum_of_integers(node: Node) -> Node | None:
 
 @RULES.on(*ELEMENTWISE)
 def drop_outer_ones(node: Node) -> Node | None:
-    """add(reshape(x, [1,K]), y[N,K]) => add(x[K], y): broadcasting adds the leading axes"""
-    for x in node.inputs:
-        if x.op is ops.reshape:
-            break
-    else:
-        return None
-    operands = [
+    """add(reshape(x, [1,K]), y[N,K]) => add(x[K], y): broadcasting adds the leading axes
+
+    Of two such operands one may have to keep them for both.
+    """
+    inner = [
         x.inputs[0]
         if x.op is ops.reshape and x.shape == (1,) * (x.rank - x.inputs[0].rank) + x.inputs[0].shape
         else x
         for x in node.inputs
     ]
-    if operands == list(node.inputs) or joint_shape(*operands) != node.shape:
-        return None
-    return node.op(*operands, **node.attrs)
+    changed = [i for i, (x, y) in enumerate(zip(inner, node.inputs, strict=True)) if x is not y]
+    for dropped in (changed, *([i] for i in changed)):
+        operands = [inner[i] if i in dropped else x for i, x in enumerate(node.inputs)]
+        if dropped and joint_shape(*operands) == node.shape:
+            return node.op(*operands, **node.attrs)
+    return None
 
 
 @RULES.on("mul")

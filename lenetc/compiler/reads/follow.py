@@ -356,7 +356,9 @@ class Followed:
             self.entries.append(Named(f"{path}.{key}", key, space))
             self.todo.append((value, f"{path}.{key}"))
         # Names that are put into this package's modules count up the epoch, but past `setattr`.
-        (self.settled if is_ours and not self.asks_whether else self.entries).append(Which(path, space, wanted))
+        (self.settled if is_ours and not self.asks_whether else self.entries).append(
+            Which(path, space, wanted)
+        )
         if is_ours:
             watch(module)
 

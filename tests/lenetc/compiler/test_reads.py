@@ -7,6 +7,7 @@ import pytest
 
 import lenetc
 from lenetc import nn, optim
+from lenetc.compiler.guard import Guard
 from tests.lenetc.compiler.regression import Regression, X, traces
 
 FACTOR = 1.0
@@ -167,3 +168,88 @@ def test_the_forward_of_every_class_of_a_module_is_looked_at(monkeypatch: pytest
             replaced.setattr(owner, "forward", lambda self, x: x * 0.0 + 7.0)
             assert used(x).flatten().tolist() == [7.0] * 4
         assert used(x).flatten().tolist() != [7.0] * 4
+
+
+class Scaler:
+    """What functions read, in several places."""
+
+    factor = 1.0
+
+    def __init__(self) -> None:
+        self.own = 1.0
+        self.items = [1.0]
+        self.weight = lenetc.ones(1, requires_grad=True)
+        self.optimizer = optim.SGD([self.weight], lr=1.0)
+
+    def scaled(self, x: Any) -> Any:
+        return x * 1.0
+
+    def stepped(self, x: Any) -> Any:
+        """x * 1 after a step, or x * 2 after one with weight decay, or none."""
+        before = self.weight.detach() * 1.0
+        self.optimizer.zero_grad()
+        (self.weight * 0.0).sum().backward()
+        self.optimizer.step()
+        return x * (1.0 + (self.weight.detach() != before).sum())
+
+
+class Other(Scaler):
+    factor = 2.0
+
+
+def twice(self: Any, x: Any) -> Any:
+    return x * 2.0
+
+
+CHANGES: dict[str, tuple[Any, Any]] = {
+    "an attribute": (lambda x, s: x * s.own, lambda s, _: setattr(s, "own", 2.0)),
+    "one of the class": (lambda x, s: x * s.factor, lambda s, patch: patch.setattr(Scaler, "factor", 2.0)),
+    "one before the class's": (lambda x, s: x * s.factor, lambda s, _: setattr(s, "factor", 2.0)),
+    "one that goes": (
+        lambda x, s: x * (1.0 if hasattr(s, "own") else 2.0),
+        lambda s, _: delattr(s, "own"),
+    ),
+    "a class": (lambda x, s: x * s.factor, lambda s, _: setattr(s, "__class__", Other)),
+    "a method": (lambda x, s: s.scaled(x), lambda s, patch: patch.setattr(Scaler, "scaled", twice)),
+    "its code": (
+        lambda x, s: s.scaled(x),
+        lambda s, patch: patch.setattr(Scaler.scaled, "__code__", twice.__code__),
+    ),
+    "an item": (lambda x, s: x * s.items[-1], lambda s, _: s.items.__setitem__(0, 2.0)),
+    "one more item": (lambda x, s: x * s.items[-1], lambda s, _: s.items.append(2.0)),
+    "a global": (
+        lambda x, s: scaled_by_global(x),
+        lambda s, patch: patch.setitem(globals(), "FACTOR", 2.0),
+    ),
+    "a gradient": (
+        lambda x, s: x * (1.0 if s.weight.grad is None else 2.0),
+        lambda s, _: setattr(s.weight, "grad", lenetc.ones(1)),
+    ),
+    "a tensor's attribute": (
+        lambda x, s: x * (2.0 if hasattr(s.weight, "own") else 1.0),
+        lambda s, _: setattr(s.weight, "own", 1),
+    ),
+    "an option": (
+        lambda x, s: s.stepped(x),
+        lambda s, _: s.optimizer.param_groups[0].update(weight_decay=0.5),
+    ),
+    "a group that goes": (
+        lambda x, s: s.stepped(x) + len(s.optimizer.param_groups) - 1.0,
+        lambda s, _: (s.optimizer.param_groups.clear(), setattr(s, "own", 3.0)),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_guard_that_has_held_often_tells_what_changes(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    holds, looks, scaler = Guard.holds, [], Scaler()
+    monkeypatch.setattr(Guard, "holds", lambda guard: looks.append(guard) or holds(guard))
+    function, change = CHANGES[what]
+    compiled = lenetc.compile(lambda x: function(x, scaler))
+    x = np.ones(1, np.float32)
+    for _ in range(20):
+        assert compiled(x).tolist() == [1.0]
+    assert 0 < len(looks) < 12  # and then it is written out
+    change(scaler, monkeypatch)
+    want = function(lenetc.ones(1), scaler).tolist()
+    assert compiled(x).tolist() == want and want != [1.0]
