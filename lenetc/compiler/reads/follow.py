@@ -53,6 +53,7 @@ from lenetc.compiler.reads.kinds import (
     OPERATORS,
     PACKAGES,
     READ_BY,
+    SPECIAL,
     STANDARD_STREAMS,
     WORDS,
     code_of,
@@ -243,7 +244,7 @@ class Followed:
     def _is_handed(self, name: str) -> bool:
         """Whether what is called so may be called by others than code that ran: by C functions that it is passed on to,
         as what a container holds may be, or by Python on behalf of an object."""
-        return name in self.handed or not name.isidentifier() or is_special(name)
+        return name in self.handed or not name.isidentifier() or name in SPECIAL
 
     # The kinds.
 
