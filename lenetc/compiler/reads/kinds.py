@@ -96,8 +96,8 @@ def is_ours_type(kind: type) -> bool:
     return module_of(kind).partition(".")[0] in PACKAGES
 
 
-def module_of(kind: type) -> str:
-    """The module that a class is of; "" where code of no module has made it."""
+def module_of(kind: type | FunctionType) -> str:
+    """The module that a class or function is of; "" where code of no module has made it."""
     return str(getattr(kind, "__module__", ""))
 
 
