@@ -83,7 +83,7 @@ def test_an_error_of_the_runtime_is_no_refusal() -> None:
 
 
 def test_other_exceptions_signals_and_endless_loops_are_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "LIMIT", 5.0)
+    monkeypatch.setattr(runner, "LIMIT", 3.0)
     ends: list[Callable[[], Any]] = [
         lambda: 1 / 0,
         lambda: os.kill(os.getpid(), signal.SIGKILL),

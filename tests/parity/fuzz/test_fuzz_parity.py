@@ -1,6 +1,6 @@
 """Random programs of 5 to 40 public functions, forward and gradient, lazily and compiled, against PyTorch.
 
-LENETC_FUZZ=5000 draws that many; without it 80 of the 300 are for every day, the others for `make nightly`.
+LENETC_FUZZ=5000 draws that many; without it 60 of the 300 are for every day, the others for `make nightly`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.parity.fuzz import programs as fuzzing
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 COUNT = int(os.environ.get("LENETC_FUZZ", "300"))
-DAILY = COUNT if "LENETC_FUZZ" in os.environ else 80
+DAILY = COUNT if "LENETC_FUZZ" in os.environ else 60
 GROUP = 20  # programs that are looked at together, so that few are compiled
 
 
