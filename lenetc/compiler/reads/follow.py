@@ -254,9 +254,8 @@ class Followed:
             if hasattr(function, "__wrapped__"):  # of a decorator of ours
                 self.todo.append((function.__wrapped__, path))
             return
-        if (
-            function.__name__ in EVERYTHING and not self.everything and is_of_others(function)
-        ):  # by another name
+        is_renamed = path.rpartition(".")[2] != function.__name__  # else code that calls it names it
+        if function.__name__ in EVERYTHING and is_renamed and not self.everything and is_of_others(function):
             self.opaque.append((path, function))
         if function.__dict__:
             self.is_made_so(function, path)

@@ -1,5 +1,7 @@
 """What a compiled function reads and changes outside: values, layers, optimizers, attributes, views."""
 
+import enum
+import types
 from typing import Any
 
 import numpy as np
@@ -253,3 +255,13 @@ def test_a_guard_that_has_held_often_tells_what_changes(what: str, monkeypatch: 
     change(scaler, monkeypatch)
     want = function(lenetc.ones(1), scaler).tolist()
     assert compiled(x).tolist() == want and want != [1.0]
+
+
+def test_an_enum_of_a_configuration_is_followed_without_a_trace_at_every_call() -> None:
+    """An enum's class has a __reduce_ex__ of its own, which nothing here calls."""
+    kind = enum.Enum("kind", "relu tanh")
+    config = types.SimpleNamespace(act=kind.relu)
+    f = lenetc.compile(lambda x: lenetc.relu(x) if config.act is kind.relu else lenetc.tanh(x))
+    for act, wanted in ((kind.relu, 0.0), (kind.relu, 0.0), (kind.tanh, np.tanh(-1.0))):
+        config.act = act  # a RetraceWarning would be an error
+        np.testing.assert_allclose(f(-lenetc.ones(1)).tolist(), [wanted], rtol=1e-6)
