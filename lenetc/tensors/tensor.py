@@ -153,11 +153,7 @@ class Tensor(Described, Methods):
                 node = self._view.read(base.node)
                 return node if base.requires_grad and self.requires_grad else ops.stop_gradient(node)
         node = self._cell.node
-        if (
-            self._requires_grad
-            and self._grad_fn is None
-            and (self._is_detached or self._cell.has_history)
-        ):
+        if self._requires_grad and self._grad_fn is None and (self._is_detached or self._cell.has_history):
             # What else shows this storage has a gradient of its own, or none: another leaf, detach() of this one.
             if self._uid is None:
                 self._uid = next(numbers)
