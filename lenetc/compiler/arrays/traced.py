@@ -150,7 +150,7 @@ def _is_written(frame: FrameType) -> bool:
 
 def is_assigned(frame: FrameType) -> bool:
     """Whether it says `x[...] = value`, rather than a function of C doing so."""
-    return dis.opname[frame.f_code.co_code[frame.f_lasti]] == "STORE_SUBSCR"
+    return dis.opname[frame.f_code.co_code[frame.f_lasti]] in ("STORE_SUBSCR", "STORE_SLICE")
 
 
 def _is_called(frame: FrameType) -> bool:
