@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dis
 import functools
 from collections.abc import Iterable
 from types import CodeType
 
 from ir.errors import LenetcError
+from lenetc.compiler.reads.instructions import instructions_of, is_known, names_in
 
 
 def refuse_comparison(codes: Iterable[CodeType]) -> None:
@@ -24,14 +24,12 @@ def refuse_comparison(codes: Iterable[CodeType]) -> None:
 @functools.lru_cache(maxsize=4096)
 def _compared(code: CodeType) -> int | None:
     """The first line that compares what `type` gives with `ndarray`, as far as the instructions before it tell."""
-    if not {"type", "ndarray"} <= {*code.co_names, *code.co_freevars}:
+    if not {"type", "ndarray"} <= {*code.co_names, *code.co_freevars, *code.co_cellvars, *code.co_varnames}:
         return None
-    instructions = [*dis.get_instructions(code)]
+    instructions = instructions_of(code)
     for at, instruction in enumerate(instructions):
-        if instruction.opname in ("IS_OP", "COMPARE_OP", "CONTAINS_OP"):
-            before = {
-                part.argval for part in instructions[max(at - _NEAR, 0) : at] if part.opcode in dis.hasname
-            }
+        if instruction.opname in ("IS_OP", "COMPARE_OP", "CONTAINS_OP") or not is_known(instruction):
+            before = {name for part in instructions[max(at - _NEAR, 0) : at] for name in names_in(part)}
             if {"type", "ndarray"} <= before:
                 return getattr(instruction.positions, "lineno", None) or code.co_firstlineno
     return None

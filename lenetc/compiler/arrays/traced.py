@@ -145,20 +145,29 @@ def asked_by_us() -> bool:
 def _is_written(frame: FrameType) -> bool:
     """Whether the code that asks for an attribute says `x.name`, rather than hasattr or getattr, which look what kind
     of thing `x` is."""
-    return dis.opname[frame.f_code.co_code[frame.f_lasti]] in ("LOAD_ATTR", "LOAD_METHOD")
+    return _instruction(frame)[0] in ("LOAD_ATTR", "LOAD_METHOD")
 
 
 def is_assigned(frame: FrameType) -> bool:
     """Whether it says `x[...] = value`, rather than a function of C doing so."""
-    return dis.opname[frame.f_code.co_code[frame.f_lasti]] == "STORE_SUBSCR"
+    return _instruction(frame)[0] in ("STORE_SUBSCR", "STORE_SLICE")
 
 
 def _is_called(frame: FrameType) -> bool:
     """Whether it says `x.name(...)`."""
-    code, at = frame.f_code.co_code, frame.f_lasti
+    name, argument = _instruction(frame)
     if sys.version_info >= (3, 12):  # since then one instruction has both meanings
-        return dis.opname[code[at]] == "LOAD_ATTR" and bool(code[at + 1] & 1)
-    return dis.opname[code[at]] == "LOAD_METHOD"
+        return name == "LOAD_ATTR" and bool(argument & 1)
+    return name == "LOAD_METHOD"
+
+
+def _instruction(frame: FrameType) -> tuple[str, int]:
+    """The instruction where `frame` stands, with the last part of its argument. Python 3.12 stands behind it, among what
+    it keeps for the next time, once it has seen that instances of a class answer for themselves."""
+    code, at = frame.f_code.co_code, frame.f_lasti
+    while at > 0 and dis.opname[code[at]] == "CACHE":
+        at -= 2
+    return dis.opname[code[at]], code[at + 1]
 
 
 def traced(tensor: Tensor, source: str, is_scalar: bool = False) -> TracedArray:

@@ -330,9 +330,12 @@ class Followed:
     def reach(self, ran: Iterable[tuple[CodeType, dict[str, Any]]]) -> None:
         """Follow the globals of code that ran, of functions that no name led to. Their closures are not known."""
         for code, space in ran:
-            names = names_of(code).attributes
+            named = names_of(code)
+            names = named.attributes
             if "datetime64" in names and names & {"now", "today"}:  # whose clock no call tells
                 self.opaque.append(("the clock by datetime64", np.datetime64))
+            for name in named.unknown:  # of a Python that is newer than this package
+                self.opaque.append((f"what Python's instruction {name} reads", code))
             if id(code) not in self.reached:
                 self.reached.add(id(code))
                 self._outer((code,), space)

@@ -18,6 +18,7 @@ import sys
 import sysconfig
 import threading
 import types
+import typing
 from collections.abc import Callable, Iterable
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, cast
@@ -44,6 +45,8 @@ CALLED = frozenset(("forward", "backward", "setup_context"))
 EVERYTHING = frozenset(
     ("__dict__", "attrgetter", "getmembers", "asdict", "astuple", "__getstate__", "__reduce_ex__")
 )
+# Since Python 3.12, what `type X = ...` makes, which is evaluated once.
+_ALIASES = (typing.TypeAliasType,) if sys.version_info >= (3, 12) else ()
 # Objects that are what they are, or whose change is the effect of a call of a C function; not those of classes that the
 # user derives from theirs.
 LEAVES = (
@@ -78,6 +81,10 @@ LEAVES = (
         types.GenericAlias,
         types.UnionType,
         types.NotImplementedType,
+        typing.TypeVar,
+        typing.ParamSpec,
+        typing.TypeVarTuple,
+        *_ALIASES,
     ),
 )
 STANDARD_STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")

@@ -5,13 +5,20 @@ from __future__ import annotations
 import dis
 import functools
 import re
-import sys
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import CodeType
 
-_GLOBAL = frozenset(
-    ("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "STORE_NAME", "DELETE_GLOBAL", "DELETE_NAME")
+from lenetc.compiler.reads.instructions import (
+    OF_ATTRIBUTES,
+    OF_GLOBALS,
+    OF_MODULES,
+    instructions_of,
+    is_called,
+    is_known,
+    names_a_constant,
+    names_in,
 )
 
 
@@ -22,7 +29,8 @@ class Names:
     outer: of globals and builtins. attributes: of attributes, and every string constant that could be one, as in
     getattr(x, "name"). handed: those of them that are loaded for another use than to call them here. computes: whether
     it reads attributes by names that it computes. imports: modules that it imports, each with how many packages up.
-    formats: whether it has a `%` that may format a number, which the number cannot notice.
+    formats: whether it has a `%` that may format a number, which the number cannot notice. unknown: instructions of
+    which nobody knows what they read.
     """
 
     outer: frozenset[str]
@@ -31,40 +39,38 @@ class Names:
     computes: bool
     imports: frozenset[tuple[str, int]]
     formats: bool
+    unknown: frozenset[str]
 
 
 @functools.lru_cache(maxsize=8192)
 def names_of(code: CodeType) -> Names:
     """The names in `code` itself, without functions that are defined in it."""
-    outer, attributes, handed, imports = set(), set(), set(), set()
+    outer, attributes, handed, imports, unknown = set(), set(), set(), set(), set()
     is_modulo = computes = False
-    instructions = list(dis.get_instructions(code))
+    instructions = instructions_of(code)
     for at, instruction in enumerate(instructions):
-        name = instruction.argval
-        if instruction.opname == "IMPORT_NAME":
-            imports.add(
-                (name, instructions[at - 2].argval)
-            )  # after a constant, the level, and another, the names
-        elif instruction.opname in _GLOBAL:
-            outer.add(name)
+        names = names_in(instruction)
+        if not is_known(instruction):
+            unknown.add(instruction.opname)
+        if instruction.opname in OF_MODULES:  # after a constant, the level, and another, the names
+            imports.update((name, instructions[at - 2].argval) for name in names)
         elif instruction.opcode in dis.hasname:
-            attributes.add(name)
+            outer.update(names if instruction.opname not in OF_ATTRIBUTES else ())
+            attributes.update(names if instruction.opname not in OF_GLOBALS else ())
         elif instruction.opname == "BINARY_OP":
             is_modulo |= "%" in instruction.argrepr
         elif instruction.opname == "MATCH_CLASS":  # of whatever attributes the class says
             computes = True
-        if (
-            isinstance(name, str)
-            and instruction.opcode not in dis.hasconst
-            and not _is_called(instructions, at)
-        ):
-            handed.add(name)
-        if name in _BY_NAME:
-            computes |= not _names_a_constant(instructions, at, _BY_NAME[name])
-        if name in _BY_FORMAT and instruction.opcode in dis.hasname and instruction.opname not in _GLOBAL:
-            text = instructions[at - 1].argval if at and instructions[at - 1].opname == "LOAD_CONST" else None
-            computes |= not isinstance(text, str)
-            attributes.update(re.findall(r"[^\W\d]\w*", text) if isinstance(text, str) else ())
+        if names and not is_called(instructions, at):
+            handed.update(names)
+        for name in names:
+            if name in _BY_NAME:
+                computes |= not names_a_constant(instructions, at, _BY_NAME[name])
+            if name in _BY_FORMAT and instruction.opname in OF_ATTRIBUTES:
+                before = instructions[at - 1]
+                text = before.argval if before.opname == "LOAD_CONST" else None
+                computes |= not isinstance(text, str)
+                attributes.update(re.findall(r"[^\W\d]\w*", text) if isinstance(text, str) else ())
     texts = set(_texts(code.co_consts))
     attributes |= {text for text in texts if text.isidentifier()}
     return Names(
@@ -74,43 +80,15 @@ def names_of(code: CodeType) -> Names:
         computes,
         frozenset(imports),
         is_modulo and any("%" in text for text in texts),
+        frozenset(unknown),
     )
 
 
-_CALL = "CALL" if sys.version_info >= (3, 12) else "PRECALL"
 # What reads or changes an attribute by a string, and which of its arguments from the last that is, or from the first.
 _BY_NAME = {"getattr": 2, "hasattr": 2, "__getattribute__": 0, "__setattr__": -2, "__delattr__": -1}
 
 
 _BY_FORMAT = ("format", "format_map")  # what reads attributes that a text names
-
-
-def _is_called(instructions: list[dis.Instruction], at: int) -> bool:
-    """Whether what is loaded there is called next, rather than passed on: CPython then leaves room on its stack."""
-    here = instructions[at]
-    if here.opname == "LOAD_METHOD" or "NULL" in here.argrepr:
-        return True
-    beside = at + 1 if sys.version_info >= (3, 13) else at - 1
-    return 0 <= beside < len(instructions) and instructions[beside].opname == "PUSH_NULL"
-
-
-def _names_a_constant(instructions: list[dis.Instruction], at: int, place: int) -> bool:
-    """Whether the call that begins at `at` has a string for its argument at `place`, from 1 on or from -1 back."""
-    if not place or not _is_called(instructions, at):
-        return False
-    made: dict[
-        int, dis.Instruction
-    ] = {}  # by how much is on the stack above the function, what came there last
-    depth = 0
-    for instruction in instructions[at + 1 :]:
-        if instruction.opname == _CALL and instruction.arg == depth:
-            argument = made.get(place if place > 0 else depth + 1 + place)
-            return argument is not None and argument.opname == "LOAD_CONST"
-        if instruction.opcode in dis.hasjrel or instruction.opcode in dis.hasjabs:
-            return False
-        depth += dis.stack_effect(instruction.opcode, instruction.arg)
-        made[depth] = instruction
-    return False
 
 
 def _texts(constants: tuple[object, ...] | frozenset[object]) -> Iterator[str]:
@@ -121,25 +99,34 @@ def _texts(constants: tuple[object, ...] | frozenset[object]) -> Iterator[str]:
             yield from _texts(constant)
 
 
+@dataclass(frozen=True)
+class _Lines:
+    """The lines of a code object that name something, that assign to it, and that assign to a part of anything."""
+
+    naming: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    assigning: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    parts: set[int] = field(default_factory=set)
+
+
+@functools.lru_cache(maxsize=1024)
+def _lines_of(code: CodeType) -> _Lines:
+    lines, line = _Lines(), code.co_firstlineno
+    for instruction in instructions_of(code):
+        line = (instruction.positions and instruction.positions.lineno) or line
+        names, opname = names_in(instruction), instruction.opname
+        for name in names:
+            lines.naming[name].add(line)
+        if names and opname.startswith(("STORE_", "DELETE_")):
+            for name in names[:1] if opname.endswith("_LOAD_FAST") else names:
+                lines.assigning[name].add(line)
+        if opname in ("STORE_SUBSCR", "STORE_SLICE", "DELETE_SUBSCR", "STORE_ATTR", "DELETE_ATTR"):
+            lines.parts.add(line)
+    return lines
+
+
 def line_of(code: CodeType, name: str) -> int | None:
     """The line of `code` where `name` is likely to be changed: the last that assigns to it, or to a part of what it
     names; else the last that names it at all."""
-    naming, assigning, parts = set[int](), set[int](), set[int]()
-    line = code.co_firstlineno
-    for instruction in dis.get_instructions(code):
-        if instruction.starts_line is not None:
-            line = _line(instruction, line)
-        if instruction.argval == name:
-            naming.add(line)
-            if instruction.opname.startswith(("STORE_", "DELETE_")):
-                assigning.add(line)
-        elif instruction.opname in ("STORE_SUBSCR", "DELETE_SUBSCR", "STORE_ATTR", "DELETE_ATTR"):
-            parts.add(line)
-    likely = assigning or parts & naming or naming
-    return max(likely, default=None)
-
-
-def _line(instruction: dis.Instruction, before: int) -> int:
-    # A number up to Python 3.12; later a flag, with the number beside it.
-    number = getattr(instruction, "line_number", None) or instruction.starts_line
-    return before if number is None or number is True or number is False else int(number)
+    lines = _lines_of(code)
+    naming = lines.naming.get(name, set())
+    return max(lines.assigning.get(name) or lines.parts & naming or naming, default=None)

@@ -155,11 +155,20 @@ def _put_items(container: Any, items: Sequence[Any]) -> None:
             container[place] = item
 
 
+def _taken(held: dict[str, Any], name: str) -> tuple[Any, int]:
+    """What `held` had by `name`, and a count of references, which is `_ALONE` where there are no others."""
+    value = held.pop(name)
+    return value, sys.getrefcount(value)
+
+
+_ALONE = _taken({"": object()}, "")[1]
+
+
 def free_scalars(captured: Capture, traced: Traced) -> None:
     """Where the function has kept a number that it was given, put the number itself for its stand-in."""
     for name in list(traced.scalars):
-        scalar = traced.scalars.pop(name)
-        if sys.getrefcount(scalar) <= 2:
+        scalar, count = _taken(traced.scalars, name)
+        if count <= _ALONE:
             continue
         for holder in gc.get_referrers(scalar):
             _put(holder, scalar, scalar.value)
