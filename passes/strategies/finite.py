@@ -37,9 +37,7 @@ def _chosen(condition: Node, read: Sequence[Node], quick: Sequence[Node], otherw
     def body(name: str, results: Sequence[Node]) -> Graph:
         return substitute(name, [(f"y{i}", y) for i, y in enumerate(results)], leaves)
 
-    return ops.cond(
-        condition, *leaves, then=body("finite", quick), otherwise=body("not_finite", otherwise)
-    )
+    return ops.cond(condition, *leaves, then=body("finite", quick), otherwise=body("not_finite", otherwise))
 
 
 def if_finite(x: Node, quick: Formula, otherwise: Formula) -> Node:
