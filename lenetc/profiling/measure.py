@@ -225,7 +225,7 @@ def kernels_of(graph: Graph) -> int:
         if node.op is ops.scan:
             count += node.attrs["length"] * kernels_of(node.attrs["body"])
         else:
-            count += kernels_of(node.attrs["otherwise"]) if node.op is ops.cond else 1
+            count += kernels_of(node.attrs["then"]) if node.op is ops.cond else 1
     return count
 
 

@@ -80,13 +80,13 @@ def running_sum(x: Node, *, axis: int, reverse: bool = False) -> Node | None:
 
 
 def tells(nodes: Iterable[Node]) -> Iterator[Node]:
-    """Sums of which is only asked whether they are finite: is_nan(total - total)."""
+    """Sums of which is only asked whether they are finite, which decides what a cond computes."""
     for node in nodes:
-        if node.op is ops.is_nan and node.inputs[0].op is ops.sub and len({*node.inputs[0].inputs}) == 1:
-            waiting = [node.inputs[0].inputs[0]]
+        if node.op is ops.cond:
+            waiting = [node.inputs[0]]
             while waiting:
                 found = waiting.pop()
                 if found.op is ops.sum:
                     yield found
-                elif found.op is ops.add:
+                elif found.op in (ops.less, ops.greater, ops.abs, ops.add):
                     waiting += found.inputs

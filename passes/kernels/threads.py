@@ -31,7 +31,7 @@ def _compute_time(node: Node) -> float:
     if node.op is ops.scan:
         return compute_time(node.attrs["body"])
     if node.op is ops.cond:
-        return compute_time(node.attrs["otherwise"])
+        return compute_time(node.attrs["then"])
     if node.op in (ops.reshape, ops.get):
         return 0.0
     types = [node.type] if isinstance(node.type, Type) else node.type.items

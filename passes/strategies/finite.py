@@ -24,23 +24,31 @@ def choice(
 ) -> Node:
     """`quick` if all of `told` is finite, else `otherwise`: each is computed, from `read`, only where it is chosen. A
     sum that overflows counts as the latter, which is right for all numbers."""
-    total = reduce(ops.add, [ops.sum(x, axes=tuple(range(x.rank))) for x in told])
+    return _chosen(ops.less(ops.abs(_total(told)), math.inf), read, quick, otherwise)
+
+
+def _total(told: Sequence[Node]) -> Node:
+    return reduce(ops.add, [ops.sum(x, axes=tuple(range(x.rank))) for x in told])
+
+
+def _chosen(condition: Node, read: Sequence[Node], quick: Sequence[Node], otherwise: Sequence[Node]) -> Node:
     leaves = {x: leaf(f"x{i}", x.ty) for i, x in enumerate(dict.fromkeys(read))}
 
     def body(name: str, results: Sequence[Node]) -> Graph:
         return substitute(name, [(f"y{i}", y) for i, y in enumerate(results)], leaves)
 
-    return ops.cond(
-        ops.is_nan(total - total),
-        *leaves,
-        then=body("not_finite", otherwise),
-        otherwise=body("finite", quick),
-    )
+    return ops.cond(condition, *leaves, then=body("finite", quick), otherwise=body("not_finite", otherwise))
 
 
 def if_finite(x: Node, quick: Formula, otherwise: Formula) -> Node:
     """The results of `quick`(x) if all of x is finite, else those of `otherwise`(x)."""
     return choice([x], [x], quick(x), otherwise(x))
+
+
+def _if_above(x: Node, quick: Formula, otherwise: Formula) -> Node:
+    """The results of `quick`(x) if no element of x is NaN or -inf, else those of `otherwise`(x). A sum in which one is
+    -inf is NaN, or -inf as well: one comparison tells."""
+    return _chosen(ops.greater(_total([x]), -math.inf), [x], quick(x), otherwise(x))
 
 
 def max_pool2d(x: Node, **how: Any) -> Node:
@@ -50,7 +58,7 @@ def max_pool2d(x: Node, **how: Any) -> Node:
         with_nan, above = _seen(x, how)
         return (_largest(x, ops.max_pool2d(_numbers(x), **how), with_nan, above),)
 
-    return ops.get(if_finite(x, lambda x: (ops.max_pool2d(x, **how),), exact), index=0)
+    return ops.get(_if_above(x, lambda x: (ops.max_pool2d(x, **how),), exact), index=0)
 
 
 def max_pool2d_with_indices(x: Node, **how: Any) -> Node:
@@ -71,7 +79,7 @@ def max_pool2d_with_indices(x: Node, **how: Any) -> Node:
         places = ops.where(with_nan, last_nan, ops.where(above, places, first))
         return _largest(x, values, with_nan, above), places
 
-    return if_finite(x, largest, exact)
+    return _if_above(x, largest, exact)
 
 
 def _numbers(x: Node) -> Node:

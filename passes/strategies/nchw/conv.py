@@ -9,7 +9,8 @@ from typing import Any
 from ir import ops
 from ir.node import Node
 from ir.ops.windows import Pair
-from passes.layouts.indices import count
+from passes.layouts.indices import count, flat, grid
+from passes.strategies.nchw import costs
 from passes.strategies.nchw.taps import taps, untaps
 
 
@@ -39,24 +40,50 @@ def conv2d(node: Node, x: Node, w: Node, *bias: Node) -> Node:
     return y + ops.reshape(bias[0], shape=(w.shape[0], 1, 1)) if bias else y
 
 
-def _gathered_columns(x: Node, kernel: Pair, **how: Any) -> Node:
-    """im2col of one sample x[1,C,H,W]: [C*KH*KW,OH*OW], by a convolution with an identity for weights."""
-    channels, taps = int(x.shape[1]), kernel[0] * kernel[1]
+def _gathered_columns(
+    x: Node, out: Sequence[Any], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int = 1
+) -> Node:
+    """im2col of one sample x[1,C,H,W]: [C*KH*KW,OH*OW], by a convolution with an identity for weights.
+
+    Where that is quicker, of what the positions of one row of the kernel see, [C*KW*H',OW]: for the windows of a row of
+    the result and another row of the kernel it is the same, a row of the image further down.
+    """
+    channels, (height, width) = int(x.shape[1]), kernel
+    image = _reshape(x, (channels, 1, *x.shape[2:]))
+    if not _by_rows(channels, kernel, out):
+        found = ops.conv2d(image, _identity(kernel, x), stride=stride, padding=padding, dilation=dilation)
+        return ops.reshape(found, shape=(channels * height * width, out[0] * out[1]))
+    seen = ops.conv2d(
+        image, _identity((1, width), x), stride=(1, stride[1]), padding=padding, dilation=(1, dilation[1])
+    )
+    down, across = map(int, seen.shape[2:])
+    places = grid((channels, height, width, out[0]), (width * down, dilation[0], down, stride[0]))
+    rows = ops.gather(ops.reshape(seen, shape=(channels * width * down, across)), flat(places), axis=0)
+    return ops.reshape(rows, shape=(channels * height * width, out[0] * across))
+
+
+def _by_rows(channels: int, kernel: Pair, out: Sequence[Any]) -> bool:
+    if not all(isinstance(size, int) for size in out):
+        return False
+    sizes = channels, kernel, (int(out[0]), int(out[1]))
+    return costs.columns_by_rows(*sizes) < costs.columns_by_windows(*sizes)
+
+
+def _identity(kernel: Pair, x: Node) -> Node:
+    """Weights [KH*KW,1,KH,KW] by which each position of the kernel is seen by itself."""
+    taps = kernel[0] * kernel[1]
     identity = ops.cast(ops.equal(count(taps, 0, 2), count(taps, 1, 2)), dtype=x.dtype)
-    weight = ops.reshape(identity, shape=(taps, 1, *kernel))
-    found = ops.conv2d(_reshape(x, (channels, 1, *x.shape[2:])), weight, **how)
-    return ops.reshape(found, shape=(channels * taps, found.shape[2] * found.shape[3]))
+    return ops.reshape(identity, shape=(taps, 1, *kernel))
 
 
 def columns_alone(node: Node, x: Node, w: Node, *bias: Node) -> Node:
     """What conv2d_columns multiplies the weights with."""
-    return _gathered_columns(x, (int(w.shape[2]), int(w.shape[3])), **node.attrs)
+    return _gathered_columns(x, node.shape[2:], (int(w.shape[2]), int(w.shape[3])), **node.attrs)
 
 
 def conv2d_columns(node: Node, x: Node, w: Node, *bias: Node) -> Node:
     """conv2d(x, w) => w @ im2col(x), for one sample, whose weight gradient uses the columns again"""
-    how = dict(node.attrs)
-    y = _matrices(w, 1) @ _gathered_columns(x, (int(w.shape[2]), int(w.shape[3])), **how)
+    y = _matrices(w, 1) @ columns_alone(node, x, w)
     y = y + ops.reshape(bias[0], shape=(w.shape[0], 1)) if bias else y
     return ops.reshape(y, shape=node.shape)
 
@@ -64,7 +91,7 @@ def conv2d_columns(node: Node, x: Node, w: Node, *bias: Node) -> Node:
 def conv2d_weight_grad_columns(node: Node, x: Node, g: Node) -> Node:
     """conv2d_weight_grad(x, g) => g @ im2col(x)ᵀ, for one sample"""
     how = {key: node.attrs[key] for key in ("stride", "padding", "dilation", "groups")}
-    cols = _gathered_columns(x, node.attrs["kernel"], **how)
+    cols = _gathered_columns(x, g.shape[2:], node.attrs["kernel"], **how)
     rows = ops.reshape(g, shape=(g.shape[1], g.shape[2] * g.shape[3]))
     return ops.reshape(rows @ ops.transpose(cols, perm=(1, 0)), shape=node.shape)
 

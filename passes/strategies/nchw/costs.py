@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ir.ops.windows import Pair
 from passes.strategies.costs import (
     NODE,
     Work,
@@ -47,7 +48,22 @@ def col2im(w: Work) -> float:
 
 def identity_columns(w: Work) -> float:
     """im2col of one sample by Conv with an identity for weights."""
-    return 2 * NODE + w.channels * 0.5 + w.columns * (3e-4 + w.taps * 1.2e-5)
+    sizes = w.channels, w.windows.kernel, w.windows.out
+    return min(columns_by_windows(*sizes), columns_by_rows(*sizes))
+
+
+def columns_by_windows(channels: int, kernel: Pair, out: Pair) -> float:
+    """One Conv for all of them."""
+    taps = kernel[0] * kernel[1]
+    return 2 * NODE + channels * 0.5 + channels * taps * out[0] * out[1] * (3e-4 + taps * 1.2e-5)
+
+
+def columns_by_rows(channels: int, kernel: Pair, out: Pair) -> float:
+    """Conv for what the positions of one row of the kernel see, of which rows are gathered for all."""
+    seen = channels * kernel[1] * out[0] * out[1]
+    return (
+        3 * NODE + channels * 0.5 + seen * 6e-4 + seen * kernel[0] * 1e-4 + seen / out[1] * kernel[0] * 7.7e-3
+    )
 
 
 def columns_conv(w: Work) -> float:

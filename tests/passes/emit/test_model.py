@@ -335,6 +335,19 @@ def test_special_values_pass_through() -> None:
         np.testing.assert_array_equal(want, got)
 
 
+@pytest.mark.parametrize("operators", ["portable", "ort"])
+@pytest.mark.parametrize("dtype", [f16, f32, f64], ids=str)
+def test_gradients_where_a_relu_was(dtype, operators: str) -> None:  # type: ignore[no-untyped-def]
+    """Chosen, not multiplied: 0 is left of infinity, and NaN of the ReLU lets all pass."""
+    y = np.array([0.0, -0.0, 1e-3, np.nan, np.inf], dtype.numpy)
+    g = np.array([np.inf, np.nan, -np.inf, 2.0, np.nan], dtype.numpy)
+    graph = graph_of(ops.relu_grad, Type(dtype, (5, 1)), Type(dtype, (5,)))
+    (want,) = run(graph, [g.reshape(5, 1), y])
+    (got,) = run_onnx(graph, [g.reshape(5, 1), y], target=Target(operators=operators))
+    assert got.dtype == want.dtype
+    np.testing.assert_array_equal(got, want)
+
+
 def test_a_model_is_of_the_opset_asked_for() -> None:
     """With the version of the file format that goes with it; an opset that is not written is refused."""
     graph = Graph.make("f", [X], [("y", ops.relu(X))])

@@ -188,10 +188,27 @@ def test_a_pool_of_finite_numbers_is_one_kernel() -> None:
     model = to_onnx(lowered.graph).model
     (choice,) = (node for node in model.graph.node if node.op_type == "If")
     branches = {a.name: [node.op_type for node in a.g.node] for a in choice.attribute}
-    assert branches["else_branch"] == ["MaxPool"] and branches["then_branch"].count("MaxPool") == 3
+    assert branches["then_branch"] == ["MaxPool"] and branches["else_branch"].count("MaxPool") == 3
     values = np.full((2, 1, 4, 6), 3e38, np.float32)  # whose sum is infinite
     (got,) = run_model(model, {"x": values})
     np.testing.assert_array_equal(got, values[:, :, ::2, ::2])
+
+
+@pytest.mark.parametrize("name", ["max_pool2d", "max_pool2d_with_indices"])
+def test_what_a_sum_tells_of_the_numbers_of_a_pool(name: str) -> None:
+    """One number in otherwise equal ones, whatever it makes of their sum."""
+    x, *results = BUILT[name](f32)
+    graph = graph_to(*results, inputs=[x])
+    is_above = graph_to(next(n for n in written_out(graph).nodes() if n.op is ops.cond).inputs[0], inputs=[x])
+    session = to_onnx(run_pipeline(graph, Target(operators="ort"))[-1].graph).model
+    for rest in (1.0, 3e38, -3e38, np.inf, -np.inf):
+        for one in (1.0, np.nan, np.inf, -np.inf):
+            values = np.full((2, 1, 4, 6), rest, np.float32)
+            values[0, 0, 1, 3] = one
+            if np.isnan(values).any() or np.isneginf(values).any():
+                assert not run_onnx(is_above, [values])[0]
+            for got, want in zip(run_model(session, {"x": values}), run(graph, [values]), strict=True):
+                np.testing.assert_array_equal(got, want)
 
 
 @pytest.mark.parametrize("condition", [True, False])

@@ -173,6 +173,25 @@ def test_convolutions(
         compare(number, by, step, [x, w, bias, g], [True, False, False, True], overrides)
 
 
+@pytest.mark.parametrize("stride", STRIDES)
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("dilation", [(1, 1), (2, 1), (1, 3)])
+def test_columns_of_large_windows_are_gathered_by_rows(stride: Any, padding: Any, dilation: Any) -> None:
+    rng = np.random.default_rng(0)
+    how: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation}
+    x, w = integers(rng, 1, 2, 66, 98), integers(rng, 3, 2, 5, 6)
+    g = integers(rng, *output_shape(lambda x, w: ops.conv2d(x, w, **how), x, w))
+
+    def step(x: Any, w: Any, g: Any) -> Any:
+        return ops.conv2d(x, w, **how), ops.conv2d_weight_grad(x, g, kernel=(5, 6), groups=1, **how)
+
+    overrides = CONVOLUTIONS[-1]
+    lowered, _ = choose_strategies(graph_of(step, *map(type_of, (x, w, g))), Target(overrides=overrides))
+    rows = [node.shape for node in lowered.nodes() if node.op is ops.gather]
+    assert rows == [(2 * 5 * 6 * g.shape[2], g.shape[3])]  # which both share
+    compare(0, 0, step, [x, w, g], [False] * 3, overrides)
+
+
 @pytest.mark.parametrize("ceil_mode", [False, True])
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize("kernel", KERNELS)
