@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import dis
 import functools
 import re
@@ -22,7 +23,9 @@ class Names:
     outer: of globals and builtins. attributes: of attributes, and every string constant that could be one, as in
     getattr(x, "name"). handed: those of them that are loaded for another use than to call them here. computes: whether
     it reads attributes by names that it computes. imports: modules that it imports, each with how many packages up.
-    formats: whether it has a `%` that may format a number, which the number cannot notice.
+    formats: whether it has a `%` that may format a number, which the number cannot notice. asks_kind: whether it may ask
+    for the class of a number, which a stand-in would show. compares: whether it asks if two things are one object,
+    other than a constant or what builtins names.
     """
 
     outer: frozenset[str]
@@ -31,13 +34,15 @@ class Names:
     computes: bool
     imports: frozenset[tuple[str, int]]
     formats: bool
+    asks_kind: bool
+    compares: bool
 
 
 @functools.lru_cache(maxsize=8192)
 def names_of(code: CodeType) -> Names:
     """The names in `code` itself, without functions that are defined in it."""
     outer, attributes, handed, imports = set(), set(), set(), set()
-    is_modulo = computes = False
+    is_modulo = computes = compares = False
     instructions = list(dis.get_instructions(code))
     for at, instruction in enumerate(instructions):
         name = instruction.argval
@@ -51,6 +56,8 @@ def names_of(code: CodeType) -> Names:
             attributes.add(name)
         elif instruction.opname == "BINARY_OP":
             is_modulo |= "%" in instruction.argrepr
+        elif instruction.opname == "IS_OP":
+            compares |= not _is_fixed(instructions[at - 1])
         elif instruction.opname == "MATCH_CLASS":  # of whatever attributes the class says
             computes = True
         if (
@@ -74,6 +81,15 @@ def names_of(code: CodeType) -> Names:
         computes,
         frozenset(imports),
         is_modulo and any("%" in text for text in texts),
+        "type" in outer or "__class__" in attributes,
+        compares or not attributes.isdisjoint(("is_", "is_not")),
+    )
+
+
+def _is_fixed(loading: dis.Instruction) -> bool:
+    """Whether what is loaded is a constant or a name of builtins: no number or string that stands elsewhere."""
+    return loading.opname == "LOAD_CONST" or (
+        loading.opname == "LOAD_GLOBAL" and loading.argval in vars(builtins)
     )
 
 
