@@ -16,7 +16,9 @@ from lenetc import runtime
 from lenetc.compiler.guard import Guard, has_found
 from lenetc.compiler.kept import Kept
 from lenetc.compiler.program import Compilation, Program, Sizes, compilation
+from lenetc.compiler.reads.entries import is_plain
 from lenetc.compiler.reads.follow import Followed
+from lenetc.compiler.reads.kinds import tells_numbers
 from lenetc.compiler.retrace import Attempt, Reason, reasons_of, warn
 from lenetc.compiler.scans import is_one_run, scanned, stacked, step_of, steps_of
 from lenetc.compiler.specialization import Specialization
@@ -33,9 +35,11 @@ from lenetc.compiler.structure import (
     type_of,
 )
 from lenetc.compiler.traces.capture import capture
+from lenetc.compiler.traces.identity import met_elsewhere
 from lenetc.compiler.traces.records import Capture
 from lenetc.compiler.wrapper import Wrapper
 from lenetc.evaluation.cell import Context, lock
+from lenetc.evaluation.scalars import is_float
 from lenetc.evaluation.tracing import Exporting, here
 from lenetc.runtime import measured_costs
 from lenetc.tensors.tensor import Tensor
@@ -93,6 +97,7 @@ class CompiledFunction(Wrapper):
         self._last: tuple[Any, Specialization | None] = (None, None)
         self._codes: dict[int, CodeType] = {}  # that ran in any trace
         self._returns_gradients = False
+        self._ran = Followed(())  # what their code asks
         self._misses = 0  # traces since a run last stood for a call
         self._story = Story()
         self._kept = Kept(self._story)
@@ -112,7 +117,7 @@ class CompiledFunction(Wrapper):
             key, last = self._last
             if last is not None and not kwargs and quick_key(args) == key:
                 guard = last.guard
-                if guard is not None and (guard.fits_all or guard.fits(args)) and guard.look(guard):
+                if guard is not None and (guard.fits_all or guard.fits(args, args)) and guard.look(guard):
                     if self._misses:
                         self._misses = 0
                     return last.run(args)
@@ -139,7 +144,7 @@ class CompiledFunction(Wrapper):
             values = self.arguments.bind(args, kwargs)
             leaves = [leaf for _, leaf in self.arguments.leaves(values)]
             steps = steps_of(self.arguments.leaves(values))
-            found = self._kept.fitting(self._key(values, leaves, (steps,)), leaves)
+            found = self._kept.fitting(self._key(values, leaves, (steps,)), leaves, values)
             if found is not None:
                 return found.run(leaves)
             first = step_of(self.arguments, values, 0)
@@ -227,7 +232,7 @@ class CompiledFunction(Wrapper):
     def _call_bound(self, values: dict[str, Any], args: tuple[Any, ...] = ()) -> Any:
         leaves = [leaf for _, leaf in self.arguments.leaves(values)]
         key = self._key(values, leaves)
-        found = self._kept.fitting(key, leaves)
+        found = self._kept.fitting(key, leaves, values)
         if found is None:
             return self._by_trace(values, leaves, key)
         self._misses = 0
@@ -255,20 +260,23 @@ class CompiledFunction(Wrapper):
     def _trace(self, values: dict[str, Any]) -> Attempt:
         """Trace a call. Every trace costs milliseconds and every look at what it reads some more, so that a function
         that is traced again and again is looked at only now and then."""
+        named = self.arguments.leaves(values)
         observes = self._misses < 3 or self._misses & (self._misses - 1) == 0
+        if self._ran.compares:  # which of the numbers are met elsewhere
+            observes |= any(is_float(item) for _, item in named)
         self._misses += 1
         self._story.traces += 1
         before = self._followed(values, assumes=not self._codes) if observes else None
-        named = self.arguments.leaves(values)
         types = {name: type_of(item, f"the argument {name}") for name, item in named if is_array(item)}
-        asks_kind = before is not None and before.asks_kind
+        ran = before or self._ran
+        fixed = met_elsewhere(values.values(), ran.known) if ran.compares else frozenset()
         captured = capture(
             self.function,
             self.arguments,
             values,
             types,
             observes,
-            floats=not asks_kind,
+            is_input=lambda number: not ran.asks_kind and id(number) not in fixed,
             again=self._misses > 2,
             returns_gradients=self._returns_gradients,
         )
@@ -283,9 +291,11 @@ class CompiledFunction(Wrapper):
             reasons_of, observed=observed, followed=before, effects=captured.effects, home=home
         )
         traced.reasons = traced.sure = found(changed, before.opaque)
-        traced.is_followed = all(id(code) in before.codes for code, _ in observed.ran)
+        new = [code for code, _ in observed.ran if id(code) not in before.codes]
+        traced.is_followed = not new
         self._codes.update((id(code), code) for code, _ in observed.ran)
-        if before.assumes and traced.reasons:
+        self._ran = Followed(self._codes.values())
+        if traced.reasons and (before.assumes or new):
             after = self._followed(values, assumes=False)
             after.reach(observed.ran)
             entries = {(type(entry), entry.key()) for entry in after.every()}
@@ -294,6 +304,9 @@ class CompiledFunction(Wrapper):
                 [entry for entry in changed if (type(entry), entry.key()) in entries],
                 [(path, value) for path, value in before.opaque if id(value) in met],
             )
+        if captured.floats and not traced.sure and any(map(tells_numbers, new)):
+            captured.undo()  # code that nobody foresaw may have told a number from what stood for it
+            return self._trace(values)
         if (observed.looked or before.looks or before.formats) and captured.floats:
             captured.fixed.update(captured.floats)
         return traced
@@ -308,7 +321,7 @@ class CompiledFunction(Wrapper):
         followed.add(self.follows, self.arguments.name)
         followed.add(Tensor, "Tensor")  # into which the user may have put methods
         for name, leaf in self.arguments.leaves(values):
-            if not is_array(leaf):
+            if not is_array(leaf) and not is_plain(leaf):
                 followed.add(leaf, name)
         for name, value in values.items():
             for key in objects_as_keys(value):
@@ -348,14 +361,16 @@ class CompiledFunction(Wrapper):
             return None
         after = self._followed(values, assumes=False)
         after.reach(observed.ran)
-        return Guard(after, captured) if not after.opaque and has_found(after, captured) else None
+        if after.opaque or not has_found(after, captured):
+            return None
+        return Guard(after, captured, values.values())
 
     # Without a call, and many calls in one.
 
     def _without_call(self, values: dict[str, Any], steps: tuple[Any, ...]) -> Specialization:
         named = self.arguments.leaves(values)
         leaves = [leaf for _, leaf in named]
-        found = self._kept.fitting(self._key(values, leaves, steps), leaves)
+        found = self._kept.fitting(self._key(values, leaves, steps), leaves, values)
         if found is not None:
             return found
         if steps:
@@ -375,7 +390,7 @@ class CompiledFunction(Wrapper):
         """The program of a scan; or, where its steps have to run one by one, what there is of the first: a trace that
         is not run yet."""
         inner = [leaf for _, leaf in self.arguments.leaves(first)]
-        known = self._kept.fitting(self._key(first, inner), inner)
+        known = self._kept.fitting(self._key(first, inner), inner, first)
         guard: Guard | None
         if known is not None:
             attempt, guard = Attempt(known.capture), known.guard

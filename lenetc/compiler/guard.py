@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import is_, itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lenetc.compiler.reads.entries import ABSENT, Bare, Entry, Is, Items, Named, Which, same
 from lenetc.compiler.reads.follow import Followed
+from lenetc.compiler.traces.identity import pin, told
 from lenetc.compiler.traces.records import Capture, kind_of
 from lenetc.evaluation.cell import Counts
 from lenetc.evaluation.random import default_generator
@@ -37,7 +38,7 @@ Baked: TypeAlias = "tuple[Optimizer, int, str, Any]"
 class Guard:
     """`holds` is cheap while nothing has changed; `changed` tells what has, for people."""
 
-    def __init__(self, followed: Followed, captured: Capture) -> None:
+    def __init__(self, followed: Followed, captured: Capture, values: Iterable[Any]) -> None:
         # By kind, the frequent ones as what a look at them takes.
         entries = list({(type(e), e.key()): e for e in followed.entries}.values())
         self.named = [(e.space.get, e.name, e.value, e) for e in entries if type(e) is Named]
@@ -71,18 +72,24 @@ class Guard:
         for tensor in captured.grad_inputs.values():  # whose gradient is state
             if id(tensor) in position_of:
                 self.bound[position_of[id(tensor)]] = tensor._cell
-        self.fits_all = not (self.fixed or self.bound or self.given_grads or self.given_data)
+        # For code that compares with `is`: what it may compare arguments with, and what they are of that.
+        self.known, self.told = followed.known, told(values, followed.known) if followed.compares else ()
+        if followed.compares:
+            pin(followed.every(), followed.known, every=bool(self.told))
+        self.fits_all = not (self.fixed or self.bound or self.given_grads or self.given_data or self.told)
         self.changes_tensors = bool(captured.changed or captured.updated)
         self.epoch = Counts.epoch
         # `holds`, and after a while something quicker; with the guard as its argument, so that there is no circle.
         self.look: Callable[[Guard], bool] = Guard.holds
         self.held = 0
 
-    def fits(self, leaves: Sequence[Any]) -> bool:
-        """Whether arguments of the same signature are ones that the trace stands for."""
+    def fits(self, leaves: Sequence[Any], values: Iterable[Any]) -> bool:
+        """Whether arguments of the same signature are ones that the trace stands for; leaves: what `values` hold."""
         for position, value in self.fixed:
             if not same(leaves[position], value):
                 return False
+        if self.told and told(values, self.known) != self.told:
+            return False
         for position, kind in self.given_grads:
             if kind_of(leaves[position]._grad) is not kind:
                 return False

@@ -25,12 +25,14 @@ class Kept:
     def every(self) -> list[Specialization]:
         return [found for known in self._known.values() for found in known] + list(self._traced.values())
 
-    def fitting(self, key: tuple[Any, ...], leaves: list[Any]) -> Specialization | None:
+    def fitting(
+        self, key: tuple[Any, ...], leaves: list[Any], values: dict[str, Any]
+    ) -> Specialization | None:
         """The program whose run stands for a call of this key; None where there is none."""
         known = self._known.get(key, [])
         for specialization in known:
             guard = specialization.guard
-            if guard is not None and guard.fits(leaves) and guard.holds():
+            if guard is not None and guard.fits(leaves, values.values()) and guard.holds():
                 return specialization
         self._story.missed(known, leaves)
         for specialization in known:

@@ -20,7 +20,7 @@ import numpy as np
 
 from ir.errors import DTypeError, LenetcError
 from ir.types import Array, Type, dtype_of
-from lenetc.compiler.reads.entries import is_plain
+from lenetc.compiler.reads.entries import PARTS, is_plain
 from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.lazy import default_device
 from lenetc.evaluation.scalars import is_float
@@ -163,8 +163,8 @@ def signature_key(leaves: Sequence[Any]) -> tuple[Any, ...]:
 
 def _hashable(value: Any) -> Any:
     """A plain value as a part of a key."""
-    if isinstance(value, slice):
-        return value.start, value.stop, value.step
+    if type(value) in PARTS:
+        return tuple((type(part), repr(part)) for part in PARTS[type(value)](value))
     return value.tobytes() if isinstance(value, np.generic) else value
 
 

@@ -9,7 +9,7 @@ from typing import Any
 # Attributes that are the compiled function's own; all others are those of the function.
 _FIELDS = frozenset(
     (
-        "function follows strategies tuned cuda_graphs dynamic device arguments _kept _last _codes "
+        "function follows strategies tuned cuda_graphs dynamic device arguments _kept _last _codes _ran "
         "_misses _story _sizes _returns_gradients __wrapped__ __doc__ __module__"
     ).split()
 )

@@ -29,6 +29,9 @@ _UNTOUCHED = frozenset(
 )
 
 
+_OVER = object()  # for the trace of what is kept beyond it
+
+
 class Scalar:
     """Base of the numbers below. value: as it was given; path: the argument's name; nodes: the inputs it became, by
     dtype."""
@@ -43,6 +46,10 @@ class Scalar:
         """The number itself, for code that wants to see it."""
         self.is_looked_at = True
         return self.value
+
+    def end(self) -> None:
+        """Be an input of no program from now on."""
+        self.trace, self.nodes = _OVER, {}
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return getattr(ufunc, method)(*(x.look() if isinstance(x, Scalar) else x for x in inputs), **kwargs)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import math
+import operator
 from collections.abc import Callable, Mapping
 from operator import is_
 from types import CellType, MappingProxyType
@@ -28,6 +29,14 @@ def is_plain(value: Any) -> bool:
     return type(value) in PLAIN or isinstance(value, np.generic)
 
 
+# Plain values that are equal where what they hold is equal, of whatever type that is.
+PARTS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
+    complex: operator.attrgetter("real", "imag"),
+    slice: operator.attrgetter("start", "stop", "step"),
+    frozenset: lambda items: tuple(sorted((type(item).__name__, repr(item)) for item in items)),
+}
+
+
 def same(a: Any, b: Any) -> bool:
     """Whether two values are one object, or plain ones that nothing tells apart."""
     if a is b:
@@ -36,6 +45,8 @@ def same(a: Any, b: Any) -> bool:
         return False
     if type(a) is tuple:
         return len(a) == len(b) and all(map(same, a, b))
+    if type(a) in PARTS:
+        return same(PARTS[type(a)](a), PARTS[type(b)](b))
     if type(a) is float:
         return (a == b and math.copysign(1.0, a) == math.copysign(1.0, b)) or (a != a and b != b)
     if isinstance(a, np.generic):
@@ -44,12 +55,13 @@ def same(a: Any, b: Any) -> bool:
 
 
 class Entry:
-    """One thing that was read. path: how a reader would write it, e.g. "self.scale"; name: its last name."""
+    """One thing that was read. path: how a reader would write it, e.g. "self.scale"; name: its last name; is_pinned:
+    whether an equal number or text that is another object counts as a change."""
 
-    __slots__ = ("name", "path")
+    __slots__ = ("is_pinned", "name", "path")
 
     def __init__(self, path: str, name: str) -> None:
-        self.path, self.name = path, name
+        self.path, self.name, self.is_pinned = path, name, False
 
     def holds(self) -> bool:
         """Whether what was read is what it was."""
@@ -72,7 +84,7 @@ class Named(Entry):
 
     def holds(self) -> bool:
         now = self.space.get(self.name, ABSENT)
-        return now is self.value or same(now, self.value)
+        return now is self.value or (not self.is_pinned and same(now, self.value))
 
     def key(self) -> Any:
         return id(self.space), self.name
@@ -96,7 +108,7 @@ class Variable(Entry):
 
     def holds(self) -> bool:
         now = self._now()
-        return now is self.value or same(now, self.value)
+        return now is self.value or (not self.is_pinned and same(now, self.value))
 
     def key(self) -> Any:
         return id(self.cell)
@@ -120,7 +132,7 @@ class Got(Entry):
 
     def holds(self) -> bool:
         now = self._now()
-        return now is self.value or same(now, self.value)
+        return now is self.value or (not self.is_pinned and same(now, self.value))
 
     def key(self) -> Any:
         return id(self.owner), self.name
@@ -200,14 +212,14 @@ class Items(Entry):
         keys, values = held(self.container)
         if len(values) != len(self.values):
             return False
-        return _alike(keys, self.keys) and _alike(values, self.values)
+        return _alike(keys, self.keys, self.is_pinned) and _alike(values, self.values, self.is_pinned)
 
     def key(self) -> Any:
         return id(self.container)
 
 
-def _alike(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
-    return all(map(is_, a, b)) or all(map(same, a, b))
+def _alike(a: tuple[Any, ...], b: tuple[Any, ...], is_pinned: bool) -> bool:
+    return all(map(is_, a, b)) or (not is_pinned and all(map(same, a, b)))
 
 
 def held(container: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

@@ -57,6 +57,7 @@ from lenetc.compiler.reads.kinds import (
     STANDARD_STREAMS,
     WORDS,
     code_of,
+    compares,
     fields_of,
     getter_of_fields,
     is_installed,
@@ -113,6 +114,8 @@ class Followed:
         self.opaque: list[tuple[str, Any]] = []
         self.tensors: dict[Cell, str] = {}
         self.looks = False
+        # For code that compares with `is`: what it may compare, by number, each with how often it was met.
+        self.known: dict[int, list[Any]] = {}
         self.containers: dict[int, str] = {}
         self.bare: Bare | None = None  # of the tensors without attributes of the user's
         self.reached: set[int] = set()
@@ -133,9 +136,9 @@ class Followed:
         self.handed: frozenset[str] = frozenset()
         if not self.assumes:  # what is only taken to run names too much
             self.handed = self.handed.union(*(names.handed for names in found))
-        # Whether the class of a number may be looked at, which a stand-in would show.
         self.asks_whether = bool(self.outer & {"getattr", "hasattr"})
-        self.asks_kind = "type" in self.outer or "__class__" in self.names
+        self.asks_kind = any(names.asks_kind for names in found)
+        self.compares = any(map(compares, self.codes.values()))
 
     def every(self) -> list[Entry]:
         """All entries but those that optimizers manage."""
@@ -162,6 +165,8 @@ class Followed:
             self._one(*self.todo.pop())
 
     def _one(self, value: Any, path: str) -> None:
+        if self.compares and (is_plain(value) or isinstance(value, CONTAINERS)):
+            self.known.setdefault(id(value), [value, 0])[1] += 1
         if is_plain(value) or id(value) in self.seen:
             return
         if len(self.seen) > OBJECTS:

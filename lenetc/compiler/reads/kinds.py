@@ -164,6 +164,16 @@ code_of = operator.attrgetter("__code__")
 mro_of = operator.attrgetter("__mro__")
 
 
+def compares(code: CodeType) -> bool:
+    """Whether code of the user's tells numbers and containers apart by `is`."""
+    return names_of(code).compares and not code.co_filename.startswith((LIBRARY, "<frozen"))
+
+
+def tells_numbers(code: CodeType) -> bool:
+    """Whether code may tell a number from what stands for it during a trace."""
+    return names_of(code).asks_kind or compares(code)
+
+
 def requires_grad_of(tensor: Tensor) -> bool:
     return tensor.requires_grad
 

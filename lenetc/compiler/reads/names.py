@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import dis
 import functools
 import re
@@ -30,7 +31,8 @@ class Names:
     getattr(x, "name"). handed: those of them that are loaded for another use than to call them here. computes: whether
     it reads attributes by names that it computes. imports: modules that it imports, each with how many packages up.
     formats: whether it has a `%` that may format a number, which the number cannot notice. unknown: instructions of
-    which nobody knows what they read.
+    which nobody knows what they read. asks_kind: whether it may ask for the class of a number, which a stand-in would
+    show. compares: whether it asks if two things are one object, other than a constant or what builtins names.
     """
 
     outer: frozenset[str]
@@ -40,13 +42,15 @@ class Names:
     imports: frozenset[tuple[str, int]]
     formats: bool
     unknown: frozenset[str]
+    asks_kind: bool
+    compares: bool
 
 
 @functools.lru_cache(maxsize=8192)
 def names_of(code: CodeType) -> Names:
     """The names in `code` itself, without functions that are defined in it."""
     outer, attributes, handed, imports, unknown = set(), set(), set(), set(), set()
-    is_modulo = computes = False
+    is_modulo = computes = compares = False
     instructions = instructions_of(code)
     for at, instruction in enumerate(instructions):
         names = names_in(instruction)
@@ -59,6 +63,8 @@ def names_of(code: CodeType) -> Names:
             attributes.update(names if instruction.opname not in OF_GLOBALS else ())
         elif instruction.opname == "BINARY_OP":
             is_modulo |= "%" in instruction.argrepr
+        elif instruction.opname == "IS_OP":
+            compares |= not _is_fixed(instructions[at - 1])
         elif instruction.opname == "MATCH_CLASS":  # of whatever attributes the class says
             computes = True
         if names and not is_called(instructions, at):
@@ -81,6 +87,15 @@ def names_of(code: CodeType) -> Names:
         frozenset(imports),
         is_modulo and any("%" in text for text in texts),
         frozenset(unknown),
+        "type" in outer or "__class__" in attributes,
+        compares or not attributes.isdisjoint(("is_", "is_not")),
+    )
+
+
+def _is_fixed(loading: dis.Instruction) -> bool:
+    """Whether what is loaded is a constant or a name of builtins: no number or string that stands elsewhere."""
+    return loading.opname == "LOAD_CONST" or (
+        loading.opname == "LOAD_GLOBAL" and loading.argval in vars(builtins)
     )
 
 

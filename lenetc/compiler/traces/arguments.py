@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from types import CellType, FrameType, TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ir.errors import LenetcError
@@ -17,6 +16,7 @@ from ir.op import leaf
 from ir.types import Type
 from lenetc.compiler.arrays import TracedArray, live, named, tensor_in
 from lenetc.compiler.structure import Arguments, flatten, is_array, is_container
+from lenetc.compiler.traces.holders import put
 from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.scalars import Scalar, is_float, plain, scalar_of
@@ -68,7 +68,11 @@ class Traced:
 
 
 def prepared(
-    values: dict[str, Any], arguments: Arguments, types: Mapping[str, Type], trace: Trace, floats: bool
+    values: dict[str, Any],
+    arguments: Arguments,
+    types: Mapping[str, Type],
+    trace: Trace,
+    is_input: Callable[[Any], bool],
 ) -> Traced:
     traced = Traced({}, [name for name, _ in arguments.leaves(values)])
     trace.names.update(traced.names)
@@ -107,7 +111,7 @@ def prepared(
                 traced.flags[name] = tensor._requires_grad, tensor._grad_fn is not None
                 return tensor
             return stand_ins.setdefault(id(value), named(tensor, name))
-        if is_float(value) and not floats:
+        if is_float(value) and not is_input(value):
             traced.constants[name] = value
         elif is_float(value):
             traced.scalars[name] = scalar_of(plain(value), name, trace)
@@ -171,7 +175,8 @@ def free_scalars(captured: Capture, traced: Traced) -> None:
         if count <= _ALONE:
             continue
         for holder in gc.get_referrers(scalar):
-            _put(holder, scalar, scalar.value)
+            put(holder, scalar, scalar.value)
+        scalar.end()
 
 
 def free_arrays(traced: Traced, trace: Trace, is_over: bool) -> None:
@@ -184,7 +189,7 @@ def free_arrays(traced: Traced, trace: Trace, is_over: bool) -> None:
         tensor = tensor_in(array)
         kept = traced.arrays_given.get(id(tensor), tensor)
         for holder in _holders(array):
-            _put(holder, array, kept)
+            put(holder, array, kept)
         if is_over and _holders(array):
             gc.collect()  # what is held by nobody but itself
         for holder in _holders(array) if is_over else ():
@@ -202,22 +207,6 @@ def _holders(array: TracedArray) -> list[Any]:
         for holder in gc.get_referrers(array)
         if not isinstance(holder, (FrameType, TracebackType)) and holder is not own
     ]
-
-
-def _put(holder: Any, old: Any, new: Any) -> None:
-    """Replace `old` in a dict, a list, a variable or an object's attributes."""
-    if not isinstance(holder, (dict, list, deque, CellType)):
-        holder = getattr(holder, "__dict__", None)
-    if isinstance(holder, dict):
-        for key, value in holder.items():
-            if value is old:
-                holder[key] = new
-    elif isinstance(holder, (list, deque)):
-        for i, value in enumerate(holder):
-            if value is old:
-                holder[i] = new
-    elif isinstance(holder, CellType):
-        holder.cell_contents = new
 
 
 def give_back(traced: Traced, trace: Trace) -> None:

@@ -29,7 +29,7 @@ def capture(
     values: dict[str, Any],
     types: Mapping[str, Type],
     observes: bool = True,
-    floats: bool = True,
+    is_input: Callable[[Any], bool] = lambda number: True,
     keeps: bool = False,
     again: bool = False,
     exporting: Exporting | None = None,
@@ -37,7 +37,7 @@ def capture(
 ) -> Capture:
     """Trace `function` called with `values`, whose arrays are replaced by inputs of `types`.
 
-    observes: whether to note what ran. floats: whether numbers become inputs, by stand-ins.
+    observes: whether to note what ran. is_input: whether a number becomes an input, by a stand-in.
     keeps: whether buffers that are assigned anew are state that the program replaces; for a call they are new tensors.
     again: whether the same trace is expected soon, so that its nodes are kept for it. exporting: where to note what
     files that are cut out of the graph need; the gradients that optimizers' steps read become results.
@@ -52,7 +52,7 @@ def capture(
     result: Any = None
     before = modes()
     with tracing(trace):
-        traced = prepared(values, arguments, types, trace, floats)
+        traced = prepared(values, arguments, types, trace, is_input)
         traced_leaves.update(traced.inputs.values())
         try:
             try:
