@@ -449,7 +449,7 @@ class CompiledFunction:
         """Whether many steps can be one run: they leave nothing but results and state, and are not divided."""
         if captured.changed or captured.argument_grads or captured.grads or not captured.is_repeatable:
             return False
-        if captured.schedules:
+        if captured.schedules or captured.given_grads:
             return False
         return compilation(captured.graph, self.target()).split is None
 
