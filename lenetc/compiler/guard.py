@@ -17,6 +17,7 @@ from lenetc.tensors.storage import others
 
 if TYPE_CHECKING:
     from lenetc.optim.optimizer import Optimizer
+    from lenetc.tensors.tensor import Tensor
 
 _OFTEN = 8  # times that a guard has held when it is written out
 _LOOK = """
@@ -58,9 +59,15 @@ class Guard:
         position_of = {number: position for position, number in captured.argument_numbers.items()}
         # Whether an argument has a gradient, which is another's where another tensor is given.
         self.given_grads = [
-            (position_of[id(t)], kind) for t, kind in captured.grads_read if id(t) in position_of
+            (position_of[id(t)], kind) for t, kind, _ in captured.grads_read if id(t) in position_of
         ]
-        self.grads = [(t, kind) for t, kind in captured.grads_read if id(t) not in position_of]
+        self.grads = [(t, kind) for t, kind, _ in captured.grads_read if id(t) not in position_of]
+        # Which argument is a `.grad` that was read; none, which matters where arguments are changed in place.
+        self.twice = [
+            (t, position_of.get(id(t)), place)
+            for t, _, place in captured.grads_read
+            if place is not None or captured.changed
+        ]
         self.given_data = [(t, position_of.get(id(t))) for t in captured.given_data]
         self.fixed = tuple(captured.fixed.items())
         # An argument that is also read in another way fits only while it is the very same.
@@ -76,7 +83,8 @@ class Guard:
         self.known, self.told = followed.known, told(values, followed.known) if followed.compares else ()
         if followed.compares:
             pin(followed.every(), followed.known, every=bool(self.told))
-        self.fits_all = not (self.fixed or self.bound or self.given_grads or self.given_data or self.told)
+        # Without tensors among the arguments there is none whose gradient could matter.
+        self.fits_all = not (self.fixed or self.bound or self.given_data or self.told)
         self.changes_tensors = bool(captured.changed or captured.updated)
         self.epoch = Counts.epoch
         # `holds`, and after a while something quicker; with the guard as its argument, so that there is no circle.
@@ -92,6 +100,10 @@ class Guard:
             return False
         for position, kind in self.given_grads:
             if kind_of(leaves[position]._grad) is not kind:
+                return False
+        for tensor, owner, place in self.twice:
+            grad = (tensor if owner is None else leaves[owner])._grad
+            if grad is not None and _position(grad, self.bound, leaves) != place:
                 return False
         for tensor, place in self.given_data:
             if others(tensor if place is None else leaves[place]):
@@ -210,6 +222,11 @@ class Guard:
         for optimizer, group, key, value in _changed(self.baked):
             if isinstance(value, float):
                 optimizer._dynamic.add((group, key))
+
+
+def _position(grad: Tensor, places: Iterable[int], leaves: Sequence[Any]) -> int | None:
+    """The position of the first of the tensors among the arguments that has the storage of `grad`."""
+    return next((place for place in places if leaves[place]._cell is grad._cell), None)
 
 
 def has_found(followed: Followed, captured: Capture) -> bool:

@@ -87,6 +87,9 @@ def handed_out(
         parameter._grad = tensor_of(by_label[name]) if name else None
     for name, label in captured.argument_grads.items():
         leaves[captured.positions[name]]._grad = tensor_of(by_label[label]) if label else None
+    for owner, name in captured.given_grads:
+        tensor = leaves[captured.positions[owner]] if isinstance(owner, str) else owner
+        tensor._grad = leaves[captured.positions[name]]
 
     aliases: dict[int, Tensor] = {}
 

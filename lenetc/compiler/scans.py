@@ -43,7 +43,9 @@ def is_one_run(captured: Capture, target: Target) -> bool:
     """Whether many steps can be one run: they leave nothing but results and state, and are not divided."""
     if captured.changed or captured.argument_grads or captured.grads or not captured.is_repeatable:
         return False
-    return not captured.schedules and compilation(captured.graph, target).split is None
+    if captured.schedules or captured.given_grads:
+        return False
+    return compilation(captured.graph, target).split is None
 
 
 def stacked(results: list[Any]) -> Any:

@@ -136,7 +136,7 @@ class Specialization:
             and isinstance(first, Result)
             and first.view is None
             and (first.history is None or first.history.is_freed or self.steps is not None)
-            and not (captured.grads or captured.changed or captured.argument_grads)
+            and not (captured.grads or captured.given_grads or captured.changed or captured.argument_grads)
         )
         self.changed_arrays = [
             p for name in captured.changed if (p := captured.positions[name]) not in captured.argument_cells

@@ -85,6 +85,7 @@ class Trace:
         self.current: dict[Cell, Node] = {}
         self.arguments: set[Cell] = set()
         self.given: set[int] = set()  # the numbers of the tensors themselves
+        self.given_grads: dict[Tensor, None] = {}  # those whose `.grad` was set to one of these
         # Those that are views, by the cell of what they are views of; and those that are read through that by now.
         self.views: dict[Cell, list[Tensor]] = {}
         self.joined: set[Cell] = set()
@@ -276,8 +277,9 @@ def is_ours(file: str) -> bool:
 
 
 def is_ours_or_pythons(file: str) -> bool:
-    """Whether code of `file` is of these packages or frozen into Python: no line for a person to look at."""
-    return is_ours(file) or file.startswith("<frozen ")
+    """Whether code of `file` is of these packages, frozen into Python, or what runs context managers of these packages:
+    no line for a person to look at."""
+    return is_ours(file) or file.startswith("<frozen ") or file == contextlib.__file__
 
 
 def user_frame() -> FrameType | None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from ir import ops
 from ir.node import Node
+from lenetc.evaluation.tracing import tracing
+from lenetc.operations import creation
 from lenetc.optim.optimizer.groups import Group, Params, refuse_options
 from lenetc.optim.optimizer.rule import Factor, Rule, RuleOptimizer, Setting, is_on
 from lenetc.tensors.tensor import Tensor
@@ -18,7 +20,7 @@ class Adagrad(RuleOptimizer):
         sum = sum + g²
         p = p - lr / (1 + (t - 1) * lr_decay) * g / (sqrt(sum) + eps)
 
-    maximize: -grad for grad. The state is made by a parameter's first step, in PyTorch by the constructor.
+    maximize: -grad for grad. The state is made by the constructor, as in PyTorch.
     Raises TypeError for an unknown option, ValueError for a negative one.
     Source: torch.optim.Adagrad; Duchi et al., Adaptive subgradient methods for online learning and stochastic
     optimization, 2011.
@@ -52,6 +54,12 @@ class Adagrad(RuleOptimizer):
         }
         refuse_options("Adagrad", unknown, defaults)
         super().__init__(params, defaults)
+        for group in self.param_groups:
+            with tracing(self._home()):
+                counter = creation.zeros(())
+            for param in group["params"]:
+                self.state[param]["step"] = counter
+                self._state_of(param, self._buffers(group, param))
 
     def _buffers(self, group: Group, param: Tensor) -> Mapping[str, float | Factor]:
         return {"sum": float(group["initial_accumulator_value"])}

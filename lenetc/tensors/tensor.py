@@ -232,7 +232,11 @@ class Tensor(Described, Methods):
         if trace is not None:
             trace.saw_grad(self, is_read=False)
             is_same = value is self._grad and self in trace.grads_read
-            if value is not None and value._cell.trace is not trace and not is_same:
+            is_given = value is not None and id(value) in trace.given
+            trace.given_grads.pop(self, None)
+            if is_given:
+                trace.given_grads[self] = None
+            if value is not None and value._cell.trace is not trace and not (is_same or is_given):
                 # One that was there before: which, another run does not know.
                 trace.effect("it gives a tensor from outside to a .grad")
         Counts.changes += 1

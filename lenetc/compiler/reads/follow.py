@@ -258,6 +258,12 @@ class Followed:
         if is_ours(code.co_filename):
             if hasattr(function, "__wrapped__"):  # of a decorator of ours
                 self.todo.append((function.__wrapped__, path))
+            for cell in (
+                function.__closure__ or ()
+            ):  # of what one of ours made of the user's function: func.grad
+                inner = Variable(path, cell).value
+                if type(inner) in (FunctionType, MethodType, functools.partial) or isinstance(inner, Module):
+                    self.todo.append((inner, path))
             return
         is_renamed = path.rpartition(".")[2] != function.__name__  # else code that calls it names it
         if function.__name__ in EVERYTHING and is_renamed and not self.everything and is_of_others(function):

@@ -102,7 +102,7 @@ def outcome(
     is_constant &= not any(id(container) in given for container in containers(result))
     shown = {node for _, node in results}
     item = None  # whoever still holds a tensor now has kept it
-    grads, lost, argument_grads = _gradients_left(
+    grads, given_grads, lost, argument_grads = _gradients_left(
         trace, traced, shown, returns_gradients or error is not None, come_out
     )
     outer = [
@@ -160,6 +160,11 @@ def outcome(
     graph, cells, changed_cells, hypers, at = _graph(function, name, trace, traced, results, taken, again)
     ranges = [(at[node], wanted) for node, wanted in trace.ranges if node in at]
     by_state = {cell: label for label, cell in cells.items()}
+    places = {tensor._cell: traced.names.index(key) for key, tensor in reversed(traced.tensors.items())}
+
+    def position_of(grad: Tensor | None) -> int | None:
+        return None if grad is None else places.get(grad._cell)
+
     return Capture(
         graph=graph,
         feeds=[
@@ -182,6 +187,7 @@ def outcome(
         result=result,
         leaves=leaves,
         grads=grads,
+        given_grads=given_grads,
         lost_grads=lost,
         argument_grads=argument_grads,
         gradients=[made[g] for t in trace.grads if (g := t._grad) is not None and g in made],
@@ -190,7 +196,10 @@ def outcome(
             by_state[b._cell]: t for t, b in trace.grads.items() if b is not None and b._cell in by_state
         },
         grads_read=[
-            (tensor, kind_of(trace.grads[tensor])) for tensor in trace.grads_read if tensor in trace.grads
+            (tensor, kind_of(grad), position_of(grad))
+            for tensor in trace.grads_read
+            if tensor in trace.grads
+            for grad in (trace.grads[tensor],)
         ],
         given_data=list(dict.fromkeys(trace.given_data)),
         optimizers=dict(trace.optimizers),
@@ -240,11 +249,16 @@ def _note_views(
     """What each result that is a view shows. One that alone shows what does not come out is a tensor of its own; what
     several show comes out for them."""
     names = {tensor._cell: key for key, tensor in reversed(traced.tensors.items())}
+    by_tensor = {id(tensor): key for key, tensor in traced.tensors.items()}  # two may have one storage
     results = [(result, *bases[tensor]) for tensor, result in made.items() if tensor in bases]
     shown = Counter([tensor._cell for tensor in made] + [base._cell for _, _, base in results])
     for result, view, base in results:
         if base._cell.trace is not trace:
-            result.base, result.is_detached = names.get(base._cell, base), base._is_detached
+            argument = by_tensor.get(id(base)) or names.get(base._cell)
+            result.base, result.is_detached = (
+                argument or base,
+                base._is_detached and id(base) not in by_tensor,
+            )
         elif shown[base._cell] > 1 or not callable(view.write):
             result.base = come_out(base, "base")
         if result.base is not None:
@@ -396,15 +410,20 @@ def _gradients_left(
     shown: Collection[Node],
     keeps: bool,
     come_out: Callable[[Tensor, str], Result],
-) -> tuple[list[tuple[Tensor, str]], list[tuple[Tensor, Node]], dict[str, str]]:
+) -> tuple[
+    list[tuple[Tensor, str]], list[tuple[Tensor | str, str]], list[tuple[Tensor, Node]], dict[str, str]
+]:
     """What becomes of each `.grad` that the function touched.
 
     One that an optimizer has used up, and nobody has read or returned, stays inside. Any other comes out.
     """
     named = {id(tensor): name for name, tensor in traced.tensors.items()}
-    grads, lost, of_arguments = [], [], {}
+    grads, given, lost, of_arguments = [], [], [], {}
     for tensor, before in trace.grads.items():
         after = tensor._grad
+        if tensor in trace.given_grads and tensor._cell.trace is not trace:
+            given.append((named.get(id(tensor), tensor), named[id(after)]))
+            continue
         if after is before or tensor._cell.trace is trace:
             if after is None:  # it would have been cleared, if there had been one
                 trace.grads_read.add(tensor)
@@ -424,7 +443,7 @@ def _gradients_left(
             of_arguments[named[id(tensor)]] = label
         else:
             grads.append((tensor, label))
-    return grads, lost, of_arguments
+    return grads, given, lost, of_arguments
 
 
 def _escaped(trace: Trace, known: Mapping[Tensor, Any]) -> tuple[list[Tensor], dict[int, History]]:

@@ -116,13 +116,15 @@ class Capture:
     grads: list[
         tuple[Tensor, str]
     ]  # tensors whose .grad is left behind, with the result that holds it, "" for none
+    given_grads: list[tuple[Tensor | str, str]]  # ... those, or arguments by name, whose .grad is an argument
     lost_grads: list[tuple[Tensor, Node]]  # ... and those whose .grad stays inside, with its formula
     argument_grads: dict[str, str]  # the same by the argument's name
     gradients: list[Result]  # the results that are a .grad
     changed: dict[str, Result]
     # State that is the .grad of a tensor: a new object whenever gradients are computed anew, so looked up at each run.
     grad_inputs: dict[str, Tensor]
-    grads_read: list[tuple[Tensor, type | None]]
+    # Of what a `.grad` was, with the position of the argument's leaf that it was too.
+    grads_read: list[tuple[Tensor, type | None, int | None]]
     given_data: list[Tensor]  # whose `.data` was set, while no other showed their storage
     optimizers: dict[Optimizer, int]  # how often each stepped
     baked: list[tuple[Optimizer, int, str, Any]]  # options that were taken for constants

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ir.types import Array, DType, f32
+from lenetc.evaluation.cell import Context
 from lenetc.evaluation.watched import State
 from lenetc.optim.optimizer.groups import FLAGS, IMPLEMENTATION, Group
 from lenetc.tensors.tensor import Tensor
@@ -104,7 +105,8 @@ def _array(value: Any) -> Array:
 
 
 def _value(what: str, value: Any, shape: tuple[int, ...] | None, dtype: DType) -> Any:
-    """A copy of `value`, an entry of a parameter's state; floats have `dtype`. shape: what it has to be, if known."""
+    """`value`, an entry of a parameter's state; floats have `dtype`. A tensor of this library's is taken over, as in
+    PyTorch: who loads one state twice finds what the first optimizer made of it. shape: what it has to be, if known."""
     if shape is not None and not _is_array(value):
         value = np.asarray(value, np.float32)
     if not _is_array(value):
@@ -114,7 +116,8 @@ def _value(what: str, value: Any, shape: tuple[int, ...] | None, dtype: DType) -
     array = _array(value)
     if shape is not None and array.shape != shape:
         raise ValueError(f"{what} has shape {list(array.shape)}, it should be {list(shape)}")
-    made = Tensor._from_array(array)
+    is_own = type(value) is Tensor and not value.requires_grad and Context.trace is None
+    made = value if is_own else Tensor._from_array(array)
     return made.to(dtype) if made.dtype.kind == "float" else made
 
 
