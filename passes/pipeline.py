@@ -25,7 +25,7 @@ def undisturbed() -> Iterator[None]:
     of the time: what passes leave behind has none.
 
     Many new objects are put among the old ones, where the search would have put them after a look at each; not where
-    some are frozen, which the way there would thaw.
+    some are frozen, which the way there would thaw: in Python 3.12 there are always some, its own.
     """
     was_enabled = gc.isenabled()
     gc.disable()

@@ -12,6 +12,7 @@ import linecache
 import operator
 import re
 import textwrap
+import tokenize
 from collections.abc import Callable, Iterator, Sequence
 from types import CodeType
 from typing import Any
@@ -337,7 +338,7 @@ def _returned_by(code: CodeType) -> list[str]:
     lines = linecache.getlines(code.co_filename)[code.co_firstlineno - 1 :]
     try:
         tree = ast.parse(textwrap.dedent("".join(inspect.getblock(lines))))
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, SystemError, tokenize.TokenError):  # the file is another by now
         return []
     returns = [node for node in ast.walk(tree) if isinstance(node, ast.Return) and node.value is not None]
     if not returns:

@@ -162,8 +162,8 @@ def _is_called(frame: FrameType) -> bool:
 
 
 def _instruction(frame: FrameType) -> tuple[str, int]:
-    """The instruction where `frame` stands, with the last part of its argument. Python 3.12 stands behind it, among what
-    it keeps for the next time, once it has seen that instances of a class answer for themselves."""
+    """The instruction where `frame` stands, with the last part of its argument. Python 3.12 stands behind it, among
+    what it keeps for the next time, once it has seen that instances of a class answer for themselves."""
     code, at = frame.f_code.co_code, frame.f_lasti
     while at > 0 and dis.opname[code[at]] == "CACHE":
         at -= 2

@@ -45,8 +45,12 @@ CALLED = frozenset(("forward", "backward", "setup_context"))
 EVERYTHING = frozenset(
     ("__dict__", "attrgetter", "getmembers", "asdict", "astuple", "__getstate__", "__reduce_ex__")
 )
-# Since Python 3.12, what `type X = ...` makes, which is evaluated once.
-_ALIASES = (typing.TypeAliasType,) if sys.version_info >= (3, 12) else ()
+# What types are written with: objects of C since Python 3.12, which `type X = ...` made the last of.
+_OF_TYPES = tuple(
+    vars(typing)[name]
+    for name in ("TypeVar", "ParamSpec", "TypeVarTuple", "TypeAliasType")
+    if name in vars(typing)
+)
 # Objects that are what they are, or whose change is the effect of a call of a C function; not those of classes that the
 # user derives from theirs.
 LEAVES = (
@@ -82,10 +86,7 @@ LEAVES = (
         types.GenericAlias,
         types.UnionType,
         types.NotImplementedType,
-        typing.TypeVar,
-        typing.ParamSpec,
-        typing.TypeVarTuple,
-        *_ALIASES,
+        *_OF_TYPES,
     ),
 )
 STANDARD_STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")

@@ -49,7 +49,8 @@ class Names:
 @functools.lru_cache(maxsize=8192)
 def names_of(code: CodeType) -> Names:
     """The names in `code` itself, without functions that are defined in it."""
-    outer, attributes, handed, imports, unknown = set(), set(), set(), set(), set()
+    outer, attributes, handed, unknown = set[str](), set[str](), set[str](), set[str]()
+    imports = set[tuple[str, int]]()
     is_modulo = computes = compares = False
     instructions = instructions_of(code)
     for at, instruction in enumerate(instructions):

@@ -156,6 +156,16 @@ def test_results_have_the_names_that_are_returned(monkeypatch: pytest.MonkeyPatc
         assert [output.name for output in outputs] == names
 
 
+@pytest.mark.parametrize("text", ["x = (1,\n", "'''abc\n", "  x\n y\n", "\0\n", "x = 2.0\n"])
+def test_results_have_numbers_where_the_file_was_edited_since(text: str, tmp_path: Path) -> None:
+    file = str(tmp_path / "edited.py")
+    scope: dict[str, Any] = {"__file__": file}
+    exec(compile("def made(x):\n    double = x * 2.0\n    return double, x * 3.0\n", file, "exec"), scope)
+    Path(file).write_text(text)
+    outputs = lenetc.compile(scope["made"]).lower(lenetc.ones(2)).onnx.graph.output
+    assert [output.name for output in outputs] == ["result0", "result1"]
+
+
 @pytest.mark.parametrize("name", TRAININGS)
 def test_no_model_scatters_with_a_data_race(name: str, scan: Program) -> None:
     """ScatterND adds duplicate indices wrongly with several threads (ONNX Runtime, CPU)."""
