@@ -353,9 +353,10 @@ class CompiledFunction(Wrapper):
         """What must hold for runs of the traced program to stand for calls; None where they never do."""
         captured, observed = attempt.captured, attempt.captured.observed
         self._story.reasons = attempt.sure
-        if attempt.sure and not self._story.has_warned:
+        due = [reason for reason in attempt.sure if self._story.traces > 1 or not reason.may_pass]
+        if due and not self._story.has_warned:
             self._story.has_warned = True
-            warn(self.arguments.name, attempt.sure)
+            warn(self.arguments.name, due)
         is_proven = attempt.is_followed and captured.is_repeatable and captured.error is None
         if attempt.reasons or not is_proven or observed is None:
             return None

@@ -8,7 +8,7 @@ import enum
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import TYPE_CHECKING, Any
 
-from lenetc.compiler.reads.entries import Got, Is, Named, Which
+from lenetc.compiler.reads.entries import Got, Is, Named, Several, Which
 from lenetc.compiler.reads.kinds import (
     CLASS_FIELDS,
     SPECIAL,
@@ -23,6 +23,7 @@ from lenetc.compiler.reads.kinds import (
     registered,
 )
 from lenetc.evaluation.tracing import is_ours
+from lenetc.tensors.tensor import Tensor
 
 if TYPE_CHECKING:
     from lenetc.compiler.reads.follow import Followed
@@ -73,13 +74,18 @@ def follow_class(followed: Followed, kind: type, path: str) -> None:
 
 
 def _put_into(followed: Followed, base: type, path: str) -> None:
-    """What the user has put into a class of this package. Where code asks whether there is something, its absence
-    counts as well."""
+    """What the user has put into a class of this package, and into Tensor over its own. Where code asks whether there
+    is something, its absence counts as well."""
     space = base.__dict__
+    own = []
     for key in followed.names & space.keys():
-        if not _is_of_this_package(space[key]):
+        if _is_of_this_package(space[key]):
+            own.append(key)
+        else:
             followed.entries.append(Named(f"{path}.{key}", key, space))
             followed.todo.append((space[key], f"{path}.{key}"))
+    if base is Tensor:
+        followed.entries.append(Several(path, space, sorted(own)))
     if followed.asks_whether:
         followed.entries.append(Which(path, space, followed.names))
 

@@ -58,6 +58,7 @@ from lenetc.compiler.reads.kinds import (
     WORDS,
     code_of,
     compares,
+    digits_of,
     fields_of,
     getter_of_fields,
     is_installed,
@@ -273,6 +274,8 @@ class Followed:
         if code.co_filename == functools.__file__ and "registry" in function.__dict__:  # of singledispatch
             self.todo.append((function.__dict__["registry"], f"{path}.registry"))
         if id(code) not in self.codes:
+            if code.co_filename.startswith(LIBRARY):  # of contextlib's, around one of the user's
+                self._variables(function)
             if not self.assumes or len(self.codes) > ASSUMED or "site-packages" in code.co_filename:
                 return
             self.codes[id(code)] = code
@@ -296,12 +299,16 @@ class Followed:
                 if isinstance(part, dict):
                     self.entries.append(Items(path, part))
                 self.todo += [(value, key) for key, value in zip(names, values, strict=False)]
-        for key, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
+        self._variables(function)
+        self._outer((code, *inner), function.__globals__)
+
+    def _variables(self, function: FunctionType) -> None:
+        """Those of the functions around it that it uses."""
+        for key, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
             entry = Variable(key, cell)
             self.entries.append(entry)
             if entry.value is not ABSENT:
                 self.todo.append((entry.value, key))
-        self._outer((code, *inner), function.__globals__)
 
     def _outer(self, codes: Iterable[CodeType], space: dict[str, Any]) -> None:
         """The globals that `codes` name."""
@@ -314,6 +321,8 @@ class Followed:
                 self.entries.append(entry)
             if entry.value is not ABSENT:
                 self.todo.append((entry.value, key))
+        if any(names_of(code).has_digits for code in codes):
+            self.entries.append(Is("sys", "set_int_max_str_digits", sys, digits_of))
         users = [code for code in codes if not code.co_filename.startswith((LIBRARY, "<frozen"))]
         for name, up in {name for code in users for name in names_of(code).imports}:
             self._imported(name, up, space)

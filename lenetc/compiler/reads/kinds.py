@@ -154,6 +154,8 @@ READ_BY = {"fields": "__dataclass_fields__", "get_type_hints": "__annotations__"
 
 
 code_of = operator.attrgetter("__code__")
+digits_of = operator.methodcaller("get_int_max_str_digits")
+call_of, step_of = operator.attrgetter("__call__"), operator.attrgetter("step")
 mro_of = operator.attrgetter("__mro__")
 
 

@@ -10,11 +10,13 @@ from lenetc.compiler.reads.entries import Bare, Got, Is, Items, Named
 from lenetc.compiler.reads.kinds import (
     BOOKKEEPING,
     OF_OPTIMIZERS,
+    call_of,
     cells_of,
     hooks_of,
     is_ours_type,
     library_names,
     requires_grad_of,
+    step_of,
     storage_of,
 )
 from lenetc.evaluation.cell import Counts
@@ -72,6 +74,7 @@ def follow_tensor(followed: Followed, value: Tensor, path: str) -> None:
 def follow_module(followed: Followed, module: Module, path: str) -> None:
     fields = module.__dict__
     for table in ("_parameters", "_buffers", "_modules"):
+        followed.settled.append(Named(f"{path}.{table}", table, fields))
         held = fields.get(table, {})
         if table == "_buffers":  # an assignment under a trace makes a new tensor of the same cell
             followed.settled.append(Got(f"{path}.{table}", table, held, cells_of))
@@ -82,6 +85,7 @@ def follow_module(followed: Followed, module: Module, path: str) -> None:
     for name, hooks in (*everywhere.items(), *fields.get("_hooks", {}).items()):
         followed.settled.append(Items(f"{path}.{name}", hooks))
         followed.todo += [(hook.function, f"{path}.{name}") for hook in hooks.values()]
+    followed.entries.append(Is("Module.__call__", "__call__", Module, call_of))
     kind = type(module)
     wanted = followed.names | library_names(cast(Any, kind)) | {"training"}
     if not is_ours_type(kind):
@@ -128,9 +132,8 @@ def follow_optimizer(followed: Followed, optimizer: Optimizer, path: str) -> Non
     followed.entries.append(
         Is(path, "step", optimizer.__dict__, len)
     )  # few, and one more may be put over a method
-    if (
-        "state_dict" in wanted or followed.lists_names
-    ):  # a computed name is hardly that of what each step changes
+    followed.entries.append(Is(f"{path}.step", "step", type(optimizer), step_of))
+    if followed.lists_names:  # a computed name is hardly that of what each step changes
         wanted |= {"param_groups", "state"}
     for key in ("param_groups", "state"):
         if key in wanted:

@@ -23,7 +23,8 @@ class Names:
     outer: of globals and builtins. attributes: of attributes, and every string constant that could be one, as in
     getattr(x, "name"). handed: those of them that are loaded for another use than to call them here. computes: whether
     it reads attributes by names that it computes. imports: modules that it imports, each with how many packages up.
-    formats: whether it has a `%` that may format a number, which the number cannot notice. asks_kind: whether it may ask
+    formats: whether it has a `%` that may format a number, which the number cannot notice. has_digits: whether it may
+    make a text of an integer, or an integer of one. asks_kind: whether it may ask
     for the class of a number, which a stand-in would show. compares: whether it asks if two things are one object,
     other than a constant or what builtins names.
     """
@@ -34,6 +35,7 @@ class Names:
     computes: bool
     imports: frozenset[tuple[str, int]]
     formats: bool
+    has_digits: bool
     asks_kind: bool
     compares: bool
 
@@ -42,7 +44,7 @@ class Names:
 def names_of(code: CodeType) -> Names:
     """The names in `code` itself, without functions that are defined in it."""
     outer, attributes, handed, imports = set(), set(), set(), set()
-    is_modulo = computes = compares = False
+    is_modulo = is_text = computes = compares = False
     instructions = list(dis.get_instructions(code))
     for at, instruction in enumerate(instructions):
         name = instruction.argval
@@ -56,6 +58,8 @@ def names_of(code: CodeType) -> Names:
             attributes.add(name)
         elif instruction.opname == "BINARY_OP":
             is_modulo |= "%" in instruction.argrepr
+        elif instruction.opname.startswith(("FORMAT_", "CONVERT_")):
+            is_text = True
         elif instruction.opname == "IS_OP":
             compares |= not _is_fixed(instructions[at - 1])
         elif instruction.opname == "MATCH_CLASS":  # of whatever attributes the class says
@@ -81,9 +85,13 @@ def names_of(code: CodeType) -> Names:
         computes,
         frozenset(imports),
         is_modulo and any("%" in text for text in texts),
+        is_text or is_modulo or not outer.isdisjoint(_OF_DIGITS) or "format" in attributes,
         "type" in outer or "__class__" in attributes,
         compares or not attributes.isdisjoint(("is_", "is_not")),
     )
+
+
+_OF_DIGITS = frozenset(("str", "repr", "ascii", "format", "print", "int"))
 
 
 def _is_fixed(loading: dis.Instruction) -> bool:
