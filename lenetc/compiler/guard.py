@@ -77,9 +77,7 @@ class Guard:
         self.known, self.told = followed.known, told(values, followed.known) if followed.compares else ()
         if followed.compares:
             pin(followed.every(), followed.known, every=bool(self.told))
-        self.fits_all = not (
-            self.fixed or self.bound or self.given_grads or self.given_data or self.told
-        )
+        self.fits_all = not (self.fixed or self.bound or self.given_grads or self.given_data or self.told)
         self.changes_tensors = bool(captured.changed or captured.updated)
         self.epoch = Counts.epoch
         # `holds`, and after a while something quicker; with the guard as its argument, so that there is no circle.

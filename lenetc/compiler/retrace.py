@@ -12,8 +12,8 @@ from lenetc.compiler.reads.entries import Entry
 from lenetc.compiler.reads.follow import Followed
 from lenetc.compiler.reads.names import line_of
 from lenetc.compiler.reads.observed import Observed
-from lenetc.evaluation.random import MAKES_WEIGHTS
 from lenetc.compiler.traces.records import Capture
+from lenetc.evaluation.random import MAKES_WEIGHTS
 
 if TYPE_CHECKING:
     from lenetc.compiler.specialization import Specialization
@@ -99,6 +99,18 @@ def reasons_of(
         what: Reason(what, where.file, where.line, _OUTSIDE, what == MAKES_WEIGHTS) for what, where in effects
     }
     return list({**told, **found}.values())
+
+
+def lasting(
+    changed: Iterable[Entry], opaque: Iterable[tuple[str, Any]], after: Followed
+) -> tuple[list[Entry], list[tuple[str, Any]]]:
+    """Of what was found by taking code to run, or by not knowing code that did, what is found `after` the trace too."""
+    entries = {(type(entry), entry.key()) for entry in after.every()}
+    met = {id(value) for _, value in after.opaque}
+    return (
+        [entry for entry in changed if (type(entry), entry.key()) in entries],
+        [(path, value) for path, value in opaque if id(value) in met],
+    )
 
 
 def _article(name: str) -> str:

@@ -225,7 +225,7 @@ class Which(Entry):
         return f"{self.path}.{name}", name
 
     def is_filled(self) -> bool:
-        return self.found < self._now()
+        return bool(self.found < self._now())
 
 
 _NAMES = 32  # of a namespace that are compared one by one

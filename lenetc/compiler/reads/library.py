@@ -58,7 +58,7 @@ def follow_tensor(followed: Followed, value: Tensor, path: str) -> None:
     followed.settled.append(Got(path, "hooks", value, hooks_of))
     if value.__dict__:
         followed.spaced(
-            value.__dict__, path, None if followed.everything else followed.names, followed.entries
+            value.__dict__, path, None if followed.has_all_of(value) else followed.names, followed.entries
         )
     else:
         if followed.bare is None:
@@ -90,10 +90,10 @@ def follow_module(followed: Followed, module: Module, path: str) -> None:
     wanted = followed.names | library_names(cast(Any, kind)) | {"training"}
     if not is_ours_type(kind):
         followed.is_made_so(module, path)
-        followed.slots(module, path, None if followed.everything else wanted)
+        followed.slots(module, path, None if followed.has_all_of(module) else wanted)
     # A change by assignment counts up the epoch; one of the user's own classes may be made otherwise.
     entries = followed.settled if is_ours_type(kind) else followed.entries
-    followed.spaced(fields, path, None if followed.everything else wanted, entries, skip=BOOKKEEPING)
+    followed.spaced(fields, path, None if followed.has_all_of(module) else wanted, entries, skip=BOOKKEEPING)
     for base in kind.__mro__:
         if base not in followed.forwards and is_ours_type(base) and "forward" in base.__dict__:
             followed.forwards.add(base)  # whose forward somebody may have replaced, or what it calls
@@ -150,4 +150,5 @@ def follow_schedule(followed: Followed, schedule: LRScheduler, path: str) -> Non
         wanted |= {"_last_lr"}
     parts = ("optimizer", "_schedulers", "lr_lambdas", "_scale_fn_custom")
     followed.todo += [(fields[name], f"{path}.{name}") for name in parts if name in fields]
-    followed.spaced(fields, path, None if followed.everything else wanted - {"optimizer"}, followed.entries)
+    read = None if followed.has_all_of(schedule) else wanted - {"optimizer"}
+    followed.spaced(fields, path, read, followed.entries)

@@ -7,7 +7,7 @@ import dis
 import functools
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import CodeType
 
@@ -22,17 +22,19 @@ class Names:
 
     outer: of globals and builtins. attributes: of attributes, and every string constant that could be one, as in
     getattr(x, "name"). handed: those of them that are loaded for another use than to call them here. computes: whether
-    it reads attributes by names that it computes. imports: modules that it imports, each with how many packages up.
-    formats: whether it has a `%` that may format a number, which the number cannot notice. has_digits: whether it may
-    make a text of an integer, or an integer of one. asks_kind: whether it may ask
-    for the class of a number, which a stand-in would show. compares: whether it asks if two things are one object,
-    other than a constant or what builtins names.
+    it reads attributes by names that it computes. gets: of calls of getattr and hasattr, by their places, where such a
+    name is asked of a variable or its attributes: the path of that, () where the name is constant; these are no matter
+    of `computes`. imports: modules that it imports, each with how many packages up. formats: whether it has a `%` that
+    may format a number, which the number cannot notice. has_digits: whether it may make a text of an integer, or an
+    integer of one. asks_kind: whether it may ask for the class of a number, which a stand-in would show. compares:
+    whether it asks if two things are one object, other than a constant or what builtins names.
     """
 
     outer: frozenset[str]
     attributes: frozenset[str]
     handed: frozenset[str]
     computes: bool
+    gets: Mapping[int, tuple[str, ...]]
     imports: frozenset[tuple[str, int]]
     formats: bool
     has_digits: bool
@@ -44,6 +46,7 @@ class Names:
 def names_of(code: CodeType) -> Names:
     """The names in `code` itself, without functions that are defined in it."""
     outer, attributes, handed, imports = set(), set(), set(), set()
+    gets: dict[int, tuple[str, ...]] = {}
     is_modulo = is_text = computes = compares = False
     instructions = list(dis.get_instructions(code))
     for at, instruction in enumerate(instructions):
@@ -71,7 +74,13 @@ def names_of(code: CodeType) -> Names:
         ):
             handed.add(name)
         if name in _BY_NAME:
-            computes |= not _names_a_constant(instructions, at, _BY_NAME[name])
+            call, arguments = _call_from(instructions, at)
+            if call is None or not _names_a_constant(arguments, _BY_NAME[name]):
+                asked = _path_of(instructions, at, arguments) if call is not None and name in _GETTERS else ()
+                computes |= not asked
+                gets |= {call.offset: asked} if call is not None else {}
+            elif name in _GETTERS:
+                gets[call.offset] = ()
         if name in _BY_FORMAT and instruction.opcode in dis.hasname and instruction.opname not in _GLOBAL:
             text = instructions[at - 1].argval if at and instructions[at - 1].opname == "LOAD_CONST" else None
             computes |= not isinstance(text, str)
@@ -83,6 +92,7 @@ def names_of(code: CodeType) -> Names:
         frozenset(attributes),
         frozenset(handed),
         computes,
+        gets,
         frozenset(imports),
         is_modulo and any("%" in text for text in texts),
         is_text or is_modulo or not outer.isdisjoint(_OF_DIGITS) or "format" in attributes,
@@ -118,23 +128,60 @@ def _is_called(instructions: list[dis.Instruction], at: int) -> bool:
     return 0 <= beside < len(instructions) and instructions[beside].opname == "PUSH_NULL"
 
 
-def _names_a_constant(instructions: list[dis.Instruction], at: int, place: int) -> bool:
-    """Whether the call that begins at `at` has a string for its argument at `place`, from 1 on or from -1 back."""
-    if not place or not _is_called(instructions, at):
-        return False
-    made: dict[
-        int, dis.Instruction
-    ] = {}  # by how much is on the stack above the function, what came there last
+def _call_from(
+    instructions: list[dis.Instruction], at: int
+) -> tuple[dis.Instruction | None, list[dis.Instruction | None]]:
+    """The call of what is loaded at `at`, and what came last for each of its arguments; None where it is not plain to
+    see."""
+    if not _is_called(instructions, at):
+        return None, []
+    made: dict[int, dis.Instruction] = {}  # by how much is on the stack above the function
     depth = 0
     for instruction in instructions[at + 1 :]:
         if instruction.opname == _CALL and instruction.arg == depth:
-            argument = made.get(place if place > 0 else depth + 1 + place)
-            return argument is not None and argument.opname == "LOAD_CONST"
+            call = instruction
+            if _CALL != "CALL":
+                call = instructions[instructions.index(instruction) + 1]
+            return call, [made.get(place + 1) for place in range(depth)]
         if instruction.opcode in dis.hasjrel or instruction.opcode in dis.hasjabs:
-            return False
+            return None, []
         depth += dis.stack_effect(instruction.opcode, instruction.arg)
         made[depth] = instruction
-    return False
+    return None, []
+
+
+def _names_a_constant(arguments: list[dis.Instruction | None], place: int) -> bool:
+    """Whether the argument at `place`, from 1 on or from -1 back, is a string of the code's; 0 is none."""
+    index = place - 1 if place > 0 else place
+    if not place or not -len(arguments) <= index < len(arguments):
+        return False
+    made = arguments[index]
+    return made is not None and made.opname == "LOAD_CONST"
+
+
+def _path_of(
+    instructions: list[dis.Instruction], at: int, arguments: list[dis.Instruction | None]
+) -> tuple[str, ...]:
+    """The variable and the attributes that the first argument of the call from `at` is read by; () for any other."""
+    found: list[str] = []
+    last = None
+    for instruction in instructions[at + 1 :]:
+        if instruction.opname == "PUSH_NULL":
+            continue
+        name = instruction.argval
+        if not found and instruction.opname in _TWO_VARIABLES:
+            return () if arguments[:1] != [None] else (name[0],)
+        is_attribute = instruction.opname == "LOAD_ATTR" and "NULL" not in instruction.argrepr
+        if not (is_attribute if found else instruction.opname in _VARIABLE):
+            break
+        found.append(name)
+        last = instruction
+    return tuple(found) if last is not None and arguments[:1] == [last] else ()
+
+
+_GETTERS = ("getattr", "hasattr")
+_VARIABLE = ("LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_GLOBAL", "LOAD_NAME")
+_TWO_VARIABLES = ("LOAD_FAST_LOAD_FAST",)
 
 
 def _texts(constants: tuple[object, ...] | frozenset[object]) -> Iterator[str]:

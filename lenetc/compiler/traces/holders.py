@@ -7,7 +7,7 @@ import gc
 import sys
 from collections import deque
 from types import CellType, FrameType, MemberDescriptorType, TracebackType
-from typing import Any
+from typing import Any, cast
 
 
 def holders(value: Any) -> list[Any]:
@@ -41,7 +41,7 @@ def put(holder: Any, old: Any, new: Any) -> None:
     elif isinstance(holder, CellType):
         holder.cell_contents = new
     elif isinstance(holder, functools.partial) and holder.args is old:
-        holder.__setstate__((holder.func, new, holder.keywords, holder.__dict__))
+        cast(Any, holder).__setstate__((holder.func, new, holder.keywords, holder.__dict__))
     elif isinstance(holder, BaseException) and holder.args is old:
         holder.args = new
     else:
