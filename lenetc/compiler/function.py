@@ -14,7 +14,6 @@ import numpy as np
 from ir.types import Type
 from lenetc import runtime
 from lenetc.compiler.guard import Guard, has_found
-from lenetc.compiler.identity import met_elsewhere
 from lenetc.compiler.kept import Kept
 from lenetc.compiler.program import Compilation, Program, Sizes, compilation
 from lenetc.compiler.reads.entries import is_plain
@@ -37,6 +36,7 @@ from lenetc.compiler.structure import (
     type_of,
 )
 from lenetc.compiler.traces.capture import capture
+from lenetc.compiler.traces.identity import met_elsewhere
 from lenetc.compiler.traces.records import Capture
 from lenetc.compiler.wrapper import Wrapper
 from lenetc.evaluation.cell import Context, lock

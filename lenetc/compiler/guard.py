@@ -7,9 +7,9 @@ from operator import is_, itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lenetc.compiler.identity import pin, told
 from lenetc.compiler.reads.entries import ABSENT, Bare, Entry, Is, Items, Named, Several, Which, same
 from lenetc.compiler.reads.follow import Followed
+from lenetc.compiler.traces.identity import pin, told
 from lenetc.compiler.traces.records import Capture, kind_of
 from lenetc.evaluation.cell import Counts
 from lenetc.evaluation.random import default_generator
