@@ -19,7 +19,8 @@ from lenetc.compiler.program import Compilation, Program, Sizes, compilation
 from lenetc.compiler.reads.entries import is_plain
 from lenetc.compiler.reads.follow import Followed
 from lenetc.compiler.reads.kinds import tells_numbers
-from lenetc.compiler.retrace import Attempt, Reason, reasons_of, warn
+from lenetc.compiler.reads.observed import Observed
+from lenetc.compiler.retrace import Attempt, Reason, lasting, reasons_of
 from lenetc.compiler.scans import is_one_run, scanned, stacked, step_of, steps_of
 from lenetc.compiler.specialization import Specialization
 from lenetc.compiler.story import Story
@@ -296,14 +297,9 @@ class CompiledFunction(Wrapper):
         self._codes.update((id(code), code) for code, _ in observed.ran)
         self._ran = Followed(self._codes.values())
         if traced.reasons and (before.assumes or new):
-            after = self._followed(values, assumes=False)
+            after = self._followed(values, observed=observed)
             after.reach(observed.ran)
-            entries = {(type(entry), entry.key()) for entry in after.every()}
-            met = {id(value) for _, value in after.opaque}
-            traced.sure = found(
-                [entry for entry in changed if (type(entry), entry.key()) in entries],
-                [(path, value) for path, value in before.opaque if id(value) in met],
-            )
+            traced.sure = found(*lasting(changed, before.opaque, after))
         if captured.floats and not traced.sure and any(map(tells_numbers, new)):
             captured.undo()  # code that nobody foresaw may have told a number from what stood for it
             return self._trace(values)
@@ -316,8 +312,10 @@ class CompiledFunction(Wrapper):
         self._returns_gradients = True
         self._last, self._kept = (None, None), Kept(self._story)
 
-    def _followed(self, values: dict[str, Any], assumes: bool) -> Followed:
-        followed = Followed(self._codes.values(), assumes)
+    def _followed(
+        self, values: dict[str, Any], assumes: bool = False, observed: Observed | None = None
+    ) -> Followed:
+        followed = Followed(self._codes.values(), assumes, observed)
         followed.add(self.follows, self.arguments.name)
         followed.add(Tensor, "Tensor")  # into which the user may have put methods
         for name, leaf in self.arguments.leaves(values):
@@ -353,13 +351,11 @@ class CompiledFunction(Wrapper):
         """What must hold for runs of the traced program to stand for calls; None where they never do."""
         captured, observed = attempt.captured, attempt.captured.observed
         self._story.reasons = attempt.sure
-        if attempt.sure and not self._story.has_warned:
-            self._story.has_warned = True
-            warn(self.arguments.name, attempt.sure)
+        self._story.warn_of_reasons(self.arguments.name)
         is_proven = attempt.is_followed and captured.is_repeatable and captured.error is None
         if attempt.reasons or not is_proven or observed is None:
             return None
-        after = self._followed(values, assumes=False)
+        after = self._followed(values, observed=observed)
         after.reach(observed.ran)
         if after.opaque or not has_found(after, captured):
             return None

@@ -7,7 +7,7 @@ from operator import is_, itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lenetc.compiler.reads.entries import ABSENT, Bare, Entry, Is, Items, Named, Which, same
+from lenetc.compiler.reads.entries import ABSENT, Bare, Entry, Is, Items, Named, Several, Which, same
 from lenetc.compiler.reads.follow import Followed
 from lenetc.compiler.traces.identity import pin, told
 from lenetc.compiler.traces.records import Capture, kind_of
@@ -50,6 +50,7 @@ class Guard:
             if type(e) is Items and type(e.container) is list
         ]
         self.same = [(e.get, e.owner, e.value, e) for e in entries if type(e) is Is]
+        self.several = [(e.get, e.space, e.size, e.value, e) for e in entries if type(e) is Several]
         listed = {id(e) for e in self._quick()}
         self.entries = [e for e in entries if id(e) not in listed]
         self.settled = [*followed.settled, *followed.managed]
@@ -137,6 +138,9 @@ class Guard:
         for get_, owner, value, _ in self.same:
             if get_(owner) is not value:
                 return False
+        for *_, several in self.several:
+            if not several.holds():
+                return False
         for space, which in self.spaces:
             if [*space] != which.shown and not which.holds():
                 return False
@@ -176,6 +180,9 @@ class Guard:
             else:
                 tests.append(f"{space}[{key!r}] is {given(value)}")
         tests += [f"{given(get)}({given(owner)}) is {given(value)}" for get, owner, value, _ in self.same]
+        for get, several, size, value, _ in self.several:
+            space = given(several)
+            tests.append(f"len({space}) == {size} and {given(get)}({space}) == {given(value)}")
         for shown, which in self.spaces:
             space = given(shown)
             tests.append(f"[*{space}] == {given(which)}.shown")
@@ -203,7 +210,7 @@ class Guard:
 
     def changed(self) -> list[str]:
         """The paths of what is no longer what it was."""
-        found = [entry.path for entry in self._every() if not entry.holds()]
+        found = [entry.change()[0] for entry in self._every() if not entry.holds()]
         found += [f"an option {key!r} of {type(o).__name__}" for o, _, key, _ in _changed(self.baked)]
         found += [
             f"whether a {t.type_text()} has a .grad" for t, kind in self.grads if kind_of(t._grad) is not kind
@@ -212,7 +219,8 @@ class Guard:
 
     def _quick(self) -> list[Entry]:
         """The entries that are looked at all in one go."""
-        return [e for kind in (self.named, self.spaces, self.lists, self.same) for *_, e in kind]
+        kinds = self.named, self.spaces, self.lists, self.same, self.several
+        return [e for kind in kinds for *_, e in kind]
 
     def _every(self) -> list[Entry]:
         return [*self.settled, *self._quick(), *self.entries]

@@ -13,6 +13,7 @@ from lenetc.compiler.reads.follow import Followed
 from lenetc.compiler.reads.names import line_of
 from lenetc.compiler.reads.observed import Observed
 from lenetc.compiler.traces.records import Capture
+from lenetc.evaluation.random import MAKES_WEIGHTS
 
 if TYPE_CHECKING:
     from lenetc.compiler.specialization import Specialization
@@ -24,12 +25,14 @@ class RetraceWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Reason:
-    """what: a sentence's part, e.g. "it changes losses"; the line where that happens; way: what to do about it."""
+    """what: a sentence's part, e.g. "it changes losses"; the line where that happens; way: what to do about it.
+    may_pass: whether it may be a matter of the first call, which makes what later ones find."""
 
     what: str
     file: str
     line: int
     way: str
+    may_pass: bool = False
 
     def __str__(self) -> str:
         return f"{self.what} ({self.file}:{self.line}); {self.way}"
@@ -65,9 +68,9 @@ def reasons_of(
     codes = [*([home] if home is not None else []), *(code for code, _ in observed.ran)]
     found: dict[str, Reason] = {}
 
-    def add(what: str, name: str, way: str) -> None:
+    def add(what: str, name: str, way: str, may_pass: bool = False) -> None:
         file, line = _place(codes, name)
-        found.setdefault(what, Reason(what, file, line, way))
+        found.setdefault(what, Reason(what, file, line, way, may_pass))
 
     for call in observed.changed:
         if id(call.owner) in followed.containers:
@@ -75,7 +78,8 @@ def reasons_of(
             what = f"it changes {path}, which it reads"
             found.setdefault(what, Reason(what, call.code.co_filename, call.line, _KEEP))
     for entry in changed:
-        add(f"it changes {entry.path}, which it reads", entry.name, _KEEP)
+        path, name = entry.change()
+        add(f"it changes {path}, which it reads", name, _KEEP, entry.is_filled())
     for call in observed.effects:
         of = (
             ""
@@ -91,8 +95,22 @@ def reasons_of(
             path.rpartition(".")[2].partition("[")[0],
             _PASS,
         )
-    told = {what: Reason(what, where.file, where.line, _OUTSIDE) for what, where in effects}
+    told = {
+        what: Reason(what, where.file, where.line, _OUTSIDE, what == MAKES_WEIGHTS) for what, where in effects
+    }
     return list({**told, **found}.values())
+
+
+def lasting(
+    changed: Iterable[Entry], opaque: Iterable[tuple[str, Any]], after: Followed
+) -> tuple[list[Entry], list[tuple[str, Any]]]:
+    """Of what was found by taking code to run, or by not knowing code that did, what is found `after` the trace too."""
+    entries = {(type(entry), entry.key()) for entry in after.every()}
+    met = {id(value) for _, value in after.opaque}
+    return (
+        [entry for entry in changed if (type(entry), entry.key()) in entries],
+        [(path, value) for path, value in opaque if id(value) in met],
+    )
 
 
 def _article(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from lenetc.compiler.reads.entries import same
-from lenetc.compiler.retrace import Reason, RetraceWarning
+from lenetc.compiler.retrace import Reason, RetraceWarning, warn
 
 if TYPE_CHECKING:
     from lenetc.compiler.program import Compilation
@@ -28,7 +28,7 @@ class Story:
         self.programs = 0
         self.reasons: list[Reason] = []
         self.causes: list[str] = []
-        self.has_warned = self._has_warned_of_programs = False
+        self._has_warned = self._has_warned_of_programs = False
         self._seen: WeakSet[Compilation] = WeakSet()
 
     def compiled(self, compiled: Compilation) -> None:
@@ -65,6 +65,13 @@ class Story:
         lines += [f"  traced as: {cause}" for cause in self.causes]
         lines += [f"  traced at every call, as {reason}" for reason in self.reasons]
         return "\n".join(lines)
+
+    def warn_of_reasons(self, name: str) -> None:
+        """Tell once that every call is traced. What the first of them makes, later ones may find there."""
+        due = [reason for reason in self.reasons if self.traces > 1 or not reason.may_pass]
+        if due and not self._has_warned:
+            self._has_warned = True
+            warn(name, due)
 
     def warn_of_programs(self, name: str, function: Callable[..., Any]) -> None:
         """Tell once that more and more programs are compiled."""

@@ -28,6 +28,8 @@ from lenetc.evaluation.tracing import asked, here, tracing, where_now
 
 _SEEDS = 1 << 64
 _DEFAULT = 67280421310721  # the seed of a new generator, as PyTorch has it
+# What a trace notes of numbers that are drawn while it runs.
+MAKES_WEIGHTS = "it draws random numbers at once, as a network that is made does"
 _generators: WeakSet[Generator] = WeakSet()
 
 
@@ -148,7 +150,7 @@ class Generator:
                         "the program itself has drawn some: make it before that, or outside of the function"
                     )
                 )
-            trace.effect("it draws random numbers at once, as a network that is made does")
+            trace.effect(MAKES_WEIGHTS)
             trace.before_change(self._counter.saved())
             with tracing(None):
                 return self.draw()

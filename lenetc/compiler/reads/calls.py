@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import collections
+import re
 from types import BuiltinFunctionType, GeneratorType, ModuleType
 from typing import Any
 
@@ -39,6 +40,8 @@ _PURE_TYPES = (
     np.generic,
     np.dtype,
     np.ufunc,
+    re.Pattern,
+    re.Match,
     type(None),
 )
 # Methods of containers and arrays that change nothing.

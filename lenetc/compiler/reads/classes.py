@@ -8,7 +8,7 @@ import enum
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import TYPE_CHECKING, Any
 
-from lenetc.compiler.reads.entries import Got, Is, Named, Which
+from lenetc.compiler.reads.entries import Got, Is, Named, Several, Which
 from lenetc.compiler.reads.kinds import (
     CLASS_FIELDS,
     SPECIAL,
@@ -23,6 +23,7 @@ from lenetc.compiler.reads.kinds import (
     registered,
 )
 from lenetc.evaluation.tracing import is_ours
+from lenetc.tensors.tensor import Tensor
 
 if TYPE_CHECKING:
     from lenetc.compiler.reads.follow import Followed
@@ -50,10 +51,9 @@ def follow_class(followed: Followed, kind: type, path: str) -> None:
             continue
         followed.seen[id(base)] = base
         space, is_users = base.__dict__, not is_of_others(base)
+        has_all = followed.everything or base in followed.asked_kinds or id(base) in followed.asked
         wanted = followed.names | {key for key in space if is_special(key) and key not in CLASS_FIELDS}
-        followed.entries.append(
-            Which(path, space, None if is_users and followed.everything else wanted | SPECIAL)
-        )
+        followed.entries.append(Which(path, space, None if is_users and has_all else wanted | SPECIAL))
         if is_users and followed.names & set(WORDS):
             followed.entries.append(Got(path, "__name__", base, named_as))
         followed.entries.append(Is(path, "__mro__", base, mro_of))
@@ -61,9 +61,7 @@ def follow_class(followed: Followed, kind: type, path: str) -> None:
             followed.entries.append(Got(path, "register", base, registered))
         for key, value in (*space.items(),):
             is_run = is_special(key) and key not in CLASS_FIELDS and (callable(value) or key in SPECIAL)
-            is_read = key in followed.names or (
-                is_users and (is_run or (followed.everything and not is_special(key)))
-            )
+            is_read = key in followed.names or (is_users and (is_run or (has_all and not is_special(key))))
             if is_read:
                 followed.entries.append(Named(f"{path}.{key}", key, space))
             if is_read or is_run:
@@ -73,13 +71,21 @@ def follow_class(followed: Followed, kind: type, path: str) -> None:
 
 
 def _put_into(followed: Followed, base: type, path: str) -> None:
-    """What the user has put into a class of this package. Where code asks whether there is something, its absence
-    counts as well."""
+    """What the user has put into a class of this package, and into Tensor over its own. Where code asks whether there
+    is something, its absence counts as well."""
     space = base.__dict__
-    for key in followed.names & space.keys():
-        if not _is_of_this_package(space[key]):
+    own = []
+    names = set(followed.names & space.keys())
+    if base in followed.asked_kinds:
+        names |= {key for key in space if not is_special(key) and not _is_of_this_package(space[key])}
+    for key in names:
+        if _is_of_this_package(space[key]):
+            own.append(key)
+        else:
             followed.entries.append(Named(f"{path}.{key}", key, space))
             followed.todo.append((space[key], f"{path}.{key}"))
+    if base is Tensor:
+        followed.entries.append(Several(path, space, sorted(own)))
     if followed.asks_whether:
         followed.entries.append(Which(path, space, followed.names))
 

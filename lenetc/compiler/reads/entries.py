@@ -9,7 +9,7 @@ from __future__ import annotations
 import collections
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from operator import is_
 from types import CellType, MappingProxyType
 from typing import Any, cast
@@ -17,6 +17,7 @@ from typing import Any, cast
 import numpy as np
 
 from ir.types import Array
+from lenetc.evaluation.watched import Watched
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...), range, slice)
 ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "nothing"})()
@@ -71,6 +72,14 @@ class Entry:
         """What tells it from other entries of its kind."""
         return id(self)
 
+    def change(self) -> tuple[str, str]:
+        """The path and the last name of what is no longer what it was."""
+        return self.path, self.name
+
+    def is_filled(self) -> bool:
+        """Whether something has come where nothing was, as happens in the first of many calls."""
+        return False
+
 
 class Named(Entry):
     """A name in a namespace: of globals, of an object, of a class. Its absence counts as well."""
@@ -88,6 +97,30 @@ class Named(Entry):
 
     def key(self) -> Any:
         return id(self.space), self.name
+
+    def is_filled(self) -> bool:
+        return self.value is ABSENT or self.value is None
+
+
+class Several(Entry):
+    """Names in a namespace that hardly ever change, compared in one go, and how many there are besides."""
+
+    __slots__ = ("get", "names", "size", "space", "value")
+
+    def __init__(self, path: str, space: Mapping[str, Any], names: Sequence[str]) -> None:
+        super().__init__(path, path)
+        self.space, self.names, self.size = space, names, len(space)
+        self.get = operator.itemgetter(*names) if names else len
+        self.value = self.get(space)
+
+    def holds(self) -> bool:
+        try:
+            return len(self.space) == self.size and bool(self.get(self.space) == self.value)
+        except LookupError:
+            return False
+
+    def key(self) -> Any:
+        return id(self.space), *self.names
 
 
 class Variable(Entry):
@@ -113,6 +146,9 @@ class Variable(Entry):
     def key(self) -> Any:
         return id(self.cell)
 
+    def is_filled(self) -> bool:
+        return self.value is ABSENT or self.value is None
+
 
 class Got(Entry):
     """What a function of an object gives: a slot, its class, the options of an optimizer's group."""
@@ -136,6 +172,9 @@ class Got(Entry):
 
     def key(self) -> Any:
         return id(self.owner), self.name
+
+    def is_filled(self) -> bool:
+        return self.value is ABSENT or self.value is None
 
 
 class Is(Got):
@@ -181,6 +220,13 @@ class Which(Entry):
     def key(self) -> Any:
         return id(self.space), self.wanted
 
+    def change(self) -> tuple[str, str]:
+        name = min(self.found ^ self._now(), default=self.name)
+        return f"{self.path}.{name}", name
+
+    def is_filled(self) -> bool:
+        return bool(self.found < self._now())
+
 
 _NAMES = 32  # of a namespace that are compared one by one
 
@@ -216,6 +262,10 @@ class Items(Entry):
 
     def key(self) -> Any:
         return id(self.container)
+
+    def is_filled(self) -> bool:
+        # The parts of a module, the state of an optimizer.
+        return isinstance(self.container, Watched) and len(self.container) > len(self.keys)
 
 
 def _alike(a: tuple[Any, ...], b: tuple[Any, ...], is_pinned: bool) -> bool:

@@ -8,7 +8,6 @@ generator of NumPy's, is told by `opaque`.
 
 from __future__ import annotations
 
-import builtins
 import enum
 import functools
 import io
@@ -32,13 +31,12 @@ from lenetc.compiler.reads.entries import (
     Is,
     Items,
     Named,
-    Variable,
     Which,
     held,
     is_plain,
 )
+from lenetc.compiler.reads.functions import follow_function, follow_globals
 from lenetc.compiler.reads.kinds import (
-    ASSUMED,
     BYTES,
     CACHED,
     CALLED,
@@ -46,17 +44,13 @@ from lenetc.compiler.reads.kinds import (
     EVERYTHING,
     ITEMS,
     LEAVES,
-    LIBRARY,
     NOT_READ,
     OBJECTS,
-    OF_FUNCTIONS,
     OPERATORS,
     PACKAGES,
     READ_BY,
     SPECIAL,
     STANDARD_STREAMS,
-    WORDS,
-    code_of,
     compares,
     fields_of,
     getter_of_fields,
@@ -65,9 +59,8 @@ from lenetc.compiler.reads.kinds import (
     is_of_others,
     is_ours_type,
     is_special,
+    is_users_function,
     library_names,
-    named_as,
-    nested,
     parts_of,
     remembered,
     said,
@@ -81,9 +74,9 @@ from lenetc.compiler.reads.library import (
     watch,
 )
 from lenetc.compiler.reads.names import names_of
+from lenetc.compiler.reads.observed import Observed
 from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.random import Generator
-from lenetc.evaluation.tracing import is_ours
 from lenetc.nn.modules.module import Module
 from lenetc.optim.lr_scheduler import LRScheduler
 from lenetc.optim.optimizer import Optimizer
@@ -96,12 +89,18 @@ class Followed:
     codes: the code objects that ran, or may run; with `assumes`, every function that a name leads to is taken to run as
     well, and `codes` grows. entries: what tells a change, at every call; settled: the same for what only changes with
     `Counts.epoch`, the parts of modules and the state of optimizers. opaque: (path, value) of what cannot be
-    followed. tensors: cells of tensors that were met, each with a path. types: of C, that are named.
+    followed. tensors: cells of tensors that were met, each with a path. types: of C, that are named. observed: what the
+    trace did that is followed, once it is over.
     """
 
-    def __init__(self, codes: Iterable[CodeType], assumes: bool = False) -> None:
+    def __init__(
+        self, codes: Iterable[CodeType], assumes: bool = False, observed: Observed | None = None
+    ) -> None:
         self.codes = {id(code): code for code in codes}
-        self.assumes = assumes
+        self.assumes, self.observed = assumes, observed
+        # Objects whose attributes all count, and their classes.
+        self.asked = observed.asked if observed is not None else {}
+        self.asked_kinds = {base for value in self.asked.values() for base in type(value).__mro__}
         self._clear()
         self._roots: list[tuple[Any, str]] = []
         self.todo: list[tuple[Any, str]] = []
@@ -133,12 +132,20 @@ class Followed:
         # Of an object all attributes count where code asks for all of them, or computes their names.
         self.lists_names = bool((self.names | self.outer) & EVERYTHING or self.outer & {"vars", "dir"})
         self.everything = self.lists_names or any(names.computes for names in found)
+        if self.observed is None:  # whom it asked is not known
+            self.everything |= any(any(names.gets.values()) for names in found)
+        else:
+            self.everything |= self.observed.asked_any
         self.handed: frozenset[str] = frozenset()
         if not self.assumes:  # what is only taken to run names too much
             self.handed = self.handed.union(*(names.handed for names in found))
         self.asks_whether = bool(self.outer & {"getattr", "hasattr"})
         self.asks_kind = any(names.asks_kind for names in found)
         self.compares = any(map(compares, self.codes.values()))
+
+    def has_all_of(self, value: Any) -> bool:
+        """Whether all attributes of an object count."""
+        return self.everything or id(value) in self.asked
 
     def every(self) -> list[Entry]:
         """All entries but those that optimizers manage."""
@@ -180,7 +187,7 @@ class Followed:
         elif kind is Generator:
             self.tensors.update(dict.fromkeys(value.cells(), path))
         elif kind is FunctionType:
-            self._function(value, path)
+            follow_function(self, value, path)
         elif kind is MethodType:
             self.todo += [(value.__self__, path.rpartition(".")[0] or path), (value.__func__, path)]
         elif issubclass(kind, Module):
@@ -253,91 +260,6 @@ class Followed:
 
     # The kinds.
 
-    def _function(self, function: FunctionType, path: str) -> None:
-        code = function.__code__
-        if is_ours(code.co_filename):
-            if hasattr(function, "__wrapped__"):  # of a decorator of ours
-                self.todo.append((function.__wrapped__, path))
-            for cell in (
-                function.__closure__ or ()
-            ):  # of what one of ours made of the user's function: func.grad
-                inner = Variable(path, cell).value
-                if type(inner) in (FunctionType, MethodType, functools.partial) or isinstance(inner, Module):
-                    self.todo.append((inner, path))
-            return
-        is_renamed = path.rpartition(".")[2] != function.__name__  # else code that calls it names it
-        if function.__name__ in EVERYTHING and is_renamed and not self.everything and is_of_others(function):
-            self.opaque.append((path, function))
-        if function.__dict__:
-            self.is_made_so(function, path)
-        if self.names & set(WORDS):
-            self.entries.append(Got(path, "__name__", function, named_as))
-        for label in self.names & OF_FUNCTIONS.keys():  # which a function need not run to be asked for
-            self.entries.append(Got(f"{path}.{label}", label, function, OF_FUNCTIONS[label]))
-            self.todo.append((OF_FUNCTIONS[label](function), f"{path}.{label}"))
-        self.spaced(function.__dict__, path, self.names, self.entries)
-        if code.co_filename == functools.__file__ and "registry" in function.__dict__:  # of singledispatch
-            self.todo.append((function.__dict__["registry"], f"{path}.registry"))
-        if id(code) not in self.codes:
-            if not self.assumes or len(self.codes) > ASSUMED or "site-packages" in code.co_filename:
-                return
-            self.codes[id(code)] = code
-        inner = [part for part in nested(code) if self.assumes or id(part) in self.codes]
-        self.codes.update((id(part), part) for part in inner)
-        self.reached.update(map(id, (code, *inner)))
-        name = getattr(function, "__name__", path)
-        self.entries.append(Is(path, name, function, code_of))
-        for part, label in (
-            (function.__defaults__, "__defaults__"),
-            (function.__kwdefaults__, "__kwdefaults__"),
-        ):
-            if part:
-                self.entries.append(Got(f"{path}.{label}", label, function, OF_FUNCTIONS[label]))
-                names = (
-                    code.co_varnames[: code.co_argcount][-len(part) :]
-                    if isinstance(part, tuple)
-                    else tuple(part)
-                )
-                values = part if isinstance(part, tuple) else tuple(part.values())
-                if isinstance(part, dict):
-                    self.entries.append(Items(path, part))
-                self.todo += [(value, key) for key, value in zip(names, values, strict=False)]
-        for key, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
-            entry = Variable(key, cell)
-            self.entries.append(entry)
-            if entry.value is not ABSENT:
-                self.todo.append((entry.value, key))
-        self._outer((code, *inner), function.__globals__)
-
-    def _outer(self, codes: Iterable[CodeType], space: dict[str, Any]) -> None:
-        """The globals that `codes` name."""
-        table = space.get("__builtins__", builtins)
-        for key in {name for code in codes for name in names_of(code).outer}:
-            entry = Named(key, key, space)
-            self.entries.append(entry)
-            if entry.value is ABSENT:
-                entry = Named(key, key, table if type(table) is dict else vars(table))
-                self.entries.append(entry)
-            if entry.value is not ABSENT:
-                self.todo.append((entry.value, key))
-        users = [code for code in codes if not code.co_filename.startswith((LIBRARY, "<frozen"))]
-        for name, up in {name for code in users for name in names_of(code).imports}:
-            self._imported(name, up, space)
-
-    def _imported(self, name: str, up: int, space: dict[str, Any]) -> None:
-        """The modules of an import statement, which finds them in a table by itself."""
-        if up:
-            base = (space.get("__package__") or "").split(".")
-            name = ".".join([*base[: len(base) - up + 1], *([name] if name else [])])
-        parts = name.split(".")
-        for n in range(len(parts)):
-            name = ".".join(parts[: n + 1])
-            entry = Named(name, name, sys.modules)
-            self.entries.append(entry)
-            self.todo.append((entry.value, name))
-            if entry.value is ABSENT:  # files decide whether it can be imported
-                self.opaque.append((name, None))
-
     def reach(self, ran: Iterable[tuple[CodeType, dict[str, Any]]]) -> None:
         """Follow the globals of code that ran, of functions that no name led to. Their closures are not known."""
         for code, space in ran:
@@ -349,7 +271,7 @@ class Followed:
                 self.opaque.append((f"what Python's instruction {name} reads", code))
             if id(code) not in self.reached:
                 self.reached.add(id(code))
-                self._outer((code,), space)
+                follow_globals(self, (code,), space)
                 if code.co_freevars:
                     self.opaque.append((code.co_name, code))
         while self.todo:
@@ -363,8 +285,14 @@ class Followed:
         names = self.names if is_ours else self.names | {"__getattr__", "__dir__"}
         wanted: frozenset[str] | None = names
         names &= space.keys()
-        if self.everything and not is_installed(module):
-            wanted, names = None, frozenset(key for key in space if not is_special(key))
+        if self.has_all_of(module):
+            if is_ours:
+                self.settled.append(Items(path, space))
+                names |= {key for key, value in space.items() if is_users_function(value)}
+            elif not is_installed(module):
+                wanted, names = None, frozenset(key for key in space if not is_special(key))
+            elif id(module) in self.asked:
+                self.entries.append(Items(path, space))
         for key in names:
             value = space[key]
             self.entries.append(Named(f"{path}.{key}", key, space))
@@ -382,7 +310,9 @@ class Followed:
         fields = fields_of(value)
         self.is_made_so(value, path)
         wanted = (
-            None if is_of_others(kind) or self.everything else self.names | library_names(cast(Any, kind))
+            None
+            if is_of_others(kind) or self.has_all_of(value)
+            else self.names | library_names(cast(Any, kind))
         )
         if issubclass(kind, enum.Enum):
             wanted = self.names | {"_value_"}

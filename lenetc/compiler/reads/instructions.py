@@ -72,22 +72,60 @@ def is_called(instructions: list[dis.Instruction], at: int) -> bool:
     return _ROOM > 0 or at + 1 == len(instructions) or instructions[at + 1].opname not in OF_ATTRIBUTES
 
 
-def names_a_constant(instructions: list[dis.Instruction], at: int, place: int) -> bool:
-    """Whether the call that begins at `at` has a string for its argument at `place`, from 1 on or from -1 back."""
-    if not place or not is_called(instructions, at):
-        return False
+def call_from(
+    instructions: list[dis.Instruction], at: int
+) -> tuple[dis.Instruction | None, list[dis.Instruction | None]]:
+    """The call of what is loaded at `at`, and what came last for each of its arguments; None where it is not plain to
+    see."""
+    if not is_called(instructions, at):
+        return None, []
     # By how much is on the stack above the function and the room beside it, what came there last.
     made: dict[int, dis.Instruction] = {}
     depth = 0
-    begin = at + 2 if _ROOM > 0 and instructions[at + 1].opname == "PUSH_NULL" else at + 1
-    for instruction in instructions[begin:]:
+    for index in range(_after(instructions, at), len(instructions)):
+        instruction = instructions[index]
         if instruction.opname == _CALL and instruction.arg == depth:
-            argument = made.get(place if place > 0 else depth + 1 + place)
-            return argument is not None and argument.opname == "LOAD_CONST"
+            call = instruction if _CALL == "CALL" else instructions[index + 1]
+            return call, [made.get(place + 1) for place in range(depth)]
         is_jump = instruction.opcode in dis.hasjrel or instruction.opcode in dis.hasjabs
         if is_jump or not is_known(instruction):
-            return False
+            return None, []
         depth += dis.stack_effect(instruction.opcode, instruction.arg)
         made = {height: item for height, item in made.items() if height < depth}
         made[depth] = instruction
-    return False
+    return None, []
+
+
+def _after(instructions: list[dis.Instruction], at: int) -> int:
+    """Where the arguments of the call of what is loaded at `at` begin."""
+    return at + 2 if _ROOM > 0 and instructions[at + 1].opname == "PUSH_NULL" else at + 1
+
+
+def is_constant(arguments: list[dis.Instruction | None], place: int) -> bool:
+    """Whether the argument at `place`, from 1 on or from -1 back, is a constant of the code's; 0 is none."""
+    index = place - 1 if place > 0 else place
+    if not place or not -len(arguments) <= index < len(arguments):
+        return False
+    made = arguments[index]
+    return made is not None and made.opname == "LOAD_CONST"
+
+
+def path_of(
+    instructions: list[dis.Instruction], at: int, arguments: list[dis.Instruction | None]
+) -> tuple[str, ...]:
+    """The variable and the attributes that the first argument of the call from `at` is read by; () for any other."""
+    found: list[str] = []
+    last = None
+    for instruction in instructions[_after(instructions, at) :]:
+        names = names_in(instruction)
+        if not found and instruction.opcode in dis.haslocal and len(names) == 2:  # two variables at once
+            return names[:1] if arguments[:1] == [None] else ()
+        is_attribute = instruction.opname == "LOAD_ATTR" and "NULL" not in instruction.argrepr
+        if not (is_attribute if found else instruction.opname in _VARIABLE):
+            break
+        found += names
+        last = instruction
+    return tuple(found) if last is not None and arguments[:1] == [last] else ()
+
+
+_VARIABLE = ("LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_GLOBAL", "LOAD_NAME")

@@ -28,8 +28,10 @@ import numpy as np
 from ir.dims import Poly
 from ir.node import Graph, Node
 from ir.types import DType, Type
+from lenetc.compiler.reads.entries import ABSENT
 from lenetc.compiler.reads.names import names_of
 from lenetc.evaluation.cell import Cell
+from lenetc.evaluation.tracing import is_ours
 from lenetc.nn.modules.module import Module
 from lenetc.tensors.tensor import Tensor
 
@@ -124,6 +126,11 @@ def is_installed(module: ModuleType) -> bool:
     return root in sys.stdlib_module_names or root in PACKAGES or "site-packages" in file
 
 
+def is_users_function(value: Any) -> bool:
+    """Whether a value in a module of this package's is a function that somebody has put there."""
+    return type(value) is FunctionType and not is_ours(value.__code__.co_filename)
+
+
 def is_special(name: str) -> bool:
     return name.startswith("__") and name.endswith("__")
 
@@ -163,6 +170,8 @@ READ_BY = {"fields": "__dataclass_fields__", "get_type_hints": "__annotations__"
 
 
 code_of = operator.attrgetter("__code__")
+digits_of = operator.methodcaller("get_int_max_str_digits")
+call_of, step_of = operator.attrgetter("__call__"), operator.attrgetter("step")
 mro_of = operator.attrgetter("__mro__")
 
 
@@ -200,6 +209,15 @@ def fields_of(value: Any) -> Any:
         return object.__getattribute__(value, "__dict__")
     except AttributeError:
         return None
+
+
+def part_of(value: Any, name: str) -> Any:
+    """An attribute of an object, or a part of a module, found without running code of the user's; else ABSENT."""
+    fields = fields_of(value)
+    if type(fields) is not dict:
+        return ABSENT
+    tables = (fields, fields.get("_modules") or {}) if isinstance(value, Module) else (fields,)
+    return next((table[name] for table in tables if name in table), ABSENT)
 
 
 def getter_of_fields(kind: type) -> Callable[[Any], Any]:

@@ -10,11 +10,13 @@ from lenetc.compiler.reads.entries import Bare, Got, Is, Items, Named
 from lenetc.compiler.reads.kinds import (
     BOOKKEEPING,
     OF_OPTIMIZERS,
+    call_of,
     cells_of,
     hooks_of,
     is_ours_type,
     library_names,
     requires_grad_of,
+    step_of,
     storage_of,
 )
 from lenetc.evaluation.cell import Counts
@@ -56,7 +58,7 @@ def follow_tensor(followed: Followed, value: Tensor, path: str) -> None:
     followed.settled.append(Got(path, "hooks", value, hooks_of))
     if value.__dict__:
         followed.spaced(
-            value.__dict__, path, None if followed.everything else followed.names, followed.entries
+            value.__dict__, path, None if followed.has_all_of(value) else followed.names, followed.entries
         )
     else:
         if followed.bare is None:
@@ -72,6 +74,7 @@ def follow_tensor(followed: Followed, value: Tensor, path: str) -> None:
 def follow_module(followed: Followed, module: Module, path: str) -> None:
     fields = module.__dict__
     for table in ("_parameters", "_buffers", "_modules"):
+        followed.settled.append(Named(f"{path}.{table}", table, fields))
         held = fields.get(table, {})
         if table == "_buffers":  # an assignment under a trace makes a new tensor of the same cell
             followed.settled.append(Got(f"{path}.{table}", table, held, cells_of))
@@ -82,14 +85,15 @@ def follow_module(followed: Followed, module: Module, path: str) -> None:
     for name, hooks in (*everywhere.items(), *fields.get("_hooks", {}).items()):
         followed.settled.append(Items(f"{path}.{name}", hooks))
         followed.todo += [(hook.function, f"{path}.{name}") for hook in hooks.values()]
+    followed.entries.append(Is("Module.__call__", "__call__", Module, call_of))
     kind = type(module)
     wanted = followed.names | library_names(cast(Any, kind)) | {"training"}
     if not is_ours_type(kind):
         followed.is_made_so(module, path)
-        followed.slots(module, path, None if followed.everything else wanted)
+        followed.slots(module, path, None if followed.has_all_of(module) else wanted)
     # A change by assignment counts up the epoch; one of the user's own classes may be made otherwise.
     entries = followed.settled if is_ours_type(kind) else followed.entries
-    followed.spaced(fields, path, None if followed.everything else wanted, entries, skip=BOOKKEEPING)
+    followed.spaced(fields, path, None if followed.has_all_of(module) else wanted, entries, skip=BOOKKEEPING)
     for base in kind.__mro__:
         if base not in followed.forwards and is_ours_type(base) and "forward" in base.__dict__:
             followed.forwards.add(base)  # whose forward somebody may have replaced, or what it calls
@@ -128,9 +132,8 @@ def follow_optimizer(followed: Followed, optimizer: Optimizer, path: str) -> Non
     followed.entries.append(
         Is(path, "step", optimizer.__dict__, len)
     )  # few, and one more may be put over a method
-    if (
-        "state_dict" in wanted or followed.lists_names
-    ):  # a computed name is hardly that of what each step changes
+    followed.entries.append(Is(f"{path}.step", "step", type(optimizer), step_of))
+    if followed.lists_names:  # a computed name is hardly that of what each step changes
         wanted |= {"param_groups", "state"}
     for key in ("param_groups", "state"):
         if key in wanted:
@@ -147,4 +150,5 @@ def follow_schedule(followed: Followed, schedule: LRScheduler, path: str) -> Non
         wanted |= {"_last_lr"}
     parts = ("optimizer", "_schedulers", "lr_lambdas", "_scale_fn_custom")
     followed.todo += [(fields[name], f"{path}.{name}") for name in parts if name in fields]
-    followed.spaced(fields, path, None if followed.everything else wanted - {"optimizer"}, followed.entries)
+    read = None if followed.has_all_of(schedule) else wanted - {"optimizer"}
+    followed.spaced(fields, path, read, followed.entries)

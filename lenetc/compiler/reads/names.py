@@ -7,7 +7,7 @@ import dis
 import functools
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import CodeType
 
@@ -15,11 +15,13 @@ from lenetc.compiler.reads.instructions import (
     OF_ATTRIBUTES,
     OF_GLOBALS,
     OF_MODULES,
+    call_from,
     instructions_of,
     is_called,
+    is_constant,
     is_known,
-    names_a_constant,
     names_in,
+    path_of,
 )
 
 
@@ -29,18 +31,23 @@ class Names:
 
     outer: of globals and builtins. attributes: of attributes, and every string constant that could be one, as in
     getattr(x, "name"). handed: those of them that are loaded for another use than to call them here. computes: whether
-    it reads attributes by names that it computes. imports: modules that it imports, each with how many packages up.
-    formats: whether it has a `%` that may format a number, which the number cannot notice. unknown: instructions of
-    which nobody knows what they read. asks_kind: whether it may ask for the class of a number, which a stand-in would
-    show. compares: whether it asks if two things are one object, other than a constant or what builtins names.
+    it reads attributes by names that it computes. gets: of calls of getattr and hasattr, by their places, where such a
+    name is asked of a variable or its attributes: the path of that, () where the name is constant; these are no matter
+    of `computes`. imports: modules that it imports, each with how many packages up. formats: whether it has a `%` that
+    may format a number, which the number cannot notice. has_digits: whether it may make a text of an integer, or an
+    integer of one. unknown: instructions of which nobody knows what they read. asks_kind: whether it may ask for the
+    class of a number, which a stand-in would show. compares: whether it asks if two things are one object, other than
+    a constant or what builtins names.
     """
 
     outer: frozenset[str]
     attributes: frozenset[str]
     handed: frozenset[str]
     computes: bool
+    gets: Mapping[int, tuple[str, ...]]
     imports: frozenset[tuple[str, int]]
     formats: bool
+    has_digits: bool
     unknown: frozenset[str]
     asks_kind: bool
     compares: bool
@@ -51,7 +58,8 @@ def names_of(code: CodeType) -> Names:
     """The names in `code` itself, without functions that are defined in it."""
     outer, attributes, handed, unknown = set[str](), set[str](), set[str](), set[str]()
     imports = set[tuple[str, int]]()
-    is_modulo = computes = compares = False
+    gets: dict[int, tuple[str, ...]] = {}
+    is_modulo = is_text = computes = compares = False
     instructions = instructions_of(code)
     for at, instruction in enumerate(instructions):
         names = names_in(instruction)
@@ -64,6 +72,8 @@ def names_of(code: CodeType) -> Names:
             attributes.update(names if instruction.opname not in OF_GLOBALS else ())
         elif instruction.opname == "BINARY_OP":
             is_modulo |= "%" in instruction.argrepr
+        elif instruction.opname.startswith(("FORMAT_", "CONVERT_")):
+            is_text = True
         elif instruction.opname == "IS_OP":
             compares |= not _is_fixed(instructions[at - 1])
         elif instruction.opname == "MATCH_CLASS":  # of whatever attributes the class says
@@ -72,7 +82,13 @@ def names_of(code: CodeType) -> Names:
             handed.update(names)
         for name in names:
             if name in _BY_NAME:
-                computes |= not names_a_constant(instructions, at, _BY_NAME[name])
+                call, arguments = call_from(instructions, at)
+                if call is None or not is_constant(arguments, _BY_NAME[name]):
+                    asked = path_of(instructions, at, arguments) if call and name in _GETTERS else ()
+                    computes |= not asked
+                    gets |= {call.offset: asked} if call is not None else {}
+                elif name in _GETTERS:
+                    gets[call.offset] = ()
             if name in _BY_FORMAT and instruction.opname in OF_ATTRIBUTES:
                 before = instructions[at - 1]
                 text = before.argval if before.opname == "LOAD_CONST" else None
@@ -85,12 +101,17 @@ def names_of(code: CodeType) -> Names:
         frozenset(attributes),
         frozenset(handed),
         computes,
+        gets,
         frozenset(imports),
         is_modulo and any("%" in text for text in texts),
+        is_text or is_modulo or not outer.isdisjoint(_OF_DIGITS) or "format" in attributes,
         frozenset(unknown),
         "type" in outer or "__class__" in attributes,
         compares or not attributes.isdisjoint(("is_", "is_not")),
     )
+
+
+_OF_DIGITS = frozenset(("str", "repr", "ascii", "format", "print", "int"))
 
 
 def _is_fixed(loading: dis.Instruction) -> bool:
@@ -105,6 +126,9 @@ _BY_NAME = {"getattr": 2, "hasattr": 2, "__getattribute__": 0, "__setattr__": -2
 
 
 _BY_FORMAT = ("format", "format_map")  # what reads attributes that a text names
+
+
+_GETTERS = ("getattr", "hasattr")
 
 
 def _texts(constants: tuple[object, ...] | frozenset[object]) -> Iterator[str]:

@@ -19,6 +19,9 @@ from typing import Any
 import numpy as np
 
 from lenetc.compiler.reads.calls import BLIND, BY_OBJECT, CHANGE, EFFECT, kind_of_call
+from lenetc.compiler.reads.entries import ABSENT
+from lenetc.compiler.reads.kinds import part_of
+from lenetc.compiler.reads.names import names_of
 from lenetc.evaluation.tracing import is_ours
 
 # Modules of Python's library that add nothing to what their callers do.
@@ -74,14 +77,16 @@ class Effect:
 class Observed:
     """codes: the user's code objects that ran. effects: calls of C functions that are not known to be pure; changed:
     calls of methods that change a container or an array, which count where it was there before. looked: whether a C
-    function was called that may have looked at the value of a number."""
+    function was called that may have looked at the value of a number. asked: by number, the objects that were asked for
+    attributes whose names no code shows; asked_any: whether there were others that are not known."""
 
     def __init__(self) -> None:
         # With its globals, by identity: comparing code objects compares all of their parts.
         self._ran: dict[int, tuple[CodeType, dict[str, Any]]] = {}
         self.effects: list[Effect] = []
         self.changed: list[Effect] = []
-        self.looked = False
+        self.looked = self.asked_any = False
+        self.asked: dict[int, Any] = {}
         self._files: dict[str, int] = {}
 
     @property
@@ -150,7 +155,24 @@ class Observed:
 
         return observe
 
+    def _asks(self, frame: FrameType) -> None:
+        """getattr or hasattr is called."""
+        path = names_of(frame.f_code).gets.get(frame.f_lasti)
+        if path == ():
+            return
+        value = ABSENT
+        if path is not None:
+            value = frame.f_locals.get(path[0], frame.f_globals.get(path[0], ABSENT))
+            for name in path[1:]:
+                value = part_of(value, name)
+        if value is ABSENT:
+            self.asked_any = True
+        else:
+            self.asked[id(value)] = value
+
     def _called(self, frame: FrameType, function: Any) -> None:
+        if function is getattr or function is hasattr:
+            self._asks(frame)
         name, owner = function.__name__, getattr(function, "__self__", None)
         if name not in BLIND:
             self.looked = True

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ir.errors import LenetcError
@@ -16,7 +15,7 @@ from ir.op import leaf
 from ir.types import Type
 from lenetc.compiler.arrays import TracedArray, live, named, tensor_in
 from lenetc.compiler.structure import Arguments, flatten, is_array, is_container
-from lenetc.compiler.traces.holders import put
+from lenetc.compiler.traces.holders import holders, replace
 from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation.cell import Cell
 from lenetc.evaluation.scalars import Scalar, is_float, plain, scalar_of
@@ -174,8 +173,7 @@ def free_scalars(captured: Capture, traced: Traced) -> None:
         scalar, count = _taken(traced.scalars, name)
         if count <= _ALONE:
             continue
-        for holder in gc.get_referrers(scalar):
-            put(holder, scalar, scalar.value)
+        replace(scalar, scalar.value)
         scalar.end()
 
 
@@ -188,25 +186,14 @@ def free_arrays(traced: Traced, trace: Trace, is_over: bool) -> None:
     for array in live(trace.arrays):
         tensor = tensor_in(array)
         kept = traced.arrays_given.get(id(tensor), tensor)
-        for holder in _holders(array):
-            put(holder, array, kept)
-        if is_over and _holders(array):
+        replace(array, kept)
+        if is_over and holders(array):
             gc.collect()  # what is held by nobody but itself
-        for holder in _holders(array) if is_over else ():
+        for holder in holders(array) if is_over else ():
             raise LenetcError(
                 f"a compiled function keeps a NumPy array {tensor.type_text()} that it was given, or has computed, "
                 f"in a {type(holder).__name__} beyond the call: keep a tensor, lenetc.tensor(array)"
             )
-
-
-def _holders(array: TracedArray) -> list[Any]:
-    """What refers to `array`, without the frames of an exception."""
-    own = sys._getframe(1).f_locals
-    return [
-        holder
-        for holder in gc.get_referrers(array)
-        if not isinstance(holder, (FrameType, TracebackType)) and holder is not own
-    ]
 
 
 def give_back(traced: Traced, trace: Trace) -> None:

@@ -4,9 +4,26 @@ from __future__ import annotations
 
 import functools
 import gc
+import sys
 from collections import deque
-from types import CellType, MemberDescriptorType
-from typing import Any
+from types import CellType, FrameType, MemberDescriptorType, TracebackType
+from typing import Any, cast
+
+
+def holders(value: Any) -> list[Any]:
+    """What refers to `value`, without the frames of an exception and the caller's own."""
+    own = sys._getframe(1).f_locals
+    return [
+        holder
+        for holder in gc.get_referrers(value)
+        if not isinstance(holder, (FrameType, TracebackType)) and holder is not own
+    ]
+
+
+def replace(old: Any, new: Any) -> None:
+    """Let everything that holds `old`, as far as that can be changed, hold `new`."""
+    for holder in holders(old):
+        put(holder, old, new)
 
 
 def put(holder: Any, old: Any, new: Any) -> None:
@@ -24,7 +41,7 @@ def put(holder: Any, old: Any, new: Any) -> None:
     elif isinstance(holder, CellType):
         holder.cell_contents = new
     elif isinstance(holder, functools.partial) and holder.args is old:
-        holder.__setstate__((holder.func, new, holder.keywords, holder.__dict__))
+        cast(Any, holder).__setstate__((holder.func, new, holder.keywords, holder.__dict__))
     elif isinstance(holder, BaseException) and holder.args is old:
         holder.args = new
     else:
@@ -55,5 +72,4 @@ def _put_into(table: dict[Any, Any], old: Any, new: Any) -> None:
 def _put_another(holder: Any, old: Any, new: Any) -> None:
     base: Any = tuple if isinstance(holder, tuple) else frozenset  # whose __new__ is not the user's
     made = base.__new__(type(holder), [new if item is old else item for item in holder])
-    for outer in gc.get_referrers(holder):
-        put(outer, holder, made)
+    replace(holder, made)

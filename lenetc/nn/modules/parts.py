@@ -6,11 +6,15 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from lenetc.evaluation.cell import Context, Counts
+from lenetc.evaluation.watched import Watched
 from lenetc.nn.parameter import Buffer, Parameter
 from lenetc.tensors.tensor import Tensor
 
 if TYPE_CHECKING:
     from lenetc.nn.modules.module import Module
+
+
+_TABLES = ("_parameters", "_buffers", "_modules")
 
 
 class Parts:
@@ -109,6 +113,8 @@ class Parts:
                 table[name] = value
                 Counts.epoch += 1
                 return
+        if name in _TABLES and not isinstance(value, Watched):
+            value = Watched(value)
         if self.__dict__.get(name, self) is not value:
             Counts.epoch += 1  # an option such as a rate, which programs take for a constant
         object.__setattr__(self, name, value)
@@ -122,7 +128,7 @@ class Parts:
 
     def __getattr__(self, name: str) -> Any:
         fields = self.__dict__
-        for kind in ("_parameters", "_buffers", "_modules"):
+        for kind in _TABLES:
             if name in fields.get(kind, ()):
                 return fields[kind][name]
         hint = (
@@ -131,7 +137,7 @@ class Parts:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
 
     def __delattr__(self, name: str) -> None:
-        for kind in ("_parameters", "_buffers", "_modules"):
+        for kind in _TABLES:
             if name in self.__dict__.get(kind, ()):
                 del self.__dict__[kind][name]
                 self._non_persistent_buffers_set.discard(name)

@@ -123,6 +123,8 @@ class Optimizer:
 
         The tensors are those in use, as in PyTorch: copy.deepcopy the result to keep it over further steps.
         """
+        if Context.trace is not None:
+            Context.trace.effect("it reads the state of an optimizer, which may differ at every call")
         for hook in self._save_pre_hooks:
             hook(self)
         packed = saved.state_dict(self.state, self.param_groups)

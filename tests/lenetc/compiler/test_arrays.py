@@ -359,8 +359,11 @@ def test_arrays_that_are_kept() -> None:
         assert lenetc.compile(keep)(array) is array
     assert kept[0] is array and table["sum"].item() == 3
     kept.clear()
-    with pytest.raises(LenetcError, match=r"in a set_?iterator|in a tuple beyond the call: keep a tensor"):
-        lenetc.compile(lambda a: kept.append((a, 1)))(array)
+    with pytest.warns(lenetc.RetraceWarning):
+        lenetc.compile(lambda a: kept.append((a, {"sum": (a.sum(), 1)})))(array)
+    assert kept[0][0] is array and kept[0][1]["sum"][0].item() == 3
+    with pytest.raises(LenetcError, match=r"in a tuple beyond the call: keep a tensor"):
+        lenetc.compile(lambda a: kept.append(iter((a, 1))))(array)
 
 
 def test_what_kind_of_thing_an_array_is() -> None:
