@@ -121,9 +121,13 @@ def _texts(constants: tuple[object, ...] | frozenset[object]) -> Iterator[str]:
             yield from _texts(constant)
 
 
+@functools.lru_cache(maxsize=8192)
 def line_of(code: CodeType, name: str) -> int | None:
     """The line of `code` where `name` is likely to be changed: the last that assigns to it, or to a part of what it
     names; else the last that names it at all."""
+    named = (code.co_names, code.co_varnames, code.co_cellvars, code.co_freevars, code.co_consts)
+    if not any(name in names for names in named):
+        return None  # as most code of what was called: taking it apart takes longer than looking
     naming, assigning, parts = set[int](), set[int](), set[int]()
     line = code.co_firstlineno
     for instruction in dis.get_instructions(code):
