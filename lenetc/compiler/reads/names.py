@@ -167,6 +167,9 @@ def _lines_of(code: CodeType) -> _Lines:
 def line_of(code: CodeType, name: str) -> int | None:
     """The line of `code` where `name` is likely to be changed: the last that assigns to it, or to a part of what it
     names; else the last that names it at all."""
+    named = (code.co_names, code.co_varnames, code.co_cellvars, code.co_freevars, code.co_consts)
+    if not any(name in names for names in named):
+        return None  # as most code of what was called: taking it apart takes longer than looking
     lines = _lines_of(code)
     naming = lines.naming.get(name, set())
     return max(lines.assigning.get(name) or lines.parts & naming or naming, default=None)
