@@ -67,13 +67,14 @@ def hand_back(g: Node, players: Sequence[Node], outside: Outside = ()) -> list[N
     return [ops.where(wins, g, zero) for wins in _winners(players, outside)]
 
 
-def hand_back_if_finite(g: Node, players: Sequence[Node], outside: Outside = ()) -> list[Node]:
-    """As `hand_back`, for the CPU: where g and the maxima are finite without what infinities and NaN ask for."""
+def hand_back_if_finite(g: Node, parts: Node, players: Sequence[Node], outside: Outside = ()) -> list[Node]:
+    """As `hand_back`, for the CPU: where g and the maxima are finite without what infinities and NaN ask for. parts:
+    sums of parts of g."""
     exact = hand_back(g, players, outside)
     if outside or len(exact) == 1:
         return exact
     read = [g, *_met(players)]
-    both = finite.choice([g, best(players)], read, _shared_out(g, players), exact)
+    both = finite.choice([parts, best(players)], read, _shared_out(g, players), exact)
     return [ops.get(both, index=i) for i in range(len(exact))]
 
 

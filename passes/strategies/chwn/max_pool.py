@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ir import ops
 from ir.node import Node
 from passes.layouts.batch_last import Block, Stored, reshape
 from passes.layouts.windows import Windows, windows_of
@@ -21,7 +22,8 @@ def max_pool2d_grad(node: Node, block: Block, g: Stored, x: Stored) -> Stored:
     """max_pool2d_grad(g, x) => g handed back along the knockout, to the first maximum"""
     windows = windows_of(node)
     seen = views(x, windows, -math.inf)
-    pieces = knockout.hand_back_if_finite(like(g, seen[0]), seen, _outside(x, windows))
+    parts = ops.sum(g.natural(), axes=(1, 2, 3))  # which the gradient of a bias is as well
+    pieces = knockout.hand_back_if_finite(like(g, seen[0]), parts, seen, _outside(x, windows))
     return unviews(node, pieces, windows, block)
 
 
