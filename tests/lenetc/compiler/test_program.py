@@ -64,9 +64,9 @@ def test_stages_come_in_the_order_of_the_passes(lenet: Any) -> None:
     assert (
         program.stages()
         == NAMES
-        == ["forward", "traced", "simplify", "tile", "strategies", "hoist", "fuse", "schedule"]
+        == ["forward", "traced", "simplify", "tile", "strategies", "hoist", "fuse", "order"]
     )
-    assert program.graph() is program.graph("schedule")
+    assert program.graph() is program.graph("order")
 
 
 @pytest.mark.parametrize("stage", NAMES)
