@@ -207,7 +207,7 @@ def test_notes_say_what_passes_did(lenet: Any) -> None:
     program, _ = lenet
     assert any(note.startswith("conv1: conv2d by ") for note in program.stage("strategies").notes)
     assert any(note.startswith("pool_before_relu x") for note in program.stage("simplify").notes)
-    assert any("peak" in note for note in program.stage("schedule").notes)
+    assert any("peak" in note for note in program.stage("order").notes)
 
 
 def test_a_program_runs_in_lanes_and_its_file_without() -> None:
