@@ -12,10 +12,10 @@ OF_GLOBALS = frozenset(
 )
 OF_ATTRIBUTES = frozenset("LOAD_ATTR LOAD_METHOD LOAD_SUPER_ATTR STORE_ATTR DELETE_ATTR IMPORT_FROM".split())
 OF_MODULES = frozenset(("IMPORT_NAME",))
+BY_NAME = frozenset(dis.hasname)
+_CONSTANTS, _JUMPS = frozenset(dis.hasconst), frozenset((*dis.hasjrel, *dis.hasjabs))
 # Whose argument is a variable of the function, a constant, another instruction or a comparison, which is all they name.
-_OF_THE_FUNCTION = frozenset(
-    (*dis.haslocal, *dis.hasfree, *dis.hasconst, *dis.hasjrel, *dis.hasjabs, *dis.hascompare)
-)
+_OF_THE_FUNCTION = _CONSTANTS | _JUMPS | frozenset((*dis.haslocal, *dis.hasfree, *dis.hascompare))
 # That name nothing: of what they are given they call special methods alone. Those of Python 3.11 to 3.14.
 _NAMELESS = frozenset(
     (
@@ -48,10 +48,12 @@ def is_known(instruction: dis.Instruction) -> bool:
 def names_in(instruction: dis.Instruction) -> tuple[str, ...]:
     """The names of variables, globals or attributes that an instruction loads or stores: mostly one, in Python 3.13
     two variables as well."""
-    if instruction.opcode in dis.hasconst:
-        return ()
     found = instruction.argval
-    return tuple(name for name in (found if type(found) is tuple else (found,)) if isinstance(name, str))
+    if type(found) is str:
+        return () if instruction.opcode in _CONSTANTS else (found,)
+    if type(found) is not tuple or instruction.opcode in _CONSTANTS:
+        return ()
+    return tuple(name for name in found if type(name) is str)
 
 
 # How this Python calls a function that stands in a variable: it leaves room on its stack before or after it.
@@ -87,8 +89,7 @@ def call_from(
         if instruction.opname == _CALL and instruction.arg == depth:
             call = instruction if _CALL == "CALL" else instructions[index + 1]
             return call, [made.get(place + 1) for place in range(depth)]
-        is_jump = instruction.opcode in dis.hasjrel or instruction.opcode in dis.hasjabs
-        if is_jump or not is_known(instruction):
+        if instruction.opcode in _JUMPS or not is_known(instruction):
             return None, []
         depth += dis.stack_effect(instruction.opcode, instruction.arg)
         made = {height: item for height, item in made.items() if height < depth}

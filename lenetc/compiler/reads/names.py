@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import CodeType
 
 from lenetc.compiler.reads.instructions import (
+    BY_NAME,
     OF_ATTRIBUTES,
     OF_GLOBALS,
     OF_MODULES,
@@ -67,7 +68,7 @@ def names_of(code: CodeType) -> Names:
             unknown.add(instruction.opname)
         if instruction.opname in OF_MODULES:  # after a constant, the level, and another, the names
             imports.update((name, instructions[at - 2].argval) for name in names)
-        elif instruction.opcode in dis.hasname:
+        elif instruction.opcode in BY_NAME:
             outer.update(names if instruction.opname not in OF_ATTRIBUTES else ())
             attributes.update(names if instruction.opname not in OF_GLOBALS else ())
         elif instruction.opname == "BINARY_OP":
