@@ -254,6 +254,7 @@ class CompiledFunction(Wrapper):
         specialization = self._bound(traced.captured)
         result = specialization.first(traced.captured, leaves)
         guard = self._guard(traced, values)
+        traced.captured.let_go()
         if guard is not None:
             self._kept.add(specialization, guard, values, key)
         return result

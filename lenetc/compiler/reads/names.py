@@ -26,8 +26,8 @@ class Names:
     name is asked of a variable or its attributes: the path of that, () where the name is constant; these are no matter
     of `computes`. imports: modules that it imports, each with how many packages up. formats: whether it has a `%` that
     may format a number, which the number cannot notice. has_digits: whether it may make a text of an integer, or an
-    integer of one. asks_kind: whether it may ask for the class of a number, which a stand-in would show. compares:
-    whether it asks if two things are one object, other than a constant or what builtins names.
+    integer of one. asks_kind: whether it may ask for the class of a number, which a stand-in would show; that of `self`
+    is none. compares: whether it asks if two things are one object, other than a constant or what builtins names.
     """
 
     outer: frozenset[str]
@@ -47,7 +47,7 @@ def names_of(code: CodeType) -> Names:
     """The names in `code` itself, without functions that are defined in it."""
     outer, attributes, handed, imports = set(), set(), set(), set()
     gets: dict[int, tuple[str, ...]] = {}
-    is_modulo = is_text = computes = compares = False
+    is_modulo = is_text = computes = compares = asks_kind = False
     instructions = list(dis.get_instructions(code))
     for at, instruction in enumerate(instructions):
         name = instruction.argval
@@ -57,8 +57,12 @@ def names_of(code: CodeType) -> Names:
             )  # after a constant, the level, and another, the names
         elif instruction.opname in _GLOBAL:
             outer.add(name)
+            if name == "type":
+                call, arguments = _call_from(instructions, at)
+                asks_kind |= call is None or _path_of(instructions, at, arguments) != ("self",)
         elif instruction.opcode in dis.hasname:
             attributes.add(name)
+            asks_kind |= name == "__class__" and instructions[at - 1].argval != "self"
         elif instruction.opname == "BINARY_OP":
             is_modulo |= "%" in instruction.argrepr
         elif instruction.opname.startswith(("FORMAT_", "CONVERT_")):
@@ -96,7 +100,7 @@ def names_of(code: CodeType) -> Names:
         frozenset(imports),
         is_modulo and any("%" in text for text in texts),
         is_text or is_modulo or not outer.isdisjoint(_OF_DIGITS) or "format" in attributes,
-        "type" in outer or "__class__" in attributes,
+        asks_kind or "__class__" in texts,
         compares or not attributes.isdisjoint(("is_", "is_not")),
     )
 
