@@ -172,6 +172,39 @@ def test_what_a_first_call_makes() -> None:
         step(lenetc.ones(1))
 
 
+def test_modes_that_steps_set_in_turn() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5))
+
+    @lenetc.compile
+    def train(x: Any) -> Any:
+        net.train()
+        return net(x)
+
+    @lenetc.compile
+    def evaluate(x: Any) -> Any:
+        net.eval()
+        return net(x)
+
+    for _ in range(3):
+        for step in (train, train, train, evaluate, evaluate, evaluate):
+            step(lenetc.ones(1, 2))
+    assert times_traced(train) <= 5 and times_traced(evaluate) <= 5
+
+
+@pytest.mark.filterwarnings("ignore::lenetc.RetraceWarning")
+def test_a_module_that_cannot_be_imported() -> None:
+    def step(x: Any) -> Any:
+        try:
+            import not_a_module_of_anybody  # type: ignore[import-not-found]
+        except ImportError:
+            return x
+        return not_a_module_of_anybody.f(x)
+
+    function = lenetc.compile(step)
+    function(lenetc.ones(1))
+    assert "reads not_a_module_of_anybody, a ModuleNotFoundError" in function.explain()
+
+
 def test_texts_of_numbers() -> None:
     step = lenetc.compile(lambda x, k: (x * k, f"{k}"))
     for _ in range(5):
