@@ -254,6 +254,7 @@ class CompiledFunction(Wrapper):
         specialization = self._bound(traced.captured)
         result = specialization.first(traced.captured, leaves)
         guard = self._guard(traced, values)
+        traced.captured.let_go()
         if guard is not None:
             self._kept.add(specialization, guard, values, key)
         return result
@@ -351,7 +352,7 @@ class CompiledFunction(Wrapper):
         """What must hold for runs of the traced program to stand for calls; None where they never do."""
         captured, observed = attempt.captured, attempt.captured.observed
         self._story.reasons = attempt.sure
-        self._story.warn_of_reasons(self.arguments.name)
+        self._story.warn_of_reasons(self.arguments.name, is_first=self._misses < 2)
         is_proven = attempt.is_followed and captured.is_repeatable and captured.error is None
         if attempt.reasons or not is_proven or observed is None:
             return None

@@ -26,7 +26,7 @@ class RetraceWarning(UserWarning):
 @dataclass(frozen=True)
 class Reason:
     """what: a sentence's part, e.g. "it changes losses"; the line where that happens; way: what to do about it.
-    may_pass: whether it may be a matter of the first call, which makes what later ones find."""
+    may_pass: whether it may be a matter of the first call, which makes what later ones find: a layer, a mode."""
 
     what: str
     file: str
@@ -79,7 +79,7 @@ def reasons_of(
             found.setdefault(what, Reason(what, call.code.co_filename, call.line, _KEEP))
     for entry in changed:
         path, name = entry.change()
-        add(f"it changes {path}, which it reads", name, _KEEP, entry.is_filled())
+        add(f"it changes {path}, which it reads", name, _KEEP, entry.is_filled() or name == "training")
     for call in observed.effects:
         of = (
             ""

@@ -66,9 +66,10 @@ class Story:
         lines += [f"  traced at every call, as {reason}" for reason in self.reasons]
         return "\n".join(lines)
 
-    def warn_of_reasons(self, name: str) -> None:
-        """Tell once that every call is traced. What the first of them makes, later ones may find there."""
-        due = [reason for reason in self.reasons if self.traces > 1 or not reason.may_pass]
+    def warn_of_reasons(self, name: str, is_first: bool) -> None:
+        """Tell once that every call is traced. is_first: whether the last was the first since a run; what it changes,
+        later ones may find so."""
+        due = [reason for reason in self.reasons if not (is_first and reason.may_pass)]
         if due and not self._has_warned:
             self._has_warned = True
             warn(name, due)

@@ -108,6 +108,9 @@ def follow_globals(followed: Followed, codes: Iterable[CodeType], space: dict[st
         _imported(followed, name, up, space)
 
 
+_NOT_FOUND = ModuleNotFoundError()  # for modules that are not there
+
+
 def _imported(followed: Followed, name: str, up: int, space: dict[str, Any]) -> None:
     """The modules of an import statement, which finds them in a table by itself."""
     if up:
@@ -120,4 +123,4 @@ def _imported(followed: Followed, name: str, up: int, space: dict[str, Any]) -> 
         followed.entries.append(entry)
         followed.todo.append((entry.value, name))
         if entry.value is ABSENT:  # files decide whether it can be imported
-            followed.opaque.append((name, None))
+            followed.opaque.append((name, _NOT_FOUND))

@@ -37,8 +37,8 @@ class Names:
     of `computes`. imports: modules that it imports, each with how many packages up. formats: whether it has a `%` that
     may format a number, which the number cannot notice. has_digits: whether it may make a text of an integer, or an
     integer of one. unknown: instructions of which nobody knows what they read. asks_kind: whether it may ask for the
-    class of a number, which a stand-in would show. compares: whether it asks if two things are one object, other than
-    a constant or what builtins names.
+    class of a number, which a stand-in would show; that of `self` is none. compares: whether it asks if two things are
+    one object, other than a constant or what builtins names.
     """
 
     outer: frozenset[str]
@@ -60,7 +60,7 @@ def names_of(code: CodeType) -> Names:
     outer, attributes, handed, unknown = set[str](), set[str](), set[str](), set[str]()
     imports = set[tuple[str, int]]()
     gets: dict[int, tuple[str, ...]] = {}
-    is_modulo = is_text = computes = compares = False
+    is_modulo = is_text = computes = compares = asks_kind = False
     instructions = instructions_of(code)
     for at, instruction in enumerate(instructions):
         names = names_in(instruction)
@@ -71,6 +71,10 @@ def names_of(code: CodeType) -> Names:
         elif instruction.opcode in BY_NAME:
             outer.update(names if instruction.opname not in OF_ATTRIBUTES else ())
             attributes.update(names if instruction.opname not in OF_GLOBALS else ())
+            if "type" in names:
+                call, arguments = call_from(instructions, at)
+                asks_kind |= call is None or path_of(instructions, at, arguments) != ("self",)
+            asks_kind |= "__class__" in names and instructions[at - 1].argval != "self"
         elif instruction.opname == "BINARY_OP":
             is_modulo |= "%" in instruction.argrepr
         elif instruction.opname.startswith(("FORMAT_", "CONVERT_")):
@@ -107,7 +111,7 @@ def names_of(code: CodeType) -> Names:
         is_modulo and any("%" in text for text in texts),
         is_text or is_modulo or not outer.isdisjoint(_OF_DIGITS) or "format" in attributes,
         frozenset(unknown),
-        "type" in outer or "__class__" in attributes,
+        asks_kind or "__class__" in texts,
         compares or not attributes.isdisjoint(("is_", "is_not")),
     )
 

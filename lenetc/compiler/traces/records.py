@@ -148,6 +148,11 @@ class Capture:
     schedules: list[LRScheduler] = field(default_factory=list)  # that step at every call, in order
     error: BaseException | None = None  # that the function raised; the graph is what it had done by then
 
+    def let_go(self) -> None:
+        """Forget what only the call itself needed, and with it the objects that the trace has met."""
+        self.undo = self.undo_gradients = lambda: None
+        self.observed = None
+
     def results(self) -> list[Result]:
         """All that comes out and has a place in Python."""
         found = [what for what in self.leaves if isinstance(what, Result)]
