@@ -10,6 +10,7 @@ import pytest
 import lenetc
 from lenetc import nn, optim
 from lenetc.compiler.guard import Guard
+from lenetc.compiler.reads import names
 from tests.lenetc.compiler.regression import Regression, X, traces
 
 FACTOR = 1.0
@@ -265,3 +266,16 @@ def test_an_enum_of_a_configuration_is_followed_without_a_trace_at_every_call() 
     for act, wanted in ((kind.relu, 0.0), (kind.relu, 0.0), (kind.tanh, np.tanh(-1.0))):
         config.act = act  # a RetraceWarning would be an error
         np.testing.assert_allclose(f(-lenetc.ones(1)).tolist(), [wanted], rtol=1e-6)
+
+
+def test_only_code_that_names_it_is_taken_apart_for_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def counts(x: Any) -> Any:
+        total = 0.0
+        total += 1.0
+        return x * total
+
+    code = counts.__code__
+    assert names.line_of(code, "total") == code.co_firstlineno + 2
+    monkeypatch.setattr(names.dis, "get_instructions", None)
+    assert names.line_of(code, "losses") is None
+    assert names.line_of(code, "total") == code.co_firstlineno + 2  # as it was found

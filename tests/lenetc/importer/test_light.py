@@ -27,9 +27,11 @@ LR = {
 }
 STEP = {"densenet121": 1e-8}  # of differences; there a ReLU turns within 1e-7
 
-networks = pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.nightly) for name in NAMES]
-)
+
+def networks(*quick: str) -> pytest.MarkDecorator:
+    """All of them, of which those that are not quick are for the night."""
+    nightly = [pytest.param(name, marks=pytest.mark.nightly) for name in NAMES if name not in quick]
+    return pytest.mark.parametrize("name", [*quick, *nightly])
 
 
 def scores(net: Any, images: Any, ends_in_softmax: bool) -> Any:
@@ -37,7 +39,7 @@ def scores(net: Any, images: Any, ends_in_softmax: bool) -> Any:
     return y.log() if ends_in_softmax else y
 
 
-@networks
+@networks(*QUICK)
 def test_output_and_gradient(name: str) -> None:
     pixels, rng = QUICK.get(name, 224), np.random.default_rng(0)
     model = light(name, pixels)
@@ -72,7 +74,7 @@ def test_output_and_gradient(name: str) -> None:
     assert derivative == pytest.approx((moved(step) - moved(-step)) / (2 * step), rel=1e-4)
 
 
-@networks
+@networks("squeezenet")  # shufflenet takes eight seconds: each day its gradient is enough
 def test_training(name: str, tmp_path: Path) -> None:
     """Three images are learned, by the compiled step as from the folder, whose files are for batches of any size."""
     pixels, rng = QUICK.get(name, 224), np.random.default_rng(0)

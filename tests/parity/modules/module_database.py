@@ -68,6 +68,29 @@ class Translated(Translation):
         return super().__call__(value)
 
 
+@dataclasses.dataclass
+class Run:
+    """What is called of a case. Nothing of PyTorch's is in it: of what a compiled function reads, all is gone through,
+    and of PyTorch's modules that takes longer than to compile."""
+
+    module: lenetc.nn.Module
+    args: Any
+    kwargs: Any
+    weights: list[Any]
+    inputs: list[Any]
+
+    def __call__(self) -> tuple[list[Any], list[Any]]:
+        """lenetc's results and buffers, and its gradients, not yet looked at."""
+        found = leaves(self.module(*self.args, **self.kwargs))
+        total: Any = 0
+        for x, weight in zip(found, self.weights, strict=False):
+            if weight is not None:
+                total = total + (x * lenetc.from_numpy(np.asarray(weight))).sum()
+        if isinstance(total, lenetc.Tensor):
+            total.backward()
+        return [*found, *self.module.buffers()], [x.grad for x in (*self.inputs, *self.module.parameters())]
+
+
 class Case:
     """One input of a module: both modules with the same weights, and what both are called with."""
 
@@ -93,6 +116,8 @@ class Case:
         if not self.before:
             self.ours.load_state_dict(self.theirs.state_dict())
         self.expect()
+        made = [self.translate.made[id(x)] for x in self.inputs]
+        self.run = Run(self.ours, *self.arguments, self.weights, made)
 
     def alike(self) -> str:
         """How the modules differ before they are called; "" where they do not."""
@@ -128,21 +153,8 @@ class Case:
             self.gradients = list(torch.autograd.grad(total, wanted, allow_unused=True))
         self.expected += list(self.theirs.buffers())
 
-    def run(self) -> tuple[list[Any], list[Any]]:
-        """lenetc's results and buffers, and its gradients, not yet looked at."""
-        args, kwargs = self.arguments
-        found = leaves(self.ours(*args, **kwargs))
-        total: Any = 0
-        for x, weight in zip(found, self.weights, strict=False):
-            if weight is not None:
-                total = total + (x * lenetc.from_numpy(np.asarray(weight))).sum()
-        wanted = [*(self.translate.made[id(x)] for x in self.inputs), *self.ours.parameters()]
-        if isinstance(total, lenetc.Tensor):
-            total.backward()
-        return [*found, *self.ours.buffers()], [x.grad for x in wanted]
-
     def difference(self, made: tuple[list[Any], list[Any]]) -> str:
-        """How what run() made differs from PyTorch's; "" where it does not."""
+        """How what a run made differs from PyTorch's; "" where it does not."""
         for kind, mine, theirs in zip(
             ("result", "gradient"), made, (self.expected, self.gradients), strict=True
         ):
@@ -179,8 +191,10 @@ def failures(name: str, dtype: str, training: bool, way: str, given: list[Any]) 
                 f"making {one.constructor_input.args} {one.constructor_input.kwargs}: {_told(error)}"
             )
 
+    runs = [case.run for case in cases]
+
     def run() -> list[Any]:
-        return [case.run() for case in cases]
+        return [one() for one in runs]
 
     try:
         made = run() if way == "lazily" else lenetc.compile(run)()
