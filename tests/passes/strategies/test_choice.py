@@ -136,6 +136,13 @@ def test_lenet_at_batch_64_works_batch_last_in_the_blocks_of_its_pools() -> None
     ]
 
 
+def test_the_sums_of_a_bias_tell_whether_the_gradient_of_its_pool_is_finite() -> None:
+    lowered, _ = choose_strategies(train_step(64), Target(batch=64))
+    of_images = [node.inputs[0] for node in lowered.nodes() if node.op is ops.sum and not node.shape]
+    of_images = [x for x in of_images if x.rank > 2]  # others are of the loss
+    assert [x.op for x in of_images] == [ops.maximum] * 2
+
+
 def test_forward_and_weight_gradient_share_their_columns() -> None:
     lowered, _ = choose_strategies(train_step(64), Target(overrides=BATCH_LAST))
     columns = [
