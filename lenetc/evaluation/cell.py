@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lenetc.evaluation.tracing import Trace
     from lenetc.tensors.tensor import Tensor
 
-_numbers = itertools.count()
+numbers = itertools.count()  # of cells, and of leaves that share theirs
 _slots = itertools.count()
 evaluated: WeakKeyDictionary[Node, Value | Array] = WeakKeyDictionary()  # nodes whose value is known
 pending: WeakValueDictionary[int, Cell] = WeakValueDictionary()  # cells that wait to be computed, by number
@@ -90,7 +90,7 @@ class Cell:
         self.version = 0
         self.has_history = False
         self.failure: LenetcError | None = None  # why the value could not be computed
-        self.number = next(_numbers)
+        self.number = next(numbers)
         self.slot = -1
         self._back: Value | None = None
         self._back_slot = -1
@@ -133,7 +133,7 @@ class Cell:
         if self._node is None:
             self._touch()  # the next run has to take the node away
             assert self._value is not None
-            self._node = leaf(f"t{next(_numbers)}", self.type)
+            self._node = leaf(f"t{next(numbers)}", self.type)
             evaluated[self._node] = self._value
         return self._node
 

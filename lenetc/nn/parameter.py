@@ -31,6 +31,7 @@ class Parameter(Tensor):
         source = source if is_tensor(source) else Tensor(source)
         self._init(source._cell)
         share(source._cell, source, self)
+        self._is_detached = source._is_detached or source.requires_grad
         self.requires_grad_(requires_grad)
 
     def __setattr__(self, name: str, value: Any) -> None:

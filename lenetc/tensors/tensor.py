@@ -19,7 +19,7 @@ from ir import ops
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node, building_at
 from ir.types import Array
-from lenetc.evaluation.cell import Cell, Context, Counts, known, lock
+from lenetc.evaluation.cell import Cell, Context, Counts, known, lock, numbers
 from lenetc.evaluation.tracing import here, where_now
 from lenetc.missing import missing
 from lenetc.tensors.arrays import array_of, index_of
@@ -55,6 +55,7 @@ class Tensor(Described, Methods):
         "_is_detached",
         "_requires_grad",
         "_shares",
+        "_uid",
         "_view",
         "after_grad",
         "hooks",
@@ -75,6 +76,7 @@ class Tensor(Described, Methods):
         self._requires_grad = False
         self._shares = ""  # why in-place changes must be refused: "a view"
         self._is_detached = False  # by .data or .detach(): gradients end here, whatever it shares
+        self._uid: int | None = None  # of a leaf whose storage others show as well
         self._accumulate: weakref.ref[AccumulateGrad] | None = None
         self._view: View | None = None
         # Of a leaf: what is called with its gradient, and with it once `.grad` has that.
@@ -151,9 +153,11 @@ class Tensor(Described, Methods):
                 node = self._view.read(base.node)
                 return node if base.requires_grad and self.requires_grad else ops.stop_gradient(node)
         node = self._cell.node
-        if self._requires_grad and self._cell.has_history and self._grad_fn is None and not self._is_detached:
-            # Another tensor has given the storage a history, which is none of this leaf's.
-            return ops.alias(ops.stop_gradient(node), uid=self._cell.number)
+        if self._requires_grad and self._grad_fn is None and (self._is_detached or self._cell.has_history):
+            # What else shows this storage has a gradient of its own, or none: another leaf, detach() of this one.
+            if self._uid is None:
+                self._uid = next(numbers)
+            return ops.alias(ops.stop_gradient(node), uid=self._uid)
         is_constant = self._is_detached or (
             self._cell.has_history and self._grad_fn is None and not self._requires_grad
         )
