@@ -88,7 +88,7 @@ def _bit(y: Node) -> tuple[Node, Node]:
 
 def greatest_common_divisor(x: Node, y: Node) -> Node:
     """Of the sizes of x and y, by Euclid's algorithm: as many steps as the smallest and the next Fibonacci number of
-    the dtype take."""
+    the dtype take. The least number of a dtype is its own size, so the remainders may be negative, and the result."""
     shape = broadcast_shapes("gcd", x.shape, y.shape)
     x, y = (ops.broadcast_to(v if v.dtype is u8 else ops.abs(v), shape=shape) for v in (x, y))
     a, b = (leaf(name, x.ty) for name in ("a", "b"))
@@ -97,7 +97,8 @@ def greatest_common_divisor(x: Node, y: Node) -> Node:
     following = (("a", ops.where(zero, a, b)), ("b", ops.where(zero, b, rest)))
     steps = int(8 * x.dtype.itemsize * 1.5)
     run = ops.scan(x, y, body=Graph.make("euclid", (a, b), following), carries=2, sequences=0, length=steps)
-    return ops.get(run, index=0)
+    found = ops.get(run, index=0)
+    return found if x.dtype is u8 else ops.abs(found)
 
 
 def to_power(x: Node, exponent: int) -> Node:

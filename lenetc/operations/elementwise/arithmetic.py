@@ -253,7 +253,15 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Tensor:
                 "lerp: needs floating point tensors of one dtype, but they are "
                 f"{' and '.join(tensor.type_text() for tensor in given)}"
             ).at(here())
-    return _weighted("lerp", lambda w, a, b: a + w * (b - a), weight, input, end)
+
+    def between(w: Node, a: Node, b: Node) -> Node:
+        """From the nearer end, so that 1 gives `end` whatever `input` is."""
+        from_input, from_end = a + w * (b - a), b - (b - a) * (1.0 - w)
+        if w.op is ops.const:
+            return from_input if -0.5 < float(w.attrs["value"].array) < 0.5 else from_end
+        return ops.where(ops.less(ops.abs(w), 0.5), from_input, from_end)
+
+    return _weighted("lerp", between, weight, input, end)
 
 
 absolute = abs

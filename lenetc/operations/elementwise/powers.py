@@ -12,7 +12,7 @@ import lenetc.tensors.tensor as t
 from ir import ops
 from ir.errors import DTypeError, LenetcError
 from ir.node import Node
-from ir.types import DType, bool_, f64
+from ir.types import DType, bool_, f64, i64
 from lenetc.evaluation.scalars import Scalar
 from lenetc.evaluation.tracing import here
 from lenetc.operations import integers
@@ -24,6 +24,8 @@ from lenetc.tensors.dtypes import get_default_dtype
 if TYPE_CHECKING:
     from lenetc.tensors.convert import Number
     from lenetc.tensors.tensor import Tensor
+
+_FARTHEST = 2100  # more powers of 2 than there are between the least and the largest f64
 
 __all__ = ["float_power", "ldexp", "pow", "reciprocal", "rsqrt", "sqrt", "square"]
 
@@ -115,12 +117,28 @@ def float_power(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
 
 
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
-    """input * 2 ** other, broadcast, as a float."""
+    """input * 2 ** other, broadcast, as a float; by whole numbers it is exact where the power is out of range."""
     t.require_tensors("ldexp", input, other)
-    if not other.dtype.is_float:
-        dtype = result_dtype(input, other)
-        other = other.to(dtype if dtype.is_float else get_default_dtype())
-    return input * pow(2.0, other)
+    if other.dtype.is_float:
+        return input * pow(2.0, other)
+    dtype = result_dtype(input, other)
+    dtype = dtype if dtype.is_float else get_default_dtype()
+
+    def scaled(x: Node, count: Node) -> Node:
+        count = ops.minimum(ops.maximum(cast(count, i64), -_FARTHEST), _FARTHEST)
+        count = cast(count, f64)
+        # What is far goes in three steps; chosen, not multiplied by 1, so that nothing multiplies the steps first.
+        is_far = ops.greater(ops.abs(count), _FARTHEST / 3.0)
+        part = ops.where(is_far, ops.floor(count / 3.0), filled(0.0, count))
+        step, rest = (ops.pow(filled(2.0, count), power) for power in (part, count - part * 2.0))
+        near = cast(x, f64)
+        for _ in range(2):
+            near = ops.where(is_far, near * step, near)
+        found = cast(near * rest, dtype)
+        x = cast(x, dtype)
+        return graded(found, (x, cast(ops.pow(filled(2.0, count), count), dtype)))
+
+    return t.apply("LdexpBackward0", scaled, input, other)
 
 
 def sqrt(input: Tensor) -> Tensor:

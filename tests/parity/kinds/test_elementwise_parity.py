@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,54 @@ def test_integers_at_the_ends_of_their_range(dtype: str) -> None:
     s = np.array([0, 1, 7, info.bits - 1, info.bits, 2], dtype)
     for code in INTEGERS:
         check_both(code, {"x": x, "y": y, "s": s})
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64", "f16"])
+def test_between_numbers_far_apart(dtype: str) -> None:
+    numbers = (0.0, 1.0, -2.5, 3e4, 1e-3, np.inf, -np.inf, np.nan)
+    if dtype != "f16":
+        numbers += (1e30, -1e30, 1e-30)
+    x, y = (each.ravel() for each in np.meshgrid(numbers, numbers))
+    weights = (
+        "0.0",
+        "0.25",
+        "0.5",
+        "0.75",
+        "1.0",
+        "2.0",
+        "-1.0",
+        "x * 0 + 1",
+        "y.clamp(0, 1)",
+        "t.tensor(0.75)",
+    )
+    check_all([f"t.lerp(x, y, {w})" for w in weights], {"x": (x, dtype), "y": (y, dtype)})
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64", "f16"])
+def test_scaling_by_powers_of_2_out_of_range(dtype: str) -> None:
+    x = [0.0, -0.0, 1.0, -3.0, 2.0**-14, 6e4, np.inf, np.nan]
+    if dtype != "f16":
+        x += [2.0**-120, -3e38]
+    counts = [0, 1, -1, 24, -24, 100, -100, 127, 200, -250, 1000, -1020, 2_000, 2**31 - 1]
+    check_all(
+        [
+            code
+            for n in counts
+            for code in (f"t.ldexp(x, t.tensor({n}))", f"t.ldexp(x, t.full(x.shape, {n}, dtype=t.int64))")
+        ],
+        {"x": (x, dtype)},
+    )
+    slopes = lenetc.ones(2, requires_grad=True)
+    lenetc.ldexp(slopes, lenetc.tensor([3, -2])).sum().backward()
+    assert slopes.grad is not None and slopes.grad.tolist() == [8, 0.25]
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64"])
+def test_divisors_of_the_least_number_are_not_negative(dtype: str) -> None:
+    least = int(np.iinfo(dtype).min)
+    pairs = [(least, 1), (least, 3), (least, 6), (6, least), (1, least), (least + 1, 3), (0, 5)]
+    x, y = (lenetc.tensor(np.array(column, dtype)) for column in zip(*pairs, strict=True))
+    assert lenetc.gcd(x, y).tolist() == [math.gcd(a, b) for a, b in pairs]
 
 
 def check_both(code: str, values: dict[str, Any]) -> None:
