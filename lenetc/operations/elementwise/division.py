@@ -52,8 +52,8 @@ def div(input: Tensor, other: Tensor | Number, *, rounding_mode: str | None = No
             here()
         )
     if rounding_mode == "floor":
-        return binary("DivBackward2", "div", _floor_divided, input, other)
-    return binary("DivBackward2", "div", _trunc_divided, input, other)
+        return binary("DivBackward2", "div", _floor_divided, input, other, divides=True)
+    return binary("DivBackward2", "div", _trunc_divided, input, other, divides=True)
 
 
 def rdiv(input: Tensor, other: Tensor | Number) -> Tensor:
@@ -104,7 +104,7 @@ def _fmod(x: Node, y: Node) -> Node:
 
 def floor_divide(input: Tensor, other: Tensor | Number) -> Tensor:
     """The largest whole number not above input / other, broadcast; it has no gradient (torch.floor_divide)."""
-    return binary("", "floor_divide", _floor_divided, input, other)
+    return binary("", "floor_divide", _floor_divided, input, other, divides=True)
 
 
 def rfloor_divide(input: Tensor, other: Tensor | Number) -> Tensor:

@@ -44,9 +44,18 @@ def of_bools(op: Binary) -> Binary:
 
 
 def binary(
-    name: str, what: str, op: Binary, x: Any, y: Any, *, to_float: bool = False, saves: bool = True
+    name: str,
+    what: str,
+    op: Binary,
+    x: Any,
+    y: Any,
+    *,
+    to_float: bool = False,
+    divides: bool = False,
+    saves: bool = True,
 ) -> Tensor:
-    """op of x and y in the dtype that they promote to (in a float one if `to_float`). what: the function's name."""
+    """op of x and y in the dtype that they promote to (in a float one if `to_float`). what: the function's name;
+    divides: whether y is what x is divided by."""
     x, y = operand_of(what, x), operand_of(what, y)
     if not isinstance(x, t.Tensor) and not isinstance(y, t.Tensor):
         raise DTypeError(f"{what} takes at least one tensor, not two numbers").at(here())
@@ -55,8 +64,9 @@ def binary(
         dtype = get_default_dtype()
     build = of_bools(op) if dtype is bool_ else op
     # Factors keep their digits beside halves, as in PyTorch; what is added or compared is rounded to them first.
-    exact = (
-        dtype in HALVES and op in (ops.mul, ops.div) and (_keeps_digits(x, dtype) or _keeps_digits(y, dtype))
+    exact = dtype in HALVES and (
+        (op in (ops.mul, ops.div) and (_keeps_digits(x, dtype) or _keeps_digits(y, dtype)))
+        or (divides and _keeps_digits(y, dtype))
     )
     if dtype in HALVES and not isinstance(op, Op):
         build = in_f32(build)
@@ -80,7 +90,8 @@ def _keeps_digits(x: Any, dtype: DType) -> bool:
     """Whether x is a number that the half `dtype` does not hold, or a tensor without dimensions of a wider float."""
     if isinstance(x, t.Tensor):
         return x.ndim == 0 and x.dtype in (f32, f64)
-    return not isinstance(x, Scalar) and float(np.asarray(x, dtype.numpy)) != float(x)
+    with np.errstate(over="ignore"):
+        return not isinstance(x, Scalar) and float(np.asarray(x, dtype.numpy)) != float(x)
 
 
 def narrowed(formula: Callable[..., Node], dtype: DType) -> Callable[..., Node]:

@@ -47,13 +47,12 @@ def _added(what: str, x: Tensor, product: Tensor, beta: Number, alpha: Number) -
     def build(a: Node, made: Node) -> Node:
         found = summed(a, made)
         numbers = type(alpha) in (int, float) and type(beta) in (int, float)
-        if made.dtype not in HALVES or made.op is not ops.matmul or beta == 0 or not numbers:
+        if made.dtype not in HALVES or (alpha == 1 and beta == 0) or not numbers:
             return found
-        x, y = made.inputs
-        if made.rank == 2:
-            once = ops.gemm(x, y, a, alpha=float(alpha), beta=float(beta))
+        if made.op is ops.matmul and made.rank == 2 and beta != 0:
+            once = ops.gemm(*made.inputs, a, alpha=float(alpha), beta=float(beta))
         else:
-            once = cast(summed(cast(a, f32), ops.matmul(cast(x, f32), cast(y, f32))), made.dtype)
+            once = cast(summed(cast(a, f32), _unrounded(made)), made.dtype)
         return ops.with_gradient(once, found)  # which is rounded more than once
 
     def summed(a: Node, made: Node) -> Node:
@@ -64,6 +63,16 @@ def _added(what: str, x: Tensor, product: Tensor, beta: Number, alpha: Number) -
         return made + (a if beta == 1 else a * scalar(beta, a.dtype))
 
     return t.apply(f"{what.capitalize()}Backward0", build, x, product)
+
+
+def _unrounded(product: Node) -> Node:
+    """A product of halves, and the sum of products, in f32."""
+    inner = product.inputs[0]
+    if product.op is ops.cast:
+        return _unrounded(inner)
+    if product.op in (ops.reshape, ops.sum):
+        return product.op(_unrounded(inner), **product.attrs)
+    return product.op(*(cast(x, f32) for x in product.inputs), **product.attrs)
 
 
 @autocasts

@@ -158,3 +158,50 @@ def test_slopes_that_cancel_out() -> None:
         _, found = computed(lenetc, function, x, "float32")
         np.testing.assert_allclose(found, slope, rtol=1e-5, atol=1e-6 if slope is sinc else 0)
         np.testing.assert_allclose(found[x < 0.1], slope[x < 0.1], rtol=1e-5, atol=1e-36)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_whole_quotients_are_those_of_the_number_itself(dtype: str) -> None:
+    x = np.concatenate([np.linspace(-40, 40, 600), [0.0, 1e-3, 300.0]]).astype(np.float32)
+    forms: tuple[Callable[[Any, Any, float], Any], ...] = (
+        lambda t, x, n: x // n,
+        lambda t, x, n: t.floor_divide(x, n),
+        lambda t, x, n: t.div(x, n, rounding_mode="floor"),
+        lambda t, x, n: t.div(x, n, rounding_mode="trunc"),
+    )
+    for number in (0.1, 1 / 3, -0.7, 3.3, 1e-5, 1e5, 2049.0):
+        for form in forms:
+            mine, theirs = (
+                form(library, library.from_numpy(x.copy()).to(getattr(library, dtype)), number)
+                .float()
+                .numpy()
+                for library in (lenetc, torch)
+            )
+            np.testing.assert_array_equal(mine, theirs, f"{number}")
+
+
+ADDED: dict[str, Callable[[Any, Any, Any, Any, Any], Any]] = {
+    "addmv": lambda t, a, b, v, w: t.addmv(w[:6], a[0], v),
+    "addmv, scaled": lambda t, a, b, v, w: t.addmv(w[:6], a[0], v, beta=0.3, alpha=-1.5),
+    "addmv, alone": lambda t, a, b, v, w: t.addmv(w[:6], a[0], v, beta=0, alpha=0.3),
+    "addbmm": lambda t, a, b, v, w: t.addbmm(w[:5], a, b),
+    "addbmm, scaled": lambda t, a, b, v, w: t.addbmm(w[:5], a, b, beta=0.3, alpha=0.7),
+    "baddbmm": lambda t, a, b, v, w: t.baddbmm(w[:5], a, b, beta=0.3, alpha=0.7),
+    "addmm": lambda t, a, b, v, w: t.addmm(w[:5], a[0], b[0], beta=0.3, alpha=0.7),
+    "addr": lambda t, a, b, v, w: t.addr(a[0], w[:6], v, beta=0.3, alpha=0.7),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", ADDED)
+def test_added_products_are_rounded_once(name: str, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    arrays = [
+        torch.from_numpy(rng.standard_normal(shape)).to(getattr(torch, dtype)).float().numpy()
+        for shape in ((3, 6, 8), (3, 8, 5), (8,), (8,))
+    ]
+    halves = [lenetc.from_numpy(x).to(getattr(lenetc, dtype)) for x in arrays]
+    found = ADDED[name](lenetc, *halves).float().numpy()
+    exact = ADDED[name](torch, *(torch.from_numpy(x).double() for x in arrays)).numpy()
+    unit = 2.0 ** (np.floor(np.log2(np.abs(exact))) - (10 if dtype == "float16" else 7))
+    assert (np.abs(found - exact) / unit).max() < 0.51
