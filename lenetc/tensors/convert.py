@@ -119,14 +119,16 @@ def operand_of(what: str, value: Any) -> Any:
 
 
 def number_for(dtype: DType, value: Number) -> Number:
-    """`value` as an element of a tensor of `dtype` that is filled with it: integers lose a fraction, and negative ones
-    count by their last bits in u8, as PyTorch's do.
+    """`value` as an element of a tensor of `dtype` that is filled with it: integers lose a fraction, and negative whole
+    numbers count by their last bits in u8, as PyTorch's do.
 
     Raises DTypeError where it does not fit: for a finite number that f32 takes for infinite too.
     """
     if dtype.kind == "bool":
         return bool(value)
     if dtype.kind == "int" and isinstance(value, float) and math.isfinite(value):
+        if dtype is u8 and value < 0:
+            raise DTypeError(f"the number {value!r} cannot be converted to uint8 without overflow").at(here())
         value = int(value)
     if dtype is u8 and type(value) is int and -256 < value < 0:
         return value % 256

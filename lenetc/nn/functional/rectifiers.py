@@ -16,6 +16,7 @@ from lenetc.operations import creation, elementwise
 from lenetc.operations.autocast import autocasts
 from lenetc.operations.elementwise.operands import graded, in_f32
 from lenetc.tensors.arrays import need_number
+from lenetc.tensors.convert import number_for
 from lenetc.tensors.tensor import Tensor, apply, require_tensors
 
 
@@ -63,11 +64,11 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
             here()
         )
 
+    low, high = (scalar(number_for(input.dtype, v), input.dtype) for v in (min_val, max_val))
+
     def build(x: Node) -> Node:
-        whole = not x.dtype.is_float
-        low, high = (scalar(int(v) if whole else v, x.dtype) for v in (min_val, max_val))
         limited = ops.minimum(ops.maximum(x, low), high)
-        if whole:
+        if not x.dtype.is_float:
             return limited
         inside = ops.logical_and(ops.greater(x, low), ops.less(x, high))
         return ops.with_gradient(limited, ops.where(inside, x, _zero(x)))
@@ -156,9 +157,9 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     need_number("threshold", "threshold", threshold)
     need_number("threshold", "value", value)
 
+    limit, other = (scalar(number_for(input.dtype, v), input.dtype) for v in (threshold, value))
+
     def build(x: Node) -> Node:
-        whole = not x.dtype.is_float
-        limit, other = (scalar(int(v) if whole else v, x.dtype) for v in (threshold, value))
         return ops.where(ops.logical_or(ops.less(x, limit), ops.equal(x, limit)), other, x)
 
     found = apply("ThresholdBackward0", build, input)

@@ -12,7 +12,7 @@ from ir.dims import Dim, Poly
 from ir.errors import ShapeError, UnsupportedError
 from ir.node import Node
 from ir.op import scalar
-from ir.types import DType, Type, bool_, i64, u8
+from ir.types import DType, Type, bool_, i64
 from lenetc import runtime
 from lenetc.evaluation.cell import Cell, Context
 from lenetc.evaluation.tracing import here
@@ -63,8 +63,6 @@ def full(
         value = value.item()
     default = bool_ if isinstance(value, bool) else get_default_dtype() if isinstance(value, float) else i64
     kind = checked("full", of_out(dtype, out, default))
-    if kind is u8 and -255 <= value < 0:  # which PyTorch wraps around
-        value += 256
     return finished("full", filled(shape, element_for(kind, value), kind), requires_grad, device, out, idle)
 
 

@@ -23,6 +23,12 @@ FILLED = [
     *("x.scatter(0, i, {n})", "t.where(x > 1, x, {n})"),
     *("t.where(x > 1, {n}, x)", "x[i] = {n}; x"),
 ]
+LIMITS = [
+    "F.threshold(x, {n}, 1)",
+    "F.threshold(x, 1, {n})",
+    "F.hardtanh(x, 0, {n})",
+    "F.pad(x, (1, 1), value={n})",
+]
 
 
 @pytest.mark.parametrize(
@@ -30,7 +36,7 @@ FILLED = [
     [
         ("f32", (1e39, -1e39, np.inf, 3e38)),
         ("f16", (-1e9, 1e5, -np.inf, 6e4)),
-        ("u8", (-1, -255, 256, 2.5)),
+        ("u8", (-1, -255, 256, 2.5, -0.5, -3.0)),
         ("i32", (2.5, 2**31, -(2**31))),
         ("bool", (2.5, -1)),
     ],
@@ -38,6 +44,12 @@ FILLED = [
 def test_tensors_filled_with_a_number(dtype: str, numbers: tuple[float, ...]) -> None:
     values = {"x": ([0, 1, 2], dtype), "i": ([1, 0], "i64")}
     check_all([code.format(n=repr(n)) for n in numbers for code in FILLED], values)
+
+
+@pytest.mark.parametrize("dtype", ["u8", "i32", "f32"])
+def test_limits_and_fillings_given_as_a_number(dtype: str) -> None:
+    numbers = ("2.7", "-3", "-0.5", "inf", "-inf", "np.nan", "300", "2**40", "1e30")
+    check_all([code.format(n=n) for n in numbers for code in LIMITS], {"x": ([0, 1, 2, 100], dtype)})
 
 
 def test_limits_that_halves_do_not_hold() -> None:

@@ -38,7 +38,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     if mode != "constant":
         return _padded_with_itself(input, sides, mode, value)
     need_number("pad", "value", value or 0)
-    fill = float(element_for(input.dtype, value or 0))
+    fill = float(element_for(input.dtype, float(value or 0)))
     none = [(0, 0)] * (input.ndim - len(sides))
     before, after = zip(*none, *reversed(sides), strict=True) if input.ndim else ((), ())
 
