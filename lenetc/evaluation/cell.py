@@ -58,6 +58,11 @@ class _Context(threading.local):
 Context = _Context()
 
 
+def fresh_uid() -> int:
+    """A number for a node that is to be told from all others. Each trace counts anew: equal ones are equal graphs."""
+    return next(numbers if Context.trace is None else Context.trace.uids)
+
+
 class Counts:
     """Counters for all threads, and what computes pending cells (lenetc.lazy)."""
 
@@ -120,6 +125,10 @@ class Cell:
         if Context.trace is None and self._node is None:
             return True
         return self.node.op.name == "input"
+
+    def is_read(self) -> bool:
+        """Whether somebody may have computed something from the present value."""
+        return Context.trace is not None or self._node is not None
 
     def present(self) -> object:
         """What tells the present value from earlier and later ones."""

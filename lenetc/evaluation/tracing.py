@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
 import sys
 import threading
@@ -91,6 +92,8 @@ class Trace:
         self.joined: set[Cell] = set()
         self.names: set[str] = set()  # of arguments, which no other input may have
         self.made: list[ref[Tensor]] = []  # tensors that were made
+        self.uids = itertools.count(-1, -1)  # cells outside count upwards
+        self.leaves: dict[Tensor, int] = {}  # those that are told from what they share a node with, by number
         self.arrays: list[ref[Any]] = []  # what stands for NumPy arrays
         self.bases: list[Tensor] = []  # that views were taken of: held as long as the function runs
         self.aliases: list[ref[Tensor]] = []  # made by detach() or .data, of whatever storage

@@ -7,20 +7,18 @@ the function for each element, so that its program grows with their number.
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ir import ops
 from ir.errors import DTypeError, LenetcError, ShapeError
 from lenetc.autograd import engine
+from lenetc.evaluation.cell import fresh_uid
 from lenetc.evaluation.tracing import here
 from lenetc.func.trees import filled, leaves, mapped, tensors
 from lenetc.operations import creation, shaping
 from lenetc.tensors.grad_fn import enable_grad, record
 from lenetc.tensors.tensor import Tensor
-
-_uids = itertools.count(-1, -1)  # cells count upwards
 
 
 def fresh(x: Any) -> Any:
@@ -31,7 +29,7 @@ def fresh(x: Any) -> Any:
         raise DTypeError(
             f"only tensors of floating point dtype can be differentiated by, not {x.type_text()}"
         ).at(here())
-    made = Tensor._from_node(ops.alias(x.node, uid=next(_uids)))
+    made = Tensor._from_node(ops.alias(x.node, uid=fresh_uid()))
     if x.requires_grad:
         made._set_grad_fn(record("AliasBackward0", made.node, [x]))
         return made

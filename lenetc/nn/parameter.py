@@ -31,7 +31,9 @@ class Parameter(Tensor):
         source = source if is_tensor(source) else Tensor(source)
         self._init(source._cell)
         share(source._cell, source, self)
+        # Of the two that show this storage gradients reach one through its own uses alone.
         self._is_detached = source._is_detached or source.requires_grad
+        source._is_detached = source._is_detached or not source.requires_grad
         self.requires_grad_(requires_grad)
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -120,6 +120,16 @@ def is_inference_mode_enabled() -> bool:
     return any(_modes.inference[-1:])
 
 
+# By the node of what was computed: the operation that was recorded last.
+_recorded: weakref.WeakKeyDictionary[Node, weakref.ref[GradFn]] = weakref.WeakKeyDictionary()
+
+
+def is_recorded(node: Node) -> bool:
+    """Whether there is an operation with this node, which the history of some tensor may hold."""
+    found = _recorded.get(node)
+    return found is not None and found() is not None
+
+
 class GradFn:
     """One recorded operation, as PyTorch shows it: a view of the IR node that it made.
 
@@ -224,4 +234,6 @@ def record(name: str, node: Node, operands: Sequence[Tensor | GradFn | None], sa
                 was = trace is not None and fn is not None and operand._cell in trace.current
                 leaves.append((operand, trace.captured[operand._cell] if trace and was else operand.node))
             edges.append(operand._accumulator() if fn is None else fn)
-    return grad_fn_class(name)(node, edges, leaves, saves)
+    made = grad_fn_class(name)(node, edges, leaves, saves)
+    _recorded[node] = weakref.ref(made)
+    return made

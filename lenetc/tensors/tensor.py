@@ -19,13 +19,20 @@ from ir import ops
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node, building_at
 from ir.types import Array
-from lenetc.evaluation.cell import Cell, Context, Counts, known, lock, numbers
+from lenetc.evaluation.cell import Cell, Context, Counts, fresh_uid, known, lock, numbers
 from lenetc.evaluation.tracing import here, where_now
 from lenetc.missing import missing
 from lenetc.tensors.arrays import array_of, index_of
 from lenetc.tensors.described import Described
 from lenetc.tensors.dtypes import get_default_dtype
-from lenetc.tensors.grad_fn import AccumulateGrad, GradFn, is_grad_enabled, record, set_grad_enabled
+from lenetc.tensors.grad_fn import (
+    AccumulateGrad,
+    GradFn,
+    is_grad_enabled,
+    is_recorded,
+    record,
+    set_grad_enabled,
+)
 from lenetc.tensors.size import Size
 from lenetc.tensors.storage import set_data, share
 from lenetc.tensors.views import Read, View, Write
@@ -76,7 +83,7 @@ class Tensor(Described, Methods):
         self._requires_grad = False
         self._shares = ""  # why in-place changes must be refused: "a view"
         self._is_detached = False  # by .data or .detach(): gradients end here, whatever it shares
-        self._uid: int | None = None  # of a leaf whose storage others show as well
+        self._uid: int | None = None  # of a leaf that others share a node with
         self._accumulate: weakref.ref[AccumulateGrad] | None = None
         self._view: View | None = None
         # Of a leaf: what is called with its gradient, and with it once `.grad` has that.
@@ -153,17 +160,25 @@ class Tensor(Described, Methods):
                 node = self._view.read(base.node)
                 return node if base.requires_grad and self.requires_grad else ops.stop_gradient(node)
         node = self._cell.node
-        if self._requires_grad and self._grad_fn is None and (self._is_detached or self._cell.has_history):
-            # What else shows this storage has a gradient of its own, or none: another leaf, detach() of this one.
-            if self._uid is None:
-                self._uid = next(numbers)
-            return ops.alias(ops.stop_gradient(node), uid=self._uid)
-        is_constant = self._is_detached or (
-            self._cell.has_history and self._grad_fn is None and not self._requires_grad
-        )
+        if self._requires_grad and self._grad_fn is None:
+            if self._is_detached or self._cell.has_history or self._uid is not None:
+                # What else shows this storage, or has used it before, has a gradient of its own, or none.
+                return ops.alias(ops.stop_gradient(node), uid=self._own_uid())
+            return node
+        is_constant = self._grad_fn is None and (self._cell.has_history or self._uid is not None)
+        is_constant = is_constant or self._is_detached
         return ops.stop_gradient(node) if is_constant and node.op is not ops.stop_gradient else node
 
-    # Autograd.
+    def _own_uid(self, anew: bool = False) -> int:
+        """What tells this leaf from what it shares a node with."""
+        if self._uid is None or anew:
+            self._uid = next(numbers)
+        trace = Context.trace
+        if trace is None:
+            return self._uid
+        if anew or self not in trace.leaves:
+            trace.leaves[self] = next(trace.uids)
+        return trace.leaves[self]
 
     @property
     def requires_grad(self) -> bool:
@@ -187,8 +202,10 @@ class Tensor(Described, Methods):
             )
         if requires_grad and self._grad_fn is None and not self._cell.is_leaf():
             # An identity of its own: two equal expressions must not share a gradient.
-            self._cell.node = ops.alias(self._cell.node, uid=self._cell.number)
+            self._cell.node = ops.alias(self._cell.node, uid=fresh_uid())
         if self._requires_grad != requires_grad:
+            if self._cell.is_read():
+                self._own_uid(anew=True)  # what was computed from it before has no part in its gradient
             if Context.trace is not None:
                 Context.trace.before_change(
                     functools.partial(setattr, self, "_requires_grad", self._requires_grad)
@@ -445,6 +462,10 @@ def _applied(
             raise error.at(here()) from None
         if needs and not is_grad_enabled():
             node = ops.stop_gradient(node)
+        elif needs and node in nodes:  # an identity of its own, for gradients by one of the two
+            node = ops.alias(node, uid=fresh_uid())
+        elif needs and is_recorded(node):  # so for another tensor that is computed alike
+            node = build(*(ops.alias(x, uid=fresh_uid()) if x.dtype.is_float else x for x in nodes))
     result = Tensor._from_node(node)
     if needs and is_grad_enabled() and node.dtype.is_float:
         result._set_grad_fn(record(name, node, operands if edges is None else edges, saves))

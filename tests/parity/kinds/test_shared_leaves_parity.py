@@ -79,3 +79,96 @@ def test_a_value_looked_at_in_between_changes_nothing() -> None:
         return list(x.grad.tolist())
 
     assert gradient(lenetc) == gradient(torch) == [11, 11]
+
+
+# What was computed from x before it was a leaf that requires gradients, or while it was none, is constant to it.
+STARTED = [
+    "x = b * 1; y = x * 2; x = x.detach(); x.requires_grad_(); (x, x * y)",
+    "x = t.ones(3, dtype=b.dtype); y = x * 3; x.requires_grad_(); (x, x * y * b)",
+    "x = b.detach().clone(); m = x.mean(); x.requires_grad_(); (x, (x - m) ** 3 + b)",
+    "x = b.detach().clone(); z = x * 2; x.requires_grad_(); (x, z * x * x.exp())",
+    "x = t.ones_like(b).requires_grad_(); x.requires_grad_(False); y = x * 2; x.requires_grad_(); (x, x * y * b)",
+    "x = t.ones(3, dtype=b.dtype).requires_grad_(); z = x.exp(); x.requires_grad_(False); y = x * 2; "
+    "x.requires_grad_(); (x, z * x * y * b)",
+    "d = t.ones(3, dtype=b.dtype) * 2; x = t.nn.Parameter(d); (x, (x - d + b) ** 2 * x)",
+    "d = t.arange(3.).to(b.dtype); v = d.view(3); x = t.nn.Parameter(d); (x, x * v + b)",
+    "d = t.ones(3, dtype=b.dtype); p = t.nn.Parameter(d); x = t.nn.Parameter(d); (x, x * p * p * b)",
+]
+# Of two tensors that are computed alike each has the gradient of its own uses.
+ALIKE = [
+    *(
+        "y = b * 2; z = b * 2; (y, y * z)",
+        "y = b.exp(); z = b.exp(); (y, y * z * z)",
+        "y = b.clone(); (y, y * b)",
+    ),
+    *(
+        "y = b.view(3); (y, y * b)",
+        "h = b * 2; y = h.reshape(3); (y, y * h * h)",
+        "y = t.nn.Identity()(b * 2); (y, y * (b * 2))",
+    ),
+    *("y = b.sum(); z = b.sum(); (y, y * z * b)", "y = b.to(b.dtype, copy=True); (y, y * b)"),
+    "f = t.nn.functional.linear; w = t.ones(3, 3, dtype=b.dtype); y = f(b, w); z = f(b, w); (y, y * z * y)",
+    "y = b.expand(3); z = b.contiguous() * 1; w = b * 1; (w, w * z * y)",
+]
+
+
+def _asked(library: Any, code: str, wrapped: Callable[[Any], Any]) -> list[Any]:
+    """The gradients of what the code gives first and of b: by grad(), by backward() with retain_grad(), by a hook."""
+    *statements, last = code.split("; ")
+    lines = "".join(f"    {line}\n" for line in statements)
+    space: dict[str, Any] = {"t": library}
+    exec(f"def compute(b):\n{lines}    return {last}", space)
+    compute = space["compute"]
+
+    def asked(b: Any) -> list[Any]:
+        y, z = compute(b)
+        return list(library.autograd.grad(z.sum(), [y, b], allow_unused=True))
+
+    def kept(b: Any) -> list[Any]:
+        b = b.detach().requires_grad_()
+        y, z = compute(b)
+        y.retain_grad()
+        z.sum().backward()
+        return [g if g is None else g * 3 for g in (y.grad, b.grad)]
+
+    def hooked(b: Any) -> list[Any]:
+        b = b.detach().requires_grad_()
+        y, z = compute(b)
+        y.register_hook(lambda g: g * 10)
+        z.sum().backward()
+        return [b.grad]
+
+    found = []
+    # Compiled, a result that has the value of what is kept is refused.
+    for function in (asked, hooked) if wrapped is lenetc.compile else (asked, hooked, kept):
+        b = library.tensor([0.5, 2.0, -1.5], dtype=library.float64, requires_grad=True)
+        found += [None if g is None else g.numpy() for g in wrapped(function)(b)]
+    return found
+
+
+@pytest.mark.filterwarnings("ignore::lenetc.RetraceWarning")
+@pytest.mark.parametrize("wrapped", [lambda f: f, lenetc.compile], ids=["lazily", "compiled"])
+@pytest.mark.parametrize("code", [*STARTED, *ALIKE])
+def test_gradients_of_what_is_computed_alike(code: str, wrapped: Callable[[Any], Any]) -> None:
+    expected, found = _asked(torch, code, lambda f: f), _asked(lenetc, code, wrapped)
+    for mine, reference in zip(found, expected[: len(found)], strict=True):
+        assert (mine is None) == (reference is None), code
+        if reference is not None:
+            np.testing.assert_allclose(mine, reference, rtol=1e-12, err_msg=code)
+
+
+def test_equal_traces_are_one_program() -> None:
+    counts = []
+
+    @lenetc.compile
+    def step(b: Any) -> Any:
+        counts.append(1)
+        x = b.detach().requires_grad_()
+        y, z = (x * 2).clone(), x * 2
+        (y * z * (x * 2) * x.detach()).sum().backward()
+        return x.grad
+
+    with pytest.warns(lenetc.RetraceWarning):
+        for k in range(3):
+            assert step(lenetc.ones(2) * k).tolist() == [24.0 * k**3] * 2
+    assert len(counts) == 3 and len(step.programs()) == 1
