@@ -201,6 +201,7 @@ def outcome(
             if tensor in trace.grads
             for grad in (trace.grads[tensor],)
         ],
+        laid=list(dict.fromkeys(trace.laid)),
         given_data=list(dict.fromkeys(trace.given_data)),
         optimizers=dict(trace.optimizers),
         baked=list(trace.baked),
