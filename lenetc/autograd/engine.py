@@ -309,6 +309,11 @@ def grad(
         [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs or [None] * len(outputs))
     )
     pairs = _cotangents(outputs, given)
+    for tensor in inputs:
+        if not tensor.requires_grad:
+            raise LenetcError(
+                f"One of the differentiated Tensors does not require grad: {tensor.type_text()}"
+            ).at(here())
     functions = _reachable([fn for t in outputs if (fn := t.grad_fn) is not None])
     passed = _passed(functions, asked)
     _check_not_freed(passed)
