@@ -24,7 +24,7 @@ from lenetc.operations.creation.arguments import (
     sequence_of_sizes,
     sizes_of,
 )
-from lenetc.tensors.convert import Number, element_for, operand_of
+from lenetc.tensors.convert import Number, filling_for, operand_of
 from lenetc.tensors.dtypes import get_default_dtype
 from lenetc.tensors.tensor import Tensor, apply
 
@@ -65,7 +65,7 @@ def full(
     kind = checked("full", of_out(dtype, out, default))
     if kind is u8 and -255 <= value < 0:  # which PyTorch wraps around
         value += 256
-    return finished("full", filled(shape, element_for(kind, value), kind), requires_grad, device, out, idle)
+    return finished("full", filled(shape, filling_for(kind, value), kind), requires_grad, device, out, idle)
 
 
 def _constant(
