@@ -56,9 +56,9 @@ class Result:
 
 @dataclass
 class GradOf:
-    """A result that is the `.grad` which a tensor has when the call returns."""
+    """A result that is the `.grad` which a tensor, or an argument by its name, has when the call returns."""
 
-    tensor: Tensor
+    tensor: Tensor | str
 
 
 @dataclass
