@@ -69,7 +69,9 @@ class Guard:
             if place is not None or captured.changed
         ]
         self.given_data = [(t, position_of.get(id(t))) for t in captured.given_data]
-        self.laid = [(position_of[id(t)], strides_out_of_order(t)) for t in captured.laid if id(t) in position_of]
+        self.laid = [
+            (position_of[id(t)], strides_out_of_order(t)) for t in captured.laid if id(t) in position_of
+        ]
         self.fixed = tuple(captured.fixed.items())
         # An argument that is also read in another way fits only while it is the very same.
         self.elsewhere = frozenset((*followed.tensors, *captured.cells.values()))

@@ -13,7 +13,7 @@ from lenetc.evaluation.tracing import here
 from lenetc.operations.creation import empty
 from lenetc.tensors.convert import is_tensor
 from lenetc.tensors.size import Size
-from lenetc.tensors.storage import share
+from lenetc.tensors.storage import others, share
 from lenetc.tensors.tensor import Tensor
 
 
@@ -31,6 +31,11 @@ class Parameter(Tensor):
         source = source if is_tensor(source) else Tensor(source)
         self._init(source._cell)
         share(source._cell, source, self)
+        # Of several that show the storage one is its leaf; the others have values alone of it, or are leaves of their own.
+        if any(other._requires_grad for other in others(self)):
+            self._is_detached = True
+        elif source._grad_fn is None:
+            source._is_detached = True
         self.requires_grad_(requires_grad)
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -102,7 +102,10 @@ def _followed(node: Node, base: Node, lies: Lies) -> Lies | None:
         return node.ty.shape, tuple(a * b for a, b in zip(strides, steps, strict=True))
     new = node.attrs["shape"]
     added = len(new) - len(shape)
-    kept = (stride if size == wanted else 0 for size, wanted, stride in zip(shape, new[added:], strides, strict=True))
+    kept = (
+        stride if size == wanted else 0
+        for size, wanted, stride in zip(shape, new[added:], strides, strict=True)
+    )
     return new, (*[0] * added, *kept)
 
 

@@ -8,6 +8,7 @@ values (`values`), in-place changes (`changes`) and the operations are functions
 from __future__ import annotations
 
 import functools
+import itertools
 import weakref
 from collections.abc import Callable, Sequence
 from copy import deepcopy
@@ -39,6 +40,9 @@ else:
     Methods = object  # `lenetc.operations.methods` puts them in: operations stand on the tensor
 
 
+_uids = itertools.count(-(2**40), -1)  # of detached leaves; cells count upwards
+
+
 class Tensor(Methods):
     """An n-dimensional array of one dtype that remembers how it was computed.
 
@@ -56,6 +60,7 @@ class Tensor(Methods):
         "_grad",
         "_grad_fn",
         "_is_detached",
+        "_own",
         "_requires_grad",
         "_shares",
         "_view",
@@ -77,6 +82,7 @@ class Tensor(Methods):
         self._grad_fn: GradFn | None = None
         self._requires_grad = False
         self._shares = ""  # why in-place changes must be refused: "a view"
+        self._own = 0  # what tells it, as a detached leaf, from others of its storage
         self._is_detached = False  # by .data or .detach(): gradients end here, whatever it shares
         self._accumulate: weakref.ref[AccumulateGrad] | None = None
         self._view: View | None = None
@@ -158,6 +164,8 @@ class Tensor(Methods):
         if self._requires_grad and self._cell.has_history and self._grad_fn is None and not self._is_detached:
             # Another tensor has given the storage a history, which is none of this leaf's.
             return ops.alias(ops.stop_gradient(node), uid=self._cell.number)
+        if self._requires_grad and self._is_detached and self._grad_fn is None:
+            return ops.alias(ops.stop_gradient(node), uid=self._own)
         is_constant = self._is_detached or (
             self._cell.has_history and self._grad_fn is None and not self._requires_grad
         )
@@ -257,9 +265,11 @@ class Tensor(Methods):
             raise LenetcError("you can only change requires_grad flags of leaf variables; use detach()").at(
                 here()
             )
-        if requires_grad and self._grad_fn is None and not self._cell.is_leaf():
-            # An identity of its own: two equal expressions must not share a gradient.
-            self._cell.node = ops.alias(self._cell.node, uid=self._cell.number)
+        if requires_grad and self._grad_fn is None:  # with an identity of its own: equals share no gradient
+            if self._is_detached:
+                self._own = self._own or next(_uids)
+            elif not self._cell.has_own_leaf():
+                self._cell.node = ops.alias(self._cell.node, uid=self._cell.number)
         if self._requires_grad != requires_grad:
             if Context.trace is not None:
                 Context.trace.before_change(

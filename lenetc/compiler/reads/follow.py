@@ -253,7 +253,9 @@ class Followed:
         if is_ours(code.co_filename):
             if hasattr(function, "__wrapped__"):  # of a decorator of ours
                 self.todo.append((function.__wrapped__, path))
-            for cell in function.__closure__ or ():  # of what one of ours made of the user's function: func.grad
+            for cell in (
+                function.__closure__ or ()
+            ):  # of what one of ours made of the user's function: func.grad
                 inner = Variable(path, cell).value
                 if type(inner) in (FunctionType, MethodType, functools.partial) or isinstance(inner, Module):
                     self.todo.append((inner, path))

@@ -57,7 +57,9 @@ LEAVES = (
         types.GetSetDescriptorType,
         types.MemberDescriptorType,
         types.CodeType,
-        type(vars(collections.namedtuple("_Record", "field"))["field"]),  # what gives a field of a named tuple
+        type(
+            vars(collections.namedtuple("_Record", "field"))["field"]
+        ),  # what gives a field of a named tuple
     ),
     *(
         np.ufunc,

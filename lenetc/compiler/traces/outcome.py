@@ -257,7 +257,10 @@ def _note_views(
     for result, view, base in results:
         if base._cell.trace is not trace:
             argument = by_tensor.get(id(base)) or names.get(base._cell)
-            result.base, result.is_detached = argument or base, base._is_detached and id(base) not in by_tensor
+            result.base, result.is_detached = (
+                argument or base,
+                base._is_detached and id(base) not in by_tensor,
+            )
         elif shown[base._cell] > 1 or not callable(view.write):
             result.base = come_out(base, "base")
         if result.base is not None:

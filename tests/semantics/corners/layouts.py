@@ -68,7 +68,9 @@ def copies_changed_inside(torch, compile):
 
 @case
 def layout_asked_for(torch, compile):
-    f = compile(lambda x: (x.is_contiguous(), x.stride(), x.t().stride(), x[:, 0].stride(), x.t()[:1].is_contiguous()))
+    f = compile(
+        lambda x: (x.is_contiguous(), x.stride(), x.t().stride(), x[:, 0].stride(), x.t()[:1].is_contiguous())
+    )
     return [f(x) for x in (torch.ones(2, 2), torch.ones(2, 2).t(), torch.ones(4, 2)[::2], torch.ones(2, 2))]
 
 
@@ -87,7 +89,9 @@ def gradients_of_copies(torch, compile):
 @case
 def views_made_without_recording(torch, compile):
     p = parameter(torch, 1, 2, 3, 4)
-    f = compile(lambda: (p.view(2, 2), p[0], p[1:], p.detach()[0], p.data.view(4), p * 1.0, p.view(2, 2).reshape(4)))
+    f = compile(
+        lambda: (p.view(2, 2), p[0], p[1:], p.detach()[0], p.data.view(4), p * 1.0, p.view(2, 2).reshape(4))
+    )
     made = []
     for _ in range(2):
         made.append([(x, x.requires_grad, x.is_leaf) for x in f()])

@@ -147,10 +147,24 @@ TABLE = [
 # State that is there before the first step, after some, and after it was loaded, twice from what one loaded before.
 OPTIMIZERS = {
     name: f"optim.{name}([p, q], lr=0.1)"
-    for name in ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD")
+    for name in (
+        "SGD",
+        "Adam",
+        "AdamW",
+        "RMSprop",
+        "Adagrad",
+        "Adadelta",
+        "Adamax",
+        "NAdam",
+        "RAdam",
+        "Rprop",
+        "ASGD",
+    )
 }
 OPTIMIZERS["SGD with momentum"] = "optim.SGD([p, q], lr=0.1, momentum=0.9)"
-OPTIMIZERS["Adagrad with a start"] = "optim.Adagrad([p, q], lr=0.1, lr_decay=0.1, initial_accumulator_value=0.5)"
+OPTIMIZERS["Adagrad with a start"] = (
+    "optim.Adagrad([p, q], lr=0.1, lr_decay=0.1, initial_accumulator_value=0.5)"
+)
 STATE = f"""
 {STEP}
 def state(of):

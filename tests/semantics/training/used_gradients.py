@@ -41,7 +41,9 @@ TABLE = [
     *expressions(
         "gradients of backward as constants",
         USES,
-        CONSTANT.replace("    g = {gradient}", "    (p * p * q * x).sum().backward()\n    g = p.grad.clone()"),
+        CONSTANT.replace(
+            "    g = {gradient}", "    (p * p * q * x).sum().backward()\n    g = p.grad.clone()"
+        ),
         {},
     ),
 ]
