@@ -116,8 +116,8 @@ class Cell:
             pending[self.number] = self
 
     def has_own_leaf(self) -> bool:
-        """Whether the node is, or would be, a leaf that stands for the value, and for no other's: a copy has the leaf of
-        what it is a copy of."""
+        """Whether the node is, or would be, a leaf that stands for this value alone: a copy has that of what it is a
+        copy of."""
         trace = Context.trace
         if trace is None:
             return self._node is None or (self._value is not None and self._node.op.name == "input")

@@ -31,7 +31,7 @@ class Parameter(Tensor):
         source = source if is_tensor(source) else Tensor(source)
         self._init(source._cell)
         share(source._cell, source, self)
-        # Of several that show the storage one is its leaf; the others have values alone of it, or are leaves of their own.
+        # Of several that show the storage one is its leaf; the others have values of it, or are leaves of their own.
         if any(other._requires_grad for other in others(self)):
             self._is_detached = True
         elif source._grad_fn is None:

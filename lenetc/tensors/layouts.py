@@ -1,4 +1,4 @@
-"""How a view lies in the memory of what it shows: where PyTorch can show elements in another shape, and where it copies.
+"""How a view lies in the memory of what it shows: where PyTorch shows elements in another shape, and where it copies.
 
 Values here have no order in memory; but who changes the copy that `x.t().reshape(-1)` is must not change x.
 """
@@ -35,7 +35,7 @@ def strides_out_of_order(x: Tensor) -> tuple[int, ...] | None:
     shape, strides = lies
     wanted = _rows(shape)[1]
     is_other = any(size != 1 and a != b for size, a, b in zip(shape, strides, wanted, strict=True))
-    return strides if is_other and math.prod(shape) else None
+    return strides if is_other and 0 not in shape else None
 
 
 def _is_plain(x: Tensor) -> bool:
@@ -68,7 +68,7 @@ def _rows(shape: tuple[int, ...]) -> Lies:
 def _under(lies: Lies, new: tuple[int, ...]) -> Lies | None:
     """The same memory under another shape, None where strides cannot tell it. Source: PyTorch's computeStride."""
     shape, strides = lies
-    if not math.prod(shape) or not shape:
+    if 0 in shape or not shape:
         return _rows(new)
     found, at, base = [0] * len(new), len(new) - 1, strides[-1]
     run = shown = 1  # elements of dimensions that lie one in the other, and of new ones
@@ -99,7 +99,7 @@ def _followed(node: Node, base: Node, lies: Lies) -> Lies | None:
         return tuple(shape[i] for i in perm), tuple(strides[i] for i in perm)
     if node.op is ops.slice:
         steps = node.attrs["steps"]
-        return node.ty.shape, tuple(a * b for a, b in zip(strides, steps, strict=True))
+        return tuple(map(int, node.ty.shape)), tuple(a * b for a, b in zip(strides, steps, strict=True))
     new = node.attrs["shape"]
     added = len(new) - len(shape)
     kept = (

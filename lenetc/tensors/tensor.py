@@ -243,6 +243,10 @@ class Tensor(Methods):
         self._refresh()
         return self._requires_grad or self._grad_fn is not None or self._is_leaf_view()
 
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
     def _is_leaf_view(self) -> bool:
         """Whether it is a view, made without recording, of what requires grad: whose own gradients go nowhere."""
         view = self._view
@@ -250,10 +254,6 @@ class Tensor(Methods):
             return False
         base = view.base()
         return base is not None and base.requires_grad
-
-    @requires_grad.setter
-    def requires_grad(self, value: bool) -> None:
-        self.requires_grad_(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set whether gradients are recorded. Raises LenetcError for a tensor that is not a leaf, or not float."""

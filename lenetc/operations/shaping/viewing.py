@@ -235,7 +235,7 @@ def atleast_3d(*tensors: Any) -> Any:
 
 
 def contiguous(x: Tensor, memory_format: Any = None) -> Tensor:
-    """x itself where its elements lie row by row, as all but some views do; a copy of those (torch.Tensor.contiguous)."""
+    """x itself where its elements lie row by row; a copy of a view that lies otherwise (torch.Tensor.contiguous)."""
     return x if strides_out_of_order(x) is None else t.apply("CloneBackward0", lambda a: a, x, saves=False)
 
 
@@ -247,7 +247,7 @@ def is_contiguous(x: Tensor, memory_format: Any = None) -> bool:
 def stride(x: Tensor, dim: int | None = None) -> Any:
     """How many elements lie between neighbours along each dimension, or along `dim`; in row-major order but of views
     that lie otherwise in what they are views of."""
-    strides = strides_out_of_order(x) or tuple(
+    strides: tuple[Dim, ...] = strides_out_of_order(x) or tuple(
         product((*(max(n, 1) for n in x.shape[i + 1 :]),)) for i in range(x.ndim)
     )
     return strides if dim is None else strides[axis_of(dim, x.ndim, "stride")]

@@ -2,12 +2,13 @@
 
 import enum
 import types
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 import lenetc
+from ir.errors import LenetcError
 from lenetc import nn, optim
 from lenetc.compiler.guard import Guard
 from tests.lenetc.compiler.regression import Regression, X, traces
@@ -265,3 +266,44 @@ def test_an_enum_of_a_configuration_is_followed_without_a_trace_at_every_call() 
     for act, wanted in ((kind.relu, 0.0), (kind.relu, 0.0), (kind.tanh, np.tanh(-1.0))):
         config.act = act  # a RetraceWarning would be an error
         np.testing.assert_allclose(f(-lenetc.ones(1)).tolist(), [wanted], rtol=1e-6)
+
+
+class Batch(NamedTuple):
+    x: Any
+    scale: float = 2.0
+
+
+def test_ordinary_reads_need_no_trace_at_every_call() -> None:
+    """Fields of named tuples, functions that func.grad differentiates, gradients that are given: a RetraceWarning would
+    be an error."""
+    w = nn.Parameter(lenetc.ones(1))
+
+    def given(g: Any) -> Any:
+        w.grad = g
+        return g * 2.0
+
+    for function, argument in (
+        (lambda b: b.x * b.scale, lambda k: Batch(lenetc.ones(1) * k)),
+        (lenetc.func.grad(lambda x: (x * w * w).sum()), lambda k: lenetc.ones(1) * k),
+        (lenetc.vmap(lambda x: x * w), lambda k: lenetc.ones(2) * k),
+        (given, lambda k: lenetc.ones(1) * k),
+    ):
+        compiled = lenetc.compile(function)
+        for k in range(5):
+            assert compiled(argument(float(k))).tolist() == function(argument(float(k))).tolist()
+        assert "traced at every call" not in compiled.explain()
+
+
+def test_many_shapes_are_told_apart_from_numbers_that_change() -> None:
+    compiled = lenetc.compile(lambda x: x * 2.0)
+    with pytest.warns(lenetc.RetraceWarning, match="ever new shapes"):
+        for n in range(1, 10):
+            compiled(lenetc.ones(n))
+
+
+def test_a_refusal_at_the_end_of_a_trace_names_the_users_line() -> None:
+    total, w = lenetc.zeros(2), nn.Parameter(lenetc.ones(2))
+    compiled = lenetc.compile(lambda x: total.add_(w * x))
+    with pytest.raises(LenetcError, match="history") as caught:
+        compiled(lenetc.ones(2))
+    assert "contextlib" not in str(caught.value)
