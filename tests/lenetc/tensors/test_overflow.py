@@ -1,4 +1,4 @@
-"""Numbers that are too large for a dtype: infinity where PyTorch has it, no warning of NumPy's, and an error elsewhere."""
+"""Numbers too large for a dtype: infinity where PyTorch has it, no warning of NumPy's, and an error elsewhere."""
 
 from __future__ import annotations
 
