@@ -307,3 +307,18 @@ def test_a_refusal_at_the_end_of_a_trace_names_the_users_line() -> None:
     with pytest.raises(LenetcError, match="history") as caught:
         compiled(lenetc.ones(2))
     assert "contextlib" not in str(caught.value)
+
+
+def test_data_that_is_replaced_needs_a_trace_only_where_somebody_shows_it() -> None:
+    p = nn.Parameter(lenetc.ones(1))
+
+    @lenetc.compile
+    def scale(k: Any) -> None:
+        p.data = p.data * k
+
+    for _ in range(4):
+        scale(2.0)
+    assert "traced 1 times" in scale.explain()
+    shown = p.data
+    scale(2.0)
+    assert (shown.tolist(), p.tolist()) == ([16.0], [32.0])

@@ -158,7 +158,9 @@ def two_arguments_of_one_storage(torch, compile):
         y = torch.ones(2)
         x = y.detach().requires_grad_()
         for pair in ((x, y), (y, x), (y, y), (x, x)):
-            made.append([(t.requires_grad, t.is_leaf) for t in f(*pair)])
+            shown = f(*pair)
+            y.add_(1.0)
+            made.append([(t, t.requires_grad, t.is_leaf) for t in shown])
     return made
 
 

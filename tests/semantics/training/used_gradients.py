@@ -189,7 +189,9 @@ def gradient_that_is_changed_as_an_argument(torch, compile):
         return w.grad * 1.0
 
     w.grad, other = torch.ones(2), torch.ones(2)
-    return [f(g) for g in (other, other, w.grad, other, w.grad)], gradients([w]), other
+    made = [f(other), f(other)]
+    w.grad = torch.ones(2) * 3.0
+    return made, [f(g) for g in (w.grad, other, w.grad)], gradients([w]), other
 
 
 @case
