@@ -175,7 +175,8 @@ def _number(value: Any, sign: str, dtype: DType) -> Literal:
     try:
         if not dtype.is_float and int(value) != value:
             raise ValueError
-        return Literal(np.asarray(value, dtype.numpy))
+        with np.errstate(over="ignore"):  # which gives infinity
+            return Literal(np.asarray(value, dtype.numpy))
     except (ValueError, OverflowError):
         raise DTypeError(
             f"the number {value!r} does not fit {dtype}; use an integer in its range, or cast the other operand"

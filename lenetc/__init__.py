@@ -96,6 +96,7 @@ from lenetc.accepted.settings import (
     typename,
     use_deterministic_algorithms,
 )
+from lenetc.evaluation.anomaly import is_anomaly_enabled
 from lenetc.accepted.devices import accelerator, backends, cpu, mps, xpu
 from lenetc.accepted.tracers import _C, _dynamo, fx, hub, jit, onnx
 from lenetc.accepted.processes import distributed, multiprocessing

@@ -30,6 +30,7 @@ def returned(captured: Capture, function: Callable[..., Any]) -> Graph:
         found[free_name(name, {*found, *leaves})] = node
 
     names = result_names(function, captured.result)
+    left: dict[Any, str] = dict(captured.grads)
     for name, leaf, (_, item) in zip(names, captured.leaves, flatten(captured.result, ""), strict=True):
         what = leaf.of if isinstance(leaf, AliasOf) else leaf
         if isinstance(what, Result):
@@ -38,7 +39,7 @@ def returned(captured: Capture, function: Callable[..., Any]) -> Graph:
             add(name, leaves[what])
         elif isinstance(item, Tensor):
             cell = item._cell
-            if isinstance(what, GradOf) and (label := dict(captured.grads).get(what.tensor)):
+            if isinstance(what, GradOf) and (label := left.get(what.tensor)):
                 add(name, nodes[label])
             elif cell in states:
                 add(name, values[states[cell]])

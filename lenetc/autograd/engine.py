@@ -245,7 +245,9 @@ def _accumulate(tensor: Tensor, gradient: Node, create_graph: bool, functions: S
         elif create_graph:
             tensor.grad = wrap_gradient(tensor.grad.node + gradient, True, functions)
         else:
-            tensor.grad._cell.node = tensor.grad.node + gradient
+            before = tensor.grad
+            own = before._cell.node if before._is_detached and before._view is None else before.node
+            before._cell.node = own + gradient
     if trace is not None and is_awaited:
         trace.awaited.add(tensor)
     for hook in tuple((tensor.after_grad or {}).values()):
@@ -255,6 +257,7 @@ def _accumulate(tensor: Tensor, gradient: Node, create_graph: bool, functions: S
 def wrap_gradient(node: Node, create_graph: bool, functions: Sequence[GradFn]) -> Tensor:
     """A gradient as a tensor; with `create_graph` one that depends on the leaves as the graph does."""
     result = Tensor._from_node(node)
+    result._is_detached = not create_graph  # later gradients end here, though its formula goes on
     if create_graph:
         leaves = list(dict.fromkeys(leaf for fn in functions for leaf in fn._leaves))
         edges = [tensor._accumulator() for tensor, _ in leaves]
@@ -306,6 +309,11 @@ def grad(
         [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs or [None] * len(outputs))
     )
     pairs = _cotangents(outputs, given)
+    for tensor in inputs:
+        if not tensor.requires_grad:
+            raise LenetcError(
+                f"One of the differentiated Tensors does not require grad: {tensor.type_text()}"
+            ).at(here())
     functions = _reachable([fn for t in outputs if (fn := t.grad_fn) is not None])
     passed = _passed(functions, asked)
     _check_not_freed(passed)

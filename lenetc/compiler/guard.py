@@ -13,6 +13,7 @@ from lenetc.compiler.traces.identity import pin, told
 from lenetc.compiler.traces.records import Capture, kind_of
 from lenetc.evaluation.cell import Counts
 from lenetc.evaluation.random import default_generator
+from lenetc.tensors.layouts import strides_out_of_order
 from lenetc.tensors.storage import others
 
 if TYPE_CHECKING:
@@ -70,6 +71,9 @@ class Guard:
             if place is not None or captured.changed
         ]
         self.given_data = [(t, position_of.get(id(t))) for t in captured.given_data]
+        self.laid = [
+            (position_of[id(t)], strides_out_of_order(t)) for t in captured.laid if id(t) in position_of
+        ]
         self.fixed = tuple(captured.fixed.items())
         # An argument that is also read in another way fits only while it is the very same.
         self.elsewhere = frozenset((*followed.tensors, *captured.cells.values()))
@@ -105,6 +109,10 @@ class Guard:
         for tensor, owner, place in self.twice:
             grad = (tensor if owner is None else leaves[owner])._grad
             if grad is not None and _position(grad, self.bound, leaves) != place:
+                return False
+        for position, strides in self.laid:
+            leaf = leaves[position]
+            if (leaf._view is not None or strides) and strides_out_of_order(leaf) != strides:
                 return False
         for tensor, place in self.given_data:
             if others(tensor if place is None else leaves[place]):

@@ -97,7 +97,9 @@ def handed_out(
         if isinstance(what, Result):
             return tensor_of(what)
         if isinstance(what, GradOf):
-            return what.tensor._grad
+            return (
+                leaves[captured.positions[what.tensor]] if isinstance(what.tensor, str) else what.tensor
+            )._grad
         if isinstance(what, AliasOf):
             if id(what) not in aliases:
                 tensor = leaves[captured.positions[what.of]] if isinstance(what.of, str) else what.of

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _OFTEN = 8  # programs after which a warning is due
 _CAUSES = 5  # that are kept
+_FIRST = "the first call with arguments of these types"
 
 
 class Story:
@@ -40,9 +41,7 @@ class Story:
     def missed(self, known: Sequence[Specialization], leaves: Sequence[Any]) -> None:
         """No run of `known`, programs of calls of the same signature, stands for a call with these arguments."""
         if not known:
-            self._note(
-                "the first call with arguments of these types" if not self.reasons else str(self.reasons[0])
-            )
+            self._note(str(self.reasons[0]) if self.reasons else _FIRST)
             return
         guard = known[-1].guard
         assert guard is not None
@@ -80,11 +79,16 @@ class Story:
             return
         self._has_warned_of_programs = True
         code = getattr(inspect.unwrap(function), "__code__", None)
+        cause = self.causes[-1] if self.causes else "see explain()"
+        why = (
+            "as its arguments have ever new shapes, dtypes or whole numbers: for ever new sizes there is "
+            "compile(dynamic=True); a number that is a float is an input and compiles once"
+            if cause == _FIRST
+            else f"as a number or a flag that it reads keeps changing ({cause}): pass it as a float, which is an input "
+            "and compiles once, or keep it in a tensor"
+        )
         warnings.warn_explicit(
-            f"{self.programs} programs have been compiled for {name}, as a number or a flag that it reads keeps "
-            f"changing ({self.causes[-1] if self.causes else 'see explain()'}): pass it as a float, which is an input "
-            "and compiles once, or keep it in a tensor; for arguments of ever new sizes there is "
-            "compile(dynamic=True)",
+            f"{self.programs} programs have been compiled for {name}, {why}",
             RetraceWarning,
             code.co_filename if code else "<unknown>",
             code.co_firstlineno if code else 1,

@@ -145,6 +145,8 @@ def signature_key(leaves: Sequence[Any]) -> tuple[Any, ...]:
             cell = leaf._cell
             key += (type(leaf), cell.type, leaf._requires_grad, leaf._grad_fn is None, leaf._is_detached)
             key.append(bool(leaf.__dict__))
+            if leaf._view is not None:
+                key.append(leaf._is_leaf_view())
             if len(leaves) > 1:
                 key.append(cells.setdefault(cell, len(cells)))
                 if leaf._view is not None:
@@ -199,6 +201,7 @@ def quick_key(args: tuple[Any, ...]) -> tuple[Any, ...] | None:
             if arg._view is not None:
                 arg._refresh()
                 is_view = True
+                key.append(arg._is_leaf_view())
             if cell is arg._cell:
                 return None
             cell = arg._cell

@@ -12,7 +12,7 @@ from ir.interpret import bind, evaluate_node
 from ir.node import Graph, Node
 from ir.types import Array
 from lenetc.evaluation.cell import Context, Counts
-from lenetc.evaluation.tracing import setting
+from lenetc.evaluation.tracing import asked, setting
 
 _enabled = [False]
 _PHASES = ("forward", "backward", "update")
@@ -56,6 +56,12 @@ def set_detect_anomaly(mode: bool) -> None:
     """Switch the checks on or off everywhere (torch.autograd.set_detect_anomaly)."""
     setting("the checks for anomalies")
     _enabled[0] = mode
+
+
+def is_anomaly_enabled() -> bool:
+    """Whether runs are checked (torch.is_anomaly_enabled)."""
+    asked("whether runs are checked")
+    return is_enabled()
 
 
 def is_enabled() -> bool:

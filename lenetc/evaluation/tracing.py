@@ -86,6 +86,7 @@ class Trace:
         self.current: dict[Cell, Node] = {}
         self.arguments: set[Cell] = set()
         self.given: set[int] = set()  # the numbers of the tensors themselves
+        self.laid: list[Tensor] = []  # those that were asked how they lie in memory
         self.given_grads: dict[Tensor, None] = {}  # those whose `.grad` was set to one of these
         # Those that are views, by the cell of what they are views of; and those that are read through that by now.
         self.views: dict[Cell, list[Tensor]] = {}

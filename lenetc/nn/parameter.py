@@ -13,7 +13,7 @@ from lenetc.evaluation.tracing import here
 from lenetc.operations.creation import empty
 from lenetc.tensors.convert import is_tensor
 from lenetc.tensors.size import Size
-from lenetc.tensors.storage import share
+from lenetc.tensors.storage import others, share
 from lenetc.tensors.tensor import Tensor
 
 
@@ -31,9 +31,11 @@ class Parameter(Tensor):
         source = source if is_tensor(source) else Tensor(source)
         self._init(source._cell)
         share(source._cell, source, self)
-        # Of the two that show this storage gradients reach one through its own uses alone.
-        self._is_detached = source._is_detached or source.requires_grad
-        source._is_detached = source._is_detached or not source.requires_grad
+        # Of several that show the storage one is its leaf; the others have values of it, or are leaves of their own.
+        if source._is_detached or source.requires_grad or any(each._requires_grad for each in others(self)):
+            self._is_detached = True
+        else:
+            source._is_detached = True
         self.requires_grad_(requires_grad)
 
     def __setattr__(self, name: str, value: Any) -> None:

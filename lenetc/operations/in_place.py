@@ -15,7 +15,7 @@ from ir.types import f64
 from lenetc.evaluation.tracing import here
 from lenetc.operations import elementwise, products, reductions
 from lenetc.operations.elementwise import special
-from lenetc.tensors.convert import as_tensor, element_for, promoted
+from lenetc.tensors.convert import as_tensor, filling_for, promoted
 
 if TYPE_CHECKING:
     from ir.types import DType
@@ -242,7 +242,7 @@ def fill_(x: Tensor, value: Any) -> Tensor:
         source = value
     else:
         number = value.item() if isinstance(value, np.generic) else value
-        source = as_tensor(element_for(x.dtype, number), x.dtype)
+        source = as_tensor(filling_for(x.dtype, number), x.dtype)
 
     def build(a: Node, v: Node) -> Node:
         return ops.broadcast_to(v if v.dtype is a.dtype else ops.cast(v, dtype=a.dtype), shape=a.shape)

@@ -116,5 +116,6 @@ def _refused(name: str, instead: str) -> Any:
 
 
 resize_ = _refused("resize_", "reshape, or a new tensor and copy_")
+set_ = _refused("set_", "`x.data = y`, or copy_")
 resize_as_ = _refused("resize_as_", "reshape_as, or a new tensor and copy_")
 as_strided_ = _refused("as_strided_", "view, permute, unfold, narrow or x[...]")

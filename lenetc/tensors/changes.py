@@ -35,6 +35,11 @@ def change(self: Tensor, name: str, value: Tensor) -> Tensor:
             f"{name}: a leaf variable that requires grad is being used in an in-place operation; use "
             "no_grad() or .data"
         ).at(here())
+    if is_grad_enabled() and self._is_leaf_view():
+        raise LenetcError(
+            f"{name}: a view was created in no_grad mode and is being modified inplace with grad mode enabled; do both "
+            "inside of no_grad(), or both outside"
+        ).at(here())
     if value.dtype is not self.dtype:
         raise DTypeError(
             f"{name}: the result is {value.type_text()}, which cannot be stored in {self.type_text()}"

@@ -14,7 +14,7 @@ from ir.dims import Poly, as_value
 from ir.errors import DTypeError, UnsupportedError
 from ir.node import Node
 from ir.op import scalar
-from ir.types import DType, bool_, f32, i64, u8
+from ir.types import DType, bf16, bool_, f16, f32, i64, u8
 from lenetc.evaluation.cell import Context
 from lenetc.evaluation.scalars import Scalar
 from lenetc.evaluation.tracing import here
@@ -145,6 +145,13 @@ def element_for(dtype: DType, value: Number) -> Number:
     """`number_for`, which refuses what halves take for infinite as well."""
     _need_finite(value, dtype)
     return number_for(dtype, value)
+
+
+def filling_for(dtype: DType, value: Number) -> Number:
+    """`element_for` of a tensor that is filled whole: in halves PyTorch makes infinity of what is too large."""
+    if dtype in (f16, bf16) and type(value) in (int, float) and abs(value) > finfo(dtype).max:
+        return math.copysign(math.inf, value)
+    return element_for(dtype, value)
 
 
 def _need_finite(value: Number, dtype: DType) -> None:

@@ -72,7 +72,10 @@ def set_data(tensor: Tensor, value: Tensor) -> None:
         _part(tensor, trace)
         if tensor._cell.trace is not trace:
             trace.given_data.append(tensor)
-        tensor.detach().copy_(value)
+        alias = tensor.detach()
+        alias.copy_(value)
+        if alias._cell.sharers is not None:  # nobody sees it, but the trace keeps it
+            alias._cell.sharers.pop(id(alias), None)
 
 
 def _part(tensor: Tensor, trace: Trace) -> None:

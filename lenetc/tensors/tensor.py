@@ -158,7 +158,8 @@ class Tensor(Described, Methods):
             base = self._view.base() if self._is_read_through() else None
             if base is not None:
                 node = self._view.read(base.node)
-                return node if base.requires_grad and self.requires_grad else ops.stop_gradient(node)
+                is_passed = base.requires_grad and (self._requires_grad or self._grad_fn is not None)
+                return node if is_passed else ops.stop_gradient(node)
         node = self._cell.node
         if self._requires_grad and self._grad_fn is None:
             if self._is_detached or self._cell.has_history or self._uid is not None:
@@ -182,13 +183,22 @@ class Tensor(Described, Methods):
 
     @property
     def requires_grad(self) -> bool:
-        """Whether gradients reach this: asked for, or through its history (torch.Tensor.requires_grad)."""
+        """Whether gradients reach this: asked for, or through its history; of a view that was made without recording,
+        whether its base does (torch.Tensor.requires_grad)."""
         self._refresh()
-        return self._requires_grad or self._grad_fn is not None
+        return self._requires_grad or self._grad_fn is not None or self._is_leaf_view()
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         self.requires_grad_(value)
+
+    def _is_leaf_view(self) -> bool:
+        """Whether it is a view, made without recording, of what requires grad: whose own gradients go nowhere."""
+        view = self._view
+        if view is None or view.is_tracked or self._is_detached or not self.dtype.is_float:
+            return False
+        base = view.base()
+        return base is not None and base.requires_grad
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set whether gradients are recorded. Raises LenetcError for a tensor that is not a leaf, or not float."""
@@ -200,7 +210,7 @@ class Tensor(Described, Methods):
             raise LenetcError("you can only change requires_grad flags of leaf variables; use detach()").at(
                 here()
             )
-        if requires_grad and self._grad_fn is None and not self._cell.is_leaf():
+        if requires_grad and self._grad_fn is None and not self._cell.has_own_leaf():
             # An identity of its own: two equal expressions must not share a gradient.
             self._cell.node = ops.alias(self._cell.node, uid=fresh_uid())
         if self._requires_grad != requires_grad:
@@ -455,6 +465,7 @@ def _applied(
             require_tensors(name.partition("Backward")[0].lower() or "this operation", operand)
         nodes.append(operand.node)  # first: it brings a view up to date
         needs = needs or operand._requires_grad or operand._grad_fn is not None
+        needs = needs or (operand._view is not None and is_grad_enabled() and operand._is_leaf_view())
     with building_at(where_now()):
         try:
             node = build(*nodes)

@@ -66,7 +66,9 @@ LEAVES = (
         types.GetSetDescriptorType,
         types.MemberDescriptorType,
         types.CodeType,
-        type(collections.namedtuple("_Record", "field").field),  # what gives a field of a named tuple
+        type(
+            vars(collections.namedtuple("_Record", "field"))["field"]
+        ),  # what gives a field of a named tuple
     ),
     *(
         np.ufunc,

@@ -84,7 +84,8 @@ def outcome(
                 trace.effect("it returns a leaf that it has made, or one with attributes")
             leaves.append(come_out(item, label))
         elif isinstance(item, Tensor) and id(item) in by_grad:
-            leaves.append(GradOf(by_grad[id(item)]))
+            owner = by_grad[id(item)]
+            leaves.append(GradOf(by_tensor.get(id(owner), owner)))
         elif isinstance(item, Tensor) and id(item) not in by_tensor and item._cell in trace.arguments:
             if id(item) not in aliases:
                 trace.effect("it returns a tensor that shows the storage of an argument")
@@ -201,6 +202,7 @@ def outcome(
             if tensor in trace.grads
             for grad in (trace.grads[tensor],)
         ],
+        laid=list(dict.fromkeys(trace.laid)),
         given_data=list(dict.fromkeys(trace.given_data)),
         optimizers=dict(trace.optimizers),
         baked=list(trace.baked),

@@ -56,9 +56,9 @@ class Result:
 
 @dataclass
 class GradOf:
-    """A result that is the `.grad` which a tensor has when the call returns."""
+    """A result that is the `.grad` which a tensor, or an argument by its name, has when the call returns."""
 
-    tensor: Tensor
+    tensor: Tensor | str
 
 
 @dataclass
@@ -125,6 +125,7 @@ class Capture:
     grad_inputs: dict[str, Tensor]
     # Of what a `.grad` was, with the position of the argument's leaf that it was too.
     grads_read: list[tuple[Tensor, type | None, int | None]]
+    laid: list[Tensor]  # of which the function asked how they lie in memory
     given_data: list[Tensor]  # whose `.data` was set, while no other showed their storage
     optimizers: dict[Optimizer, int]  # how often each stepped
     baked: list[tuple[Optimizer, int, str, Any]]  # options that were taken for constants

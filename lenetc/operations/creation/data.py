@@ -53,7 +53,8 @@ def tensor(
         with np.errstate(over="ignore"):  # which gives infinity
             array = array.astype(dtype.numpy)
     elif not is_array and array.dtype == np.float64 and not _holds_f64(data):
-        array = array.astype(get_default_dtype().numpy)
+        with np.errstate(over="ignore"):
+            array = array.astype(get_default_dtype().numpy)
     result = Tensor._from_array(array)
     if dtype is not None and result.dtype is not dtype:
         result = result.to(dtype)

@@ -24,7 +24,7 @@ from lenetc.operations.creation.arguments import (
     sequence_of_sizes,
     sizes_of,
 )
-from lenetc.tensors.convert import Number, element_for, operand_of
+from lenetc.tensors.convert import Number, filling_for, operand_of
 from lenetc.tensors.dtypes import get_default_dtype
 from lenetc.tensors.tensor import Tensor, apply
 
@@ -63,7 +63,7 @@ def full(
         value = value.item()
     default = bool_ if isinstance(value, bool) else get_default_dtype() if isinstance(value, float) else i64
     kind = checked("full", of_out(dtype, out, default))
-    return finished("full", filled(shape, element_for(kind, value), kind), requires_grad, device, out, idle)
+    return finished("full", filled(shape, filling_for(kind, value), kind), requires_grad, device, out, idle)
 
 
 def _constant(

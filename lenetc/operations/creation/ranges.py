@@ -99,7 +99,8 @@ def arange(
     count = math.ceil((last - first) / by) if has_float and kind is not i64 else -((first - last) // by)
     if kind.kind == "int":
         first, by = _whole(kind, first, by)
-    made = Tensor._from_array((first + np.arange(count) * by).astype(kind.numpy)).to(kind)
+    with np.errstate(over="ignore"):  # halves take infinity
+        made = Tensor._from_array((first + np.arange(count) * by).astype(kind.numpy)).to(kind)
     return finished("arange", made, requires_grad, device, out, idle)
 
 
@@ -168,7 +169,8 @@ def evenly(first: float, last: float, count: int, dtype: DType) -> Array:
     multiplied and added in one rounding."""
     kind = dtype.numpy.type
     if dtype not in (f32, f64) or count < 2:
-        return np.linspace(first, last, count).astype(kind)
+        with np.errstate(over="ignore"):  # halves take infinity
+            return np.linspace(first, last, count).astype(kind)
     first, last = float(kind(first)), float(kind(last))
     i, step = np.arange(count), float(kind(last - first) / kind(count - 1))
     return np.where(i < count // 2, first + step * i, last - step * i[::-1]).astype(kind)

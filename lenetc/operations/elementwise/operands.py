@@ -90,7 +90,7 @@ def _keeps_digits(x: Any, dtype: DType) -> bool:
     """Whether x is a number that the half `dtype` does not hold, or a tensor without dimensions of a wider float."""
     if isinstance(x, t.Tensor):
         return x.ndim == 0 and x.dtype in (f32, f64)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):  # which gives infinity
         return not isinstance(x, Scalar) and float(np.asarray(x, dtype.numpy)) != float(x)
 
 

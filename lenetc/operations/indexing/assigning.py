@@ -60,7 +60,8 @@ def _put_at_once(x: Tensor, index: Any, value: Any) -> bool:
         return False
     changed = array.copy()
     try:
-        changed[index] = number
+        with np.errstate(over="ignore"):  # which gives infinity
+            changed[index] = number
     except (IndexError, ValueError, OverflowError):
         return False  # to be refused in our words
     x._cell.set_value(changed)

@@ -17,6 +17,8 @@ class CastingMethods:
     is_complex = casting.is_complex
     is_signed = casting.is_signed
     is_conj = casting.is_conj
+    real = property(casting.real)
+    imag = property(casting.imag)
     conj = casting.conj
     conj_physical = casting.conj
     resolve_conj = casting.conj

@@ -21,6 +21,7 @@ class InPlaceMoves:
     put_ = in_place_moves.put_
     resize_ = in_place_moves.resize_
     resize_as_ = in_place_moves.resize_as_
+    set_ = in_place_moves.set_
     scatter_ = in_place_moves.scatter_
     scatter_add_ = in_place_moves.scatter_add_
     scatter_reduce_ = in_place_moves.scatter_reduce_

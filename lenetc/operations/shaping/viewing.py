@@ -1,6 +1,7 @@
 """The same elements under another shape. PyTorch's functions of the same names.
 
-Every tensor stands in row-major order here, so that a view is never refused for its strides.
+Every tensor stands in row-major order here, so that a view is never refused for its strides; where PyTorch would copy
+(`reshape`, `flatten`, `contiguous` of what is transposed), the result is a tensor of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ir.node import Node
 from ir.types import DType
 from lenetc.evaluation.tracing import here
 from lenetc.tensors.arrays import axis_of, index_of
+from lenetc.tensors.layouts import can_show, strides_out_of_order
 
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
@@ -114,8 +116,14 @@ def view(x: Tensor, *sizes: Any, size: Any = None, dtype: DType | None = None) -
 
 
 def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
-    """The same elements in another shape; one size may be -1 (torch.reshape)."""
-    return viewed("ViewBackward0", input, _resolved(input, given("reshape", sizes, shape), "reshape"))
+    """The same elements in another shape; one size may be -1 (torch.reshape). A view where PyTorch's is one."""
+    return _reshaped(input, _resolved(input, given("reshape", sizes, shape), "reshape"))
+
+
+def _reshaped(x: Tensor, shape: tuple[Dim, ...]) -> Tensor:
+    if can_show(x, shape):
+        return viewed("ViewBackward0", x, shape)
+    return t.apply("UnsafeViewBackward0", lambda a: ops.reshape(a, shape=shape), x, saves=False)
 
 
 def view_as(x: Tensor, other: Tensor) -> Tensor:
@@ -146,13 +154,13 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     if start == end:
         return input
     shape = input.shape
-    return view(input, *shape[:start], product(tuple(shape[start : end + 1])), *shape[end + 1 :])
+    return reshape(input, *shape[:start], product(tuple(shape[start : end + 1])), *shape[end + 1 :])
 
 
 def ravel(input: Tensor) -> Tensor:
     """All elements in one dimension (torch.ravel)."""
     t.require_tensors("ravel", input)
-    return view(input, input.numel())
+    return view(contiguous(input), input.numel())
 
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[Any]) -> Tensor:
@@ -227,18 +235,21 @@ def atleast_3d(*tensors: Any) -> Any:
 
 
 def contiguous(x: Tensor, memory_format: Any = None) -> Tensor:
-    """x itself: values here have no order in memory (torch.Tensor.contiguous)."""
-    return x
+    """x itself where its elements lie row by row; a copy of a view that lies otherwise (torch.Tensor.contiguous)."""
+    return x if strides_out_of_order(x) is None else t.apply("CloneBackward0", lambda a: a, x, saves=False)
 
 
 def is_contiguous(x: Tensor, memory_format: Any = None) -> bool:
-    """True: values here have no order in memory (torch.Tensor.is_contiguous)."""
-    return True
+    """Whether the elements lie row by row: of results always, of views as in PyTorch (torch.Tensor.is_contiguous)."""
+    return strides_out_of_order(x) is None
 
 
 def stride(x: Tensor, dim: int | None = None) -> Any:
-    """How many elements lie between neighbours along each dimension, or along `dim`, in row-major order."""
-    strides = tuple(product((*(max(n, 1) for n in x.shape[i + 1 :]),)) for i in range(x.ndim))
+    """How many elements lie between neighbours along each dimension, or along `dim`; in row-major order but of views
+    that lie otherwise in what they are views of."""
+    strides: tuple[Dim, ...] = strides_out_of_order(x) or tuple(
+        product((*(max(n, 1) for n in x.shape[i + 1 :]),)) for i in range(x.ndim)
+    )
     return strides if dim is None else strides[axis_of(dim, x.ndim, "stride")]
 
 

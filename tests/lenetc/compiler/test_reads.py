@@ -2,12 +2,13 @@
 
 import enum
 import types
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 import lenetc
+from ir.errors import LenetcError
 from lenetc import nn, optim
 from lenetc.compiler.guard import Guard
 from lenetc.compiler.reads import names
@@ -279,3 +280,59 @@ def test_only_code_that_names_it_is_taken_apart_for_its_line(monkeypatch: pytest
     monkeypatch.setattr(names.dis, "get_instructions", None)
     assert names.line_of(code, "losses") is None
     assert names.line_of(code, "total") == code.co_firstlineno + 2  # as it was found
+
+
+class Batch(NamedTuple):
+    x: Any
+    scale: float = 2.0
+
+
+def test_ordinary_reads_need_no_trace_at_every_call() -> None:
+    """Fields of named tuples, functions that func.grad differentiates, gradients that are given: a RetraceWarning would
+    be an error."""
+    w = nn.Parameter(lenetc.ones(1))
+
+    def given(g: Any) -> Any:
+        w.grad = g
+        return g * 2.0
+
+    for function, argument in (
+        (lambda b: b.x * b.scale, lambda k: Batch(lenetc.ones(1) * k)),
+        (lenetc.func.grad(lambda x: (x * w * w).sum()), lambda k: lenetc.ones(1) * k),
+        (lenetc.vmap(lambda x: x * w), lambda k: lenetc.ones(2) * k),
+        (given, lambda k: lenetc.ones(1) * k),
+    ):
+        compiled = lenetc.compile(function)
+        for k in range(5):
+            assert compiled(argument(float(k))).tolist() == function(argument(float(k))).tolist()
+        assert "traced at every call" not in compiled.explain()
+
+
+def test_many_shapes_are_told_apart_from_numbers_that_change() -> None:
+    compiled = lenetc.compile(lambda x: x * 2.0)
+    with pytest.warns(lenetc.RetraceWarning, match="ever new shapes"):
+        for n in range(1, 10):
+            compiled(lenetc.ones(n))
+
+
+def test_a_refusal_at_the_end_of_a_trace_names_the_users_line() -> None:
+    total, w = lenetc.zeros(2), nn.Parameter(lenetc.ones(2))
+    compiled = lenetc.compile(lambda x: total.add_(w * x))
+    with pytest.raises(LenetcError, match="history") as caught:
+        compiled(lenetc.ones(2))
+    assert "contextlib" not in str(caught.value)
+
+
+def test_data_that_is_replaced_needs_a_trace_only_where_somebody_shows_it() -> None:
+    p = nn.Parameter(lenetc.ones(1))
+
+    @lenetc.compile
+    def scale(k: Any) -> None:
+        p.data = p.data * k
+
+    for _ in range(4):
+        scale(2.0)
+    assert "traced 1 times" in scale.explain()
+    shown = p.data
+    scale(2.0)
+    assert (shown.tolist(), p.tolist()) == ([16.0], [32.0])

@@ -143,3 +143,49 @@ TABLE = [
     *expressions("optimizers_inside", EDITS, INSIDE, {}),
     *expressions("parameters_moved", MOVES, MOVED, {}),
 ]
+
+# State that is there before the first step, after some, and after it was loaded, twice from what one loaded before.
+OPTIMIZERS = {
+    name: f"optim.{name}([p, q], lr=0.1)"
+    for name in (
+        "SGD",
+        "Adam",
+        "AdamW",
+        "RMSprop",
+        "Adagrad",
+        "Adadelta",
+        "Adamax",
+        "NAdam",
+        "RAdam",
+        "Rprop",
+        "ASGD",
+    )
+}
+OPTIMIZERS["SGD with momentum"] = "optim.SGD([p, q], lr=0.1, momentum=0.9)"
+OPTIMIZERS["Adagrad with a start"] = (
+    "optim.Adagrad([p, q], lr=0.1, lr_decay=0.1, initial_accumulator_value=0.5)"
+)
+STATE = f"""
+{STEP}
+def state(of):
+    return [sorted((name, float(value.sum())) for name, value in entry.items() if isinstance(value, torch.Tensor))
+            for entry in of.state_dict()["state"].values()]
+optimizer = {{use}}
+made = [state(optimizer)]
+for _ in range(2):
+    step(torch.ones(2))
+    made.append(state(optimizer))
+import copy
+saved = copy.deepcopy(optimizer.state_dict())
+step(torch.ones(2))
+optimizer.load_state_dict(saved)
+for _ in range(2):
+    step(torch.ones(2))
+    made += [state(optimizer), p.tolist(), q.tolist()]
+before = optimizer
+optimizer = {{use}}
+optimizer.load_state_dict(saved)
+step(torch.ones(2))
+return made, state(optimizer), state(before), p.tolist(), q.tolist()
+"""
+TABLE += expressions("state loaded", OPTIMIZERS, STATE, {})
