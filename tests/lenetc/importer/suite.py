@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import collections
 import functools
+import importlib
+import pkgutil
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +21,8 @@ from typing import Any, Literal
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from onnx.backend.test import loader
+from onnx.backend.test.case import node as nodes
 
 import lenetc
 from ir.errors import LenetcError
@@ -26,7 +30,7 @@ from lenetc.importer.errors import OnnxWarning
 from lenetc.importer.graph.gradients import reached
 from passes.emit.external import tensors
 
-KINDS = ("node", "simple", "pytorch-converted", "pytorch-operator")
+KINDS = ("simple", "pytorch-converted", "pytorch-operator")
 Outcome = Literal["right", "wrong", "refused", "crashed", "out"]
 
 # What is not in scope: no training in f32 has it. A pattern of names of cases, or an operator; why.
@@ -76,15 +80,61 @@ class Case:
             node.op_type for function in self.model.functions for node in function.node
         }
 
+    @property
+    def settings(self) -> set[str]:
+        """What tells a case from others of its operators: attributes, which inputs there are, dtypes and ranks."""
+        found = {
+            f"{node.op_type} {attribute.name} {helper.get_attribute_value(attribute)}"
+            for node in self.model.graph.node
+            for attribute in node.attribute
+            if attribute.type not in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.TENSOR)
+        }
+        found |= {f"{i} {bool(name)}" for node in self.model.graph.node for i, name in enumerate(node.input)}
+        for port in (*self.model.graph.input, *self.model.graph.output):
+            tensor = port.type.tensor_type
+            found.add(f"{port.name} {tensor.elem_type} {len(tensor.shape.dim)}")
+        return found
+
+
+def cases() -> list[Case]:
+    """All cases."""
+    return [case for group in groups() for case in cases_of(group)]
+
+
+def groups() -> list[str]:
+    """Where cases are from: ONNX's modules of single nodes, whose cases are made as they are imported, which takes
+    some 5 seconds for all of them; and the other kinds, whose cases are files."""
+    return [module.name for module in pkgutil.walk_packages(nodes.__path__, nodes.__name__ + ".")] + [*KINDS]
+
 
 @functools.cache
-def cases() -> tuple[Case, ...]:
-    """All cases; those of single nodes are made by ONNX, which takes some 20 seconds."""
+def cases_of(group: str) -> tuple[Case, ...]:
+    """The cases of one of `groups`, the same in whatever order they are made."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from onnx.backend.test.loader import load_model_tests
+        if group in KINDS:
+            return tuple(map(_case, loader.load_model_tests(kind=group)))
+        made = len(nodes._NodeTestCases)
+        importlib.import_module(group)
+        return tuple(map(_case, nodes._NodeTestCases[made:]))
 
-        return tuple(_case(found) for kind in KINDS for found in load_model_tests(kind=kind))
+
+def unlike(cases: Iterable[Case], count: int) -> list[str]:
+    """Names of at most `count` cases of each operator: the first, and those whose settings are furthest from those of
+    the ones already taken."""
+    of: dict[frozenset[str], list[Case]] = {}
+    for case in cases:
+        of.setdefault(frozenset(case.operators), []).append(case)
+    names = []
+    for alike in of.values():
+        settings = {case.name: case.settings for case in alike}
+        taken = [alike[0].name]
+        while len(taken) < min(count, len(settings)):
+            taken.append(
+                max(settings, key=lambda name: min(len(settings[name] ^ settings[t]) for t in taken))
+            )
+        names += taken
+    return names
 
 
 def _case(found: Any) -> Case:
