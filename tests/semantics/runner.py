@@ -133,8 +133,10 @@ class Child:
 
 def _serve(cases: dict[str, Case], requests: Any, file: Any) -> None:
     warnings.simplefilter("ignore")
-    gc.freeze()  # what was imported is not looked through at every collection
-    for line in requests:
+    for number, line in enumerate(requests):
+        if number % 50 == 0:
+            # What was imported, and what earlier cases keep, is not looked through at every collection.
+            gc.collect(), gc.freeze()
         for way in WAYS:
             file.write(json.dumps([way, _run(cases[line.strip()], way)]) + "\n")
             file.flush()
@@ -192,9 +194,9 @@ def _reset(torch: Any, lenetc: Any) -> None:
     """What a case may have changed for the next."""
     from tests.semantics import another
 
-    random.seed(0), np.random.seed(0)
+    random.seed(0), np.random.seed(0), lenetc.manual_seed(0)
+    torch.default_generator.manual_seed(0)  # manual_seed notes the stack, for each device that is not there
     for library in (torch, lenetc):
-        library.manual_seed(0)
         library.set_grad_enabled(True)
     os.environ.clear()
     os.environ.update(_ENVIRONMENT)
