@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from ir.node import Graph
 from ir.verify import verify
 from passes.kernels.fuse import fuse
-from passes.kernels.schedule import schedule
+from passes.kernels.order import ordered
 from passes.rewrite.simplify import simplify
 from passes.strategies.choice import choose_strategies
 from passes.target import Stage, Target
@@ -48,7 +48,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("strategies", choose_strategies),
     ("hoist", hoist),
     ("fuse", fuse),
-    ("schedule", schedule),
+    ("order", ordered),
 )
 
 

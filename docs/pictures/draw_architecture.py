@@ -39,7 +39,7 @@ WHAT = {
     "runtime": "ONNX Runtime: devices, memory, sessions, threads",
     "emit": "IR → ONNX",
     "pipeline": "the passes in order",
-    "kernels": "fuse, pack, lanes, schedule",
+    "kernels": "fuse, pack, lanes, order",
     "tiling": "tiles, parts, hoist",
     "strategies": "ways to compute convolutions and pools, costs, the choice",
     "layouts": "values batch-first or batch-last",
@@ -238,7 +238,7 @@ def draw() -> str:
             776,
             at["kernels"] + 12,
             "stop",
-            "simplify, tile, strategies, hoist, fuse, schedule: after each a graph",
+            "simplify, tile, strategies, hoist, fuse, order: after each a graph",
         ),
         text(776, at["kernels"] + 28, "stop", "that can be printed, verified, interpreted, drawn"),
         f'<rect x="744" y="{TOP}" width="{width - 24 - 744}" height="{CALLER - TOP:g}" rx="6" fill="{GREY[0]}" '

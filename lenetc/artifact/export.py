@@ -62,7 +62,7 @@ from lenetc.nn.modules.module import Module
 from lenetc.version import __version__
 from passes.emit.external import to_files
 from passes.emit.model import IR_VERSIONS, check_opset, lowest_runtime, to_onnx
-from passes.kernels.schedule import schedule
+from passes.kernels.order import ordered
 from passes.pipeline import run_pipeline
 from passes.rewrite.driver import substitute
 from passes.strategies.overrides import heavy_nodes
@@ -275,11 +275,11 @@ class _Folder:
             grad, apply = _lowered(parts.grad, target), _lowered(parts.apply, target)
             self.add("grad", grad, parts.gradients)
             self.add("apply", apply, parts.gradients)
-            whole, _ = schedule(parts.joined(grad, apply), target)
+            whole, _ = ordered(parts.joined(grad, apply), target)
         self.add("train", whole)
         if any(node.attrs["kind"] == "input" for node in whole.inputs):
             many, _ = hoist(scanned(whole, symbol(free_name(STEPS, {*self.step.sizes}))), target)
-            self.add("train_scan", schedule(many, target)[0])
+            self.add("train_scan", ordered(many, target)[0])
 
     def add_forward(self, name: str, function: Module | Callable[..., Any]) -> Capture:
         """eval or infer, over the state's own names; state that training does not know joins it."""

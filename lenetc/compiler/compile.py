@@ -8,9 +8,10 @@ from types import MethodType, NoneType
 from typing import Any, overload
 
 from ir.errors import LenetcError
-from lenetc.compiler.function import BoundFunction, CompiledFunction
+from lenetc.compiler.function import CompiledFunction
 from lenetc.compiler.modules import compiled_module
 from lenetc.compiler.structure import ArgumentError
+from lenetc.compiler.wrapper import BoundFunction
 from lenetc.evaluation.tracing import here
 from lenetc.nn.modules.module import Module
 

@@ -6,7 +6,6 @@ import copy
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from types import CodeType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,8 +17,8 @@ from lenetc.compiler.guard import Guard, has_found
 from lenetc.compiler.kept import Kept
 from lenetc.compiler.program import Compilation, Program, Sizes, compilation
 from lenetc.compiler.reads.follow import Followed
-from lenetc.compiler.retrace import Reason, reasons_of, warn
-from lenetc.compiler.scans import scanned, stacked, steps_of
+from lenetc.compiler.retrace import Attempt, Reason, reasons_of, warn
+from lenetc.compiler.scans import is_one_run, scanned, stacked, step_of, steps_of
 from lenetc.compiler.specialization import Specialization
 from lenetc.compiler.story import Story
 from lenetc.compiler.structure import (
@@ -35,6 +34,7 @@ from lenetc.compiler.structure import (
 )
 from lenetc.compiler.traces.capture import capture
 from lenetc.compiler.traces.records import Capture
+from lenetc.compiler.wrapper import Wrapper
 from lenetc.evaluation.cell import Context, lock
 from lenetc.evaluation.tracing import Exporting, here
 from lenetc.runtime import measured_costs
@@ -44,28 +44,8 @@ from passes.target import Target
 if TYPE_CHECKING:
     from lenetc.profiling.profile import Profile
 
-# Attributes that are the compiled function's own; all others are those of the function.
-_FIELDS = frozenset(
-    (
-        "function follows strategies tuned cuda_graphs dynamic device arguments _kept _last _codes "
-        "_misses _story _sizes _returns_gradients __wrapped__ __doc__ __module__"
-    ).split()
-)
 
-
-@dataclass
-class Attempt:
-    """A trace of a call. reasons: why a run cannot stand for it; sure: those of them that no later trace may find
-    otherwise, as what is read was not only taken to be; is_followed: whether all was followed that ran."""
-
-    captured: Capture
-    reasons: list[Reason] = field(default_factory=list)
-    sure: list[Reason] = field(default_factory=list)
-    is_followed: bool = False
-    specialization: Specialization | None = None  # the program of an earlier trace that stands for it
-
-
-class CompiledFunction:
+class CompiledFunction(Wrapper):
     """A function compiled by `lenetc.compile`. Calling it behaves as calling the function, by a compiled program.
 
     A call is traced, which runs its Python, whenever something that it reads is not what it was; a program is compiled
@@ -118,32 +98,6 @@ class CompiledFunction:
         self._kept = Kept(self._story)
         self._sizes = Sizes()
 
-    @property
-    def __lenetc_follow__(self) -> Any:
-        return self.follows
-
-    @property
-    def __lenetc_fields__(self) -> frozenset[str]:
-        return _FIELDS
-
-    def __getattr__(self, name: str) -> Any:
-        if name in _FIELDS:  # of one that is just being made
-            raise AttributeError(name)
-        return getattr(self.function, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in _FIELDS:
-            object.__setattr__(self, name, value)
-        else:
-            setattr(self.function, name, value)
-
-    def __delattr__(self, name: str) -> None:
-        delattr(self.function, name)
-
-    def __get__(self, owner: Any, kind: type | None = None) -> Any:
-        """As a method, with its object as the first argument."""
-        return self if owner is None else BoundFunction(self, owner)
-
     def __deepcopy__(self, memo: dict[int, Any]) -> CompiledFunction:
         """Compiles the copy of the function, which of a plain function is itself."""
         function = copy.deepcopy(self.function, memo)
@@ -188,7 +142,7 @@ class CompiledFunction:
             found = self._kept.fitting(self._key(values, leaves, (steps,)), leaves)
             if found is not None:
                 return found.run(leaves)
-            first = self._step(values, 0)
+            first = step_of(self.arguments, values, 0)
             whole = self._scan_of(first, values, leaves, steps)
             if isinstance(whole, Specialization):
                 return whole.run(leaves)
@@ -201,7 +155,9 @@ class CompiledFunction:
                 guard = self._guard(whole, first)
                 if guard is not None:
                     self._kept.add(alone, guard, first, self._key(first, inner))
-            return stacked([*results, *(self._call_bound(self._step(values, k)) for k in range(1, steps))])
+            return stacked(
+                [*results, *(self._call_bound(step_of(self.arguments, values, k)) for k in range(1, steps))]
+            )
 
     def profile(self, /, *args: Any, steps: int | None = None, scan: bool = False, **kwargs: Any) -> Profile:
         """How long a call with these arguments takes, and where that time goes: by module, phase, operator, line and
@@ -403,7 +359,7 @@ class CompiledFunction:
         if found is not None:
             return found
         if steps:
-            whole = self._scan_of(self._step(values, 0), values, leaves, steps[0])
+            whole = self._scan_of(step_of(self.arguments, values, 0), values, leaves, steps[0])
             if isinstance(whole, Specialization):
                 return whole
             captured = whole.captured
@@ -412,12 +368,6 @@ class CompiledFunction:
             captured = self.capture(values, types)
         captured.made = []
         return self._bound(captured)
-
-    def _step(self, values: dict[str, Any], k: int) -> dict[str, Any]:
-        """The arguments of step k of a scan."""
-        leaves = [leaf for _, leaf in self.arguments.leaves(values)]
-        hosted = [x._cell.numpy() if isinstance(x, Tensor) else x for x in leaves]
-        return self.arguments.with_leaves(values, [x[k] if is_array(x) else x for x in hosted])
 
     def _scan_of(
         self, first: dict[str, Any], values: dict[str, Any], leaves: list[Any], steps: int
@@ -433,7 +383,7 @@ class CompiledFunction:
             attempt = self._trace(first)
             guard = self._guard(attempt, first)
         captured = attempt.captured
-        if guard is None or not self._is_one_run(captured):
+        if guard is None or not is_one_run(captured, self.target()):
             attempt.specialization = known
             return attempt
         if known is None:
@@ -444,49 +394,3 @@ class CompiledFunction:
         found = Specialization(captured, compiled, steps, self.cuda_graphs)
         self._kept.add(found, guard, values, self._key(values, leaves, (steps,)))
         return found
-
-    def _is_one_run(self, captured: Capture) -> bool:
-        """Whether many steps can be one run: they leave nothing but results and state, and are not divided."""
-        if captured.changed or captured.argument_grads or captured.grads or not captured.is_repeatable:
-            return False
-        if captured.schedules or captured.given_grads:
-            return False
-        return compilation(captured.graph, self.target()).split is None
-
-
-class BoundFunction:
-    """A compiled method of one object."""
-
-    def __init__(self, function: CompiledFunction, owner: Any) -> None:
-        self.function, self.owner = function, owner
-
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        return self.function(self.owner, *args, **kwargs)
-
-    def __eq__(self, other: Any) -> bool:
-        if not isinstance(other, BoundFunction):
-            return NotImplemented
-        return self.function is other.function and self.owner is other.owner
-
-    def __hash__(self) -> int:
-        return hash((id(self.function), id(self.owner)))
-
-    @property
-    def __self__(self) -> Any:
-        return self.owner
-
-    @property
-    def __func__(self) -> CompiledFunction:
-        return self.function
-
-    def __getattr__(self, name: str) -> Any:
-        member = getattr(self.function, name)
-        return functools.partial(member, self.owner) if name in ("lower", "scan", "profile") else member
-
-    @property
-    def __lenetc_follow__(self) -> Any:
-        return self.function, self.owner
-
-    @property
-    def __lenetc_fields__(self) -> frozenset[str]:
-        return frozenset(self.__dict__)

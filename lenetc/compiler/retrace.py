@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import CodeType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lenetc.compiler.reads.entries import Entry
 from lenetc.compiler.reads.follow import Followed
 from lenetc.compiler.reads.names import line_of
 from lenetc.compiler.reads.observed import Observed
+from lenetc.compiler.traces.records import Capture
+
+if TYPE_CHECKING:
+    from lenetc.compiler.specialization import Specialization
 
 
 class RetraceWarning(UserWarning):
@@ -29,6 +33,18 @@ class Reason:
 
     def __str__(self) -> str:
         return f"{self.what} ({self.file}:{self.line}); {self.way}"
+
+
+@dataclass
+class Attempt:
+    """A trace of a call. reasons: why a run cannot stand for it; sure: those of them that no later trace may find
+    otherwise, as what is read was not only taken to be; is_followed: whether all was followed that ran."""
+
+    captured: Capture
+    reasons: list[Reason] = field(default_factory=list)
+    sure: list[Reason] = field(default_factory=list)
+    is_followed: bool = False
+    specialization: Specialization | None = None  # the program of an earlier trace that stands for it
 
 
 _KEEP = "keep it in a tensor, pass it as an argument, or do it outside of the function"

@@ -12,9 +12,12 @@ from ir.errors import ShapeError
 from ir.node import Graph, Node
 from ir.op import leaf
 from ir.types import Type
-from lenetc.compiler.structure import flatten, is_array, rebuild, type_of
+from lenetc.compiler.program import compilation
+from lenetc.compiler.structure import Arguments, flatten, is_array, rebuild, type_of
+from lenetc.compiler.traces.records import Capture
 from lenetc.evaluation.cell import known
 from lenetc.tensors.tensor import Tensor
+from passes.target import Target
 
 
 def steps_of(leaves: list[tuple[str, Any]]) -> Any:
@@ -27,6 +30,22 @@ def steps_of(leaves: list[tuple[str, Any]]) -> Any:
             f"scan: every array needs the same leading axis, the number of steps; given: {listed}"
         )
     return next(iter(lengths))
+
+
+def step_of(arguments: Arguments, values: dict[str, Any], k: int) -> dict[str, Any]:
+    """The arguments of step k of a scan whose arguments are `values`."""
+    leaves = [leaf for _, leaf in arguments.leaves(values)]
+    hosted = [x._cell.numpy() if isinstance(x, Tensor) else x for x in leaves]
+    return arguments.with_leaves(values, [x[k] if is_array(x) else x for x in hosted])
+
+
+def is_one_run(captured: Capture, target: Target) -> bool:
+    """Whether many steps can be one run: they leave nothing but results and state, and are not divided."""
+    if captured.changed or captured.argument_grads or captured.grads or not captured.is_repeatable:
+        return False
+    if captured.schedules or captured.given_grads:
+        return False
+    return compilation(captured.graph, target).split is None
 
 
 def stacked(results: list[Any]) -> Any:

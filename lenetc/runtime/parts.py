@@ -28,7 +28,7 @@ from ir.types import Array
 from lenetc.runtime.memory import Value, empty, stored, view
 from lenetc.runtime.session import Session
 from passes.kernels.constants import folded
-from passes.kernels.schedule import memory
+from passes.kernels.order import memory
 from passes.kernels.threads import threads
 from passes.pipeline import Split, undisturbed
 from passes.tiling.division import WHOLE

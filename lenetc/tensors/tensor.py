@@ -17,17 +17,14 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ir import ops
-from ir.dims import Dim
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node, building_at
-from ir.types import Array, DType
-from lenetc.evaluation import lazy
+from ir.types import Array
 from lenetc.evaluation.cell import Cell, Context, Counts, known, lock
 from lenetc.evaluation.tracing import here, where_now
 from lenetc.missing import missing
-from lenetc.runtime.device import device
-from lenetc.tensors import formats
-from lenetc.tensors.arrays import array_of, axis_of, index_of
+from lenetc.tensors.arrays import array_of, index_of
+from lenetc.tensors.described import Described
 from lenetc.tensors.dtypes import get_default_dtype
 from lenetc.tensors.grad_fn import AccumulateGrad, GradFn, is_grad_enabled, record, set_grad_enabled
 from lenetc.tensors.size import Size
@@ -43,7 +40,7 @@ else:
 _uids = itertools.count(-(2**40), -1)  # of detached leaves; cells count upwards
 
 
-class Tensor(Methods):
+class Tensor(Described, Methods):
     """An n-dimensional array of one dtype that remembers how it was computed.
 
     Shape and dtype are known at once; values are computed, together with everything else that waits, when they
@@ -170,69 +167,6 @@ class Tensor(Methods):
             self._cell.has_history and self._grad_fn is None and not self._requires_grad
         )
         return ops.stop_gradient(node) if is_constant and node.op is not ops.stop_gradient else node
-
-    @property
-    def shape(self) -> Size:
-        """The sizes (torch.Tensor.shape); dims of a trace may be symbols."""
-        return Size(self._cell.type.shape)
-
-    @property
-    def dtype(self) -> DType:
-        """What kind of numbers these are (torch.Tensor.dtype)."""
-        return self._cell.type.dtype
-
-    @property
-    def ndim(self) -> int:
-        """How many dimensions there are (torch.Tensor.ndim)."""
-        return self._cell.type.rank
-
-    def type_text(self) -> str:
-        """Type as messages show it, e.g. f32[6,1,5,5]."""
-        return str(self._cell.type)
-
-    @property
-    def device(self) -> device:
-        """Where lazy programs compute this (torch.Tensor.device)."""
-        return device(lazy.default_device())
-
-    @property
-    def is_cuda(self) -> bool:
-        """Whether it is computed on CUDA (torch.Tensor.is_cuda)."""
-        return self.device.type == "cuda"
-
-    @property
-    def is_cpu(self) -> bool:
-        """Whether it is computed on the CPU (torch.Tensor.is_cpu)."""
-        return self.device.type == "cpu"
-
-    @property
-    def is_mps(self) -> bool:
-        """False: neither this device nor these kinds of tensors are here."""
-        return False
-
-    is_xpu = is_meta = is_sparse = is_quantized = is_mkldnn = is_nested = is_mps
-
-    @property
-    def layout(self) -> formats.layout:
-        """Strided, as all tensors here are (torch.Tensor.layout)."""
-        return formats.strided
-
-    def size(self, dim: int | None = None) -> Any:
-        """The shape, or the size of one dimension."""
-        return self.shape if dim is None else self._cell.type.shape[axis_of(dim, self.ndim, "size")]
-
-    def dim(self) -> int:
-        """How many dimensions there are (torch.Tensor.dim)."""
-        return self.ndim
-
-    def numel(self) -> Dim:
-        """Number of elements."""
-        return self._cell.type.size
-
-    def __len__(self) -> int:
-        if not self.ndim:
-            raise TypeError("len() of a 0-d tensor")
-        return int(self._cell.type.shape[0])
 
     # Autograd.
 

@@ -14,7 +14,7 @@ _STAGES = {
     "strategies": "each heavy operation expanded as is cheapest over the whole graph",
     "hoist": "out of loops what is to be done once",
     "fuse": "towards what the runtime has kernels for",
-    "schedule": "the order of execution",
+    "order": "the order of execution",
 }
 _NOTES = {
     "simplify": "Simplified: rules, and how often each fired",
@@ -22,7 +22,7 @@ _NOTES = {
     "strategies": "Strategies chosen",
     "hoist": "Moved out of loops",
     "fuse": "Fused: rules, and how often each fired",
-    "schedule": "Schedule",
+    "order": "Order",
 }
 
 

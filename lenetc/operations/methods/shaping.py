@@ -25,7 +25,6 @@ class ShapingMethods:
     diagonal = diagonals.diagonal
     diagonal_scatter = diagonals.diagonal_scatter
     dsplit = splitting.dsplit
-    element_size = viewing.element_size
     expand = repeating.expand
     expand_as = repeating.expand_as
     flatten = viewing.flatten

@@ -264,11 +264,6 @@ def numel(input: Tensor) -> Dim:
     return input.numel()
 
 
-def element_size(x: Tensor) -> int:
-    """Bytes of an element."""
-    return 2 if x.dtype.name == "bf16" else x.dtype.numpy.itemsize
-
-
 def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: Any = None) -> Tensor:
     """Refused: the storage that PyTorch would read depends on how the tensor was made (torch.as_strided).
 

@@ -138,7 +138,7 @@ def test_a_run_writes_the_artifact_and_a_report(
         "strategies",
         "hoist",
         "fuse",
-        "schedule",
+        "order",
         "onnx",
     ]
     assert all(int(nodes) > 10 for _, nodes, _ in rows)

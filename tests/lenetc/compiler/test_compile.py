@@ -257,7 +257,7 @@ def test_lower_does_not_run() -> None:
     before = model.values()
     program = model.step.lower(X)  # type: ignore[attr-defined]
     np.testing.assert_array_equal(model.values()[0], before[0])
-    assert program.stages()[:2] == ["forward", "traced"] and program.stages()[-1] == "schedule"
+    assert program.stages()[:2] == ["forward", "traced"] and program.stages()[-1] == "order"
     with pytest.raises(KeyError, match="the stages are forward, traced"):
         program.text("no such")
 

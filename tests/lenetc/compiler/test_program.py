@@ -64,9 +64,9 @@ def test_stages_come_in_the_order_of_the_passes(lenet: Any) -> None:
     assert (
         program.stages()
         == NAMES
-        == ["forward", "traced", "simplify", "tile", "strategies", "hoist", "fuse", "schedule"]
+        == ["forward", "traced", "simplify", "tile", "strategies", "hoist", "fuse", "order"]
     )
-    assert program.graph() is program.graph("schedule")
+    assert program.graph() is program.graph("order")
 
 
 @pytest.mark.parametrize("stage", NAMES)
@@ -197,7 +197,7 @@ def test_notes_say_what_passes_did(lenet: Any) -> None:
     program, _ = lenet
     assert any(note.startswith("conv1: conv2d by ") for note in program.stage("strategies").notes)
     assert any(note.startswith("pool_before_relu x") for note in program.stage("simplify").notes)
-    assert any("peak" in note for note in program.stage("schedule").notes)
+    assert any("peak" in note for note in program.stage("order").notes)
 
 
 def test_a_program_runs_in_lanes_and_its_file_without() -> None:

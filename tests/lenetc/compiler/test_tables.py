@@ -16,7 +16,7 @@ from lenetc.compiler.function import CompiledFunction
 from lenetc.lenet import LeNet
 from passes.emit.model import to_onnx
 from passes.kernels.constants import folded
-from passes.kernels.schedule import memory
+from passes.kernels.order import memory
 from passes.pipeline import run_pipeline
 from passes.target import Target
 

@@ -25,6 +25,7 @@ LR = {
     "inception_v1": 1e-3,
     "squeezenet": 5e-4,
 }
+STEP = {"densenet121": 1e-8}  # of differences; there a ReLU turns within 1e-7
 
 networks = pytest.mark.parametrize(
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.nightly) for name in NAMES]
@@ -67,7 +68,7 @@ def test_output_and_gradient(name: str) -> None:
         if parameter.grad is not None
     )
     assert sum(parameter.grad is not None for parameter in parameters) == len(parameters)
-    step = 1e-7
+    step = STEP.get(name, 1e-7)
     assert derivative == pytest.approx((moved(step) - moved(-step)) / (2 * step), rel=1e-4)
 
 

@@ -9,7 +9,7 @@ from ir.interpret import run
 from ir.op import leaf
 from ir.types import Type, f32, i32
 from passes.kernels.constants import constants, folded
-from passes.kernels.schedule import memory
+from passes.kernels.order import memory
 from passes.kernels.threads import compute_time
 from tests.support import graph_to
 

@@ -1,4 +1,4 @@
-"""Scheduling: an order of the operations that keeps little memory alive at a time.
+"""An order of the operations that keeps little memory alive at a time.
 
 ONNX Runtime follows the order of the file where the session asks for ExecutionOrder.PRIORITY_BASED; by itself
 it walks depth first from the outputs.
@@ -21,7 +21,7 @@ _WORTH = 0.8
 _VIEWS = (ops.reshape, ops.get)  # results that share their operand's memory
 
 
-def schedule(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
+def ordered(graph: Graph, target: Target) -> tuple[Graph, list[str]]:
     """`graph` in the order of least peak memory that is found; in its own where that is about as good.
 
     Notes give the peak of live intermediate values in bytes, symbolic dims taken as the target says.

@@ -1,4 +1,4 @@
-"""Schedules: valid, deterministic, never worse than the order given, and better where it matters."""
+"""Orders: valid, deterministic, never worse than the order given, and better where it matters."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from ir import Graph, Node, ops, parse, to_text
 from ir.interpret import run
 from ir.verify import verify
-from passes.kernels import schedule as scheduling
-from passes.kernels.schedule import schedule
+from passes.kernels import order
+from passes.kernels.order import ordered
 from passes.target import Target
 from tests.passes import lenet
 from tests.passes.rewriting import N, arg, assert_same, check_golden, graph_of, values
 
 
 def peak(graph: Graph, batch: int = 64) -> int:
-    sizes = {node: scheduling.bytes_of(node, Target(batch=batch)) for node in graph.nodes()}
-    return scheduling.peak(graph, graph.nodes(), sizes, scheduling.memories_read(graph))
+    sizes = {node: order.bytes_of(node, Target(batch=batch)) for node in graph.nodes()}
+    return order.peak(graph, graph.nodes(), sizes, order.memories_read(graph))
 
 
 def wide(branches: int, size: int) -> Graph:
@@ -41,26 +41,26 @@ def test_peak_of_a_chain() -> None:
 
 def test_large_values_are_freed_early(request: pytest.FixtureRequest) -> None:
     before = wide(5, 100)
-    after, notes = schedule(before, Target())
+    after, notes = ordered(before, Target())
     assert peak(before) == 5 * 400 + 4
     assert peak(after) == 400 + 5 * 4
     assert notes == [f"peak {peak(before):,} bytes -> {peak(after):,} bytes"]
-    check_golden("schedule.txt", "wide", before, after, request.config.getoption("--update-goldens"))
+    check_golden("order.txt", "wide", before, after, request.config.getoption("--update-goldens"))
     assert parse(to_text(after)) is after
 
 
 def test_symbolic_sizes_are_taken_as_the_targets_batch() -> None:
     graph = graph_of(ops.exp(arg("x", N, 10)))
-    assert schedule(graph, Target(batch=7))[1] == ["peak 280 bytes in the order given, which is kept"]
+    assert ordered(graph, Target(batch=7))[1] == ["peak 280 bytes in the order given, which is kept"]
 
 
 @pytest.mark.parametrize("batch", [N, 4])
 def test_lenet_step(batch: object) -> None:
     graph = lenet.train_step(batch)  # type: ignore[arg-type]
-    after, _ = schedule(graph, Target())
-    verify(after, "schedule")
+    after, _ = ordered(graph, Target())
+    verify(after, "order")
     assert peak(after) <= peak(graph)
-    assert schedule(graph, Target())[0] is after
+    assert ordered(graph, Target())[0] is after
     for want, got in zip(*(run(g, lenet.inputs(graph, 4)) for g in (graph, after)), strict=True):
         np.testing.assert_array_equal(got, want)
 
@@ -68,10 +68,10 @@ def test_lenet_step(batch: object) -> None:
 def test_a_long_graph_takes_a_short_queue() -> None:
     """Every node is offered at most once for each operand and once more: no scan over all that are ready."""
     offers = 0
-    push = scheduling.heapq.heappush
+    push = order.heapq.heappush
 
     class Counting:
-        heappop = staticmethod(scheduling.heapq.heappop)
+        heappop = staticmethod(order.heapq.heappop)
 
         @staticmethod
         def heappush(queue: list[object], item: object) -> None:
@@ -81,8 +81,8 @@ def test_a_long_graph_takes_a_short_queue() -> None:
 
     graph = wide(1000, 10)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scheduling, "heapq", Counting)
-        schedule(graph, Target())
+        patch.setattr(order, "heapq", Counting)
+        ordered(graph, Target())
     assert offers <= sum(len(node.inputs) + 1 for node in graph.nodes())
 
 
@@ -102,7 +102,7 @@ def graphs(draw: st.DrawFn) -> Graph:
 @settings(max_examples=100, deadline=None)
 @given(graphs())
 def test_random_graphs(graph: Graph) -> None:
-    after, _ = schedule(graph, Target())
-    verify(after, "schedule")
+    after, _ = ordered(graph, Target())
+    verify(after, "order")
     assert peak(after) <= peak(graph)
     assert_same(graph, after, values(graph), rtol=0, atol=0)
