@@ -53,6 +53,17 @@ def test_make_parity_collects_all_comparisons_with_pytorch() -> None:
     assert [path for path in marked if not {path, *path.parents} & set(collected)] == []
 
 
+def test_only_comparisons_with_pytorch_need_it() -> None:
+    """`make test` runs without PyTorch, which `make parity` installs."""
+    users = [
+        path.relative_to(ROOT)
+        for path in (ROOT / "tests").rglob("*.py")
+        if re.search(r"^(import torch\b|from torch\b)", path.read_text(), re.MULTILINE)
+    ]
+    assert len(users) > 20
+    assert [str(path) for path in users if path.parts[1] not in ("parity", "semantics")] == []
+
+
 # Slow to import, and not needed by most. What is not there on Windows, and slow modules of Python's own.
 HEAVY = {"onnx", "rich", "matplotlib", "jsonschema", "tensorboardX"}
 ELSEWHERE = {"importlib.metadata", "resource"}

@@ -10,7 +10,7 @@ import numpy as np
 
 import lenetc.tensors.tensor as t
 from ir import ops
-from ir.dims import Poly, as_value
+from ir.dims import Dim, Poly, as_value
 from ir.errors import DTypeError, UnsupportedError
 from ir.node import Node
 from ir.op import scalar
@@ -147,9 +147,10 @@ def element_for(dtype: DType, value: Number) -> Number:
     return number_for(dtype, value)
 
 
-def filling_for(dtype: DType, value: Number) -> Number:
-    """`element_for` of a tensor that is filled whole: in halves PyTorch makes infinity of what is too large."""
-    if dtype in (f16, bf16) and type(value) in (int, float) and abs(value) > finfo(dtype).max:
+def filling_for(dtype: DType, value: Number, size: Dim) -> Number:
+    """`element_for` of a tensor of `size` elements that is filled whole: of what is too large for a half PyTorch makes
+    infinity where there is one element, and an error where there are others."""
+    if size == 1 and dtype in (f16, bf16) and type(value) in (int, float) and abs(value) > finfo(dtype).max:
         return math.copysign(math.inf, value)
     return element_for(dtype, value)
 

@@ -108,7 +108,7 @@ def _(b: Builder, node: Node, x: str) -> Any:
 def _(b: Builder, node: Node, g: str, y: str) -> Any:
     zero = b.const(0, node.dtype.numpy)
     if b.target.device == "cpu" and b.target.operators == "ort":
-        # In two thirds of the time. Other runtimes have cut off digits on the way to bool.
+        # Faster by a tenth on large arrays. Other runtimes have cut off digits on the way to bool.
         return b.op("Where", b.op("Cast", y, to=ELEMENT_TYPES["bool"]), g, zero)
     return b.op("Where", b.op("Equal", y, zero), zero, g)
 

@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ir.errors import LenetcError
+from lenetc.compiler.reads.kinds import LIBRARY
 from lenetc.evaluation.cell import Context
-from lenetc.evaluation.tracing import ValueDependentError, is_ours
+from lenetc.evaluation.tracing import ValueDependentError, here, is_ours
 from lenetc.tensors.tensor import Tensor
 
 # What NumPy's members are inside: filled by the files of this folder.
@@ -50,7 +51,27 @@ class Parts:
         return self.tensor.dtype.numpy
 
 
-class TracedArray:
+class _Kind(type):
+    """The class of stand-ins. What code looks up by it, `TABLE[type(a)]`, would not be found: it is refused. Python's
+    own library and NumPy look for ways to treat a class, and go on without."""
+
+    def __hash__(cls) -> int:
+        code = sys._getframe(1).f_code
+        is_python = code.co_filename.startswith((LIBRARY, "<frozen"))
+        if (
+            Context.trace is not None
+            and "type" in code.co_names
+            and not is_python
+            and not is_ours(code.co_filename)
+        ):
+            raise refused(
+                "a compiled function looks something up by type(...), and what stands for a NumPy array among its "
+                "arguments is of another class: write a.__class__, or isinstance(a, numpy.ndarray)"
+            ).at(here())
+        return type.__hash__(cls)
+
+
+class TracedArray(metaclass=_Kind):
     """An array, or one of NumPy's numbers, of the function that is being traced."""
 
     __slots__ = ("__weakref__", "_parts")

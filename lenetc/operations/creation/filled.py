@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ir import ops
-from ir.dims import Dim, Poly
+from ir.dims import Dim, Poly, product
 from ir.errors import ShapeError, UnsupportedError
 from ir.node import Node
 from ir.op import scalar
@@ -63,7 +63,8 @@ def full(
         value = value.item()
     default = bool_ if isinstance(value, bool) else get_default_dtype() if isinstance(value, float) else i64
     kind = checked("full", of_out(dtype, out, default))
-    return finished("full", filled(shape, filling_for(kind, value), kind), requires_grad, device, out, idle)
+    value = filling_for(kind, value, product(shape))
+    return finished("full", filled(shape, value, kind), requires_grad, device, out, idle)
 
 
 def _constant(

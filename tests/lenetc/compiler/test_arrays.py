@@ -391,6 +391,20 @@ def test_the_very_class_of_an_array_is_refused() -> None:
     assert lenetc.compile(asks)(lenetc.ones(3)).tolist() == [3, 3, 3]
 
 
+def test_the_very_class_of_an_array_is_no_key() -> None:
+    scales = {np.ndarray: 2.0, np.float64: 5.0}
+    for asks in (
+        lambda a: a * scales.get(type(a), 3.0),
+        lambda a: a * scales.get(type(a[0]), 3.0),
+        lambda a: a * (type(a) in scales),
+        lambda a: a * len({type(a), np.ndarray}),
+    ):
+        with pytest.raises(LenetcError, match=r"(?s)by type\(...\).*a.__class__.*test_arrays.py"):
+            lenetc.compile(asks)(np.ones(3))
+    assert lenetc.compile(lambda a: a * scales[a.__class__])(np.ones(3)).tolist() == [2, 2, 2]
+    assert lenetc.compile(lambda a: a * scales[a[0].__class__])(np.ones(3)).tolist() == [5, 5, 5]
+
+
 def test_steps_take_arrays_as_tensors() -> None:
     """Functions and modules of this package, and methods in PyTorch's words, that NumPy refuses."""
     net = lenetc.nn.Linear(4, 2)

@@ -5,6 +5,7 @@ import copy
 import pytest
 
 import lenetc as torch
+from ir.errors import UnsupportedError
 
 
 def test_tensors_and_parameters_take_attributes_and_keep_their_own():
@@ -47,3 +48,15 @@ def test_attributes_that_a_compiled_function_sets_are_set_at_every_call():
     assert p.last.item() == 3.0
     step(second, 4.0)
     assert p.last.item() == 4.0 and second.seen
+
+
+def test_names_that_tell_what_to_use_instead_or_are_there():
+    x = torch.ones(2)
+    assert x.real is x
+    with pytest.raises(UnsupportedError, match=r"set_: .* copy_"):
+        x.set_(torch.zeros(2))
+    with pytest.raises(UnsupportedError, match="imag"):
+        _ = x.imag
+    assert not torch.is_anomaly_enabled()
+    with torch.autograd.detect_anomaly():
+        assert torch.is_anomaly_enabled()

@@ -89,10 +89,9 @@ class Pair:
         for key, ours in self.ours.items():
             self.close(ours.detach().numpy(), self.theirs[key].detach().numpy(), key)
         ours, theirs = (optimizer.state_dict() for optimizer in self.optimizers)
-        # PyTorch's Adagrad has state from the start; its SGD keeps the step of our state without using it.
-        stepped = {n: entry for n, entry in theirs["state"].items() if entry.get("step") != 0}
-        assert ours["state"].keys() == stepped.keys()
-        for number, entry in stepped.items():
+        # PyTorch's SGD keeps the step of our state without using it.
+        assert ours["state"].keys() == theirs["state"].keys()
+        for number, entry in theirs["state"].items():
             for key, value in entry.items():
                 if not (key == "step" and "momentum_buffer" in entry and "square_avg" not in entry):
                     self.close(np.asarray(ours["state"][number][key]), value.numpy(), (number, key))

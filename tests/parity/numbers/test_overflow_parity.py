@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import lenetc
-from ir.errors import UnsupportedError
+
+pytestmark = pytest.mark.parity
 
 FILLED = {
     "full": lambda lib: lib.full((1,), -1e6, dtype=lib.float16),
@@ -19,6 +20,8 @@ FILLED = {
     "tensor of a number": lambda lib: lib.tensor(1e6, dtype=lib.float16),
     "multiplied": lambda lib: lib.ones(1, dtype=lib.float16) * 1e6,
     "where": lambda lib: lib.where(lib.tensor([True]), 1e6, lib.ones(1, dtype=lib.float16)),
+    "full of one element": lambda lib: lib.full((1, 1, 1), 1e6, dtype=lib.float16),
+    "full without dimensions": lambda lib: lib.full((), 1e6, dtype=lib.float16),
     "arange": lambda lib: lib.arange(70000, 70002, dtype=lib.float16),
 }
 
@@ -36,6 +39,10 @@ def test_an_item_that_is_set_becomes_infinite() -> None:
 
 def test_what_pytorch_refuses_is_refused() -> None:
     for make in (
+        lambda lib: lib.full((2,), 1e6, dtype=lib.float16),
+        lambda lib: lib.ones(2, 1, dtype=lib.float16).fill_(1e6),
+        lambda lib: lib.ones(2, dtype=lib.bfloat16).new_full((2,), 1e39),
+        lambda lib: lib.full((0,), 1e6, dtype=lib.float16),
         lambda lib: lib.full((1,), 1e39),
         lambda lib: lib.ones(1, dtype=lib.float16).clamp(max=1e6),
         lambda lib: lib.ones(1, dtype=lib.float16).masked_fill(lib.tensor([True]), 1e6),
@@ -43,15 +50,3 @@ def test_what_pytorch_refuses_is_refused() -> None:
         for lib in (torch, lenetc):
             with pytest.raises(RuntimeError, match="without overflow"):
                 make(lib)
-
-
-def test_names_that_tell_what_to_use_instead_or_are_there() -> None:
-    x = lenetc.ones(2)
-    assert x.real is x
-    with pytest.raises(UnsupportedError, match=r"set_: .* copy_"):
-        x.set_(lenetc.zeros(2))
-    with pytest.raises(UnsupportedError, match="imag"):
-        _ = x.imag
-    assert not lenetc.is_anomaly_enabled()
-    with lenetc.autograd.detect_anomaly():
-        assert lenetc.is_anomaly_enabled()
