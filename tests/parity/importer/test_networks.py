@@ -53,7 +53,7 @@ def test_optimized_files_train_as_in_pytorch(tmp_path: Path) -> None:
     check(NETWORKS["encoder"], Form(True, 18, False, True, optimized=True), tmp_path)
 
 
-@pytest.mark.parametrize("name", ["mobilenet", "unet", "generator"])
+@pytest.mark.parametrize("name", ["unet", "generator", pytest.param("mobilenet", marks=pytest.mark.nightly)])
 def test_batch_normalization_that_is_folded_is_told(name: str) -> None:
     network = NETWORKS[name]
     torch.manual_seed(0)
