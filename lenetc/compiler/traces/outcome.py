@@ -133,6 +133,7 @@ def outcome(
     trace.grads = {
         tensor: before for tensor, before in trace.grads.items() if tensor._cell.trace is not trace
     }
+    trace.grads_read = {tensor for tensor in trace.grads_read if tensor._cell.trace is not trace}
     escaped, histories = _escaped(trace, made)
     if trace.exporting is not None:
         check_replaced(trace, escaped)
