@@ -75,7 +75,13 @@ def outcome(
         made[tensor].same = by_cell.setdefault(tensor._cell, label)
         return made[tensor]
 
-    by_grad = {id(tensor._grad): tensor for tensor in trace.grads if tensor._grad is not None}
+    # Of gradients from outside alone, so that no tensor of the trace is held.
+    by_grad = {
+        id(grad): tensor
+        for tensor in trace.grads
+        if (grad := tensor._grad) is not None and grad._cell.trace is not trace
+    }
+    grad = None
     for label, (_, item) in zip(names, flatten(result, ""), strict=True):
         if id(item) in traced.arrays:
             leaves.append(traced.arrays[id(item)])
