@@ -149,9 +149,7 @@ def outcome(
     if any(tensor.__dict__ for tensor in made):
         trace.effect("a result is a tensor with attributes of its own")
     is_repeatable = (
-        is_constant
-        and not escaped
-        and not any(r.history and (r.history.is_inner or r.history.functions) for r in made.values())
+        is_constant and not escaped and not any(r.history and r.history.functions for r in made.values())
     )
     invalid: Node | None = None
     if trace.checks:

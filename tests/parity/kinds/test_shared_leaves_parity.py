@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,12 @@ MADE = [
         "t.nn.Parameter(t.nn.Parameter(b))",
     ),
     *(
+        "copy.copy(b)",
+        "copy.copy(b * 2)",
+        "copy.copy(b.detach().requires_grad_())",
+        "copy.copy(t.nn.Parameter(b))",
+    ),
+    *(
         "t.nn.Parameter(b * 3)",
         "b.detach().clone().requires_grad_()",
         "(b * 2).data.view(-1).requires_grad_()",
@@ -39,7 +46,7 @@ USES = [
 
 def _gradients(library: Any, made: str, wrapped: Callable[[Any], Any]) -> dict[str, Any]:
     """By use: the gradients of x and b by backward() outside of the function, and by grad() inside."""
-    space: dict[str, Any] = {"t": library}
+    space: dict[str, Any] = {"t": library, "copy": copy}
     uses = "".join(f", {use}" for use in USES)
     exec(f"def make(b):\n    return {made}\ndef use(b, x):\n    return [{uses[2:]}]", space)
     make, use = space["make"], space["use"]
