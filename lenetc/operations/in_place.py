@@ -242,7 +242,7 @@ def fill_(x: Tensor, value: Any) -> Tensor:
         source = value
     else:
         number = value.item() if isinstance(value, np.generic) else value
-        source = as_tensor(filling_for(x.dtype, number), x.dtype)
+        source = as_tensor(filling_for(x.dtype, number, x.shape), x.dtype)
 
     def build(a: Node, v: Node) -> Node:
         return ops.broadcast_to(v if v.dtype is a.dtype else ops.cast(v, dtype=a.dtype), shape=a.shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -10,7 +11,7 @@ import numpy as np
 
 import lenetc.tensors.tensor as t
 from ir import ops
-from ir.dims import Poly, as_value
+from ir.dims import Dim, Poly, as_value
 from ir.errors import DTypeError, UnsupportedError
 from ir.node import Node
 from ir.op import scalar
@@ -147,9 +148,11 @@ def element_for(dtype: DType, value: Number) -> Number:
     return number_for(dtype, value)
 
 
-def filling_for(dtype: DType, value: Number) -> Number:
-    """`element_for` of a tensor that is filled whole: in halves PyTorch makes infinity of what is too large."""
-    if dtype in (f16, bf16) and type(value) in (int, float) and abs(value) > finfo(dtype).max:
+def filling_for(dtype: DType, value: Number, shape: Sequence[Dim]) -> Number:
+    """`element_for` of a tensor that is filled whole: a single half takes infinity for what is too large, as PyTorch's
+    does, which refuses it where there are more."""
+    is_single = all(size == 1 for size in shape)
+    if is_single and dtype in (f16, bf16) and type(value) in (int, float) and abs(value) > finfo(dtype).max:
         return math.copysign(math.inf, value)
     return element_for(dtype, value)
 

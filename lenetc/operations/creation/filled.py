@@ -63,7 +63,9 @@ def full(
         value = value.item()
     default = bool_ if isinstance(value, bool) else get_default_dtype() if isinstance(value, float) else i64
     kind = checked("full", of_out(dtype, out, default))
-    return finished("full", filled(shape, filling_for(kind, value), kind), requires_grad, device, out, idle)
+    return finished(
+        "full", filled(shape, filling_for(kind, value, shape), kind), requires_grad, device, out, idle
+    )
 
 
 def _constant(

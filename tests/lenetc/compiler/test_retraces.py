@@ -363,3 +363,18 @@ def test_hooks_of_a_leaf_that_the_function_makes() -> None:
         (step(lenetc.ones(1)) * k).backward()
     assert seen == [[3], [6], [9]]
     assert "more than a run gives back" in step.explain()
+
+
+def test_averages_of_weights_by_data() -> None:
+    net = nn.Linear(2, 2)
+    average = copy.deepcopy(net)
+
+    def step(x: Any) -> Any:
+        for mean, weight in zip(average.parameters(), net.parameters(), strict=True):
+            mean.data = mean.data * 0.5 + weight.data * 0.5
+        return average(x)
+
+    step = lenetc.compile(step)
+    for k in range(6):
+        step(lenetc.ones(1, 2) * k)
+    assert times_traced(step) <= 2

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import lenetc
+from ir.errors import LenetcError
 
 # How a leaf `x` comes from a leaf `b`, and what is computed of both and of what shows them.
 MADE = [
@@ -98,6 +99,7 @@ STARTED = [
     "x = t.ones(3, dtype=b.dtype).requires_grad_(); z = x.exp(); x.requires_grad_(False); y = x * 2; "
     "x.requires_grad_(); (x, z * x * y * b)",
     "d = t.ones(3, dtype=b.dtype) * 2; x = t.nn.Parameter(d); (x, (x - d + b) ** 2 * x)",
+    "d = t.tensor([1.0, 2.0, 3.0], dtype=b.dtype); x = t.nn.Parameter(d); (x, x * d + b)",
     "d = t.arange(3.).to(b.dtype); v = d.view(3); x = t.nn.Parameter(d); (x, x * v + b)",
     "d = t.ones(3, dtype=b.dtype); p = t.nn.Parameter(d); x = t.nn.Parameter(d); (x, x * p * p * b)",
 ]
@@ -179,3 +181,21 @@ def test_equal_traces_are_one_program() -> None:
         for k in range(3):
             assert step(lenetc.ones(2) * k).tolist() == [24.0 * k**3] * 2
     assert len(counts) == 3 and len(step.programs()) == 1
+
+
+def test_views_made_without_recording() -> None:
+    def tried(library: Any) -> list[Any]:
+        w = library.nn.Parameter(library.tensor([1.0, 2.0]))
+        with library.no_grad():
+            view = w.view(2, 1)
+        found = [view.requires_grad, view.is_leaf]
+        product = (view * 2.0 + w).sum()
+        product.backward()
+        found += [(view * 2.0).requires_grad, product.item(), w.grad.tolist()]
+        with library.no_grad():
+            view.mul_(3.0)
+        with pytest.raises(RuntimeError if library is torch else LenetcError, match="no_grad mode"):
+            view.mul_(2.0)
+        return [*found, w.tolist()]
+
+    assert tried(lenetc) == tried(torch)
