@@ -211,12 +211,10 @@ class Tensor(Described, Methods):
             raise LenetcError("you can only change requires_grad flags of leaf variables; use detach()").at(
                 here()
             )
-        if requires_grad and self._grad_fn is None and not self._cell.has_own_leaf():
-            # An identity of its own: two equal expressions must not share a gradient.
-            self._cell.node = ops.alias(self._cell.node, uid=fresh_uid())
         if self._requires_grad != requires_grad:
             if self._cell.is_read():
-                self._own_uid(anew=True)  # what was computed from it before has no part in its gradient
+                # What was computed from it before, or is computed alike, has no part in its gradient.
+                self._own_uid(anew=True)
             if Context.trace is not None:
                 Context.trace.before_change(
                     functools.partial(_put_back, weakref.ref(self), self._requires_grad)
