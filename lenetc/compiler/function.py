@@ -351,7 +351,7 @@ class CompiledFunction(Wrapper):
     def _guard(self, attempt: Attempt, values: dict[str, Any]) -> Guard | None:
         """What must hold for runs of the traced program to stand for calls; None where they never do."""
         captured, observed = attempt.captured, attempt.captured.observed
-        self._story.reasons = attempt.sure
+        self._story.reasons, self._story.is_kept = attempt.sure, not captured.is_repeatable
         self._story.warn_of_reasons(self.arguments.name, is_first=self._misses < 2)
         is_proven = attempt.is_followed and captured.is_repeatable and captured.error is None
         if attempt.reasons or not is_proven or observed is None:

@@ -53,6 +53,7 @@ class Attempt:
 _KEEP = "keep it in a tensor, pass it as an argument, or do it outside of the function"
 _PASS = "pass what it gives as an argument, or keep it in a tensor"
 _OUTSIDE = "do it outside of the function"
+_MODES = ("training", "requires_grad")  # which most functions that set them leave as they were left before
 
 
 def reasons_of(
@@ -79,7 +80,7 @@ def reasons_of(
             found.setdefault(what, Reason(what, call.code.co_filename, call.line, _KEEP))
     for entry in changed:
         path, name = entry.change()
-        add(f"it changes {path}, which it reads", name, _KEEP, entry.is_filled() or name == "training")
+        add(f"it changes {path}, which it reads", name, _KEEP, entry.is_filled() or name in _MODES)
     for call in observed.effects:
         of = (
             ""

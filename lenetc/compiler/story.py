@@ -18,17 +18,21 @@ if TYPE_CHECKING:
 _OFTEN = 8  # programs after which a warning is due
 _CAUSES = 5  # that are kept
 _FIRST = "the first call with arguments of these types"
+_KEPT = (
+    "what the last call has left or returned is more than a run gives back: a tensor kept, a hook, an object"
+)
 
 
 class Story:
     """traces, programs: how many there were; reasons: why the last trace cannot stand for later calls; causes: why
-    calls were traced, the latest last."""
+    calls were traced, the latest last; is_kept: whether the last trace left or returned what a run cannot give."""
 
     def __init__(self) -> None:
         self.traces = 0
         self.programs = 0
         self.reasons: list[Reason] = []
         self.causes: list[str] = []
+        self.is_kept = False
         self._has_warned = self._has_warned_of_programs = False
         self._seen: WeakSet[Compilation] = WeakSet()
 
@@ -41,7 +45,7 @@ class Story:
     def missed(self, known: Sequence[Specialization], leaves: Sequence[Any]) -> None:
         """No run of `known`, programs of calls of the same signature, stands for a call with these arguments."""
         if not known:
-            self._note(str(self.reasons[0]) if self.reasons else _FIRST)
+            self._note(str(self.reasons[0]) if self.reasons else _KEPT if self.is_kept else _FIRST)
             return
         guard = known[-1].guard
         assert guard is not None

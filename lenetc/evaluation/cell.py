@@ -120,14 +120,6 @@ class Cell:
             self.replace(node)
             pending[self.number] = self
 
-    def has_own_leaf(self) -> bool:
-        """Whether the node is, or would be, a leaf that stands for this value alone: a copy has that of what it is a
-        copy of."""
-        trace = Context.trace
-        if trace is None:
-            return self._node is None or (self._value is not None and self._node.op.name == "input")
-        return self.trace is not trace and self not in trace.current
-
     def is_read(self) -> bool:
         """Whether somebody may have computed something from the present value."""
         return Context.trace is not None or self._node is not None

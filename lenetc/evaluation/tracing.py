@@ -94,7 +94,9 @@ class Trace:
         self.names: set[str] = set()  # of arguments, which no other input may have
         self.made: list[ref[Tensor]] = []  # tensors that were made
         self.uids = itertools.count(-1, -1)  # cells outside count upwards
-        self.leaves: dict[Tensor, int] = {}  # those that are told from what they share a node with, by number
+        # The uids of leaves that are told from what they share a node with, by the number of the tensor: who is gone
+        # has left none behind, as a new tensor gets one of its own.
+        self.leaves: dict[int, int] = {}
         self.arrays: list[ref[Any]] = []  # what stands for NumPy arrays
         self.bases: list[Tensor] = []  # that views were taken of: held as long as the function runs
         self.aliases: list[ref[Tensor]] = []  # made by detach() or .data, of whatever storage

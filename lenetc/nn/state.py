@@ -14,7 +14,7 @@ from ir.errors import LenetcError
 from ir.types import Array
 from lenetc import runtime
 from lenetc.autograd.hooks import RemovableHandle
-from lenetc.evaluation.cell import Context
+from lenetc.evaluation.cell import Context, fresh_uid
 from lenetc.nn.parameter import Parameter, Uninitialized
 from lenetc.tensors.size import Size
 from lenetc.tensors.tensor import Tensor
@@ -333,7 +333,7 @@ def _put(target: Tensor, value: Tensor | Array) -> None:
     """Let `target` have a value of its shape."""
     if Context.trace is not None:  # a part of the program
         source = value if isinstance(value, Tensor) else Tensor(value)
-        target._cell.node = ops.alias(source.to(target.dtype).node, uid=target._cell.number)
+        target._cell.node = ops.alias(source.to(target.dtype).node, uid=fresh_uid())
     else:
         assert isinstance(value, np.ndarray)
         target._cell.set_value(value.astype(runtime.stored(target.dtype)))

@@ -9,7 +9,7 @@ import numpy as np
 from ir import ops
 from ir.errors import DTypeError, LenetcError, ShapeError
 from ir.node import Node
-from lenetc.evaluation.cell import Context, Counts
+from lenetc.evaluation.cell import Context, Counts, fresh_uid
 from lenetc.evaluation.tracing import here
 from lenetc.tensors.grad_fn import is_grad_enabled
 from lenetc.tensors.tensor import Tensor, apply
@@ -69,7 +69,7 @@ def _with_history(self: Tensor, value: Tensor) -> Node:
     if not self._cell.has_history:
         # An identity of its own: leaves that are given equal values must not share a gradient.
         is_own = self._cell.trace is not None and not self._requires_grad
-        return node if is_own else ops.alias(node, uid=self._cell.number)
+        return node if is_own else ops.alias(node, uid=fresh_uid())
     before = self._cell.node
     if self._is_detached or not is_grad_enabled():
         return ops.with_gradient(node, before)

@@ -172,14 +172,15 @@ class Tensor(Described, Methods):
 
     def _own_uid(self, anew: bool = False) -> int:
         """What tells this leaf from what it shares a node with."""
-        if self._uid is None or anew:
+        anew |= self._uid is None
+        if anew:
             self._uid = next(numbers)
         trace = Context.trace
         if trace is None:
-            return self._uid
-        if anew or self not in trace.leaves:
-            trace.leaves[self] = next(trace.uids)
-        return trace.leaves[self]
+            return cast(int, self._uid)
+        if anew or id(self) not in trace.leaves:
+            trace.leaves[id(self)] = next(trace.uids)
+        return trace.leaves[id(self)]
 
     @property
     def requires_grad(self) -> bool:
@@ -210,15 +211,13 @@ class Tensor(Described, Methods):
             raise LenetcError("you can only change requires_grad flags of leaf variables; use detach()").at(
                 here()
             )
-        if requires_grad and self._grad_fn is None and not self._cell.has_own_leaf():
-            # An identity of its own: two equal expressions must not share a gradient.
-            self._cell.node = ops.alias(self._cell.node, uid=fresh_uid())
         if self._requires_grad != requires_grad:
             if self._cell.is_read():
-                self._own_uid(anew=True)  # what was computed from it before has no part in its gradient
+                # What was computed from it before, or is computed alike, has no part in its gradient.
+                self._own_uid(anew=True)
             if Context.trace is not None:
                 Context.trace.before_change(
-                    functools.partial(setattr, self, "_requires_grad", self._requires_grad)
+                    functools.partial(_put_back, weakref.ref(self), self._requires_grad)
                 )
             self._requires_grad = requires_grad
             Counts.epoch += 1
@@ -362,12 +361,16 @@ class Tensor(Described, Methods):
         return copy
 
     def __copy__(self) -> Tensor:
-        """Another tensor of the same storage."""
+        """Another tensor of the same storage, which is a leaf of its own."""
         make, args, (own, fields), *_ = cast(Any, object.__reduce_ex__(self, 4))
         copy: Tensor = make(*args)
+        shown = self.detach()
         for name, value in {**(own or {}), **fields}.items():
-            setattr(copy, name, value)
+            setattr(copy, name, getattr(shown, name) if name in Tensor.__slots__ else value)
+        copy._requires_grad = self.requires_grad
         share(self._cell, self, copy)
+        if Context.trace is not None:
+            Context.trace.aliases.append(weakref.ref(copy))
         return copy
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -397,6 +400,12 @@ class Tensor(Described, Methods):
 def of_array(value: Any) -> Tensor | None:
     """A tensor with a copy of a NumPy array of the function that is being traced; None for all else."""
     return Tensor._from_node(value.node) if getattr(type(value), "__lenetc_array__", False) else None
+
+
+def _put_back(tensor: weakref.ref[Tensor], requires_grad: bool) -> None:
+    found = tensor()
+    if found is not None:
+        found._requires_grad = requires_grad
 
 
 def _restored(kind: type[Tensor], array: Array, requires_grad: bool) -> Tensor:

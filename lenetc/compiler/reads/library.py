@@ -53,7 +53,7 @@ def follow_tensor(followed: Followed, value: Tensor, path: str) -> None:
     followed.tensors.setdefault(value._cell, path)
     if id(Tensor) not in followed.seen:
         follow_class(followed, Tensor, "Tensor")
-    followed.settled.append(Got(path, "requires_grad", value, requires_grad_of))
+    followed.settled.append(Got(f"{path}.requires_grad", "requires_grad", value, requires_grad_of))
     followed.settled.append(Got(path, "dtype", value, storage_of))
     followed.settled.append(Got(path, "hooks", value, hooks_of))
     if value.__dict__:

@@ -33,15 +33,14 @@ _calls = itertools.count()
 
 @dataclass
 class History:
-    """How a result was computed inside. node: its formula; operands: the tensors that gradients go on to, each with its
-    node; name: of its last operation; is_freed: whether a backward() inside has freed it; functions: operations that
-    have hooks."""
+    """How a result was computed inside. node: its formula; operands: the tensors that gradients go on to, those made
+    inside by weak references, each with its node; name: of its last operation; is_freed: whether a backward() inside
+    has freed it; functions: operations that have hooks."""
 
     node: Node
     operands: list[tuple[Tensor | weakref.ref[Tensor], Node]]
     name: str
     is_freed: bool
-    is_inner: bool  # whether a leaf made inside is among the operands, by a weak reference
     where: Where
     functions: list[GradFn] = field(default_factory=list)
     found: tuple[Node, list[Node | None]] | None = None
@@ -96,10 +95,11 @@ def history_of(tensor: Tensor, trace: Trace) -> History | None:
     tensor._grad_fn = None
     kept: list[tuple[Tensor | weakref.ref[Tensor], Node]] = []
     for operand, at in () if freed else operands.items():
-        kept.append((weakref.ref(operand) if operand._cell.trace is trace else operand, at))
-    is_inner = any(isinstance(operand, weakref.ref) for operand, _ in kept)
+        # A leaf made inside that nobody holds has a gradient for nobody, but for its hooks.
+        is_seen = operand._cell.trace is not trace or operand.hooks or operand.after_grad
+        kept.append((operand if is_seen else weakref.ref(operand), at))
     hooked = [] if freed else [one for one in seen if one.hooks]
-    return History(node, kept, fn.name(), freed, is_inner, node.where, hooked)
+    return History(node, kept, fn.name(), freed, node.where, hooked)
 
 
 @dataclass

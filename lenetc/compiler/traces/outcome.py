@@ -75,7 +75,13 @@ def outcome(
         made[tensor].same = by_cell.setdefault(tensor._cell, label)
         return made[tensor]
 
-    by_grad = {id(tensor._grad): tensor for tensor in trace.grads if tensor._grad is not None}
+    # Of gradients from outside alone, so that no tensor of the trace is held.
+    by_grad = {
+        id(grad): tensor
+        for tensor in trace.grads
+        if (grad := tensor._grad) is not None and grad._cell.trace is not trace
+    }
+    grad = None
     for label, (_, item) in zip(names, flatten(result, ""), strict=True):
         if id(item) in traced.arrays:
             leaves.append(traced.arrays[id(item)])
@@ -133,6 +139,7 @@ def outcome(
     trace.grads = {
         tensor: before for tensor, before in trace.grads.items() if tensor._cell.trace is not trace
     }
+    trace.grads_read = {tensor for tensor in trace.grads_read if tensor._cell.trace is not trace}
     escaped, histories = _escaped(trace, made)
     if trace.exporting is not None:
         check_replaced(trace, escaped)
@@ -142,9 +149,7 @@ def outcome(
     if any(tensor.__dict__ for tensor in made):
         trace.effect("a result is a tensor with attributes of its own")
     is_repeatable = (
-        is_constant
-        and not escaped
-        and not any(r.history and (r.history.is_inner or r.history.functions) for r in made.values())
+        is_constant and not escaped and not any(r.history and r.history.functions for r in made.values())
     )
     invalid: Node | None = None
     if trace.checks:

@@ -226,7 +226,10 @@ class RuleOptimizer(Optimizer, ABC):
             with building_at(where if name is None else where._replace(module=name)):
                 if Context.trace is not None and Context.trace.exporting is not None:
                     grad = Context.trace.exporting.reads(param, grad)
-                changed, *values = rules[key](read(param._cell), grad, *map(read, cells))
+                # Of several parameters of one storage each changes what the one before has left.
+                before_it = found.get(param._cell)
+                now = read(param._cell) if before_it is None else before_it
+                changed, *values = rules[key](now, grad, *map(read, cells))
                 # Between two steps of one program, gradients of later losses end here.
                 found[param._cell] = changed if Context.trace is None else ops.stop_gradient(changed)
                 if Context.trace is not None:

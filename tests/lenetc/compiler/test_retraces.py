@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import gc
 import re
 import weakref
@@ -249,3 +250,131 @@ def test_numbers_stay_inputs_beside_the_class_of_self() -> None:
     for k in range(6):
         assert step(lenetc.ones(1), k + 0.5).item() == 9 * (k + 0.5)
     assert times_traced(step) <= 2 and len(step.programs()) <= 2
+
+
+def perturbed(net: Any, x: Any) -> Any:
+    x = x.clone().detach().requires_grad_()
+    net(x).sum().backward()
+    return x + 0.1 * x.grad.sign()
+
+
+def ascended(net: Any, x: Any) -> Any:
+    found = x.clone().detach()
+    for _ in range(3):
+        found.requires_grad_()
+        (gradient,) = lenetc.autograd.grad(net(found).sum(), found)
+        found = (found.detach() + 0.1 * gradient.sign()).detach()
+    return found
+
+
+def penalized(net: Any, x: Any) -> Any:
+    net.zero_grad()
+    x = (x * 0.5).requires_grad_()
+    (gradient,) = lenetc.autograd.grad(net(x).sum(), x, create_graph=True)
+    loss = ((gradient.norm(2, 1) - 1) ** 2).mean()
+    loss.backward()
+    return loss
+
+
+def retained(net: Any, x: Any) -> Any:
+    net.zero_grad()
+    h = net(x)
+    h.retain_grad()
+    (h * h).sum().backward()
+    return h.grad
+
+
+def recomputed(net: Any, x: Any) -> Any:
+    net.zero_grad()
+    with lenetc.no_grad():
+        h = net(x)
+    h = h.detach().requires_grad_()
+    (h * h).sum().backward()
+    net(x).backward(h.grad)
+    return h.grad
+
+
+def copied(net: Any, x: Any) -> Any:
+    weights = [p.detach().clone().requires_grad_() for p in net.parameters()]
+    for _ in range(2):
+        found = lenetc.autograd.grad((x @ weights[0].t() + weights[1]).pow(2).sum(), weights)
+        weights = [(w - 0.1 * g).detach().requires_grad_() for w, g in zip(weights, found, strict=True)]
+    return [w.sum() for w in weights]
+
+
+def differentiated(net: Any, x: Any) -> Any:
+    weights = {name: p.detach() for name, p in net.named_parameters()}
+    return lenetc.func.grad(lambda w: lenetc.func.functional_call(net, w, (x,)).pow(2).sum())(weights)
+
+
+def frozen(net: Any, x: Any) -> Any:
+    net.requires_grad_(True)
+    net.zero_grad()
+    net(x).sum().backward()
+    net.requires_grad_(False)
+    y = x.clone().requires_grad_()
+    return lenetc.autograd.grad(net(y).sum(), y)
+
+
+LOOPS = [perturbed, ascended, penalized, retained, recomputed, copied, differentiated, frozen]
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_leaves_that_the_function_makes(loop: Callable[[Any, Any], Any]) -> None:
+    net = nn.Linear(2, 2)
+    step = lenetc.compile(lambda x: loop(net, x))
+    for k in range(6):
+        step(lenetc.ones(3, 2) * k)
+    assert times_traced(step) <= 3 and len(step.programs()) <= 2
+
+
+@pytest.mark.filterwarnings("ignore::lenetc.RetraceWarning")  # of what copies
+def test_programs_of_copies_that_change() -> None:
+    net = nn.Linear(2, 2)
+
+    def step(x: Any) -> Any:
+        fast = copy.deepcopy(net)
+        fast.load_state_dict({name: p * 2 for name, p in net.state_dict().items()})
+        found = lenetc.autograd.grad(fast(x).pow(2).sum(), list(fast.parameters()))
+        with lenetc.no_grad():
+            for p, g in zip(fast.parameters(), found, strict=True):
+                p.sub_(0.1 * g)
+        return lenetc.autograd.grad(fast(x).pow(2).sum(), list(fast.parameters()))
+
+    step = lenetc.compile(step)
+    for k in range(4):
+        step(lenetc.ones(3, 2) * k)
+    assert len(step.programs()) == 1
+
+
+def test_hooks_of_a_leaf_that_the_function_makes() -> None:
+    seen: list[Any] = []
+
+    def tell(gradient: Any) -> None:
+        seen.append(gradient.tolist())
+
+    def step(x: Any) -> Any:
+        x = x.clone().detach().requires_grad_()
+        x.register_hook(tell)
+        return (x * 3.0).sum()
+
+    step = lenetc.compile(step)
+    for k in (1.0, 2.0, 3.0):
+        (step(lenetc.ones(1)) * k).backward()
+    assert seen == [[3], [6], [9]]
+    assert "more than a run gives back" in step.explain()
+
+
+def test_averages_of_weights_by_data() -> None:
+    net = nn.Linear(2, 2)
+    average = copy.deepcopy(net)
+
+    def step(x: Any) -> Any:
+        for mean, weight in zip(average.parameters(), net.parameters(), strict=True):
+            mean.data = mean.data * 0.5 + weight.data * 0.5
+        return average(x)
+
+    step = lenetc.compile(step)
+    for k in range(6):
+        step(lenetc.ones(1, 2) * k)
+    assert times_traced(step) <= 2

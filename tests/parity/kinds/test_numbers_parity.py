@@ -46,6 +46,16 @@ def test_tensors_filled_with_a_number(dtype: str, numbers: tuple[float, ...]) ->
     check_all([code.format(n=repr(n)) for n in numbers for code in FILLED], values)
 
 
+def test_single_halves_take_infinity() -> None:
+    whole = [
+        code.format(n=n)
+        for code in ("t.full_like(x, {n})", "x.fill_({n}); x", "t.full(x.shape, {n}, dtype=x.dtype)")
+        for n in ("1e39", "-1e9", "100000")
+    ]
+    for value in (1, [1], [[1]], [1, 2]):
+        check_all(whole, {"x": (value, "f16")})
+
+
 @pytest.mark.parametrize("dtype", ["u8", "i32", "f32"])
 def test_limits_and_fillings_given_as_a_number(dtype: str) -> None:
     numbers = ("2.7", "-3", "-0.5", "inf", "-inf", "np.nan", "300", "2**40", "1e30")

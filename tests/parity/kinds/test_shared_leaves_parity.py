@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 import lenetc
+from ir.errors import LenetcError
 
 # How a leaf `x` comes from a leaf `b`, and what is computed of both and of what shows them.
 MADE = [
@@ -26,6 +28,12 @@ MADE = [
         "t.nn.Parameter(t.nn.Parameter(b))",
     ),
     *(
+        "copy.copy(b)",
+        "copy.copy(b * 2)",
+        "copy.copy(b.detach().requires_grad_())",
+        "copy.copy(t.nn.Parameter(b))",
+    ),
+    *(
         "t.nn.Parameter(b * 3)",
         "b.detach().clone().requires_grad_()",
         "(b * 2).data.view(-1).requires_grad_()",
@@ -39,7 +47,7 @@ USES = [
 
 def _gradients(library: Any, made: str, wrapped: Callable[[Any], Any]) -> dict[str, Any]:
     """By use: the gradients of x and b by backward() outside of the function, and by grad() inside."""
-    space: dict[str, Any] = {"t": library}
+    space: dict[str, Any] = {"t": library, "copy": copy}
     uses = "".join(f", {use}" for use in USES)
     exec(f"def make(b):\n    return {made}\ndef use(b, x):\n    return [{uses[2:]}]", space)
     make, use = space["make"], space["use"]
@@ -91,6 +99,7 @@ STARTED = [
     "x = t.ones(3, dtype=b.dtype).requires_grad_(); z = x.exp(); x.requires_grad_(False); y = x * 2; "
     "x.requires_grad_(); (x, z * x * y * b)",
     "d = t.ones(3, dtype=b.dtype) * 2; x = t.nn.Parameter(d); (x, (x - d + b) ** 2 * x)",
+    "d = t.tensor([1.0, 2.0, 3.0], dtype=b.dtype); x = t.nn.Parameter(d); (x, x * d + b)",
     "d = t.arange(3.).to(b.dtype); v = d.view(3); x = t.nn.Parameter(d); (x, x * v + b)",
     "d = t.ones(3, dtype=b.dtype); p = t.nn.Parameter(d); x = t.nn.Parameter(d); (x, x * p * p * b)",
 ]
@@ -172,3 +181,21 @@ def test_equal_traces_are_one_program() -> None:
         for k in range(3):
             assert step(lenetc.ones(2) * k).tolist() == [24.0 * k**3] * 2
     assert len(counts) == 3 and len(step.programs()) == 1
+
+
+def test_views_made_without_recording() -> None:
+    def tried(library: Any) -> list[Any]:
+        w = library.nn.Parameter(library.tensor([1.0, 2.0]))
+        with library.no_grad():
+            view = w.view(2, 1)
+        found = [view.requires_grad, view.is_leaf]
+        product = (view * 2.0 + w).sum()
+        product.backward()
+        found += [(view * 2.0).requires_grad, product.item(), w.grad.tolist()]
+        with library.no_grad():
+            view.mul_(3.0)
+        with pytest.raises(RuntimeError if library is torch else LenetcError, match="no_grad mode"):
+            view.mul_(2.0)
+        return [*found, w.tolist()]
+
+    assert tried(lenetc) == tried(torch)

@@ -174,6 +174,29 @@ def test_state_taken_over_from_the_other_library(name, options, to_ours):
 
 
 @cases
+@pytest.mark.parametrize("wrapped", [lambda step: step, lenetc.compile], ids=["lazily", "compiled"])
+def test_parameters_of_one_storage(name, options, wrapped):
+    def trained(library, wrapped):
+        first = library.nn.Parameter(library.tensor([1.0, -2.0, 0.5]))
+        second = library.nn.Parameter(first.data)
+        optimizer = getattr(library.optim, name)([first, second], **options)
+
+        def step(x):
+            optimizer.zero_grad()
+            (first * x + (second * second * x)).sum().backward()
+            optimizer.step()
+
+        step = wrapped(step)
+        for k in range(4):
+            step(library.tensor([1.0, 2.0, 3.0]) * (k + 1) / 9)
+        return first.detach().numpy(), second.detach().numpy()
+
+    expected = trained(torch, lambda step: step)
+    for mine, reference in zip(trained(lenetc, wrapped), expected, strict=True):
+        np.testing.assert_allclose(mine, reference, rtol=2e-5, atol=2e-6)
+
+
+@cases
 def test_named_parameters(name, options):
     params, _ = inputs()
     ours = getattr(optim, name)(
