@@ -13,24 +13,12 @@ from typing import Any
 from ir import ops
 from ir.errors import LenetcError, ShapeError, UnsupportedError
 from ir.node import Node, building_at
-from lenetc.autograd.hooks import hooks_of
+from lenetc.autograd.higher import hooks_on, reachable, sources_of, with_hooks, wrap_gradient
 from lenetc.evaluation.cell import Context, lock
 from lenetc.evaluation.tracing import here, phase, where_now
-from lenetc.tensors.grad_fn import AccumulateGrad, GradFn, grad_fn_class, set_grad_enabled
+from lenetc.tensors.grad_fn import AccumulateGrad, GradFn, set_grad_enabled
 from lenetc.tensors.tensor import Tensor, require_tensors
 from passes.autodiff.driver import gradients
-
-
-def _reachable(roots: Sequence[GradFn]) -> list[GradFn]:
-    seen: dict[GradFn, None] = {}
-    stack = list(reversed(roots))
-    trace = Context.trace
-    while stack:
-        fn = stack.pop()
-        if fn not in seen and (fn.trace is trace or trace is None or isinstance(fn, AccumulateGrad)):
-            seen[fn] = None
-            stack.extend(child for child, _ in reversed(fn.next_functions) if child is not None)
-    return list(seen)
 
 
 def _outer(tensor: Tensor) -> GradFn | None:
@@ -86,6 +74,21 @@ def _go_on(tensor: Tensor, gradient: Node, retain_graph: bool) -> None:
     assert fn is not None
     trace.outer.append((tensor, wrap_gradient(gradient, False, ()), retain_graph))
     trace.awaited |= _leaves_of(fn)
+
+
+def _check_once(received: Collection[Tensor]) -> None:
+    """Refuse hooks that would be called twice, with what comes from inside of a compiled function and from outside."""
+    trace = Context.trace
+    if trace is None:
+        return
+    for tensor in received:
+        if (tensor.hooks or tensor.after_grad) and tensor in trace.awaited and not _is_outer(tensor):
+            raise trace.refused(
+                LenetcError(
+                    f"backward: a {tensor.type_text()} with hooks has gradients from inside of a compiled function and "
+                    "from what was computed outside of it: call backward() outside, or compute the tensor inside"
+                )
+            )
 
 
 def _leaves_of(fn: GradFn) -> set[Tensor]:
@@ -184,7 +187,7 @@ def _backward(
         for t in tensors
         if (fn := t.grad_fn or (t._accumulator() if t.requires_grad else None)) is not None
     ]
-    functions = _reachable(roots)
+    functions = reachable(roots)
     _check_not_freed(functions)
     targets: dict[Node, dict[Tensor, None]] = {}
     for fn in functions:
@@ -199,18 +202,30 @@ def _backward(
         for tensor in (*(tensor for several in targets.values() for tensor in several), *(inputs or ())):
             _check_inner(tensor)
     if inputs is not None:
-        targets = {tensor.node: {tensor: None} for tensor in inputs}
+        read = [leaf for fn in functions for leaf in fn._leaves]
+        targets = {node: {tensor: None} for tensor in inputs for node in _read_as(tensor, read)}
+        for tensor in inputs:
+            tensor.retain_grad()
     with phase("backward"), building_at(where_now()):
         leaves = [leaf for fn in functions for leaf in fn._leaves]
         leaves += [(tensor, tensor.node) for tensor in tensors if tensor.grad_fn is None]
-        found = gradients(pairs, list(targets), hooks_of(functions, leaves), again=Context.trace is None)
-        for node, gradient in zip(list(targets), found, strict=True):
-            for tensor in targets[node] if gradient is not None else ():
-                assert gradient is not None
-                if _is_outer(tensor):
-                    _go_on(tensor, gradient, bool(retain_graph))
-                else:
-                    _accumulate(tensor, gradient, create_graph, functions)
+        sources = sources_of(functions, tensors, grads) if create_graph else []
+        hooks, late = hooks_on(functions, leaves, create_graph, sources)
+        found = gradients(pairs, list(targets), hooks, again=Context.trace is None)
+        received: dict[Tensor, list[Node | None]] = {}
+        for gradient, reached in zip(found, list(targets.values()), strict=True):
+            for tensor in reached:
+                received.setdefault(tensor, []).append(gradient)
+        for tensor, parts in received.items():
+            gradient = _summed(parts)
+            if gradient is None:
+                continue
+            if _is_outer(tensor):
+                _go_on(tensor, gradient, bool(retain_graph))
+            else:
+                gradient = late[tensor](gradient) if tensor in late else gradient
+                _accumulate(tensor, gradient, create_graph, sources, with_hooks(functions))
+    _check_once(received)
     if not (create_graph if retain_graph is None else retain_graph):
         for fn in functions:
             fn.freed = fn.saves
@@ -232,7 +247,13 @@ def backward_from(
     backward([tensor], [gradient], retain_graph, create_graph, inputs=inputs)
 
 
-def _accumulate(tensor: Tensor, gradient: Node, create_graph: bool, functions: Sequence[GradFn]) -> None:
+def _accumulate(
+    tensor: Tensor,
+    gradient: Node,
+    create_graph: bool,
+    sources: Sequence[tuple[Tensor, Node]],
+    hooked: Sequence[GradFn],
+) -> None:
     if tensor._grad_fn is None and not tensor._requires_grad:  # frozen since it was used
         return
     trace = Context.trace
@@ -241,9 +262,10 @@ def _accumulate(tensor: Tensor, gradient: Node, create_graph: bool, functions: S
         trace.awaited.discard(tensor)
     with set_grad_enabled(False):
         if tensor.grad is None:
-            tensor.grad = wrap_gradient(gradient, create_graph, functions)
+            tensor.grad = wrap_gradient(gradient, create_graph, sources, hooked)
         elif create_graph:
-            tensor.grad = wrap_gradient(tensor.grad.node + gradient, True, functions)
+            sources = [*sources, *sources_of([], (), [tensor.grad])]
+            tensor.grad = wrap_gradient(tensor.grad.node + gradient, True, sources, hooked)
         else:
             before = tensor.grad
             own = before._cell.node if before._is_detached and before._view is None else before.node
@@ -251,18 +273,8 @@ def _accumulate(tensor: Tensor, gradient: Node, create_graph: bool, functions: S
     if trace is not None and is_awaited:
         trace.awaited.add(tensor)
     for hook in tuple((tensor.after_grad or {}).values()):
-        hook(tensor)
-
-
-def wrap_gradient(node: Node, create_graph: bool, functions: Sequence[GradFn]) -> Tensor:
-    """A gradient as a tensor; with `create_graph` one that depends on the leaves as the graph does."""
-    result = Tensor._from_node(node)
-    result._is_detached = not create_graph  # later gradients end here, though its formula goes on
-    if create_graph:
-        leaves = list(dict.fromkeys(leaf for fn in functions for leaf in fn._leaves))
-        edges = [tensor._accumulator() for tensor, _ in leaves]
-        result._set_grad_fn(grad_fn_class("GradBackward0")(node, edges, leaves, saves=True))
-    return result
+        if hook(tensor) is not None:
+            raise LenetcError("Tensor post accumulate grad hooks should return None").at(here())
 
 
 def _read_as(tensor: Tensor, leaves: Sequence[tuple[Tensor, Node]]) -> list[Node]:
@@ -314,7 +326,7 @@ def grad(
             raise LenetcError(
                 f"One of the differentiated Tensors does not require grad: {tensor.type_text()}"
             ).at(here())
-    functions = _reachable([fn for t in outputs if (fn := t.grad_fn) is not None])
+    functions = reachable([fn for t in outputs if (fn := t.grad_fn) is not None])
     passed = _passed(functions, asked)
     _check_not_freed(passed)
     for tensor in inputs:
@@ -332,9 +344,11 @@ def grad(
         # A leaf's value may have been computed since, and is another node then than the one that was read.
         nodes = [_read_as(t, leaves) for t in inputs]
         wanted = [node for several in nodes for node in several]
-        hooks = hooks_of(functions, leaves)
+        sources = sources_of(functions, outputs, given) if create_graph else []
+        hooks, late = hooks_on(functions, leaves, create_graph, sources)
         each = iter(gradients(pairs, wanted, hooks, again=Context.trace is None))
         found = [_summed([next(each) for _ in several]) for several in nodes]
+        found = [late[x](g) if g is not None and x in late else g for x, g in zip(inputs, found, strict=True)]
     if not (create_graph if retain_graph is None else retain_graph):
         for fn in passed:
             fn.freed = fn.saves
@@ -344,8 +358,11 @@ def grad(
                 f"input {i} ({inputs[i].type_text()}) was not used to compute the outputs; pass allow_unused=True "
                 "to get None"
             ).at(here())
+    hooked = with_hooks(functions)
     return tuple(
-        (_zeros(x) if materialize_grads else None) if g is None else wrap_gradient(g, create_graph, functions)
+        (_zeros(x) if materialize_grads else None)
+        if g is None
+        else wrap_gradient(g, create_graph, sources, hooked)
         for g, x in zip(found, inputs, strict=True)
     )
 

@@ -17,6 +17,8 @@ from lenetc.tensors.grad_fn import GradFn, set_grad_enabled
 if TYPE_CHECKING:
     from lenetc.tensors.tensor import Tensor
 
+    History = Callable[[Node], Tensor]
+
 _numbers = itertools.count()
 
 
@@ -39,6 +41,13 @@ class RemovableHandle:
     def _changed(self, what: str) -> None:
         trace = Context.trace
         if trace is not None and not self._is_inner:
+            if trace.outer:
+                raise trace.refused(
+                    LenetcError(
+                        f"a compiled function {what} a hook after backward() that goes on outside of it, which will "
+                        "meet the hooks of then: do it before, or call backward() outside"
+                    )
+                )
             trace.effect(f"it {what} a hook")
             trace.before_change(functools.partial(_put_back, self._table, dict(self._table)))
         Counts.epoch += 1  # hooks are a part of what compiled functions have read
@@ -101,26 +110,30 @@ def register_post_accumulate_grad_hook(tensor: Tensor, hook: Callable[[Tensor], 
 
 
 def hooks_of(
-    functions: Sequence[GradFn], leaves: Sequence[tuple[Tensor, Node]]
+    functions: Sequence[GradFn], leaves: Sequence[tuple[Tensor, Node]], history: History | None = None
 ) -> Mapping[Node, Callable[[Node], Node]]:
-    """What is to be done with the gradients of nodes: the hooks of operations and of leaves."""
+    """What is to be done with the gradients of nodes: the hooks of operations and of leaves. history: what makes a
+    gradient with history of a node, where gradients are to have one."""
     found: dict[Node, Callable[[Node], Node]] = {}
     for node, table in (
         *((fn.node, fn.hooks) for fn in functions),
         *((node, tensor.hooks) for tensor, node in leaves),
     ):
         if table:
-            found[node] = calling(tuple(table.values()))
+            found[node] = calling(tuple(table.values()), history)
     return found
 
 
-def calling(hooks: Sequence[Callable[[Tensor], Any]]) -> Callable[[Node], Node]:
-    """What calls `hooks` with a gradient, one after the other, and gives what they make of it."""
+def calling(
+    hooks: Sequence[Callable[[Tensor], Any]], history: History | None = None
+) -> Callable[[Node], Node]:
+    """What calls `hooks` with a gradient, one after the other, and gives what they make of it; history: hooks_of."""
+    made = t.Tensor._from_node if history is None else history
 
     def call(gradient: Node) -> Node:
-        with set_grad_enabled(False):
+        with set_grad_enabled(history is not None):
             for hook in hooks:
-                returned = hook(t.Tensor._from_node(gradient))
+                returned = hook(made(gradient))
                 if returned is not None:
                     t.require_tensors("a hook's gradient", returned)
                     if returned._cell.type != gradient.ty:

@@ -99,6 +99,7 @@ class Trace:
         self.leaves: dict[int, int] = {}
         self.arrays: list[ref[Any]] = []  # what stands for NumPy arrays
         self.bases: list[Tensor] = []  # that views were taken of: held as long as the function runs
+        self.sharers: list[ref[Tensor]] = []  # made, with the storage of what stands outside
         self.aliases: list[ref[Tensor]] = []  # made by detach() or .data, of whatever storage
         self.given_data: list[Tensor] = []  # tensors of outside whose `.data` was set
         self.altered: dict[Tensor, GradFn | None] = {}  # changed in place, with the history they had

@@ -91,6 +91,8 @@ class Tensor(Described, Methods):
         self.after_grad: dict[int, Callable[[Tensor], Any]] | None = None
         if cell.trace is not None:
             cell.trace.made.append(weakref.ref(self))
+        elif Context.trace is not None:
+            Context.trace.sharers.append(weakref.ref(self))
 
     @classmethod
     def _from_node(cls, node: Node) -> Tensor:
@@ -132,8 +134,7 @@ class Tensor(Described, Methods):
             found = apply("AsStridedBackward0", view.read, base)
         view.seen = view.cell.present()
         self._cell.node = found._cell.node
-        self._grad_fn = None
-        if found._grad_fn is not None:
+        if found._grad_fn is not None:  # else the base has stopped requiring gradients, its views have not
             self._set_grad_fn(found._grad_fn)
 
     def _is_read_through(self) -> bool:
@@ -168,7 +169,9 @@ class Tensor(Described, Methods):
             return node
         is_constant = self._grad_fn is None and (self._cell.has_history or self._uid is not None)
         is_constant = is_constant or self._is_detached
-        return ops.stop_gradient(node) if is_constant and node.op is not ops.stop_gradient else node
+        # An optimizer's step gives a leaf such a node, which what shares its storage must not be.
+        is_own = node.op is ops.stop_gradient and self._cell.sharers is None
+        return ops.stop_gradient(node) if is_constant and not is_own else node
 
     def _own_uid(self, anew: bool = False) -> int:
         """What tells this leaf from what it shares a node with."""
@@ -194,9 +197,10 @@ class Tensor(Described, Methods):
         self.requires_grad_(value)
 
     def _is_leaf_view(self) -> bool:
-        """Whether it is a view, made without recording, of what requires grad: whose own gradients go nowhere."""
+        """Whether it is a view of what requires grad, made without recording or before that did: whose own gradients go
+        nowhere."""
         view = self._view
-        if view is None or view.is_tracked or self._is_detached or not self.dtype.is_float:
+        if view is None or self._grad_fn is not None or self._is_detached or not self.dtype.is_float:
             return False
         base = view.base()
         return base is not None and base.requires_grad
@@ -230,6 +234,11 @@ class Tensor(Described, Methods):
         return self._grad_fn
 
     def _set_grad_fn(self, fn: GradFn) -> None:
+        before = self._grad_fn
+        if (
+            before is not None and before is not fn and self.retains_grad
+        ):  # of what it is now, after a change in place
+            fn.retained, before.retained = before.retained, None
         self._grad_fn = fn
         self._cell.has_history = True
 
@@ -288,7 +297,9 @@ class Tensor(Described, Methods):
         return fn
 
     def retain_grad(self) -> None:
-        """Keep `.grad` of a tensor that is not a leaf."""
+        """Keep `.grad` of a tensor that is not a leaf. Raises LenetcError for one that does not require grad."""
+        if not self.requires_grad:
+            raise LenetcError("can't retain_grad on Tensor that has requires_grad=False").at(here())
         if self._grad_fn is not None:
             self._grad_fn.require_last("retain_grad()")
             self._grad_fn.retained = weakref.ref(self)
@@ -371,6 +382,7 @@ class Tensor(Described, Methods):
         share(self._cell, self, copy)
         if Context.trace is not None:
             Context.trace.aliases.append(weakref.ref(copy))
+            Context.trace.sharers.append(weakref.ref(copy))
         return copy
 
     def __reduce_ex__(self, protocol: Any) -> Any:

@@ -61,6 +61,7 @@ def outcome(
     by_tensor = {
         id(tensor): name for name, tensor in traced.tensors.items() if tensor._cell.trace is not trace
     }
+    sharers = {id(tensor()) for tensor in trace.sharers} - by_tensor.keys()
     made: dict[Tensor, Result] = {}
     by_cell: dict[Cell, str] = {}
     is_constant = True
@@ -75,6 +76,9 @@ def outcome(
         made[tensor].same = by_cell.setdefault(tensor._cell, label)
         return made[tensor]
 
+    for tensor in _bases(trace):  # before any history is taken off
+        if tensor._cell.trace is trace:
+            tensor._refresh()
     # Of gradients from outside alone, so that no tensor of the trace is held.
     by_grad = {
         id(grad): tensor
@@ -85,9 +89,13 @@ def outcome(
     for label, (_, item) in zip(names, flatten(result, ""), strict=True):
         if id(item) in traced.arrays:
             leaves.append(traced.arrays[id(item)])
-        elif isinstance(item, Tensor) and item._cell.trace is trace:
+            continue
+        if isinstance(item, Tensor) and (item._cell.trace is trace or id(item) in sharers):
             if item._requires_grad or item.__dict__ or type(item) is not Tensor:
                 trace.effect("it returns a leaf that it has made, or one with attributes")
+            elif id(item) in sharers - aliases:
+                trace.effect("it returns a tensor that shows the storage of one from outside")
+        if isinstance(item, Tensor) and item._cell.trace is trace:
             leaves.append(come_out(item, label))
         elif isinstance(item, Tensor) and id(item) in by_grad:
             owner = by_grad[id(item)]

@@ -51,3 +51,27 @@ made += [f(x), f(x.clone()), w.grad]
 return made
 """
 TABLE = expressions("leaves", LEAVES, USED, {})
+# Of what stands outside, w and b: each call gives another tensor, whose gradient is its own.
+RETURNED = {
+    "a detached weight": "w.detach().requires_grad_()",
+    "a detached buffer": "b.detach().requires_grad_()",
+    "a detached argument": "x.detach().requires_grad_()",
+    "a parameter of a weight": "nn.Parameter(w)",
+    "a parameter of a detached weight": "nn.Parameter(w.detach())",
+    "a parameter of a buffer": "nn.Parameter(b)",
+    "a parameter of an argument": "nn.Parameter(x)",
+    "a tensor of a buffer": "torch.Tensor(b).requires_grad_()",
+    "a copy of a buffer": "copy.copy(b)",
+}
+RETURNS = """
+import copy
+w, b, x = nn.Parameter(torch.tensor([3.0, -1.0])), torch.ones(2), torch.ones(2)
+f = compile(lambda x: {use})
+given = [f(x) for _ in range(3)]
+made = [[a is b for a in given for b in given], [v.requires_grad for v in given]]
+for k, v in enumerate(given):
+    if v.requires_grad:
+        (v * v * k).sum().backward()
+return made, given, [v.grad for v in given], w.grad, b.requires_grad
+"""
+RETURNED_LEAVES = expressions("leaves returned", RETURNED, RETURNS, {})
