@@ -22,8 +22,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_collection_finish() -> None:
+def pytest_collectstart() -> None:
     """Thousands of tests and the libraries stay until the end: the search for garbage need not go through them."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.enable()
     gc.collect()
     gc.freeze()
 
