@@ -371,7 +371,8 @@ def test_averages_of_weights_by_data() -> None:
 
     def step(x: Any) -> Any:
         for mean, weight in zip(average.parameters(), net.parameters(), strict=True):
-            mean.data = mean.data * 0.5 + weight.data * 0.5
+            mean.data = mean.data * 0.5
+            mean.data = mean.data + weight.data * 0.5
         return average(x)
 
     step = lenetc.compile(step)
