@@ -144,7 +144,7 @@ def signature_key(leaves: Sequence[Any]) -> tuple[Any, ...]:
             leaf._refresh()
             cell = leaf._cell
             key += (type(leaf), cell.type, leaf._requires_grad, leaf._grad_fn is None, leaf._is_detached)
-            key.append(bool(leaf.__dict__))
+            key.append(bool(leaf.__dict__ or leaf.hooks or leaf.after_grad))
             if leaf._view is not None:
                 key.append(leaf._is_leaf_view())
             if len(leaves) > 1:
@@ -211,7 +211,7 @@ def quick_key(args: tuple[Any, ...]) -> tuple[Any, ...] | None:
                 arg._requires_grad,
                 arg._grad_fn is None,
                 arg._is_detached,
-                bool(arg.__dict__),
+                bool(arg.__dict__ or arg.hooks or arg.after_grad),
             )
         elif is_container(arg):
             return None

@@ -369,6 +369,8 @@ class Tensor(Described, Methods):
         memo[id(self)] = copy
         if type(self) is Tensor:  # as in PyTorch, not of parameters
             copy.__dict__.update(deepcopy(self.__dict__, memo))
+            if (gradient := self.grad) is not None:
+                copy.grad = deepcopy(gradient, memo)
         return copy
 
     def __copy__(self) -> Tensor:

@@ -85,6 +85,8 @@ def prepared(
             is_one = isinstance(value, Tensor)
             if is_one and value.__dict__:
                 trace.effect(_WITH_ATTRIBUTES)
+            if is_one and (value.hooks or value.after_grad):
+                trace.effect("an argument has hooks")
             known = trace.captured.get(value._cell) if is_one else None
             traced.inputs[name] = node = known or leaf(name, types[name])
             if not is_one and id(value) in arrays:  # once more
@@ -104,6 +106,7 @@ def prepared(
             else:  # with symbolic dims
                 tensor = type(value)._from_node(node)
                 tensor._requires_grad = value._requires_grad
+                tensor.hooks, tensor.after_grad = value.hooks, value.after_grad
                 tensor.__dict__.update(value.__dict__)
             traced.tensors[name] = tensor
             if is_one:

@@ -81,13 +81,13 @@ STATES = """
 {a}.requires_grad_() | {a}.requires_grad_(False) | {a}.detach_() | {a}.retain_grad() | {a}.data = {d}.detach().clone()
 {a}.grad = None | {a}.grad = t.ones_like({a}) | {a}.grad = {d}.detach().clone() | {a}.grad.zero_() | {a}.grad.mul_({k})
 handles.append({a}.register_hook(lambda g: g * {k})) | handles.pop().remove() | {a}.register_hook(seen.append)
-{a}.register_post_accumulate_grad_hook(lambda u: (u.grad.mul_({k}), None)[1]) | {a}.register_hook(lambda g: g + 1.0)
+{a}.register_post_accumulate_grad_hook(lambda u: (u.grad.mul_({k}), None)[1]) | {a}.register_hook(lambda g: g + g)
 kept.append({a}) | kept.append({a}.detach()) | kept.append({a} * {k}) | kept[:] = [{a}]
 """
 GRADIENTS = """
 {a}.sum().backward() | ({a} * {d}).sum().backward() | ({a} * {d} + p).pow(2).sum().backward(retain_graph=True)
 ({a} * {d}).sum().backward(inputs=[{e}]) | {a}.backward({d}.detach().clone()) | net({a}).pow(2).sum().backward()
-{n} = t.autograd.grad(({a} * {d}).sum(), [{e}])[0] | ({a} ** 2 * {d}).sum().backward(create_graph=True)
+{n} = t.autograd.grad(({a} * {d}).sum(), [{e}])[0] | ({a} ** 2 * {d}).sum().backward()
 {n} = t.autograd.grad(({a} * {d}).pow(2).sum(), [{e}], create_graph=True)[0]
 {n} = t.autograd.grad(({a} * p).sum(), [{e}, p], allow_unused=True)[0]
 {n} = t.autograd.grad({a} ** 2, [{a}], {d}, create_graph=True)[0]
@@ -165,8 +165,12 @@ def draw(seed: int, torch: Any) -> Program:
     def statement(table: list[tuple[int, str]], names: list[str], number: int) -> str:
         ((_, one),) = rng.choices(table, [weight for weight, _ in table])
         a, d, e = rng.choices(names + names[-4:] * 2, k=3)
-        one = one.format(a=a, d=d, e=e, k=rng.choice(("0.5", "2.0", "-1.5")), n=f"v{number}")
-        return f"with t.no_grad():\n    {one}" if rng.random() < 0.2 else one
+        plain, one = one, one.format(a=a, d=d, e=e, k=rng.choice(("0.5", "2.0", "-1.5")), n=f"v{number}")
+        return (
+            f"with t.no_grad():\n    {one}"
+            if not plain.startswith("{n} = {a}") and rng.random() < 0.25
+            else one
+        )
 
     def grown(grow: Callable[[Program], None]) -> Program:
         """The program and more, if something can be found that is valid."""

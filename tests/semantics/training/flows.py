@@ -62,6 +62,9 @@ FLOWS = {
         "b = p * 2.0\ny = b[:1]\ny.retain_grad()\nb.mul_(3.0)\n(y * y).sum().backward()\n"
         "seen.extend([y.grad, y.retains_grad])"
     ),
+    "copied with what it has": (
+        "import copy\n(p * p * v).sum().backward()\nseen.extend([copy.deepcopy(v).grad, copy.deepcopy(p).grad])"
+    ),
     "retain_grad of a constant": (
         "try:\n    c.retain_grad()\nexcept RuntimeError:\n    seen.append('raised')"
     ),
@@ -164,7 +167,27 @@ STEPS = {
     "a copy": "p.detach().clone()",
     "a view": "p.detach()[:]",
 }
+# Hooks of an argument that come and go between calls.
+ARGUMENTS = {
+    "its gradient": "x.register_hook(lambda g: g * 2.0)",
+    "told": "x.register_hook(seen.append)",
+    "its .grad": "x.register_post_accumulate_grad_hook(lambda u: seen.append(u.grad * 1.0))",
+}
+CALLED = """
+w, x, seen, made = nn.Parameter(torch.tensor([3.0, 4.0])), torch.tensor([1.0, 2.0], requires_grad=True), [], []
+f = compile(lambda x: (x * x * w).sum().backward())
+for k in range(6):
+    if k == 2:
+        handle = {use}
+    if k == 4:
+        handle.remove()
+    x.grad = None
+    f(x)
+    made.append(x.grad)
+return made, seen
+"""
 TABLE = [
+    *expressions("flows into arguments", ARGUMENTS, CALLED, {}),
     *expressions("flows after a step", STEPS, STEPPED, {}),
     *expressions("flows partly outside", PARTLY, OUTSIDE, dict.fromkeys(PARTLY, ("backward", "outside"))),
     *expressions("flows", FLOWS, FLOWING, {}),
