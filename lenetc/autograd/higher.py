@@ -32,7 +32,7 @@ def wrap_gradient(node: Node, create_graph: bool, read: Leaves, hooked: Sequence
     operations whose hooks gradients of it meet."""
     result = Tensor._from_node(node)
     leaves = list(dict.fromkeys(read)) if create_graph else []
-    has_history = _depends(node, {node for _, node in leaves})
+    has_history = bool(leaves) and _depends(node, {node for _, node in leaves})
     result._is_detached = not has_history  # later gradients end here, though its formula goes on
     if has_history:
         edges = [*(tensor._accumulator() for tensor, _ in leaves), *hooked]
