@@ -33,10 +33,14 @@ def steps_of(leaves: list[tuple[str, Any]]) -> Any:
 
 
 def step_of(arguments: Arguments, values: dict[str, Any], k: int) -> dict[str, Any]:
-    """The arguments of step k of a scan whose arguments are `values`."""
-    leaves = [leaf for _, leaf in arguments.leaves(values)]
-    hosted = [x._cell.numpy() if isinstance(x, Tensor) else x for x in leaves]
-    return arguments.with_leaves(values, [x[k] if is_array(x) else x for x in hosted])
+    """The arguments of step k of a scan whose arguments are `values`: of a tensor a tensor, of an array an array."""
+
+    def part(x: Any) -> Any:
+        if isinstance(x, Tensor):
+            return Tensor._from_array(x._cell.numpy()[k])
+        return x[k] if is_array(x) else x
+
+    return arguments.with_leaves(values, [part(leaf) for _, leaf in arguments.leaves(values)])
 
 
 def is_one_run(captured: Capture, target: Target) -> bool:

@@ -203,6 +203,31 @@ def test_scan_is_the_same_as_calls_one_by_one() -> None:
     assert scanned.optimizer._step_count == called.optimizer._step_count == 5
 
 
+def test_a_scan_leaves_the_grad_that_its_last_step_was_given() -> None:
+    p = lenetc.nn.Parameter(lenetc.ones(2))
+
+    def step(g: Any) -> Any:
+        p.grad = g
+        return (p * g).sum()
+
+    gradients = lenetc.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    compiled = lenetc.compile(step)
+    for _ in range(2):
+        p.grad = None
+        assert compiled.scan(gradients).tolist() == [3, 7, 11]
+        assert p.grad is not None and p.grad.tolist() == [5, 6]
+
+
+def test_the_steps_of_a_scan_over_a_tensor_get_tensors() -> None:
+    """Whose std divides by n - 1, which that of an array does not."""
+    x = np.arange(12, dtype=np.float32).reshape(3, 4)
+    for given in (x, lenetc.tensor(x)):
+        f = lenetc.compile(lambda a: a.std())
+        for _ in range(2):
+            np.testing.assert_allclose(f.scan(given).numpy(), [f(row).item() for row in given], rtol=1e-6)
+    assert f(given[0]).item() == pytest.approx(x[0].std(ddof=1))
+
+
 def test_scan_wants_one_number_of_steps() -> None:
     @lenetc.compile
     def pair(x: Any, y: Any) -> Any:
