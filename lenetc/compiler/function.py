@@ -139,6 +139,7 @@ class CompiledFunction(Wrapper):
 
         The same as stacking the results of K calls, in order. It is one run of the runtime, but for steps that are
         divided among threads or have to be traced at every call, which are run one by one. Results have no history.
+        Of a tensor the steps get copies of its parts: what they change in place stays in these.
         Raises ShapeError where the leading axes differ.
         """
         with lock:
